@@ -1,0 +1,33 @@
+# Two commands do everything: `make run` and `make test`. Both create .venv first.
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+BIN := .venv/bin
+STORE ?= ritz-store
+
+.PHONY: run test lint clean
+
+run: .venv/run.stamp
+	$(BIN)/ritz run darcy --store $(STORE)
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: pyproject.toml $(CONSTRAINTS) | .venv/bin/pip
+	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e .
+	touch $@
+
+.venv/test.stamp: .venv/run.stamp
+	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf .venv *.egg-info

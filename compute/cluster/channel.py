@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from distributed import Client, Future, Queue, get_client, get_worker
+
+POLL = 0.05
+"""Seconds between two looks at a channel that is full or empty."""
+
+
+IDLE = 3.0
+"""Seconds without a value after which `receive` says so."""
+
+
+class ConsumerFailed(RuntimeError):
+    """The consumer of a channel has stopped with an error while the producer still had something for it."""
+
+
+class ProducerFailed(RuntimeError):
+    """The producer of a channel has stopped with an error before everything was sent."""
+
+
+class Channel:
+    """The driver's end of a bounded line of futures to one consumer task; only references pass through here.
+
+    The values stay in the memory of the workers that made them until the consumer fetches them, worker to
+    worker. A full channel makes the producer wait: that is the back-pressure of a slow trainer on the solvers.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The driver's client.
+    name : str
+        Name under which the consumer calls `receive`.
+    capacity : int
+        How many values may wait.
+    """
+
+    def __init__(self, client: Client, name: str, capacity: int) -> None:
+        self.name, self.capacity = name, capacity
+        # Unbounded for Dask, bounded here: a put that times out in the scheduler leaves its reference behind.
+        self._queue = Queue(name, client=client)
+        self._consumer_failed = False
+        self._consumer_ended = threading.Event()
+        self._producer_failed = threading.Event()
+
+    def put(self, future: Future) -> None:
+        """Hand a future over; wait while the channel is full. Nothing is sent to a consumer that has finished.
+
+        Raises
+        ------
+        ConsumerFailed
+            If `consumer_failed` was called: nobody will take it.
+        """
+        while self._queue.qsize() >= self.capacity:
+            if self._consumer_ended.wait(POLL):
+                break
+        if self._consumer_failed:
+            raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
+        if not self._consumer_ended.is_set():
+            self._queue.put(future)
+
+    def consumer_failed(self) -> None:
+        """Say that the consumer is gone for good, so that a waiting producer stops."""
+        self._consumer_failed = True
+        self._consumer_ended.set()
+
+    def consumer_finished(self) -> None:
+        """Say that the consumer has all it wanted, maybe from elsewhere, so that a waiting producer goes on."""
+        self._consumer_ended.set()
+
+    def producer_failed(self) -> None:
+        """Say that nothing more will come, so that whoever waits for the consumer stops it."""
+        self._producer_failed.set()
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether the producer still works, or has finished well."""
+        return not self._producer_failed.is_set()
+
+    def close(self) -> None:
+        """Drop the channel and what waits in it."""
+        self._queue.close()
+
+
+class Abandoned(RuntimeError):
+    """The driver that started this task has gone away."""
+
+
+def receive(name: str) -> Iterator[Any]:
+    """Yield the values of channel ``name`` without end; runs inside the consumer's task on a worker.
+
+    Yields None where nothing has come for a while, so that the consumer can look elsewhere for what was lost
+    with an earlier driver or consumer.
+
+    Raises
+    ------
+    Abandoned
+        If nobody wants this task's result any more: the driver has died or cancelled it.
+    """
+    worker, key = get_worker(), get_worker().get_current_task()
+    with get_client().as_current() as client:
+        queue, heard = Queue(name, client=client), time.monotonic()
+        while True:
+            task = worker.state.tasks.get(key)
+            if task is None or task.state == "cancelled":
+                raise Abandoned(f"nobody waits for task {key!r} any more")
+            if queue.qsize():
+                future = queue.get()
+                value = future.result()
+                future.release()
+                yield value
+                heard = time.monotonic()
+                continue
+            if time.monotonic() - heard < IDLE:
+                time.sleep(POLL)
+                continue
+            yield None
+            heard = time.monotonic()

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from distributed import Client, Future, KilledWorker, get_worker
+
+from compute.cluster.channel import Channel
+
+
+class WorkersLost(RuntimeError):
+    """A piece of work was given up because worker after worker died on it."""
+
+
+class Cluster:
+    """A connection to Dask workers that carry roles as resources: the seam between stages and machines.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected, synchronous client. Work for a role goes only to workers that offer the resource of its name.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def workers(self, role: str) -> int:
+        """Return how many workers offer ``role`` now."""
+        infos = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        return sum(1 for info in infos if info.get("resources", {}).get(role, 0) > 0)
+
+    def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+        """Start ``function(*args, **kwargs)`` on one worker of ``role``; every call runs anew."""
+        return self.client.submit(function, *args, resources={role: 1}, pure=False, **kwargs)
+
+    def call(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run ``function`` on one worker of ``role`` and return its result."""
+        return self.result(self.submit(role, function, *args, **kwargs))
+
+    def result(self, future: Future) -> Any:
+        """Wait for the result of a future, and let go of it.
+
+        Raises
+        ------
+        WorkersLost
+            If it was tried on worker after worker and each died.
+        """
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise WorkersLost(str(error)) from error
+        finally:
+            future.release()
+
+    def channel(self, name: str, capacity: int) -> Channel:
+        """Return the driver's end of the channel ``name``; see `compute.cluster.channel.Channel`."""
+        return Channel(self.client, name, capacity)
+
+    @contextmanager
+    def listen(self, topic: str, handler: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+        """Call ``handler(message)`` for every message that workers `tell` about ``topic`` meanwhile."""
+        self.client.subscribe_topic(topic, lambda event: handler(event[1]["message"]))
+        try:
+            yield
+        finally:
+            self.client.unsubscribe_topic(topic)
+
+
+def tell(topic: str, message: dict[str, Any]) -> None:
+    """Send a small message from a running task to whoever listens to ``topic`` (see `Cluster.listen`)."""
+    get_worker().log_event(topic, {"message": message})

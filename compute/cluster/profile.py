@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import logging
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from compute.cluster.cluster import Cluster
+from compute.kind import Kind, OneOf
+
+
+class ClusterError(ValueError):
+    """No cluster as the profile describes it could be reached."""
+
+
+class Role(Kind):
+    """Workers that take one sort of work."""
+
+    count: int = Field(1, gt=0, description="Number of worker processes.")
+    threads: int = Field(1, gt=0, description="Threads of the numeric libraries in each.")
+    memory: str = Field(
+        "auto", description="Memory limit of each, as Dask reads it ('4GiB'), or 'auto', or '0' for none."
+    )
+    device: Literal["cpu"] = Field("cpu", description="Where its arrays live.")
+
+    @field_validator("memory")
+    @classmethod
+    def _readable(cls, memory: str) -> str:
+        from dask.utils import parse_bytes
+
+        if memory != "auto":
+            try:
+                parse_bytes(memory)
+            except ValueError:
+                raise ValueError("expected a size such as '4GiB', 'auto', or '0' for no limit") from None
+        return memory
+
+
+class Profile(Kind, ABC):
+    """On what a run computes: a set of roles, turned into a connected cluster."""
+
+    kind: str
+
+    @abstractmethod
+    def open(self) -> AbstractContextManager[Cluster]:
+        """Return a context manager that gives the connected `Cluster` and takes it down again.
+
+        Raises
+        ------
+        ClusterError
+            If it cannot be reached or lacks a role.
+        """
+
+    def check(self) -> None:
+        """Raise what `open` would raise about a cluster that others run; nothing is started."""
+
+
+class Local(Profile):
+    """Worker processes on this machine, reachable on the loopback interface only; no dashboard."""
+
+    kind: Literal["local"] = "local"
+    solve: Role = Field(Role(count=2), description="Workers that solve.")
+    train: Role = Field(Role(), description="The worker that trains and evaluates.")
+
+    @contextmanager
+    def open(self) -> Iterator[Cluster]:
+        """Start scheduler and workers, connect, and stop them at the end."""
+        from distributed import Client, Nanny, Scheduler, SpecCluster
+
+        with _settings():
+            workers = {}
+            for name, role in (("solve", self.solve), ("train", self.train)):
+                # A task takes the one resource of its worker, so it runs alone, with `threads` for the libraries
+                # inside it. The second Dask thread hands out the receipt of the task before.
+                options = {
+                    "nthreads": 2,
+                    "resources": {name: 1},
+                    "memory_limit": role.memory,
+                    "host": "127.0.0.1",
+                    "dashboard_address": "127.0.0.1:0",
+                    "silence_logs": logging.CRITICAL,
+                    "env": {f"{library}_NUM_THREADS": str(role.threads) for library in ("OMP", "MKL", "OPENBLAS")},
+                }
+                for index in range(role.count):
+                    workers[f"{name}-{index}"] = {"cls": Nanny, "options": options}
+            scheduler = {
+                "cls": Scheduler,
+                "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"},
+            }
+            with (
+                SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.ERROR) as spec,
+                Client(spec, set_as_default=False) as client,
+            ):
+                client.wait_for_workers(len(workers), timeout=120)
+                yield Cluster(client)
+
+
+class Attach(Profile):
+    """A running Dask scheduler, whose workers offer the resources ``solve`` and ``train``.
+
+    Start workers with ``dask worker ADDRESS --nthreads 2 --resources solve=1`` (or ``train=1``), in an
+    environment where this package is installed and the store's URL means the same place.
+    """
+
+    kind: Literal["attach"] = "attach"
+    address: str = Field(description="Address of the scheduler, e.g. 'tcp://10.0.0.5:8786'.")
+    timeout: float = Field(15.0, gt=0, le=300, description="Seconds to wait for it.")
+
+    @field_validator("address")
+    @classmethod
+    def _scheme_host_port(cls, address: str) -> str:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        # A port that is no number below 65536 raises by itself.
+        if not parts.hostname or not parts.port or parts.scheme not in ("tcp", "tls", "ws", "wss", "ucx"):
+            raise ValueError("expected the address that `dask scheduler` prints, e.g. 'tcp://10.0.0.5:8786'")
+        return address
+
+    @contextmanager
+    def open(self) -> Iterator[Cluster]:
+        """Connect; the cluster stays when the run ends."""
+        from distributed import Client
+
+        with _settings():
+            try:
+                client = Client(self.address, timeout=self.timeout, set_as_default=False)
+            except (OSError, ValueError) as error:
+                raise ClusterError(
+                    f"profile.address: no Dask scheduler answered at {self.address!r} within {self.timeout:g} s; "
+                    "expected the address that `dask scheduler` prints, e.g. 'tcp://10.0.0.5:8786'"
+                ) from error
+            with client:
+                cluster = Cluster(client)
+                for role in ("solve", "train"):
+                    if not cluster.workers(role):
+                        raise ClusterError(
+                            f"profile.address: no worker at {self.address!r} offers the resource {role!r}; "
+                            f"start one with `dask worker {self.address} --nthreads 2 --resources {role}=1`"
+                        )
+                yield cluster
+
+    def check(self) -> None:
+        """Connect and let go."""
+        with self.open():
+            pass
+
+
+AnyProfile = Annotated[Profile, OneOf(Profile, lambda: (Local, Attach))]
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    import dask
+
+    # A root logger set to INFO, as Prefect's, would print every message between scheduler and workers.
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+
+    try:
+        with dask.config.set(
+            {
+                # A run survives many dead workers: what a task did is in the store, so trying again is cheap.
+                "distributed.scheduler.allowed-failures": 20,
+                # Dask makes malloc give memory back above 64 KiB. A training step then takes and returns the same
+                # pages all the time and is 3 to 4 times slower; here windows bound what is in flight instead.
+                # malloc reads this when a process starts: a worker's own `env` comes too late.
+                "distributed.nanny.pre-spawn-environ": {
+                    "MALLOC_TRIM_THRESHOLD_": 2**30,
+                    "MALLOC_MMAP_THRESHOLD_": 2**30,
+                },
+                "distributed.worker.multiprocessing-method": "spawn",
+                "distributed.worker.daemon": sys.platform != "win32",
+            }
+        ):
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,68 @@
+"""Configuration objects that carry their own behaviour, and unions of them told apart by ``kind``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+class Kind(BaseModel):
+    """A choice a user makes: frozen, refuses unknown fields, and has the methods that do the work.
+
+    A subclass that can be chosen by name has a field ``kind: Literal["name"] = "name"``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class OneOf:
+    """Annotation of a field that holds one of several kinds, chosen by the field ``kind``.
+
+    Use as ``Annotated[Problem, OneOf(Problem, lambda: (Darcy,), group="ritz.problems")]``. A mapping is
+    validated as the kind it names, a string is short for that kind with its defaults; an instance of ``parent``
+    is taken as it is, so a class of one's own works in Python without being registered.
+
+    Parameters
+    ----------
+    parent
+        Common parent class; its instances are accepted unchanged.
+    shipped
+        Returns the classes that ship with the project.
+    group
+        Entry-point group through which installed packages add classes, or None.
+    """
+
+    def __init__(
+        self, parent: type[Kind], shipped: Callable[[], tuple[type[Kind], ...]], group: str | None = None
+    ) -> None:
+        self.parent, self.shipped, self.group = parent, shipped, group
+
+    def kinds(self) -> dict[str, type[Kind]]:
+        """Return the classes that can be chosen, by their ``kind``."""
+        found = list(self.shipped())
+        if self.group is not None:
+            found += [entry.load() for entry in entry_points(group=self.group)]
+        return {cls.model_fields["kind"].default: cls for cls in found}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Build the schema: an instance as it is, else a union told apart by ``kind``."""
+        parent = self.parent
+        tagged = core_schema.tagged_union_schema(
+            choices={kind: handler.generate_schema(cls) for kind, cls in self.kinds().items()},
+            discriminator="kind",
+        )
+
+        def instance_or_mapping(value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            if isinstance(value, parent):
+                return value
+            return validate({"kind": value} if isinstance(value, str) else value)
+
+        return core_schema.no_info_wrap_validator_function(
+            instance_or_mapping,
+            tagged,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.model_dump(mode="json")),
+        )

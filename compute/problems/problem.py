@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import xarray as xr
+
+from compute.kind import Kind
+from compute.solvers.systems import Systems
+
+Arrays = dict[str, np.ndarray]
+"""Fields by name; the first axis of every array is the sample."""
+
+Solve = Callable[[Systems], np.ndarray]
+"""Answers a batch of systems with their solutions ``(n, *shape)`` float64."""
+
+
+class Problem(Kind, ABC):
+    """A parametric PDE: how its inputs are drawn, posed as discrete systems and checked.
+
+    A subclass states in its docstring the equation, boundary conditions, discretisation and order, the shapes
+    of its arrays, where the grid points lie, and units. It has a field ``kind: Literal[...]``. See
+    `compute.problems.darcy.Darcy` for the pattern.
+    """
+
+    kind: str
+
+    @abstractmethod
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples: dims, coordinates, units, dtypes; no data.
+
+        Returns
+        -------
+        xarray.Dataset
+            Every variable has ``sample`` as first dimension, lazily filled (no memory), the attributes
+            ``role`` (``"input"`` or ``"output"``), ``transform`` (``"identity"`` or ``"log"``: what a surrogate
+            should see), ``units`` and ``long_name``. Global attribute ``symmetries``: ``"square"`` (flips
+            and transpose), ``"flips"`` or ``"none"``, the transformations of the grid under which a solution
+            stays a solution.
+        """
+
+    @abstractmethod
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw the inputs of the samples ``ids``, in the dtypes of the template.
+
+        The same bits for an id in any block, order and worker: nothing is reduced or multiplied across the
+        sample axis, and the values are rounded to the stored dtype, so what is stored is what is solved.
+        """
+
+    @abstractmethod
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``(n, d)`` float32, ``d <= 16``, by whose distances samples are ordered."""
+
+    @abstractmethod
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Solve a block of samples; return the outputs in float64.
+
+        Poses one batch of systems with a system a sample, in the order of the samples, at each call of
+        ``solve``: one call for a steady linear PDE, one a step for Newton or time stepping.
+        """
+
+    @abstractmethod
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals ``‖b − A u‖ / ‖b‖`` of the fields, ``(n,)`` float64.
+
+        Computed without the operators the solvers use, so that it checks them too.
+        """
+
+    @abstractmethod
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖|A| |u|‖ / ‖b‖``, ``(n,)`` float64.
+
+        Times the unit round-off of the stored dtype (2⁻²⁴ for float32) it is the relative residual that storing
+        the fields may add.
+        """

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.sparse as sp
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Where the entries of a sparse matrix lie, shared by all systems of a family.
+
+    Compared and hashed by identity, so work that depends on the pattern only (an elimination order, a
+    splitting in triangles) is done once for the object and found again.
+
+    Attributes
+    ----------
+    indptr, indices
+        As in `scipy.sparse.csr_array`, int32, column indices sorted within a row.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Number of unknowns."""
+        return len(self.indptr) - 1
+
+    def rows(self) -> np.ndarray:
+        """Return the row of every entry."""
+        return np.repeat(np.arange(self.size, dtype=self.indices.dtype), np.diff(self.indptr))
+
+
+class Operators(ABC):
+    """A batch of linear operators of one size, one a system, that share a sparsity pattern.
+
+    A subclass says how its entries are stored; solvers need no more than these methods. Vectors come and go
+    with the shape ``shape`` of the unknowns or flat, in C order.
+    """
+
+    shape: tuple[int, ...]
+    """Shape of the unknowns of one system."""
+
+    symmetric: bool
+    """Whether every operator equals its transpose."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype:
+        """Dtype of the entries: float64 or complex128."""
+
+    @property
+    @abstractmethod
+    def pattern(self) -> Pattern:
+        """Where the entries lie."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of systems."""
+
+    @abstractmethod
+    def take(self, index: slice | np.ndarray) -> Operators:
+        """Return some of the operators, in the given order."""
+
+    @abstractmethod
+    def entries(self, i: int) -> np.ndarray:
+        """Return the values of operator ``i`` in the order of the pattern."""
+
+    @abstractmethod
+    def diagonal(self, i: int) -> np.ndarray:
+        """Return the diagonal of operator ``i``, shape ``shape``."""
+
+    @abstractmethod
+    def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
+        """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
+
+    def csr(self, i: int) -> sp.csr_array:
+        """Return operator ``i`` as a sparse matrix; its index arrays are shared, so do not change them."""
+        pattern = self.pattern
+        size = pattern.size
+        return sp.csr_array((self.entries(i), pattern.indices, pattern.indptr), shape=(size, size))
+
+
+@dataclass(frozen=True)
+class Stencil(Operators):
+    """Nearest-neighbour stencils with variable coefficients on a Cartesian grid: 3-, 5- or 7-point.
+
+    Diffusion, upwind convection and Helmholtz terms all fit, since every coupling is given by itself.
+    At a wall the coupling to the cell outside must be zero: boundary conditions are folded into the centre and
+    the right-hand side.
+
+    Attributes
+    ----------
+    coefficients
+        ``(n, 1 + 2 d, *shape)`` float64 or complex128 for ``d`` space axes: the centre, then for each axis the
+        coupling of a cell to its lower and to its upper neighbour.
+    symmetric
+        Whether every operator equals its transpose. It is believed, not checked.
+    """
+
+    coefficients: np.ndarray
+    symmetric: bool = False
+
+    def __post_init__(self) -> None:
+        c = self.coefficients
+        axes = c.ndim - 2
+        if axes < 1 or c.shape[1] != 1 + 2 * axes:
+            raise ValueError(f"coefficients has shape {c.shape}, expected (n, 1 + 2 d, *shape) with d axes in shape")
+        if c.dtype not in (np.float64, np.complex128):
+            raise ValueError(f"coefficients has dtype {c.dtype}, expected float64 or complex128")
+        for axis in range(axes):
+            walls = c[:, 1 + 2 * axis].take(0, axis=1 + axis), c[:, 2 + 2 * axis].take(-1, axis=1 + axis)
+            if any(wall.any() for wall in walls):
+                raise ValueError(
+                    f"coefficients couple cells across a wall of axis {axis}: set them to zero there and fold "
+                    "the boundary condition into the centre and the right-hand side"
+                )
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Shape of the grid."""
+        return self.coefficients.shape[2:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the entries."""
+        return self.coefficients.dtype
+
+    @property
+    def pattern(self) -> Pattern:
+        """Where the entries lie; one object for all stencils on a grid."""
+        return _layout(self.shape)[0]
+
+    def __len__(self) -> int:
+        """Return the number of systems."""
+        return len(self.coefficients)
+
+    def take(self, index: slice | np.ndarray) -> Stencil:
+        """Return some of the operators, in the given order."""
+        return Stencil(self.coefficients[index], self.symmetric)
+
+    def entries(self, i: int) -> np.ndarray:
+        """Return the values of operator ``i`` in the order of the pattern."""
+        return self.coefficients[i].ravel()[_layout(self.shape)[1]]
+
+    def diagonal(self, i: int) -> np.ndarray:
+        """Return the diagonal of operator ``i``, shape ``shape``."""
+        return self.coefficients[i, 0]
+
+    def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
+        """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
+        c = self.coefficients[i]
+        u = x.reshape(self.shape)
+        y = c[0] * u
+        for axis in range(u.ndim):
+            lower = (slice(None),) * axis + (slice(None, -1),)
+            upper = (slice(None),) * axis + (slice(1, None),)
+            y[upper] += c[1 + 2 * axis][upper] * u[lower]
+            y[lower] += c[2 + 2 * axis][lower] * u[upper]
+        return y.reshape(x.shape)
+
+
+@lru_cache(maxsize=32)
+def _layout(shape: tuple[int, ...]) -> tuple[Pattern, np.ndarray]:
+    """Return the pattern of the stencils on a grid and where in ``coefficients[i]`` its entries come from."""
+    size = int(np.prod(shape))
+    cells = np.arange(size).reshape(shape)
+    inside = np.zeros((1 + 2 * len(shape), *shape), dtype=bool)
+    column = np.zeros(inside.shape, dtype=np.int64)
+    inside[0], column[0] = True, cells
+    for axis in range(len(shape)):
+        stride = int(np.prod(shape[axis + 1 :]))
+        place = np.indices(shape, sparse=True)[axis]
+        inside[1 + 2 * axis], column[1 + 2 * axis] = place > 0, cells - stride
+        inside[2 + 2 * axis], column[2 + 2 * axis] = place < shape[axis] - 1, cells + stride
+    position = np.flatnonzero(inside)
+    rows, columns = position % size, column.ravel()[position]
+    order = np.lexsort((columns, rows))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=size))])
+    pattern = Pattern(indptr.astype(np.int32), columns[order].astype(np.int32))
+    gather = position[order]
+    for array in (pattern.indptr, pattern.indices, gather):
+        array.flags.writeable = False
+    return pattern, gather

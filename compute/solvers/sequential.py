@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import logging
+import time
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compute.solvers.operators import Operators
+from compute.solvers.solver import COLUMNS, Ledger, Solutions, Solver
+from compute.solvers.systems import Systems
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a solver has to say about one system.
+
+    Attributes
+    ----------
+    x
+        Flat solution, or None if there is none.
+    iterations, matvecs
+        Iterations and applications of the operator that were done.
+    reason
+        Why there is no good answer, as far as the solver knows; ``""`` if it thinks there is one.
+    """
+
+    x: np.ndarray | None
+    iterations: int
+    matvecs: int
+    reason: str = ""
+
+
+class Sequential(Solver):
+    """Answers systems one after the other, carrying a state along.
+
+    A subclass answers one system in `attempt`; `solve` measures the true residual of every answer, gives a
+    system that misses the tolerance to `compute.solvers.direct.Direct`, and marks it as failed when that
+    misses too.
+    """
+
+    @abstractmethod
+    def attempt(self, operators: Operators, i: int, rhs: np.ndarray, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
+        """Answer one system.
+
+        Parameters
+        ----------
+        operators, i
+            The matrix is operator ``i``; its entries and ``rhs`` are finite.
+        rhs
+            Flat right-hand side.
+        rtol
+            Wanted ``‖b − Ax‖/‖b‖``.
+        carry
+            What the attempt before handed back, or None. It is not changed: what comes back is new.
+
+        Returns
+        -------
+        attempt, carry
+        """
+
+    def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
+        """Solve a batch of systems in their order; see `Solver.solve`."""
+        if not 0 < rtol < 1:
+            raise ValueError(f"rtol is {rtol}, expected a number between 0 and 1, e.g. 1e-8")
+        dtype = np.result_type(systems.operators.dtype, systems.rhs.dtype)
+        x = np.full(systems.rhs.shape, np.nan, dtype=dtype)
+        ledger: Ledger = {name: [] for name in COLUMNS}
+        for i in range(len(systems)):
+            start = time.perf_counter()
+            row, answer, carry = self._one(systems, i, rtol, carry)
+            if answer is not None:
+                x[i] = answer.reshape(x.shape[1:])
+            row["seconds"] = time.perf_counter() - start
+            for name in COLUMNS:
+                ledger[name].append(row[name])
+        return Solutions(x, ledger), carry
+
+    def _one(self, systems: Systems, i: int, rtol: float, carry: Any) -> tuple[dict[str, Any], np.ndarray | None, Any]:
+        """Solve system ``i``, if need be with Direct; return its ledger row without the time."""
+        # Direct is a subclass, so it cannot be imported before this class exists.
+        from compute.solvers.direct import Direct
+
+        operators, rhs = systems.operators, systems.rhs[i].ravel()
+        row: dict[str, Any] = {"status": "failed", "reason": "not_finite", "residual": np.nan, "solver": self.kind}
+        row |= {"iterations": 0, "matvecs": 0}
+        if not (np.isfinite(rhs).all() and np.isfinite(operators.entries(i)).all()):
+            log.warning("system %d has entries that are not finite: it is not solved", i)
+            return row, None, carry
+        solvers: tuple[Sequential, ...] = (self,) if isinstance(self, Direct) else (self, Direct())
+        for solver in solvers:
+            if solver is self:
+                attempt, carry = self.attempt(operators, i, rhs, rtol=rtol, carry=carry)
+            else:
+                attempt, _ = solver.attempt(operators, i, rhs, rtol=rtol, carry=None)
+            residual = np.nan if attempt.x is None else relative_residual(operators, i, attempt.x, rhs)
+            row["iterations"] += attempt.iterations
+            row["matvecs"] += attempt.matvecs + (attempt.x is not None)
+            row |= {"residual": residual, "solver": solver.kind}
+            if residual <= rtol:
+                row |= {"status": "ok", "reason": ""}
+                return row, attempt.x, carry
+            row["reason"] = attempt.reason or ("not_converged" if np.isfinite(residual) else "not_finite")
+            log.warning(
+                "%s missed rtol %.1e on system %d: %s, residual %.1e", solver.kind, rtol, i, row["reason"], residual
+            )
+        return row, None, carry
+
+
+def relative_residual(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarray) -> float:
+    """Return the true ``‖b − A_i x‖ / ‖b‖`` in double precision; 0 if both are zero, inf if only ``b`` is."""
+    norm = float(np.linalg.norm(rhs))
+    residual = float(np.linalg.norm(rhs - operators.matvec(i, x)))
+    if norm == 0:
+        return 0.0 if residual == 0 else np.inf
+    return residual / norm

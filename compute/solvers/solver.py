@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compute.kind import Kind
+from compute.solvers.systems import Systems
+
+Ledger = dict[str, list[Any]]
+"""What solving cost, by column, an entry a sample.
+
+``status`` (``"ok"`` or ``"failed"``), ``reason`` (``""``, ``"not_converged"``, ``"breakdown"`` or
+``"not_finite"``), ``residual`` (float: true ``‖b − Ax‖/‖b‖`` in float64), ``iterations`` and ``matvecs`` (int),
+``seconds`` (float, wall) and ``solver`` (the ``kind`` of the solver that answered).
+"""
+
+COLUMNS = ("status", "reason", "residual", "iterations", "matvecs", "seconds", "solver")
+
+
+@dataclass(frozen=True)
+class Solutions:
+    """Answers to a batch of systems.
+
+    Attributes
+    ----------
+    x
+        ``(n, *shape)`` solutions, float64 or complex128; NaN where the status is ``"failed"``.
+    ledger
+        What they cost.
+    """
+
+    x: np.ndarray
+    ledger: Ledger
+
+
+class Solver(Kind, ABC):
+    """Answers batches of linear systems and measures the true residual of every answer."""
+
+    kind: str
+
+    @abstractmethod
+    def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
+        """Solve a batch of systems in their order.
+
+        Parameters
+        ----------
+        systems
+            What to solve.
+        rtol
+            Largest true relative residual ``‖b − Ax‖/‖b‖`` of a good answer, in ``(0, 1)``.
+        carry
+            State handed back by the call before, None at the start of a sequence. It is not changed, can be
+            pickled, and going on from a copy gives the same bits.
+
+        Returns
+        -------
+        solutions, carry
+            A system that misses ``rtol`` is never ``"ok"``.
+
+        Raises
+        ------
+        ValueError
+            If ``rtol`` is not in ``(0, 1)``.
+        """

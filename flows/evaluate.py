@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from storage import models
+from storage.datasets import resolve
+from storage.store import Store
+from tasks import evaluate as stage
+from tasks.checks import check_measuring
+from tasks.recipes import load_profile
+
+
+@flow(name="evaluate")
+def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+    """Measure a model and the baselines on the test split of a dataset; both as ``NAME[@VERSION]``.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If there is no such model or dataset.
+    """
+    check_measuring(store, model, dataset, ("train", "test"))
+    reference = models.resolve(Store(store), model)
+    version = resolve(Store(store), dataset)
+    with load_profile(profile).open() as cluster:
+        result: dict[str, Any] = stage.evaluate(store, cluster, reference.spec, version.spec)
+    return {"model": {"name": reference.name, "version": reference.version}, **result}

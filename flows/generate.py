@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from prefect import flow
+
+from tasks import generate as stage
+from tasks.checks import check_run
+from tasks.recipes import load, load_profile
+
+
+@flow(name="generate")
+def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile: str = "local") -> dict[str, Any]:
+    """Make the dataset of a recipe; return ``dataset``, ``ledger``, ``choice``, ``panel``, ``seconds``.
+
+    Raises
+    ------
+    tasks.recipes.RecipeError
+        For bad input, before any work.
+    """
+    pipeline = load(recipe, overrides)
+    check_run(pipeline, store)
+    with load_profile(profile).open() as cluster:
+        generated = stage.generate(pipeline, store, cluster)
+    return dataclasses.asdict(generated)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from compute.uncertainty.conformal import Conformal
+from storage import models
+from storage.datasets import resolve
+from storage.store import Store
+from tasks import evaluate as stage
+from tasks.checks import check_measuring
+from tasks.recipes import load_profile
+
+
+@flow(name="quantify")
+def quantify(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+    """Calibrate bands for a model on a dataset and measure their coverage; both as ``NAME[@VERSION]``.
+
+    The method is the one of the recipe that made the model. The bands replace those the model had.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If there is no such model or dataset, or it has too few samples to calibrate on.
+    """
+    check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
+    reference = models.resolve(Store(store), model)
+    version = resolve(Store(store), dataset)
+    method = Conformal.model_validate(models.read_card(Store(store), reference.spec)["recipe"]["uncertainty"])
+    with load_profile(profile).open() as cluster:
+        result: dict[str, Any] = stage.quantify(store, cluster, reference.spec, version.spec, method)
+    return {"model": {"name": reference.name, "version": reference.version}, **result}

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from typing import Any
+
+from flows.settings import DEFAULT_STORE, prepare_prefect
+
+prepare_prefect()  # Prefect reads its settings when it is imported.
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+
+from compute.cluster.channel import ConsumerFailed, ProducerFailed
+from compute.cluster.cluster import Cluster
+from compute.cluster.profile import Profile
+from storage import models
+from storage.store import Store
+from tasks import evaluate as evaluation
+from tasks.checks import check_run, run_lock
+from tasks.generate import Generated, generate
+from tasks.inspect import finished
+from tasks.pipeline import Pipeline
+from tasks.publish import publish
+from tasks.recipes import load, load_profile
+from tasks.train import Trained, train
+from tasks.worker.train import register
+
+log = logging.getLogger("ritz")
+
+CHANNEL = 4
+"""Solved shards that may wait for the trainer."""
+
+
+@flow(name="ritz", validate_parameters=False)
+def run_pipeline(
+    pipeline: Pipeline,
+    store: str = DEFAULT_STORE,
+    profile: Profile | None = None,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Generate, train, evaluate, quantify and publish; generating and training overlap.
+
+    Parameters
+    ----------
+    pipeline
+        What to run; its problem may be a class of one's own.
+    store
+        Folder or URL where datasets, models and runs lie.
+    profile
+        On what to compute; the shipped profile ``local`` by default.
+    command
+        What was typed, for the record.
+
+    Returns
+    -------
+    dict
+        The run record. A pipeline that has finished in this store before is not run again.
+    """
+    store = Store(store).url
+    done = finished(pipeline, store)
+    if done is not None:
+        log.info("nothing to do: run %s made all of it", done["run"])
+        return done
+    check_run(pipeline, store)
+    with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
+        return _run(pipeline, store, profile or load_profile("local"), command)
+
+
+def _run(pipeline: Pipeline, store: str, profile: Profile, command: Sequence[str]) -> dict[str, Any]:
+    start = time.time()
+    record: dict[str, Any] = {
+        "run": f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{pipeline.name}-{pipeline.identity[:8]}",
+        "status": "running",
+        "identity": pipeline.identity,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(command),
+        "recipe": pipeline.document(),
+        "versions": {name: package_version(name) for name in ("ritz", "torch", "neuraloperator", "scipy", "zarr")},
+    }
+    with profile.open() as cluster:
+        generated, trained = _generate_and_train(pipeline, store, cluster, record["run"])
+        dataset = f"{generated.dataset['name']}@{generated.dataset['version']}"
+        card = {
+            "name": pipeline.name,
+            "dataset": {key: generated.dataset[key] for key in ("name", "version", "snapshot")},
+            "recipe": record["recipe"],
+            "mode": "online",
+            "run": record["run"],
+            "training": trained.summary,
+        }
+        model = cluster.call("train", register, store, trained.identity, pipeline.name, card)
+        reference = f"{model['name']}@{model['version']}"
+        measuring = time.monotonic()
+        measured = evaluation.evaluate(store, cluster, reference, dataset, pipeline.surrogate)
+        quantified = evaluation.quantify(store, cluster, reference, dataset, pipeline.uncertainty, pipeline.surrogate)
+        measuring = time.monotonic() - measuring
+        missed = pipeline.gate.failures(measured["metrics"], quantified["coverage"])
+        for reason in missed:
+            log.warning("%s is not released: %s", reference, reason)
+        release = {"released": not missed, "missed": missed}
+        models.update(Store(store), reference, "release.json", json.dumps(release).encode())
+        record |= {
+            "status": "finished",
+            "dataset": generated.dataset,
+            "model": {
+                **model,
+                "parameters": trained.summary["parameters"],
+                "released": not missed,
+                "missed": missed,
+            },
+            "metrics": measured["metrics"],
+            "baselines": measured["baselines"],
+            "coverage": quantified["coverage"],
+            "ledger": generated.ledger,
+            "choice": generated.choice,
+            "panel": generated.panel,
+            "times": {**_times(generated, trained, Store(store), start), "evaluate": measuring},
+            "memory": {"driver_peak": _peak_memory()},
+        }
+        return publish(store, cluster, record, pipeline.surrogate)
+
+
+def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, Trained]:
+    identity = pipeline.model_identity("online", pipeline.dataset_identity)
+    channel = cluster.channel(run, CHANNEL)
+    try:
+        training = train.submit(pipeline, store, cluster, identity=identity, dataset=pipeline.name, channel=channel)
+        training.add_done_callback(
+            lambda end: channel.consumer_failed() if _failed(end) else channel.consumer_finished()
+        )
+        generating = generate.submit(pipeline, store, cluster, channel)
+        generating.add_done_callback(lambda end: channel.producer_failed() if _failed(end) else None)
+        generated: Any = generating.result(raise_on_failure=False)
+        trained: Any = training.result(raise_on_failure=False)
+    finally:
+        channel.close()
+    errors = [result for result in (generated, trained) if isinstance(result, BaseException)]
+    # One stage that fails takes the other with it: the cause is worth more than the consequence.
+    for error in sorted(errors, key=lambda error: isinstance(error, ConsumerFailed | ProducerFailed)):
+        raise error
+    return generated, trained
+
+
+def _failed(stage: PrefectFuture[Any]) -> bool:
+    return isinstance(stage.result(raise_on_failure=False), BaseException)
+
+
+def _times(generated: Generated, trained: Trained, store: Store, start: float) -> dict[str, Any]:
+    curve = json.loads(store.read(f"fits/{trained.identity}/history.json"))["curve"]
+    last = generated.last_shard
+    return {
+        # A run that goes on after a killed one may find the first step, or all shards, done before it began.
+        "first_step": max(0.0, trained.summary["first_step"] - start),
+        "last_shard": None if last is None else last - start,
+        "steps": trained.summary["steps"],
+        "steps_while_solving": max((row["step"] for row in curve if last and row["time"] <= last), default=0),
+        "generate": generated.seconds,
+        "train": trained.seconds,
+        "total": time.time() - start,
+    }
+
+
+def _peak_memory() -> int:
+    """Return the largest resident size of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@flow(name="ritz")
+def run(
+    recipe: str, overrides: dict[str, Any] | None = None, store: str = DEFAULT_STORE, profile: str = "local"
+) -> dict[str, Any]:
+    """Run a recipe: what deployments, triggers and ``ritz run`` start.
+
+    Parameters
+    ----------
+    recipe
+        Name of a shipped recipe or path of a YAML file.
+    overrides
+        Dotted path of a field → value.
+    store
+        Folder or URL.
+    profile
+        Name or path of a cluster profile, ``attach:ADDRESS`` for a running scheduler.
+
+    Raises
+    ------
+    tasks.recipes.RecipeError
+        For bad input, before any work.
+    """
+    if not log.isEnabledFor(logging.INFO):
+        # A served run: no terminal watches, and Prefect keeps what the stages say.
+        log.setLevel(logging.INFO)
+    command = ["ritz", "run", recipe, "--store", store, "--profile", profile]
+    for path, value in (overrides or {}).items():
+        command += ["--set", f"{path}={json.dumps(value)}"]
+    result: dict[str, Any] = run_pipeline.fn(load(recipe, overrides), store, load_profile(profile), command)
+    return result

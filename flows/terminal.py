@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """Show the progress of the stages meanwhile: bars in a terminal, plain log lines elsewhere; on stderr."""
+    logger = logging.getLogger("ritz")
+    level, propagate = logger.level, logger.propagate
+    handler: logging.Handler
+    if sys.stderr.isatty():
+        bars = Progress(
+            TextColumn("{task.description:<9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", style="dim"),
+            console=errors,
+        )
+        handler = _Bars(bars)
+        logger.setLevel(logging.DEBUG)
+    else:
+        bars = None
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+        logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        if bars is None:
+            yield
+        else:
+            with bars:
+                yield
+    except KeyboardInterrupt:
+        logger.warning("interrupted: what is committed is kept, the same command goes on from there")
+        raise
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+class _Bars(logging.Handler):
+    """Turns the progress records of `tasks.progress` into bars and prints the others above them."""
+
+    def __init__(self, bars: Progress) -> None:
+        super().__init__()
+        self.bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        progress = getattr(record, "progress", None)
+        if progress is None:
+            if record.levelno >= logging.INFO:
+                self.bars.console.print(record.getMessage(), markup=False)
+            return
+        if progress.stage not in self._tasks:
+            self._tasks[progress.stage] = self.bars.add_task(progress.stage, note="")
+        self.bars.update(self._tasks[progress.stage], completed=progress.done, total=progress.total, note=progress.note)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    json.dump(document, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def print_table(rows: Sequence[dict[str, Any]], header: bool = True) -> None:
+    """Print rows with equal keys as a table on stdout."""
+    if not rows:
+        return
+    table = Table(show_header=header, box=None, pad_edge=False)
+    for key in rows[0]:
+        table.add_column(key, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    width = None if sys.stdout.isatty() else 160
+    Console(highlight=False, width=width).print(table)

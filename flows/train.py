@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from prefect import flow
+
+from storage.datasets import Dataset, resolve
+from storage.store import Store
+from tasks import train as stage
+from tasks.checks import check_training
+from tasks.recipes import load, load_profile
+from tasks.worker.train import register
+
+
+@flow(name="train")
+def train(
+    recipe: str, overrides: dict[str, Any] | None, dataset: str, store: str, profile: str = "local"
+) -> dict[str, Any]:
+    """Train the surrogate of a recipe offline on a published dataset; return ``model``, ``training``, ``dataset``.
+
+    Parameters
+    ----------
+    dataset
+        ``NAME@VERSION``; it may come from anybody's recipe.
+
+    Raises
+    ------
+    tasks.recipes.RecipeError
+        For bad input, before any work.
+    """
+    pipeline = load(recipe, overrides)
+    check_training(pipeline, store, dataset)
+    version = resolve(Store(store), dataset)
+    data = Dataset.open(Store(store), version.name)
+    source = {"name": version.name, "version": version.version, "snapshot": version.snapshot}
+    with load_profile(profile).open() as cluster:
+        trained = stage.train(
+            pipeline,
+            store,
+            cluster,
+            identity=pipeline.model_identity("offline", version.snapshot),
+            dataset=version.name,
+            version=version.version,
+            shards=data.n_shards,
+            samples=int(np.count_nonzero(data.index()[1] == "train")),
+        )
+        card = {
+            "name": pipeline.name,
+            "dataset": source,
+            "recipe": pipeline.document(),
+            "mode": "offline",
+            "training": trained.summary,
+        }
+        model = cluster.call("train", register, store, trained.identity, pipeline.name, card)
+    return {"model": model, "dataset": source, "training": trained.summary, "seconds": trained.seconds}

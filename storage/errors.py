@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+
+class StorageError(ValueError):
+    """Something about a store, a dataset, a model or a run record is not as it must be."""
+
+
+class Unknown(StorageError):
+    """What was asked for does not exist; the message lists what does."""
+
+
+class Refused(StorageError):
+    """A write or a commit breaks a rule of the dataset; nothing was changed."""
+
+
+class Busy(StorageError):
+    """Another process holds the lock; the message names its pid and host."""

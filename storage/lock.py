@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.errors import Busy, StorageError
+
+# What this process holds: path of the lock file -> open descriptor.
+_held: dict[str, int] = {}
+
+
+def _forget_in_child() -> None:
+    # A forked child shares the open file, and with it the lock, which would then outlive its owner.
+    for descriptor in _held.values():
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def held(path: str) -> bool:
+    """Return whether this process holds the lock at ``path``."""
+    return path in _held
+
+
+@contextmanager
+def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
+    """Hold an exclusive advisory lock (``flock``) on the file ``path``.
+
+    The kernel releases it when the process ends, however it ends. The file stays behind, empty: removing it
+    would let two processes hold "the" lock, each on its own file.
+
+    Parameters
+    ----------
+    path
+        Absolute path of the lock file; it is created where it is absent, its folder too.
+    what
+        What is locked, for the message: ``"dataset 'darcy'"``.
+    wait
+        Seconds to wait for another holder; 0 refuses at once.
+
+    Raises
+    ------
+    Busy
+        Another holder (also another thread or handle in this process) has the lock.
+    StorageError
+        The lock file cannot be opened.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        # os.open makes the descriptor non-inheritable: a program started meanwhile does not keep the lock.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise StorageError(
+            f"cannot lock {what}: {path} cannot be written ({error.strerror}); give a store that can be written"
+        ) from error
+    try:
+        _acquire(descriptor, what, wait)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    _held[path] = descriptor
+    try:
+        yield
+    finally:
+        # In a forked child the lock is the parent's, and the descriptor is closed already.
+        if _held.pop(path, None) is not None:
+            os.ftruncate(descriptor, 0)
+            # Closing alone would leave it to a child that is just being started, until that one has closed it too.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+
+def _acquire(descriptor: int, what: str, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 300, 0).decode(errors="replace").strip()
+                raise Busy(
+                    f"{what} is in use by {holder or 'another process'}; wait until it has finished, or stop it"
+                ) from error
+            time.sleep(0.05)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import re
+
+from storage.errors import StorageError
+
+# A leading dot or dash is left to lock files, folders being written and command-line options.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_VERSION = re.compile(r"v[1-9][0-9]*")
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return ``name``, or say why it cannot be the name of a ``kind``.
+
+    Parameters
+    ----------
+    kind
+        What is named, for the message: ``"dataset"``, ``"model"``, ``"run"``.
+    name
+        1 to 100 letters, digits, ``-``, ``_`` or ``.``, beginning with a letter or a digit.
+
+    Raises
+    ------
+    StorageError
+        The name has other characters (path separators among them), or is empty or too long.
+    """
+    if not _NAME.fullmatch(name):
+        raise StorageError(
+            f"{kind} name {name!r}: expected 1 to 100 letters, digits, '-', '_' or '.', "
+            "beginning with a letter or a digit"
+        )
+    return name
+
+
+def split_spec(kind: str, spec: str) -> tuple[str, str]:
+    """Split ``"name@version"`` into name and version; the version is ``"latest"`` where none is given.
+
+    Raises
+    ------
+    StorageError
+        The name is not allowed, or the part after ``@`` is empty.
+    """
+    name, at, version = spec.partition("@")
+    check_name(kind, name)
+    if at and not version:
+        raise StorageError(f"{kind} {spec!r}: expected a version after '@', as in {name}@v1 or {name}@latest")
+    return name, version or "latest"
+
+
+def version_number(version: str) -> int | None:
+    """Return 3 for ``"v3"``, None for what is not the name of a version."""
+    return int(version[1:]) if _VERSION.fullmatch(version) else None

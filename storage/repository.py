@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import icechunk
+import zarr
+
+from storage.errors import StorageError
+from storage.layout import Layout
+from storage.store import Store
+
+BRANCH = "main"
+
+# Icechunk logs, on every opening, that commits to a local folder are not safe against each other. Here they
+# cannot meet: a commit needs the dataset's lock, which one process holds. Other warnings are let through.
+if "ICECHUNK_LOG" not in os.environ:
+    icechunk.set_logs_filter("warn,icechunk::storage::object_store=error")
+
+
+def _config() -> icechunk.RepositoryConfig:
+    # A commit rewrites the manifests it touches, one a variable, and they hold the small ledger chunks as well:
+    # whole ones make it grow with the dataset (49 ms at 10⁵ chunks), pieces of 2000 write 310 kB a commit,
+    # pieces of 200 write 70 kB. Smaller ones would lengthen the list of pieces, which is rewritten too.
+    splitting = icechunk.ManifestSplittingConfig.from_dict(
+        {icechunk.ManifestSplitCondition.AnyArray(): {icechunk.ManifestSplitDimCondition.Axis(0): 200}}
+    )
+    return icechunk.RepositoryConfig(
+        # Loading manifests ahead of need slows every session by 2 ms, and a committer opens one a shard.
+        manifest=icechunk.ManifestConfig(splitting=splitting, preload=icechunk.ManifestPreloadConfig(max_total_refs=0)),
+        # Every commit leaves its manifests in the cache, by default up to 15 million references: gigabytes.
+        caching=icechunk.CachingConfig(num_chunk_refs=50_000, num_snapshot_nodes=10_000),
+    )
+
+
+def create_repository(store: Store, key: str, aside: str, plan: Layout) -> None:
+    """Make a repository with one commit in the folder ``key``, which appears in one step.
+
+    The caller holds the lock, so that what lies in ``aside`` is from a process that was killed here.
+    """
+    store.remove(aside)
+    with engine(store, aside):
+        repository = icechunk.Repository.create(
+            icechunk.local_filesystem_storage(store.location(aside)), config=_config()
+        )
+        session = repository.writable_session(BRANCH)
+        plan.write(session.store)
+        session.commit("layout", {"samples": 0})
+    store.move(aside, key)
+
+
+def open_repository(store: Store, key: str) -> icechunk.Repository:
+    """Open the repository in the folder ``key``, which exists.
+
+    Raises
+    ------
+    StorageError
+        There is no repository in it.
+    """
+    with engine(store, key):
+        return icechunk.Repository.open(icechunk.local_filesystem_storage(store.location(key)), config=_config())
+
+
+@contextmanager
+def engine(store: Store, key: str) -> Iterator[None]:
+    """Turn the engine's errors into one line that names the folder."""
+    try:
+        yield
+    except icechunk.IcechunkError as error:
+        # The first line says what went wrong; the others are a trace through the engine.
+        first = str(error).strip().removeprefix("x").split("\n")[0].strip()
+        raise StorageError(f"{store.location(key)}: {first}") from error
+
+
+def stored_shards(session: icechunk.Session) -> set[int]:
+    """Return the shards that a snapshot holds: the chunks of ``status`` that exist."""
+
+    async def collect() -> set[int]:
+        return {int(position[0]) async for position in session.chunk_coordinates("/status")}
+
+    # A thread of its own, because the caller's may be running an event loop already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, collect()).result()
+
+
+def has_shard(session: icechunk.Session, shard: int) -> bool:
+    """Return whether a snapshot holds one shard."""
+    return session.chunk_type("/status", [shard]) != icechunk.ChunkType.UNINITIALIZED
+
+
+def attributes(session: icechunk.Session) -> dict[str, Any]:
+    """Return the global attributes of a snapshot."""
+    return dict(zarr.open_group(session.store, mode="r").attrs)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import zarr
+
+from storage.ledger import COLUMNS, SPLITS, decode
+
+Arrays = dict[str, np.ndarray]
+"""Fields by name; the first axis of every array is the sample."""
+
+
+class Samples(NamedTuple):
+    """Samples read back: ``sample_id`` (n,) int64, ``split`` (n,) str, fields by name, ledger columns."""
+
+    sample_id: np.ndarray
+    split: np.ndarray
+    arrays: Arrays
+    ledger: Arrays
+
+
+def read_region(group: zarr.Group, start: int, stop: int) -> Samples:
+    """Read the samples ``start`` to ``stop`` (positions, not ids) of a snapshot's group."""
+    stored = dict(group.arrays())
+    solvers = str(group.attrs["solvers"]).split()
+    columns = {name: np.asarray(stored[name][start:stop]) for name in COLUMNS}
+    return Samples(
+        sample_id=np.asarray(stored["sample_id"][start:stop]),
+        split=np.array(SPLITS)[np.asarray(stored["split"][start:stop])],
+        arrays={name: np.asarray(array[start:stop]) for name, array in stored.items() if "role" in array.attrs},
+        ledger=decode(columns, tuple(solvers)),
+    )
+
+
+def take(samples: Samples, positions: np.ndarray) -> Samples:
+    """Return the samples at ``positions``, in that order."""
+    return Samples(
+        samples.sample_id[positions],
+        samples.split[positions],
+        {name: values[positions] for name, values in samples.arrays.items()},
+        {name: values[positions] for name, values in samples.ledger.items()},
+    )
+
+
+def join(parts: list[Samples]) -> Samples:
+    """Return the samples of all parts, one after the other."""
+    return Samples(
+        np.concatenate([part.sample_id for part in parts]),
+        np.concatenate([part.split for part in parts]),
+        {name: np.concatenate([part.arrays[name] for part in parts]) for name in parts[0].arrays},
+        {name: np.concatenate([part.ledger[name] for part in parts]) for name in parts[0].ledger},
+    )

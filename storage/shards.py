@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+
+from storage.errors import Refused
+from storage.ledger import COLUMNS, STATUSES, Ledger, encode
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A session of a dataset that travels: made by `Dataset.fork`, written by `write_shard`, then committed.
+
+    Small (about 500 bytes, and as much again for each written shard's references): the samples themselves go
+    straight to the store.
+    """
+
+    identity: str
+    """The dataset it belongs to."""
+    state: bytes
+    """The session, pickled; it holds no samples."""
+    shard: int | None = None
+    """The shard written in it."""
+
+    @classmethod
+    def of(cls, identity: str, session: icechunk.ForkSession, shard: int | None = None) -> Fork:
+        """Wrap a session."""
+        return cls(identity, pickle.dumps(session), shard)
+
+    def session(self) -> icechunk.ForkSession:
+        """Return the session that can be written to or merged."""
+        return pickle.loads(self.state)
+
+
+def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> Fork:
+    """Write one whole shard in a fork; it is part of the dataset once `Dataset.commit` has taken the result.
+
+    Parameters
+    ----------
+    fork
+        From `Dataset.fork`; one fork takes one shard. It is not changed.
+    shard_index
+        Which shard, from 0. There is no way to write a part of one.
+    arrays
+        Every field of the dataset, ``(shard, *space)``, in its stored dtype (float32 as a rule).
+    ledger
+        The columns of `storage.ledger.Ledger`, one entry a sample.
+
+    Returns
+    -------
+    Fork
+        To be handed to `Dataset.commit`.
+
+    Raises
+    ------
+    Refused
+        The fork holds a shard already, the index is out of range, a field is missing, unknown, of another
+        shape or dtype, an ok sample is not finite, an output of a failed sample is not NaN throughout, or the
+        ledger is wrong (see `storage.ledger.encode`). Nothing has been written.
+    """
+    if fork.shard is not None:
+        raise Refused(f"shard {shard_index}: this fork holds shard {fork.shard} already; start from a fresh fork")
+    session = fork.session()
+    # Chunks equal to the fill value are written too: what exists is what was written.
+    group = zarr.open_group(session.store, mode="r+")
+    stored = dict(group.arrays())
+    attrs: Mapping[str, Any] = group.attrs.asdict()
+    length = int(attrs["shard"])
+    check_index(shard_index, stored["status"].shape[0] // length)
+    columns = encode(ledger, length, float(attrs["rtol"]), tuple(attrs["solvers"].split()))
+    fields = {name: array for name, array in stored.items() if "role" in array.attrs}
+    _check_fields(fields, arrays, length, columns["status"] == STATUSES.index("ok"))
+    region = slice(shard_index * length, (shard_index + 1) * length)
+    for name, values in {**columns, **arrays}.items():
+        stored[name].with_config({"write_empty_chunks": True})[region] = values
+    return Fork.of(fork.identity, session, shard_index)
+
+
+def check_index(shard_index: int, shards: int) -> None:
+    """Refuse a shard index that is not one of ``shards``."""
+    if not 0 <= shard_index < shards:
+        raise Refused(f"shard {shard_index}: expected one of 0 to {shards - 1}")
+
+
+def check_changes(fork: Fork, shard_index: int, fields: Iterable[str]) -> icechunk.ForkSession:
+    """Return the fork's session if it changes one shard of every variable and nothing else.
+
+    Raises
+    ------
+    Refused
+        It was not written by `write_shard` for this shard.
+    """
+    if fork.shard != shard_index:
+        raise Refused(f"shard {shard_index}: the fork holds shard {fork.shard}")
+    session = fork.session()
+    changes = session.status()
+    others = (
+        changes.new_arrays
+        | changes.new_groups
+        | changes.deleted_arrays
+        | changes.deleted_groups
+        | changes.updated_arrays
+        | changes.updated_groups
+    )
+    written = {path: [chunk[0] for chunk in chunks] for path, chunks in changes.updated_chunks.items()}
+    if others or written != {f"/{name}": [shard_index] for name in (*fields, *COLUMNS)}:
+        raise Refused(f"shard {shard_index}: the fork changes {sorted(others) or written}, not only this shard")
+    return session
+
+
+def _check_fields(
+    stored: Mapping[str, zarr.Array], arrays: Mapping[str, np.ndarray], length: int, ok: np.ndarray
+) -> None:
+    if set(arrays) != set(stored):
+        raise Refused(f"fields {sorted(arrays)}: expected {sorted(stored)}")
+    for name, array in stored.items():
+        values = arrays[name]
+        shape = (length, *array.shape[1:])
+        if values.shape != shape or values.dtype != array.dtype:
+            raise Refused(
+                f"field {name!r}: expected {array.dtype} of shape {shape}, got {values.dtype} of shape {values.shape}"
+            )
+        axes = tuple(range(1, values.ndim))
+        bad = ok & ~np.isfinite(values).all(axis=axes)
+        if bad.any():
+            raise Refused(
+                f"field {name!r}: sample {np.flatnonzero(bad)[0]} of the shard is ok and has NaN or infinite "
+                "values; give it status 'failed' with reason 'not_finite'"
+            )
+        if array.attrs["role"] == "output":
+            kept = ~ok & ~np.isnan(values).all(axis=axes)
+            if kept.any():
+                raise Refused(
+                    f"field {name!r}: sample {np.flatnonzero(kept)[0]} of the shard failed; "
+                    "an output of a failed sample must be NaN throughout"
+                )

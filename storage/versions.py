@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import icechunk
+import zarr
+
+from storage.names import version_number
+from storage.repository import BRANCH, attributes, stored_shards
+
+
+@dataclass(frozen=True)
+class Version:
+    """One state of a dataset that never changes."""
+
+    name: str
+    """The dataset."""
+    version: str
+    """``"v1"``, ``"v2"``, …; the snapshot where it was not published."""
+    snapshot: str
+    """Icechunk's id of the state."""
+    samples: int
+    """Samples it holds, solved or failed."""
+    created: str
+    """When, UTC, ISO 8601."""
+    message: str = ""
+    """What was said when it was published."""
+
+    @property
+    def spec(self) -> str:
+        """``"name@v1"``, by which it can be opened."""
+        return f"{self.name}@{self.version}"
+
+
+def numbers(repository: icechunk.Repository) -> list[int]:
+    """Return the numbers of the published versions, ascending."""
+    found = (version_number(tag) for tag in repository.list_tags())
+    return sorted(number for number in found if number is not None)
+
+
+def published(repository: icechunk.Repository, name: str) -> list[Version]:
+    """Return the published versions, oldest first."""
+    tags = [f"v{number}" for number in numbers(repository)]
+    return [at_snapshot(repository, name, tag, repository.lookup_tag(tag)) for tag in tags]
+
+
+def find_snapshot(repository: icechunk.Repository, name: str, version: str) -> Version | None:
+    """Return the version ``"latest"``, ``"head"``, ``"v3"`` or a snapshot id means, None if there is none."""
+    known = numbers(repository)
+    if version == "head":
+        version = repository.lookup_branch(BRANCH)
+    if version == "latest":
+        version = f"v{known[-1]}" if known else ""
+    if version_number(version) is not None:
+        if version_number(version) not in known:
+            return None
+        return at_snapshot(repository, name, version, repository.lookup_tag(version))
+    for one in reversed(published(repository, name)):
+        if one.snapshot == version:
+            return one
+    try:
+        info = repository.lookup_snapshot(version)
+    except icechunk.IcechunkError:
+        # Not an id, or the id of nothing: the caller lists what there is.
+        return None
+    if info.parent_id is None:
+        # The empty state every repository begins with.
+        return None
+    return at_snapshot(repository, name, version, version)
+
+
+def at_snapshot(repository: icechunk.Repository, name: str, version: str, snapshot: str) -> Version:
+    """Describe a snapshot of a dataset."""
+    info = repository.lookup_snapshot(snapshot)
+    samples = info.metadata.get("samples")
+    if samples is None:
+        session = repository.readonly_session(snapshot_id=snapshot)
+        samples = len(stored_shards(session)) * int(attributes(session)["shard"])
+    return Version(
+        name=name,
+        version=version,
+        snapshot=snapshot,
+        samples=int(samples),
+        created=info.written_at.isoformat(timespec="seconds"),
+        message=info.message,
+    )
+
+
+def publish(repository: icechunk.Repository, name: str, head: str, samples: int, message: str) -> Version:
+    """Give the state ``head``, the branch's, the next number; its number if it has one.
+
+    The caller holds the dataset's lock.
+    """
+    known = numbers(repository)
+    if known and repository.lookup_tag(f"v{known[-1]}") == head:
+        return at_snapshot(repository, name, f"v{known[-1]}", head)
+    tag = f"v{known[-1] + 1 if known else 1}"
+    # A process killed between this commit and the tag leaves a head that only wants its tag.
+    if repository.lookup_snapshot(head).metadata.get("version") != tag:
+        session = repository.writable_session(BRANCH)
+        group = zarr.open_group(session.store, mode="r+")
+        history = str(group.attrs.get("history", "")).splitlines()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        group.attrs["history"] = "\n".join([*history, f"{now} {tag}: {message}"])
+        head = session.commit(message, {"version": tag, "samples": samples})
+    repository.create_tag(tag, head)
+    return at_snapshot(repository, name, tag, head)

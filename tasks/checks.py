@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from compute.uncertainty.conformal import Conformal
+from storage import models
+from storage.datasets import Dataset, resolve
+from storage.errors import Refused
+from storage.store import Store
+from tasks.pipeline import Pipeline
+
+
+def run_lock(name: str) -> str:
+    """Return the key of the lock that a run of the recipe ``name`` holds from its start to its end."""
+    return f"runs/.{name}.lock"
+
+
+def check_run(pipeline: Pipeline, store_url: str) -> None:
+    """Refuse what a run would refuse, before anything is started.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If the store cannot be written.
+    storage.errors.Refused
+        If another recipe made the dataset of this name.
+    storage.errors.Busy
+        If another process runs this recipe or works on its dataset.
+    """
+    store = Store(store_url)
+    store.check_writable()
+    dataset = Dataset.find(store, pipeline.name, identity=pipeline.dataset_identity)
+    if dataset is not None:
+        with store.lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store.url}"), dataset.lock():
+            pass
+
+
+def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
+    """Refuse a dataset that a recipe cannot be trained on offline.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If there is no such dataset or version, or the store cannot be written.
+    storage.errors.Refused
+        If the version is not complete, or has too few training samples.
+    """
+    store = Store(store_url)
+    version = resolve(store, dataset)
+    store.check_writable()
+    data = Dataset.open(store, version.name)
+    if version.samples != data.samples:
+        raise Refused(f"dataset {version.spec} holds {version.samples} of {data.samples} samples; finish it first")
+    train = int(np.count_nonzero(data.index()[1] == "train"))
+    if pipeline.training.watermark > train:
+        raise Refused(
+            f"training.watermark = {pipeline.training.watermark} is above the {train} training samples "
+            f"of {version.spec}"
+        )
+
+
+def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str, ...]) -> None:
+    """Refuse a dataset that a model cannot be measured on.
+
+    Parameters
+    ----------
+    splits
+        Of which the dataset must have samples.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If there is no such model or dataset, or the store cannot be written.
+    storage.errors.Refused
+        If the dataset has other variables, too few samples of a split, or the samples that the model was trained
+        on in another split.
+    """
+    store = Store(store_url)
+    card, version = models.read_card(store, model), resolve(store, dataset)
+    store.check_writable()
+    data = Dataset.open(store, version.name)
+    fields = {str(name): tuple(map(str, field.dims[1:])) for name, field in data.template.data_vars.items()}
+    for name, entry in {**card["inputs"], **card["outputs"]}.items():
+        if fields.get(name) != tuple(entry["dims"]):
+            raise Refused(
+                f"dataset {version.spec}: variable {name!r} of model {model} must have the dimensions "
+                f"{tuple(entry['dims'])}; the dataset has {fields}"
+            )
+    ours, theirs = card["recipe"], data.recipe
+    present = Counter(data.index()[1].tolist())
+    for split in splits:
+        # What the highest level of the bands asks for; one sample will do elsewhere.
+        least = Conformal.model_validate(ours["uncertainty"]).samples() if split == "calibrate" else 1
+        if present[split] < least:
+            raise Refused(
+                f"dataset {version.spec}: has {present[split]} samples of the split {split!r}; expected at least "
+                f"{least} for model {model}"
+            )
+    same = ours["problem"] == theirs["problem"] and ours["data"]["seed"] == theirs["data"]["seed"]
+    if same and ours["data"]["splits"] != theirs["data"]["splits"]:
+        raise Refused(
+            f"dataset {version.spec} has the samples of model {model} in other splits: what it was trained on would "
+            "be tested; take a dataset with another seed, or the same splits"
+        )

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from typing import Any
+
+import numpy as np
+
+from compute.cluster.channel import Channel
+from compute.cluster.cluster import Cluster
+from compute.cluster.stream import stream
+from compute.solvers.catalogue import answering
+from compute.solvers.order import greedy
+from compute.solvers.solver import Solver
+from storage.datasets import Dataset
+from storage.store import Store
+from tasks.pipeline import Pipeline
+from tasks.progress import Reporter
+from tasks.stage import stage
+from tasks.worker import solve as worker
+
+log = logging.getLogger("ritz")
+
+FEATURE_BLOCK = 1024
+"""Samples drawn at a time for their features."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A complete, published dataset and what this run did for it.
+
+    Attributes
+    ----------
+    dataset
+        ``name``, ``version``, ``snapshot``, ``samples``, ``splits`` (samples each).
+    ledger
+        ``max_residual``, ``rtol``, ``solvers`` (samples each), ``solved`` and ``reused`` (samples), ``failed``,
+        ``seconds`` (solver time, all samples).
+    choice, panel
+        From the newest probe for this dataset.
+    last_shard
+        When the last shard was committed, `time.time`, or None if nothing was left to solve.
+    """
+
+    dataset: dict[str, Any]
+    ledger: dict[str, Any]
+    choice: dict[str, Any]
+    panel: list[dict[str, Any]]
+    last_shard: float | None
+    seconds: float
+
+
+@stage("generate")
+def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Channel | None = None) -> Generated:
+    """Solve, commit and publish the samples of a recipe that the store does not have yet.
+
+    This stage is the only one that commits. Where a trainer listens, each shard goes to it through ``channel``
+    after its commit, and a full channel makes the solvers wait.
+
+    Raises
+    ------
+    storage.errors.Refused
+        If another recipe made the dataset of this name.
+    storage.errors.Busy
+        If another driver works on it.
+    """
+    start, store = time.monotonic(), Store(store_url)
+    store.check_writable()
+    dataset = _dataset(pipeline, store, cluster)
+    with dataset.lock():
+        ids, split = dataset.index()
+        before = dataset.committed()
+        report = Reporter("solve", pipeline.data.samples, pipeline.name)
+        report(len(before) * dataset.shard)
+        last_shard = None
+        if len(before) < dataset.n_shards:
+            order = np.random.default_rng([pipeline.data.seed, dataset.n_shards]).permutation(dataset.n_shards)
+            todo = [int(index) for index in order if int(index) not in before]
+            probed = _probe(pipeline, cluster, dataset, ids[todo[0] * dataset.shard :][: dataset.shard])
+            shards = _shards(pipeline, dataset, ids, split, todo, probed.solver)
+            last_shard = _solve(cluster, dataset, shards, len(before), channel, report)
+        published = dataset.publish(f"{pipeline.data.samples} samples of {pipeline.name}")
+        key = _probe_key(pipeline)
+        # A dataset that was copied here came without its probe.
+        probe = json.loads(store.read(key)) if store.exists(key) else {"choice": {}, "panel": []}
+        ledger = _summary(dataset, pipeline.data.rtol, len(before) * dataset.shard)
+    names, counts = np.unique(split, return_counts=True)
+    return Generated(
+        dataset={
+            "name": published.name,
+            "version": published.version,
+            "snapshot": published.snapshot,
+            "samples": published.samples,
+            "splits": dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        },
+        ledger=ledger,
+        choice=probe["choice"],
+        panel=probe["panel"],
+        last_shard=last_shard,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Dataset:
+    """Open the dataset of the recipe, or order its samples and create it."""
+    existing = Dataset.find(store, pipeline.name, identity=pipeline.dataset_identity)
+    if existing is not None:
+        return existing
+    data = pipeline.data
+    ids = _ordered(pipeline, cluster)
+    return Dataset.ensure(
+        store,
+        pipeline.name,
+        pipeline.problem.template(data.samples),
+        identity=pipeline.dataset_identity,
+        recipe=pipeline.document(),
+        sample_id=ids,
+        split=data.splits.of(ids),
+        shard=data.shard,
+        solvers=answering(pipeline.solver),
+        attrs={"rtol": data.rtol, "ritz_version": package_version("ritz")},
+    )
+
+
+def _ordered(pipeline: Pipeline, cluster: Cluster) -> np.ndarray:
+    data = pipeline.data
+    blocks = [
+        worker.FeatureBlock(pipeline.problem, data.seed, start, min(start + FEATURE_BLOCK, data.samples))
+        for start in range(0, data.samples, FEATURE_BLOCK)
+    ]
+    parts: dict[int, np.ndarray] = {}
+    for done in stream(cluster, worker.features, blocks, window=2 * cluster.workers("solve"), role="solve"):
+        parts[done.item.start] = done.receipt
+    return greedy(np.concatenate([parts[start] for start in sorted(parts)]))
+
+
+def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.ndarray) -> worker.Probed:
+    data = pipeline.data
+    probed: worker.Probed = cluster.call(
+        "solve",
+        worker.probe,
+        pipeline.problem,
+        data.seed,
+        data.rtol,
+        pipeline.solver,
+        ordered=ordered,
+    )
+    log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
+    kept = {"choice": probed.choice, "panel": probed.panel}
+    dataset.store.write(_probe_key(pipeline), json.dumps(kept).encode())
+    return probed
+
+
+def _probe_key(pipeline: Pipeline) -> str:
+    """Return where the newest probe for the dataset lies, for a run that finds all samples solved."""
+    return f"probes/{pipeline.dataset_identity}.json"
+
+
+def _shards(
+    pipeline: Pipeline, dataset: Dataset, ids: np.ndarray, split: np.ndarray, todo: list[int], solver: Solver
+) -> Iterator[worker.Shard]:
+    data, fork = pipeline.data, dataset.fork()
+    for index in todo:
+        part = slice(index * data.shard, (index + 1) * data.shard)
+        yield worker.Shard(
+            store=dataset.store.url,
+            dataset=dataset.name,
+            index=index,
+            ids=ids[part],
+            split=split[part],
+            problem=pipeline.problem,
+            seed=data.seed,
+            rtol=data.rtol,
+            dtype=data.dtype,
+            solver=solver,
+            fork=fork,
+        )
+
+
+def _solve(
+    cluster: Cluster,
+    dataset: Dataset,
+    shards: Iterator[worker.Shard],
+    done: int,
+    channel: Channel | None,
+    report: Reporter,
+) -> float:
+    """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
+    failed, last = 0, time.time()
+    for completed in stream(cluster, worker.solve, shards, window=2 * cluster.workers("solve"), role="solve"):
+        receipt: worker.Receipt = completed.receipt
+        if receipt.fork is not None:
+            dataset.commit(receipt.index, receipt.fork, receipt.ledger)
+        last = time.time()
+        done += 1
+        missed = Counter(reason for reason in receipt.ledger["reason"] if reason)
+        failed += sum(missed.values())
+        if missed:
+            log.warning("shard %d: %s", receipt.index, ", ".join(f"{n} {why}" for why, n in missed.items()))
+        report(done * dataset.shard, f"{failed} failed" if failed else "")
+        if channel is not None:
+            channel.put(completed.held)
+    return last
+
+
+def _summary(dataset: Dataset, rtol: float, reused: int) -> dict[str, Any]:
+    ledger = dataset.ledger()
+    good = ledger["status"] == "ok"
+    solvers, counts = np.unique(ledger["solver"][good], return_counts=True)
+    return {
+        "max_residual": float(ledger["residual"][good].max()) if good.any() else None,
+        "rtol": rtol,
+        "solvers": dict(zip(solvers.tolist(), counts.tolist(), strict=True)),
+        "solved": dataset.samples - reused,
+        "reused": reused,
+        "failed": int((ledger["status"] == "failed").sum()),
+        "seconds": float(ledger["seconds"].sum()),
+    }

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from storage import models as model_store
+from storage import runs as run_store
+from storage.datasets import Dataset, list_datasets, resolve
+from storage.errors import Unknown
+from storage.names import split_spec
+from storage.store import Store
+from tasks.pipeline import Pipeline
+
+
+def datasets(store_url: str) -> list[dict[str, Any]]:
+    """Return a row for each dataset of a store: name, newest version, samples done and planned, problem."""
+    store = Store(store_url)
+    rows = []
+    for name in list_datasets(store):
+        dataset = Dataset.open(store, name)
+        versions = dataset.versions()
+        progress = dataset.progress()
+        rows.append(
+            {
+                "dataset": name,
+                "version": versions[-1].version if versions else None,
+                "samples": dataset.samples,
+                "done": progress["done"],
+                "failed": progress["failed"],
+                "problem": dataset.recipe["problem"]["kind"],
+            }
+        )
+    return rows
+
+
+def models(store_url: str) -> list[dict[str, Any]]:
+    """Return a row for each version of each model of a store."""
+    rows, store = [], Store(store_url)
+    for entry in model_store.list_models(store):
+        card = model_store.read_card(store, entry.spec)
+        rows.append(
+            {
+                "model": entry.name,
+                "version": entry.version,
+                "dataset": f"{card['dataset']['name']}@{card['dataset']['version']}",
+                "surrogate": card["recipe"]["surrogate"]["kind"],
+                "mode": card["mode"],
+                "steps": card["training"]["steps"],
+                "released": _released(store, entry.spec),
+            }
+        )
+    return rows
+
+
+def finished(pipeline: Pipeline, store_url: str) -> dict[str, Any] | None:
+    """Return the record of a finished run of exactly this pipeline in this store, or None."""
+    return run_store.find(Store(store_url), pipeline.identity)
+
+
+def records(store_url: str) -> list[dict[str, Any]]:
+    """Return the run records of a store, oldest first."""
+    return run_store.list_runs(Store(store_url))
+
+
+def runs(store_url: str) -> list[dict[str, Any]]:
+    """Return a row for each run of a store, newest last."""
+    return [
+        {
+            "run": record["run"],
+            "status": record["status"],
+            "dataset": f"{record['dataset']['name']}@{record['dataset']['version']}",
+            "model": f"{record['model']['name']}@{record['model']['version']}",
+            "relative L2": f"{record['metrics']['relative_l2']['mean']:.4f}",
+            "seconds": f"{record['times']['total']:.0f}",
+        }
+        for record in records(store_url)
+    ]
+
+
+def show(store_url: str, spec: str) -> dict[str, Any]:
+    """Return what the store knows of a dataset, of the model of the same name, or of a run.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If there is nothing of that name.
+    """
+    store = Store(store_url)
+    name, _ = split_spec("dataset or model", spec)
+    found: dict[str, Any] = {}
+    if name in list_datasets(store):
+        found["dataset"] = _show_dataset(store, name, spec)
+    if name in {entry.name for entry in model_store.list_models(store)}:
+        try:
+            found["model"] = _show_model(store, spec)
+        except Unknown:
+            # A snapshot or a version that only the dataset has.
+            if "dataset" not in found:
+                raise
+    for record in run_store.list_runs(store):
+        if record["run"] == name:
+            found["run"] = record
+    if not found:
+        raise Unknown(
+            f"there is no dataset, model or run {name!r} in {store.url}; "
+            "see `ritz datasets`, `ritz models` and `ritz runs`"
+        )
+    return found
+
+
+def _released(store: Store, spec: str) -> bool | None:
+    """Return whether a model passed its gate, None if it never came to one."""
+    blob = model_store.read_file(store, spec, "release.json")
+    return None if blob is None else bool(json.loads(blob)["released"])
+
+
+def _show_model(store: Store, spec: str) -> dict[str, Any]:
+    shown = {"version": model_store.resolve(store, spec).spec, **model_store.read_card(store, spec)}
+    for part in ("evaluation", "calibration", "release"):
+        blob = model_store.read_file(store, spec, f"{part}.json")
+        if blob is not None:
+            shown[part] = json.loads(blob)
+    shown.get("evaluation", {}).pop("relative_l2", None)
+    return shown
+
+
+def _show_dataset(store: Store, name: str, spec: str) -> dict[str, Any]:
+    dataset = Dataset.open(store, name)
+    versions = [
+        {"version": version.version, "snapshot": version.snapshot, "samples": version.samples}
+        for version in dataset.versions()
+    ]
+    shown: dict[str, Any] = {"name": name, "progress": dataset.progress(), "versions": versions}
+    if versions and "@" in spec:
+        chosen = resolve(store, spec)
+        shown["chosen"] = {"version": chosen.version, "snapshot": chosen.snapshot}
+    return shown | {"shard": dataset.shard, "identity": dataset.identity, "recipe": dataset.recipe}

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from storage import models
+from storage.files import check_target, read_file, write_file
+from storage.store import Store
+
+
+class InputError(ValueError):
+    """A file of inputs does not fit the model; the message names the variable and what was expected."""
+
+
+def predict(store_url: str, model: str, source: Path, target: Path) -> dict[str, Any]:
+    """Predict the outputs for the inputs in a file, with bands where the model was quantified.
+
+    Parameters
+    ----------
+    source
+        NetCDF file or Zarr store with the input variables, with or without the dimension ``sample``.
+    target
+        ``.nc`` or ``.zarr``; holds each output and, with a dimension ``level`` of nominal coverage, its
+        ``_lower`` and ``_upper`` band.
+
+    Raises
+    ------
+    InputError
+        If a variable is missing, lies on another grid, holds NaN, or is not positive where its log is taken.
+    storage.errors.StorageError
+        If the model, the input file or the place of the output is not as it must be.
+    """
+    store = Store(store_url)
+    reference = models.resolve(store, model)
+    card = models.read_card(store, reference.spec)
+    check_target(target)
+    given = read_file(source)
+    inputs = {name: _input(given, name, entry, card["grid"], source) for name, entry in card["inputs"].items()}
+    counts = {name: len(values) for name, values in inputs.items()}
+    if len(set(counts.values())) != 1:
+        raise InputError(f"{source}: the input variables have different numbers of samples: {counts}")
+
+    from tasks.worker.evaluate import load_model
+
+    trained, bands = load_model(store, reference.spec)
+    outputs = trained.predict(inputs)
+    result = xr.Dataset(
+        coords={dim: (dim, values, card["coordinates"][dim]) for dim, values in card["grid"].items()},
+        attrs={"Conventions": "CF-1.11", "source": f"ritz model {reference.spec}"},
+    )
+    for name, values in outputs.items():
+        dims = ("sample", *card["outputs"][name]["dims"])
+        attributes = card["outputs"][name]["attrs"]
+        result[name] = (dims, values, attributes)
+        if bands is None:
+            continue
+        levels = list(bands.levels)
+        widths = np.stack([bands.half_width(inputs, outputs, level)[name] for level in levels])
+        for side, sign in (("lower", -1), ("upper", 1)):
+            long_name = f"{side} end of the band of {attributes.get('long_name', name)}"
+            result[f"{name}_{side}"] = (
+                ("level", *dims),
+                values + sign * widths,
+                {**attributes, "long_name": long_name},
+            )
+        result = result.assign_coords(level=("level", levels, {"long_name": "nominal coverage", "units": "1"}))
+    write_file(result, target)
+    release = models.read_file(store, reference.spec, "release.json")
+    return {
+        "model": reference.spec,
+        "released": bool(release and json.loads(release)["released"]),
+        "samples": next(iter(counts.values())),
+        "levels": list(bands.levels) if bands is not None else [],
+        "output": str(target),
+    }
+
+
+def _input(
+    given: xr.Dataset, name: str, entry: dict[str, Any], grid: dict[str, list[float]], source: Path
+) -> np.ndarray:
+    where = f"{source}, variable {name!r}"
+    if name not in given:
+        found = ", ".join(map(repr, given.data_vars)) or "none"
+        raise InputError(f"{where}: missing; expected the inputs of the model, the file has {found}")
+    variable, dims = given[name], tuple(entry["dims"])
+    if "sample" not in variable.dims:
+        variable = variable.expand_dims("sample")
+    if set(variable.dims) != {"sample", *dims}:
+        raise InputError(
+            f"{where}: has dimensions {given[name].dims}; expected ('sample', {', '.join(map(repr, dims))})"
+        )
+    variable = variable.transpose("sample", *dims)
+    for dim in dims:
+        points = np.asarray(grid[dim])
+        if variable.sizes[dim] != points.size:
+            raise InputError(f"{where}: has {variable.sizes[dim]} points along {dim!r}; the model is for {points.size}")
+        if dim in variable.coords and not np.allclose(variable[dim], points, rtol=0, atol=1e-6 * np.ptp(points)):
+            raise InputError(
+                f"{where}: its points along {dim!r} run from {variable[dim].values[0]:g} to "
+                f"{variable[dim].values[-1]:g}; expected {points[0]:g} to {points[-1]:g}, as in the dataset"
+            )
+    if variable.dtype.kind not in "iuf":
+        raise InputError(f"{where}: has dtype {variable.dtype}; expected real numbers")
+    values = variable.values.astype(entry["dtype"])
+    if not np.isfinite(values).all():
+        raise InputError(f"{where}: holds NaN or infinite values; expected finite ones")
+    if entry["attrs"].get("transform") == "log" and not (values > 0).all():
+        raise InputError(f"{where}: holds values ≤ 0; expected positive ones, since the model sees their logarithm")
+    return values

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from tasks.stage import artifact_key, in_prefect
+
+log = logging.getLogger("ritz")
+
+EVERY = 5.0
+"""Seconds between two plain log lines of one bar."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is; carried by a log record as its attribute ``progress``."""
+
+    stage: str
+    done: int
+    total: int
+    note: str = ""
+
+
+class Reporter:
+    """Reports the progress of one stage through the logger ``ritz`` and as a Prefect artifact.
+
+    Every report is a DEBUG record, for a terminal that draws bars; the first, the last and one every few seconds
+    are INFO records, for logs, and move the artifact. To be called in the thread of the stage, which alone knows
+    the Prefect task that the artifact belongs to.
+    """
+
+    def __init__(self, stage: str, total: int, name: str) -> None:
+        self.stage, self.total, self.name = stage, total, name
+        self._last = float("-inf")
+        self._artifact: UUID | None = None
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Report that ``done`` of the total is done."""
+        now = time.monotonic()
+        loud = now - self._last >= EVERY or done >= self.total
+        level = logging.INFO if loud else logging.DEBUG
+        text = f"{self.stage}: {done} of {self.total}{', ' + note if note else ''}"
+        log.log(level, text, extra={"progress": Progress(self.stage, done, self.total, note)})
+        if loud:
+            self._last = now
+            if in_prefect():
+                self._show(100 * done / self.total)
+
+    def _show(self, percent: float) -> None:
+        if self._artifact is None:
+            key = artifact_key(self.name, self.stage)
+            created: Any = create_progress_artifact(percent, key=key, description=f"{self.stage} {self.name}")
+            self._artifact = created
+        else:
+            update_progress_artifact(self._artifact, percent)

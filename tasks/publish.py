@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import base64
+import logging
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from compute.cluster.cluster import Cluster
+from compute.surrogates.surrogate import Surrogate
+from storage import runs
+from storage.store import Store
+from tasks.stage import artifact_key, in_prefect, stage
+from tasks.summary import rows
+from tasks.worker import publish as worker
+
+log = logging.getLogger("ritz")
+
+
+@stage("publish")
+def publish(
+    store_url: str, cluster: Cluster, record: dict[str, Any], surrogate: Surrogate | None = None
+) -> dict[str, Any]:
+    """Write the record of a finished run and its report, and show both as Prefect artifacts.
+
+    Returns the record with ``paths.report``.
+    """
+    store = Store(store_url)
+    paths = {"report": runs.report_location(store, record["run"]), "store": store.url}
+    record = {**record, "paths": paths}
+    page, pictures = cluster.call("train", worker.report, store_url, record, surrogate)
+    record = runs.save(store, record["run"], record, report=page)
+    if in_prefect():
+        _artifacts(record, pictures)
+    log.info("report: %s", paths["report"])
+    return record
+
+
+def _artifacts(record: dict[str, Any], pictures: dict[str, bytes]) -> None:
+    name = record["model"]["name"]
+    create_table_artifact(rows(record), key=artifact_key(name, "summary"), description="The run in ten lines")
+    shown = "\n\n".join(
+        f"## {name.replace('_', ' ').capitalize()}\n\n"
+        f"![{name}](data:image/png;base64,{base64.b64encode(picture).decode()})"
+        for name, picture in pictures.items()
+    )
+    create_markdown_artifact(
+        f"# {record['run']}\n\n{shown}", key=artifact_key(name, "report"), description="The run in pictures"
+    )

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+
+def rows(record: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the run in ten lines, ``{"what": ..., "value": ...}`` each."""
+    dataset, model, ledger, times = (record[key] for key in ("dataset", "model", "ledger", "times"))
+    error = record["metrics"]["relative_l2"]
+    band = record["coverage"].get("0.9", {})
+    baselines = ", ".join(f"{name} {row['relative_l2']['mean']:.3f}" for name, row in record["baselines"].items())
+    solvers = ", ".join(f"{name} {count}" for name, count in ledger["solvers"].items())
+    table = {
+        "dataset": f"{dataset['name']}@{dataset['version']}, {dataset['samples']} samples",
+        "model": f"{model['name']}@{model['version']}, {'released' if model['released'] else 'not released'}",
+        "relative L2": f"{error['mean']:.4f} mean, {error['median']:.4f} median, "
+        f"{error['p95']:.4f} 95th percentile, {error['max']:.4f} worst",
+        "baselines": baselines,
+        "90 % bands": f"cover {band['measured']:.1%}, mean width {band['width']:.3g} "
+        f"(constant width: {band['constant_width']:.3g})"
+        if band
+        else "not measured",
+        "residual": f"at most {ledger['max_residual']:.1e} (asked: {ledger['rtol']:g}), {ledger['failed']} failed",
+        "solver": f"{solvers}; {ledger['solved']} solved now, {ledger['reused']} from the store",
+        "training": f"{times['steps']} steps, {times['steps_while_solving']} of them while solving",
+        "time": f"{times['total']:.0f} s, solver {ledger['seconds']:.1f} s in all",
+        "run": record["run"],
+    }
+    return [{"what": what, "value": value} for what, value in table.items()]

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from compute.cluster.channel import Channel, ProducerFailed
+from compute.cluster.cluster import Cluster
+from tasks.pipeline import Pipeline
+from tasks.progress import Reporter
+from tasks.stage import stage
+from tasks.worker import train as worker
+
+log = logging.getLogger("ritz")
+
+POLL = 0.2
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training, not yet a version of a model.
+
+    Attributes
+    ----------
+    identity
+        Under which `tasks.worker.train.register` finds it.
+    summary
+        ``steps``, ``first_step`` and ``last_step`` (`time.time`), ``parameters``, ``samples_received``.
+    """
+
+    identity: str
+    summary: dict[str, Any]
+    seconds: float
+
+
+@stage("train")
+def train(
+    pipeline: Pipeline,
+    store_url: str,
+    cluster: Cluster,
+    *,
+    identity: str,
+    dataset: str,
+    version: str | None = None,
+    shards: int | None = None,
+    samples: int | None = None,
+    channel: Channel | None = None,
+) -> Trained:
+    """Train a surrogate on the train worker: online through ``channel``, or offline on a dataset's ``version``.
+
+    Raises
+    ------
+    WorkersLost
+        If the train worker died again and again.
+    """
+    start = time.monotonic()
+    job = worker.Fitting(
+        identity=identity,
+        store=store_url,
+        dataset=dataset,
+        version=version,
+        problem=pipeline.problem,
+        surrogate=pipeline.surrogate,
+        training=pipeline.training,
+        shards=pipeline.data.samples // pipeline.data.shard if shards is None else shards,
+        samples=pipeline.train_samples if samples is None else samples,
+        seed=pipeline.data.seed,
+        dataset_identity=pipeline.dataset_identity if version is None else None,
+        channel=channel.name if channel is not None else None,
+    )
+    # The newest state; it comes in a thread of the cluster's client, where no stage is known.
+    told: deque[dict[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)
+    report, reported = Reporter("train", pipeline.training.steps(job.samples), pipeline.name), -1
+    with cluster.listen(identity, told.append):
+        future = cluster.submit("train", worker.fit, job)
+        while not future.done():
+            if channel is not None and not channel.is_fed:
+                future.cancel()
+                raise ProducerFailed("training stopped because generating the data failed; see its own error")
+            state = told[0]
+            if state["step"] > reported:
+                reported = state["step"]
+                report(reported, _note(state))
+            time.sleep(POLL)
+        summary = cluster.result(future)
+    if reported < summary["steps"]:
+        report(summary["steps"], _note(told[0]))
+    return Trained(identity, summary, time.monotonic() - start)
+
+
+def _note(state: dict[str, Any]) -> str:
+    return "" if state["loss"] is None else f"loss {state['loss']:.3g}"

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from compute.problems.problem import Arrays
+from compute.surrogates.surrogate import Surrogate
+from storage import models
+from storage.datasets import Dataset, read
+from storage.store import Store
+from tasks.worker.evaluate import load_model
+from tasks.worker.report.page import Material, columns, pictures, render, typical
+from tasks.worker.samples import variables
+
+LEVEL = 0.9
+"""Nominal coverage of the bands that are shown."""
+
+
+def report(
+    store_url: str, record: dict[str, Any], surrogate: Surrogate | None = None
+) -> tuple[bytes, dict[str, bytes]]:
+    """Draw the report of a run: the HTML page, and its pictures as PNG by name."""
+    material = _material(Store(store_url), record, surrogate)
+    drawn = pictures(record, material)
+    return render(record, material, drawn), drawn
+
+
+def _material(store: Store, record: dict[str, Any], surrogate: Surrogate | None) -> Material:
+    model = f"{record['model']['name']}@{record['model']['version']}"
+    dataset = f"{record['dataset']['name']}@{record['dataset']['version']}"
+    trained, bands = load_model(store, model, surrogate)
+    data = read(store, dataset)
+    files, _ = models.load(store, model)
+    history = json.loads(files["history.json"])
+    relative_l2 = np.array(json.loads(files["evaluation.json"])["relative_l2"])
+    chosen = typical(relative_l2)
+    shown = data.isel(sample=np.flatnonzero(data["split"].values == "test")[list(chosen.values())])
+    inputs, truth = (_values(shown, role) for role in ("input", "output"))
+    prediction = trained.predict(inputs)
+    dims = [str(dim) for dim in shown[variables(shown, "output")[0]].dims[1:]]
+    return Material(
+        sample_id=shown["sample_id"].values,
+        labels=tuple(chosen),
+        inputs=inputs,
+        truth=truth,
+        prediction=prediction,
+        half_width=bands.half_width(inputs, prediction, LEVEL) if bands is not None and LEVEL in bands.levels else {},
+        level=LEVEL,
+        coordinates={dim: shown[dim].values for dim in dims},
+        attrs={str(name): dict(variable.attrs) for name, variable in shown.variables.items()},
+        curve=columns(history["curve"]),
+        arrivals=np.array([entry["time"] for entry in history["received"]]),
+        relative_l2=relative_l2,
+        ledger=Dataset.open(store, record["dataset"]["name"]).ledger(record["dataset"]["version"]),
+    )
+
+
+def _values(data: xr.Dataset, role: str) -> Arrays:
+    return {name: data[name].values for name in variables(data, role)}

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from compute.problems.problem import Arrays, Problem
+from compute.solvers.choice import Auto, panel
+from compute.solvers.direct import Direct
+from compute.solvers.recycled import Recycled
+from compute.solvers.sequence import simulate
+from compute.solvers.solver import Ledger, Solver
+from compute.solvers.systems import Systems
+from storage.datasets import Dataset, Fork, write_shard
+from storage.store import Store
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """A block of samples whose features are wanted."""
+
+    problem: Problem
+    seed: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a block, ``(n, d)`` float32, to order its samples by."""
+
+    receipt: np.ndarray
+
+
+def features(block: FeatureBlock) -> Features:
+    """Draw a block of samples and keep only the features."""
+    ids = np.arange(block.start, block.stop)
+    return Features(block.problem.features(block.problem.draw(block.seed, ids)))
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the probe on the first systems of a run found.
+
+    Attributes
+    ----------
+    solver
+        The solver of the run.
+    choice
+        JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
+    panel
+        JSON-able rows: recycling with and without carry, sorted and unsorted, and the direct solver.
+    """
+
+    solver: Solver
+    choice: dict[str, Any]
+    panel: list[dict[str, Any]]
+
+
+def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray) -> Probed:
+    """Choose the solver of a run and measure what recycling does here.
+
+    Parameters
+    ----------
+    ordered
+        Ids of one shard, in solve order.
+    """
+    alike, mixed = (_first_systems(problem, seed, rtol, ids) for ids in (ordered, np.sort(ordered)))
+    choice: dict[str, Any] = {}
+    named = solver.candidates if isinstance(solver, Auto) else (solver,)
+    recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
+    if isinstance(solver, Auto):
+        solver, choice = solver.choose(alike, rtol=rtol)
+    return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled))
+
+
+def _first_systems(problem: Problem, seed: int, rtol: float, ids: np.ndarray) -> Systems:
+    posed: list[Systems] = []
+
+    def record(systems: Systems) -> np.ndarray:
+        posed.append(systems)
+        return Direct().solve(systems, rtol=rtol, carry=None)[0].x
+
+    problem.simulate(problem.draw(seed, ids), record)
+    return posed[0]
+
+
+@dataclass(frozen=True, repr=False)
+class Shard:
+    """One shard to solve: what a solve worker is given."""
+
+    store: str
+    dataset: str
+    index: int
+    ids: np.ndarray
+    split: np.ndarray
+    problem: Problem
+    seed: int
+    rtol: float
+    dtype: str
+    solver: Solver
+    fork: Fork
+
+    def __repr__(self) -> str:
+        return f"shard {self.index} of dataset {self.dataset!r}"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the driver gets of a solved shard.
+
+    Attributes
+    ----------
+    fork
+        The fork that holds the written shard, or None if the branch head had the shard already.
+    ledger
+        Columns, a row a sample.
+    seconds
+        Wall time of the task.
+    """
+
+    index: int
+    fork: Fork | None
+    ledger: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A solved shard, in the memory of the worker that solved it, as it is stored."""
+
+    receipt: Receipt
+    ids: np.ndarray
+    split: np.ndarray
+    fields: Arrays = field(repr=False)
+
+
+def solve(shard: Shard) -> Solved:
+    """Solve a shard and write it in the fork; read it back instead if it is committed already.
+
+    The second case is a worker that died after its receipt was committed: its fields are made again from the
+    store, and nothing is solved or written twice.
+    """
+    start = time.perf_counter()
+    stored = Dataset.open(Store(shard.store), shard.dataset).read_shard(shard.index)
+    if stored is not None:
+        receipt = Receipt(shard.index, None, stored.ledger, time.perf_counter() - start)
+        return Solved(receipt, stored.sample_id, stored.split, stored.arrays)
+    inputs = shard.problem.draw(shard.seed, shard.ids)
+    outputs, ledger = simulate(shard.problem, inputs, shard.solver, shard.rtol)
+    fields = inputs | _stored(outputs, ledger, shard.dtype)
+    fork = write_shard(shard.fork, shard.index, fields, ledger)
+    return Solved(Receipt(shard.index, fork, ledger, time.perf_counter() - start), shard.ids, shard.split, fields)
+
+
+def _stored(outputs: Arrays, ledger: Ledger, dtype: str) -> Arrays:
+    """Round outputs to the stored dtype; a sample that does not fit in it has failed."""
+    with np.errstate(over="ignore"):
+        fields = {name: values.astype(dtype) for name, values in outputs.items()}
+    for row, status in enumerate(ledger["status"]):
+        if status == "ok" and not all(np.isfinite(values[row]).all() for values in fields.values()):
+            ledger["status"][row], ledger["reason"][row] = "failed", "not_finite"
+            for values in fields.values():
+                values[row] = np.nan
+    return fields

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from compute.cluster.channel import receive
+from compute.cluster.cluster import tell
+from compute.problems.problem import Arrays, Problem
+from compute.surrogates.surrogate import Surrogate
+from compute.training.block import Block
+from compute.training.online import Online
+from storage import models
+from storage.datasets import Dataset, Samples, read
+from storage.store import Store
+from tasks.worker.solve import Solved
+
+CHECKPOINT_EVERY = 10.0
+"""Seconds between two checkpoints."""
+
+PROGRESS_EVERY = 0.5
+"""Seconds between two progress messages."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A training to do: what the train worker is given.
+
+    Attributes
+    ----------
+    identity
+        Identity of the model; what is kept of the training lies under ``fits/<identity>/`` in the store.
+    dataset
+        Name of the dataset; with ``version`` for offline training, growing under one's eyes without.
+    shards
+        Number of shards that will arrive.
+    samples
+        Number of training samples among them.
+    dataset_identity
+        Identity of the growing dataset: what another recipe made under its name is never learnt from.
+    channel
+        Channel on which solved shards arrive, or None for offline training.
+    """
+
+    identity: str
+    store: str
+    dataset: str
+    version: str | None
+    problem: Problem
+    surrogate: Surrogate
+    training: Online
+    shards: int
+    samples: int
+    seed: int
+    dataset_identity: str | None
+    channel: str | None
+
+
+def fit(job: Fitting) -> dict[str, Any]:
+    """Train, from a channel while shards are solved or from a published version; return a JSON-able summary.
+
+    Goes on from the checkpoint if there is one. The model, its history and the schedule stay in the store.
+    """
+    store, folder = Store(job.store), f"fits/{job.identity}"
+    if store.exists(f"{folder}/summary.json"):
+        return json.loads(store.read(f"{folder}/summary.json"))
+    told = 0.0
+
+    def progress(state: dict[str, Any]) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= PROGRESS_EVERY or state["step"] >= state["steps"]:
+            told = now
+            tell(job.identity, state)
+
+    checkpoint = f"{folder}/checkpoint.safetensors"
+    source = _Source(job)
+    fitted = job.training.fit(
+        job.surrogate,
+        source.template(),
+        source.arrivals,
+        samples=job.samples,
+        refill=source.refill,
+        load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
+        save=lambda blob: store.write(checkpoint, blob),
+        progress=progress,
+        save_every_s=CHECKPOINT_EVERY,
+    )
+    history = {
+        "curve": fitted.curve,
+        "received": [{"shard": shard, "time": when} for shard, when in fitted.received.items()],
+    }
+    summary = {
+        "steps": len(fitted.schedule),
+        "first_step": fitted.curve[0]["time"],
+        "last_step": fitted.curve[-1]["time"],
+        "parameters": sum(weights.numel() for weights in fitted.model.module.parameters()),
+        "waited": fitted.waited,
+        "samples_received": fitted.curve[-1]["received"],
+    }
+    store.write(f"{folder}/model.safetensors", fitted.model.to_bytes())
+    store.write(f"{folder}/schedule.npy", _npy(fitted.schedule))
+    store.write(f"{folder}/history.json", json.dumps(history).encode())
+    store.write(f"{folder}/summary.json", json.dumps(summary).encode())
+    return summary
+
+
+def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> dict[str, Any]:
+    """Make a finished training a version of the model ``name``; the same identity again gives the same version.
+
+    The card gets the grid and the variables of the dataset that ``card["dataset"]`` names.
+    """
+    store = Store(store_url)
+    data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")
+    card = {**card, **_interface(data)}
+    files = {
+        part: store.read(f"fits/{identity}/{part}") for part in ("model.safetensors", "schedule.npy", "history.json")
+    }
+    version = models.save(store, name, files, {**card, "identity": identity})
+    return {"name": version.name, "version": version.version}
+
+
+def _interface(data: xr.Dataset) -> dict[str, Any]:
+    described: dict[str, Any] = {"input": {}, "output": {}}
+    dims: list[str] = []
+    for name, variable in data.data_vars.items():
+        role = variable.attrs.get("role")
+        if role in described:
+            space = [str(dim) for dim in variable.dims[1:]]
+            attributes = {key: value for key, value in variable.attrs.items() if isinstance(value, str)}
+            described[role][str(name)] = {"dims": space, "dtype": str(variable.dtype), "attrs": attributes}
+            dims += [dim for dim in space if dim not in dims]
+    return {
+        "inputs": described["input"],
+        "outputs": described["output"],
+        "grid": {dim: data[dim].values.tolist() for dim in dims},
+        "coordinates": {dim: {k: v for k, v in data[dim].attrs.items() if isinstance(v, str)} for dim in dims},
+    }
+
+
+class _Source:
+    """Where the blocks of one training come from: the channel, the store, or first one and then the other."""
+
+    def __init__(self, job: Fitting) -> None:
+        self.job, self.store = job, Store(job.store)
+
+    def template(self) -> xr.Dataset:
+        if self.job.version is None:
+            return self.job.problem.template(1)
+        return read(self.store, f"{self.job.dataset}@{self.job.version}")
+
+    def refill(self, ids: np.ndarray) -> Block:
+        dataset = self._dataset()
+        if dataset is None:
+            raise RuntimeError(f"dataset {self.job.dataset!r}, which the checkpoint was made with, is gone")
+        return _block(dataset.read_samples(ids))
+
+    def arrivals(self, received: frozenset[int]) -> Iterator[Block]:
+        missing = set(range(self.job.shards)) - received
+        if self.job.channel is None:
+            yield from self._stored(missing)
+            return
+        # What an earlier driver or trainer left behind comes from the store, the rest from the solvers.
+        yield from self._take(missing, self._committed(missing))
+        channel = receive(self.job.channel)
+        while missing:
+            solved = next(channel)
+            if solved is None:
+                yield from self._take(missing, self._committed(missing))
+            elif solved.receipt.index in missing:
+                missing.discard(solved.receipt.index)
+                yield _solved_block(solved)
+
+    def _take(self, missing: set[int], shards: set[int]) -> Iterator[Block]:
+        for block in self._stored(shards):
+            missing.discard(block.shard)
+            yield block
+
+    def _dataset(self) -> Dataset | None:
+        if self.job.dataset_identity is None:
+            return Dataset.open(self.store, self.job.dataset)
+        return Dataset.find(self.store, self.job.dataset, self.job.dataset_identity)
+
+    def _committed(self, missing: set[int]) -> set[int]:
+        dataset = self._dataset()
+        return set() if dataset is None else dataset.committed() & missing
+
+    def _stored(self, shards: set[int]) -> Iterator[Block]:
+        dataset = self._dataset() if shards else None
+        if dataset is None:
+            return
+        order = np.random.default_rng(self.job.seed).permutation(self.job.shards)
+        for index in order.tolist():
+            if index in shards:
+                stored = dataset.read_shard(index)
+                if stored is None:
+                    raise RuntimeError(f"shard {index} of dataset {self.job.dataset!r} is gone from the store")
+                yield _block(stored, index)
+
+
+def _solved_block(solved: Solved) -> Block:
+    receipt = solved.receipt
+    return _good_block(receipt.index, solved.ids, solved.split, solved.fields, receipt.ledger["status"])
+
+
+def _good_block(
+    shard: int, ids: np.ndarray, split: np.ndarray, fields: Arrays, status: Sequence[str] | np.ndarray
+) -> Block:
+    good = np.asarray(status) == "ok"
+    return Block(shard, ids[good], split[good], {name: values[good] for name, values in fields.items()})
+
+
+def _block(samples: Samples, shard: int = -1) -> Block:
+    return _good_block(shard, samples.sample_id, samples.split, samples.arrays, samples.ledger["status"])
+
+
+def _npy(array: np.ndarray) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

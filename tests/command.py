@@ -1,0 +1,45 @@
+"""Runs the `ritz` command as a user would: a process of its own, in a process group that is ended as a whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+RITZ = str(Path(sys.executable).with_name("ritz"))
+
+TINY = str(Path(__file__).with_name("tiny.yaml"))
+"""A recipe that runs in seconds."""
+
+SMALL = str(Path(__file__).with_name("small.yaml"))
+"""A recipe that runs even faster, for tests of what is around a run."""
+
+
+@contextmanager
+def started(*arguments: str, **options: object) -> Iterator[subprocess.Popen[str]]:
+    """Start a command in a process group of its own, and kill what is left of the group at the end.
+
+    The options are those of `subprocess.Popen`; stdout and stderr are pipes of text unless they say otherwise.
+    """
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "text": True}
+    process = subprocess.Popen(arguments, start_new_session=True, **{**given, **options})  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def ritz(*arguments: str, timeout: float = 240, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run `ritz` to its end and return what it printed."""
+    with started(RITZ, *arguments, **options) as process:
+        stdout, stderr = process.communicate(timeout=timeout)
+    return subprocess.CompletedProcess([RITZ, *arguments], process.returncode, stdout, stderr)

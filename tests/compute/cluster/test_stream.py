@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from compute.cluster.cluster import Cluster
+from compute.cluster.stream import stream
+from tests.compute.cluster.work import fail_at_seven, square, wait_for
+
+
+def test_every_item_comes_once_with_its_result(cluster: Cluster) -> None:
+    seen = {
+        done.item: (done.receipt[0], done.held.result().value)
+        for done in stream(cluster, square, range(30), window=5, role="solve")
+    }
+    assert seen == {x: (x, x * x) for x in range(30)}
+
+
+@pytest.mark.parametrize("window", [1, 3, 50])
+def test_no_more_than_the_window_is_in_flight(cluster: Cluster, window: int) -> None:
+    taken = []
+
+    def items() -> object:
+        for x in range(20):
+            taken.append(x)
+            yield x
+
+    for done_before, _ in enumerate(stream(cluster, square, items(), window=window, role="solve")):
+        assert len(taken) - done_before <= window
+    assert len(taken) == 20
+
+
+def test_a_receipt_does_not_wait_for_the_next_item(cluster: Cluster, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    items = [(0, ""), (1, ""), *((x, str(gate)) for x in range(2, 8))]
+    completed = stream(cluster, wait_for, items, window=4, role="solve")
+    assert {next(completed).item[0], next(completed).item[0]} == {0, 1}
+    gate.touch()
+    assert {done.item[0] for done in completed} == set(range(2, 8))
+
+
+def test_an_error_names_its_item_and_ends_the_stream(cluster: Cluster) -> None:
+    with pytest.raises(ValueError, match="seven is refused") as caught:
+        list(stream(cluster, fail_at_seven, range(20), window=4, role="solve"))
+    assert caught.value.__notes__ == ["while working on 7"]
+
+
+def test_work_of_a_killed_worker_is_done_again(cluster: Cluster) -> None:
+    seen = []
+    for done in stream(cluster, square, range(40), window=6, role="solve"):
+        seen.append(done.item)
+        if len(seen) == 10:
+            os.kill(done.receipt[1], signal.SIGKILL)
+    assert sorted(seen) == list(range(40))
+
+
+def test_a_held_result_survives_the_death_of_its_worker(cluster: Cluster) -> None:
+    held = list(stream(cluster, square, range(8), window=8, role="solve"))
+    for pid in {done.receipt[1] for done in held}:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.1)
+    assert sorted(done.held.result(timeout=60).value for done in held) == [x * x for x in range(8)]

@@ -1,0 +1,67 @@
+"""What the tests of this folder run on workers, in a module of its own so that workers can import it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from compute.cluster.channel import receive
+from compute.cluster.cluster import tell
+
+
+@dataclass(frozen=True)
+class Square:
+    receipt: tuple[int, int]
+    value: int
+
+
+def square(x: int) -> Square:
+    time.sleep(0.02)
+    return Square((x, os.getpid()), x * x)
+
+
+def wait_for(item: tuple[int, str]) -> Square:
+    x, file = item
+    deadline = time.monotonic() + 60
+    while file and not Path(file).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{file} never came")
+        time.sleep(0.02)
+    return square(x)
+
+
+def fail_at_seven(x: int) -> Square:
+    if x == 7:
+        raise ValueError("seven is refused")
+    return square(x)
+
+
+def take(name: str, count: int, pause: float) -> list[int]:
+    values = []
+    for square in itertools.islice((got for got in receive(name) if got is not None), count):
+        time.sleep(pause)
+        values.append(square.value)
+    return values
+
+
+def chatter(topic: str) -> None:
+    for step in range(3):
+        tell(topic, {"step": step})
+
+
+def environment() -> dict[str, object]:
+    return {"threads": os.environ["OMP_NUM_THREADS"], "pid": os.getpid()}
+
+
+def page_faults() -> int:
+    """Count the pages asked of the kernel for an array of 32 MiB that was there, and freed, before."""
+    np.ones(2**22)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(2**22)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import time
+from typing import Literal
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from compute.problems.darcy import diffusion
+from compute.solvers.choice import Auto, panel
+from compute.solvers.direct import Direct
+from compute.solvers.recycled import Recycled
+from compute.solvers.sequential import Sequential
+from compute.solvers.systems import Systems
+
+
+class Slow(Direct):
+    """A direct solver that takes its time."""
+
+    def attempt(self, operators, i, rhs, *, rtol, carry):
+        time.sleep(0.05)
+        return super().attempt(operators, i, rhs, rtol=rtol, carry=carry)
+
+
+HOPELESS = Recycled(restart=2, recycle=0, maxiter=1, preconditioner="none")
+
+
+def test_the_fastest_wins_and_the_record_tells_why(few_parameters):
+    systems = few_parameters[0]
+    solver, record = Auto(candidates=(Slow(), Direct()), probe=3).choose(systems, 1e-8)
+    assert type(solver) is Direct
+    assert json.loads(json.dumps(record)) == record
+    assert (record["systems"], record["unknowns"], record["rtol"]) == (3, 48 * 48, 1e-8)
+    assert record["chosen"] == {"kind": "direct"}
+    assert record["ratio"] > 1
+    assert [row["missed"] for row in record["tried"]] == [0, 0]
+    slow, fast = (row["seconds"] for row in record["tried"])
+    assert slow > 0.05
+    assert record["ratio"] == pytest.approx(slow / fast)
+    assert all(row["max_residual"] <= 1e-8 for row in record["tried"])
+
+
+def test_a_candidate_that_needs_help_cannot_win(few_parameters):
+    solver, record = Auto(candidates=(HOPELESS, Slow()), probe=2).choose(few_parameters[0], 1e-8)
+    assert isinstance(solver, Slow)
+    assert [row["missed"] for row in record["tried"]] == [2, 0]
+    assert record["ratio"] is None
+
+
+def test_candidates_carry_their_state_through_the_probe(few_parameters):
+    recycled = Recycled(restart=20, recycle=8)
+    _, record = Auto(candidates=(recycled,), probe=4).choose(few_parameters[1], 1e-8)
+    straight, _ = recycled.solve(few_parameters[1].take(slice(4)), rtol=1e-8)
+    assert record["tried"][0]["iterations"] == np.mean(straight.ledger["iterations"])
+
+
+def test_when_nobody_can_the_first_is_taken_and_it_is_said(caplog):
+    systems = Systems(diffusion(np.ones((2, 20, 20))), np.ones((2, 20, 20)))
+    solver, record = Auto(candidates=(HOPELESS,)).choose(systems, 1e-8)
+    assert solver == HOPELESS
+    assert record["tried"][0]["missed"] == 2
+    assert "no candidate" in caplog.text
+
+
+def test_auto_solves_with_its_winner_and_carries_it(few_parameters):
+    auto = Auto(candidates=(Recycled(restart=20, recycle=8),), probe=1)
+    solutions, carry = auto.solve(few_parameters[1].take(slice(6)), rtol=1e-8)
+    more, _ = auto.solve(few_parameters[1].take(slice(6, 12)), rtol=1e-8, carry=carry)
+    straight, _ = Recycled(restart=20, recycle=8).solve(few_parameters[1], rtol=1e-8)
+    assert np.array_equal(np.concatenate([solutions.x, more.x]), straight.x)
+    assert set(solutions.ledger["solver"]) == {"recycled"}
+
+
+def test_panel_compares_carry_and_order_on_the_same_systems(few_parameters):
+    drawn, ordered = few_parameters
+    rows = panel(ordered, drawn, 1e-8, recycled=Recycled(restart=20, recycle=8))
+    assert json.loads(json.dumps(rows)) == rows
+    found = {(row["method"], row["order"]): row for row in rows}
+    assert len(found) == 6
+    assert {method for method, _ in found} == {"recycled, carry", "recycled, no carry", "direct"}
+    for order in ("sorted", "unsorted"):
+        carry, cold = found["recycled, carry", order], found["recycled, no carry", order]
+        assert carry["iterations"] < 0.8 * cold["iterations"]
+    cold = [found["recycled, no carry", order]["iterations"] for order in ("sorted", "unsorted")]
+    assert cold[0] == pytest.approx(cold[1], rel=1e-12)
+    assert all(row["max_residual"] <= 1e-8 and row["seconds"] > 0 for row in rows)
+
+
+def test_bad_choices_are_refused(few_parameters):
+    with pytest.raises(ValidationError, match="candidates"):
+        Auto(candidates=())
+    with pytest.raises(ValidationError, match="candidates holds auto"):
+        Auto(candidates=(Auto(),))
+    with pytest.raises(ValidationError, match="probe"):
+        Auto(probe=0)
+    with pytest.raises(ValueError, match="systems is empty"):
+        Auto().choose(few_parameters[0].take(slice(0)), 1e-8)
+
+
+def test_a_class_of_ones_own_can_be_a_candidate(few_parameters):
+    class Mine(Sequential):
+        kind: Literal["mine"] = "mine"
+
+        def attempt(self, operators, i, rhs, *, rtol, carry):
+            return Direct().attempt(operators, i, rhs, rtol=rtol, carry=carry)
+
+    solver, _ = Auto(candidates=(Mine(),), probe=1).choose(few_parameters[0], 1e-8)
+    assert solver == Mine()

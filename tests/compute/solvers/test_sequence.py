@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from compute.problems.darcy import Darcy, diffusion
+from compute.solvers.direct import Direct
+from compute.solvers.operators import Stencil
+from compute.solvers.recycled import Recycled
+from compute.solvers.sequence import combine, simulate
+from compute.solvers.systems import Systems
+
+
+class Heat(Darcy):
+    """Implicit Euler steps of heat conduction: several batches of systems a sample."""
+
+    kind: Literal["heat"] = "heat"
+    steps: int = 3
+
+    def simulate(self, inputs, solve):
+        c = diffusion(inputs["a"]).coefficients.copy()
+        c[:, 0] += 100.0
+        u = np.zeros(inputs["a"].shape)
+        for _ in range(self.steps):
+            u = solve(Systems(Stencil(c, symmetric=True), 100.0 * u + 1))
+        return {"u": u}
+
+
+def test_a_shard_is_one_sequence():
+    problem = Darcy(shape=(24, 24))
+    inputs = problem.draw(0, np.arange(5))
+    solver = Recycled(restart=12, recycle=4)
+    fields, ledger = simulate(problem, inputs, solver, 1e-8)
+    straight, _ = solver.solve(Systems(diffusion(inputs["a"]), np.ones((5, 24, 24))), rtol=1e-8)
+    assert np.array_equal(fields["u"], straight.x)
+    assert ledger["iterations"] == straight.ledger["iterations"]
+    assert fields["u"].dtype == np.float64
+
+
+def test_batches_of_systems_are_added_up_a_sample():
+    problem = Heat(shape=(16, 16))
+    inputs = problem.draw(0, np.arange(3))
+    ledgers = []
+
+    class Spy(Direct):
+        def solve(self, systems, *, rtol, carry=None):
+            solutions, carry = super().solve(systems, rtol=rtol, carry=carry)
+            ledgers.append(solutions.ledger)
+            return solutions, carry
+
+    fields, ledger = simulate(problem, inputs, Spy(), 1e-8)
+    assert len(ledgers) == 3
+    for i in range(3):
+        assert ledger["matvecs"][i] == sum(part["matvecs"][i] for part in ledgers)
+        assert ledger["seconds"][i] == pytest.approx(sum(part["seconds"][i] for part in ledgers))
+        assert ledger["residual"][i] == max(part["residual"][i] for part in ledgers)
+    assert ledger["status"] == ["ok"] * 3
+    assert np.isfinite(fields["u"]).all()
+
+
+def test_the_carry_runs_through_all_batches():
+    problem = Heat(shape=(32, 32), steps=4)
+    inputs = problem.draw(0, np.arange(2))
+    carried = simulate(problem, inputs, Recycled(restart=12, recycle=6, preconditioner="ssor"), 1e-8)[1]
+    cold = simulate(problem, inputs, Recycled(restart=12, recycle=0, preconditioner="ssor"), 1e-8)[1]
+    assert sum(carried["iterations"]) < sum(cold["iterations"])
+
+
+def test_a_failed_step_fails_the_sample_and_only_it():
+    problem = Heat(shape=(16, 16))
+    inputs = problem.draw(0, np.arange(3))
+    inputs["a"][1, 3, 3] = np.nan
+    fields, ledger = simulate(problem, inputs, Recycled(), 1e-8)
+    assert ledger["status"] == ["ok", "failed", "ok"]
+    assert ledger["reason"] == ["", "not_finite", ""]
+    assert np.isnan(ledger["residual"][1])
+    assert np.isnan(fields["u"][1]).all()
+    assert np.isfinite(fields["u"][[0, 2]]).all()
+
+
+def test_a_field_that_is_not_finite_fails_its_sample():
+    class Logarithm(Darcy):
+        def simulate(self, inputs, solve):
+            fields = super().simulate(inputs, solve)
+            fields["u"][1, 0, 0] = np.inf
+            return fields
+
+    problem = Logarithm(shape=(8, 8))
+    fields, ledger = simulate(problem, problem.draw(0, np.arange(2)), Direct(), 1e-8)
+    assert (ledger["status"], ledger["reason"]) == (["ok", "failed"], ["", "not_finite"])
+    assert np.isnan(fields["u"][1]).all()
+
+
+def test_the_ledger_says_when_the_direct_solver_helped_in_one_batch():
+    row = {"status": ["ok"], "reason": [""], "residual": [1e-9], "iterations": [3], "matvecs": [4]}
+    row |= {"seconds": [0.5]}
+    for names in (("recycled", "direct"), ("direct", "recycled")):
+        total = combine([row | {"solver": [name]} for name in names])
+        assert total["solver"] == ["direct"]
+        assert (total["iterations"], total["matvecs"], total["seconds"]) == ([6], [8], [1.0])
+    assert combine([row | {"solver": ["recycled"]}] * 2)["solver"] == ["recycled"]
+
+
+def test_a_problem_that_poses_nothing_or_too_much_is_refused():
+    class Silent(Darcy):
+        def simulate(self, inputs, solve):  # noqa: ARG002
+            return {"u": inputs["a"].astype(float)}
+
+    class Halved(Darcy):
+        def simulate(self, inputs, solve):
+            return super().simulate({"a": inputs["a"][:1]}, solve)
+
+    inputs = Darcy(shape=(8, 8)).draw(0, np.arange(2))
+    with pytest.raises(ValueError, match="posed no systems"):
+        simulate(Silent(shape=(8, 8)), inputs, Direct(), 1e-8)
+    with pytest.raises(ValueError, match="1 systems for 2 samples"):
+        simulate(Halved(shape=(8, 8)), inputs, Direct(), 1e-8)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from compute.surrogates.fno import FNO
+from compute.tensors import pack, unpack
+from compute.training.online import Fit, Online
+
+from .conftest import Samples
+
+TINY = FNO(modes=4, width=6, layers=2)
+ONLINE = Online(batches_per_sample=1.2, batch_size=2, reservoir=8, watermark=4, validation=5, seed=1)
+
+
+class Killed(Exception):
+    pass
+
+
+class Checkpoints:
+    """Keeps every checkpoint and dies right after the one of a given step."""
+
+    def __init__(self, die_at: int | None = None) -> None:
+        self.blobs: list[bytes] = []
+        self.die_at = die_at
+
+    def save(self, blob: bytes) -> None:
+        self.blobs.append(blob)
+        if unpack(blob)[1]["step"] == self.die_at:
+            raise Killed
+
+    def load(self) -> bytes | None:
+        return self.blobs[-1] if self.blobs else None
+
+
+def _fit(template: xr.Dataset, samples: Samples, kept: Checkpoints, online: Online = ONLINE) -> Fit:
+    return online.fit(
+        TINY,
+        template,
+        samples.arrivals([3, 1, 4, 0, 5, 9, 2, 6, 8, 7]),
+        samples=30,
+        refill=samples.refill,
+        load=kept.load,
+        save=kept.save,
+        save_every_s=0,
+    )
+
+
+def _outcome(fit: Fit) -> tuple[bytes, list[dict[str, float]]]:
+    return fit.model.to_bytes(), [{k: v for k, v in r.items() if k != "time"} for r in fit.curve]
+
+
+@pytest.mark.parametrize("die_at", [0, 1, 5, 17, 29, 36])
+def test_an_interrupted_training_ends_with_the_same_bits(die_at: int, template: xr.Dataset, samples: Samples) -> None:
+    whole = _fit(template, samples, Checkpoints())
+    kept = Checkpoints(die_at)
+    with pytest.raises(Killed):
+        _fit(template, samples, kept)
+    resumed = _fit(template, samples, _after(kept))
+    assert _outcome(resumed) == _outcome(whole)
+    np.testing.assert_array_equal(resumed.schedule, whole.schedule)
+    assert sorted(resumed.received) == sorted(whole.received)
+
+
+def test_a_training_interrupted_again_and_again_ends_with_the_same_bits(template: xr.Dataset, samples: Samples) -> None:
+    whole = _fit(template, samples, Checkpoints())
+    kept = Checkpoints()
+    for die_at in range(3, 36, 6):
+        kept = _after(kept, die_at)
+        with pytest.raises(Killed):
+            _fit(template, samples, kept)
+    assert _outcome(_fit(template, samples, _after(kept))) == _outcome(whole)
+
+
+def _after(kept: Checkpoints, die_at: int | None = None) -> Checkpoints:
+    after = Checkpoints(die_at)
+    after.blobs = kept.blobs[-1:]
+    return after
+
+
+def test_a_checkpoint_holds_ids_and_no_fields(template: xr.Dataset, samples: Samples) -> None:
+    kept = Checkpoints()
+    _fit(template, samples, kept)
+    tensors, header = unpack(kept.blobs[-1])
+    assert header["step"] == 36
+    assert len(tensors["reservoir/ids"]) == 8
+    assert tensors["schedule"].shape == (36, 2)
+    assert tensors["validation/ids"].tolist() == [15, 7, 19, 3, 23]
+    outside = [n for n in tensors if not n.startswith(("network/", "optimiser/"))]
+    assert sorted(outside) == ["reservoir/ids", "reservoir/seen", "schedule", "torch_rng", "validation/ids"]
+
+
+def test_a_finished_training_is_not_done_again(template: xr.Dataset, samples: Samples) -> None:
+    kept = Checkpoints()
+    whole = _fit(template, samples, kept)
+    before = len(kept.blobs)
+    assert _outcome(_fit(template, samples, kept)) == _outcome(whole)
+    assert len(kept.blobs) <= before + 2
+
+
+def test_the_checkpoint_of_another_recipe_is_refused(template: xr.Dataset, samples: Samples) -> None:
+    kept = Checkpoints()
+    _fit(template, samples, kept)
+    with pytest.raises(ValueError, match=r"another recipe \(differing: \['online'\]\)"):
+        _fit(template, samples, kept, ONLINE.model_copy(update={"seed": 2}))
+
+
+def test_other_bytes_and_lost_samples_are_refused(template: xr.Dataset, samples: Samples) -> None:
+    kept = Checkpoints(20)
+    with pytest.raises(Killed):
+        _fit(template, samples, kept)
+    broken = Checkpoints()
+    broken.blobs = [pack({}, {"format": "ritz-model/1"})]
+    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/1'"):
+        _fit(template, samples, broken)
+    whole = samples.refill
+    samples.refill = lambda ids, shard=-1: whole(ids if shard >= 0 else ids[:-1], shard)  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="of the checkpoint's buffer are not in the dataset any more"):
+        _fit(template, samples, _after(kept))

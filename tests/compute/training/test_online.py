@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from pydantic import ValidationError
+
+from compute.surrogates.fno import FNO
+from compute.training.block import Block
+from compute.training.online import Fit, Online
+
+from .conftest import SHARD, Samples
+
+TINY = FNO(modes=4, width=6, layers=2)
+ONLINE = Online(
+    batches_per_sample=1.4, batch_size=3, reservoir=8, watermark=5, learning_rate=1e-2, validation=4, seed=3
+)
+TRAIN = 30
+
+
+def _fit(online: Online, template: xr.Dataset, samples: Samples, **options: Any) -> Fit:
+    arguments: dict[str, Any] = {"samples": TRAIN, "refill": samples.refill, "arrivals": samples.arrivals()}
+    return online.fit(TINY, template, **arguments | options)
+
+
+@pytest.fixture
+def fit(template: xr.Dataset, samples: Samples) -> Fit:
+    return _fit(ONLINE, template, samples)
+
+
+def test_training_learns(template: xr.Dataset, samples: Samples) -> None:
+    online = ONLINE.model_copy(update={"batches_per_sample": 10, "coarse": 0.3})
+    fit = _fit(online, template, samples)
+    first, last = fit.curve[0], fit.curve[-1]
+    assert last["validate"] < 0.5 * first["loss"]
+    assert last["step"] == 300
+
+
+def test_the_schedule_holds_every_step_and_only_training_samples(fit: Fit, samples: Samples) -> None:
+    assert fit.schedule.shape == (42, 3)
+    assert fit.schedule.dtype == np.int64
+    assert set(samples.split[fit.schedule.ravel()]) == {"train"}
+    assert sorted(fit.received) == list(range(10))
+    assert [record["step"] for record in fit.curve] == list(range(1, 43))
+    assert all(record["validate"] is not None for record in fit.curve if record["step"] % 2 == 0)
+
+
+def test_a_step_uses_only_samples_that_had_arrived(fit: Fit) -> None:
+    for step, ids in enumerate(fit.schedule, start=1):
+        arrived = fit.curve[step - 1]["received"] // 3
+        assert ids.max() < arrived * SHARD
+        # A step is due only once the samples received allow it.
+        assert step <= math.floor(1.4 * fit.curve[step - 1]["received"])
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.4, 2.3])
+def test_the_limiter_does_every_due_step_before_it_takes_a_block(
+    ratio: float, template: xr.Dataset, samples: Samples
+) -> None:
+    steps: list[int] = []
+    asked: list[int] = []
+
+    def arrivals(received: frozenset[int]) -> Iterator[Block]:
+        for block in samples.arrivals()(received):
+            asked.append(steps[-1] if steps else 0)
+            yield block
+        asked.append(steps[-1])
+
+    online = ONLINE.model_copy(update={"batches_per_sample": ratio, "reservoir": 30})
+    fit = _fit(online, template, samples, arrivals=arrivals, progress=lambda report: steps.append(report["step"]))
+    received = 3 * np.arange(11)
+    # 10 · 2.3 is 23, not 22: the count must not suffer from rounding.
+    due = [math.floor(round(ratio * n, 6)) if n >= ONLINE.watermark else 0 for n in received]
+    assert asked == due
+    assert len(fit.schedule) == round(ratio * TRAIN)
+
+
+def test_the_rest_is_done_after_the_last_block(template: xr.Dataset, samples: Samples) -> None:
+    fit = _fit(ONLINE, template, samples, arrivals=samples.arrivals([0, 1, 2, 3]))
+    assert len(fit.schedule) == 42
+    assert fit.schedule.max() < 4 * SHARD
+
+
+def test_training_begins_late_when_fewer_samples_arrive_than_the_watermark(
+    template: xr.Dataset, samples: Samples
+) -> None:
+    fit = _fit(ONLINE, template, samples, arrivals=samples.arrivals([2]))
+    assert len(fit.schedule) == 42
+    assert set(fit.schedule.ravel()) == {8, 9, 10}
+
+
+def test_a_buffer_full_of_unseen_samples_makes_steps_due_early(template: xr.Dataset, samples: Samples) -> None:
+    online = ONLINE.model_copy(update={"batches_per_sample": 0.6, "batch_size": 2, "reservoir": 5})
+    fit = _fit(online, template, samples)
+    assert len(fit.schedule) == 18
+    assert sorted(fit.received) == list(range(10))
+
+
+def test_a_repeated_shard_is_dropped(template: xr.Dataset, samples: Samples, fit: Fit) -> None:
+    again = _fit(ONLINE, template, samples, arrivals=samples.arrivals([0, 0, 1, 0, 2, 1, *range(2, 10), 9]))
+    np.testing.assert_array_equal(again.schedule, fit.schedule)
+    assert again.model.to_bytes() == fit.model.to_bytes()
+
+
+def test_the_schedule_depends_on_the_order_of_arrival_and_the_seed(
+    template: xr.Dataset, samples: Samples, fit: Fit
+) -> None:
+    np.testing.assert_array_equal(_fit(ONLINE, template, samples).schedule, fit.schedule)
+    other_order = _fit(ONLINE, template, samples, arrivals=samples.arrivals(list(range(9, -1, -1))))
+    other_seed = _fit(ONLINE.model_copy(update={"seed": 4}), template, samples)
+    assert not np.array_equal(other_order.schedule, fit.schedule)
+    assert not np.array_equal(other_seed.schedule, fit.schedule)
+
+
+def test_normalisation_comes_from_the_samples_at_the_watermark(fit: Fit, samples: Samples) -> None:
+    at_watermark = [sample for sample in range(8) if samples.split[sample] == "train"]
+    logs = np.log(samples.fields["a"][at_watermark].astype(np.float64))
+    assert fit.model.normalisation.inputs[0].mean == pytest.approx(logs.mean(), abs=1e-6)
+    assert fit.model.normalisation.inputs[0].scale == pytest.approx(logs.std(), rel=1e-6)
+
+
+def test_the_caller_keeps_its_random_numbers(template: xr.Dataset, samples: Samples) -> None:
+    import torch
+
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    _fit(ONLINE, template, samples)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_no_training_sample_is_an_error(template: xr.Dataset, samples: Samples) -> None:
+    with pytest.raises(ValueError, match="no training sample arrived in 0 blocks"):
+        _fit(ONLINE, template, samples, arrivals=samples.arrivals([]))
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(template: xr.Dataset, samples: Samples) -> None:
+    samples.fields["u"][20:24] = np.inf
+    with pytest.raises(FloatingPointError, match=r"the loss of step \d+ is nan at learning_rate 0.01"):
+        _fit(ONLINE, template, samples)
+
+
+def test_a_watermark_above_the_reservoir_is_refused() -> None:
+    with pytest.raises(ValidationError, match="watermark is 9, expected at most the reservoir, 8"):
+        Online(reservoir=8, watermark=9)

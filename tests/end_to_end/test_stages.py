@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from compute.cluster.cluster import Cluster
+from storage import models
+from storage.datasets import list_datasets, read
+from storage.store import Store
+from tasks.predict import predict
+from tasks.worker.evaluate import load_model
+from tests.command import TINY, ritz
+from tests.end_to_end.test_data import check_residuals, check_solutions
+
+RECYCLED = (
+    "darcy-recycled",
+    *("--set", "problem.shape=[16, 16]"),
+    *("--set", "data={samples: 160, shard: 8, seed: 1}"),
+    *("--set", "surrogate={kind: fno, modes: 6, width: 8, layers: 2}"),
+    *("--set", "training={watermark: 16, reservoir: 24, batches_per_sample: 1}"),
+)
+"""The shipped recipe whose solver is recycling, small."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What the stages printed, one after the other, on one store."""
+
+    store: Store
+    generated: dict[str, Any]
+    trained: dict[str, Any]
+    evaluated: dict[str, Any]
+    quantified: dict[str, Any]
+    ran: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environment: dict[str, str]) -> Staged:
+    store = tmp_path_factory.mktemp("staged") / "store"
+    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler.address}", "--json")
+
+    def command(*arguments: str) -> dict[str, Any]:
+        done = ritz(*arguments, *place, env=environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return Staged(
+        Store(store),
+        generated=command("generate", *RECYCLED),
+        trained=command("train", TINY, "--dataset", "darcy-recycled@v1"),
+        evaluated=command("evaluate", "tiny", "--dataset", "darcy-recycled"),
+        quantified=command("quantify", "tiny@v1", "--dataset", "darcy-recycled@v1"),
+        ran=command("run", *RECYCLED),
+    )
+
+
+def test_a_recipe_that_names_recycling_is_solved_by_it(staged: Staged) -> None:
+    assert list_datasets(staged.store) == ["darcy-recycled"]
+    assert staged.generated["dataset"]["samples"] == 160
+    ledger = staged.generated["ledger"]
+    assert ledger["solvers"] == {"recycled": 160}
+    assert 1e-13 < ledger["max_residual"] <= 1e-8
+    data = read(staged.store, "darcy-recycled@v1").load()
+    assert (data["iterations"].values > 1).all()
+    check_residuals(data)
+    check_solutions(data)
+
+
+def test_a_model_is_trained_offline_on_a_dataset_of_another_recipe(staged: Staged) -> None:
+    assert staged.trained["model"] == {"name": "tiny", "version": "v1"}
+    assert staged.trained["dataset"]["name"] == "darcy-recycled"
+    assert staged.trained["dataset"]["snapshot"] == staged.generated["dataset"]["snapshot"]
+    files, card = models.load(staged.store, "tiny@v1")
+    assert (card["mode"], card["training"]["steps"], card["training"]["samples_received"]) == ("offline", 96, 96)
+    schedule = np.load(io.BytesIO(files["schedule.npy"]))
+    assert schedule.shape == (96, 8)
+    assert set(schedule.ravel() % 20) <= set(range(12))
+
+
+def test_it_is_evaluated_and_quantified_there(staged: Staged) -> None:
+    assert staged.evaluated["dataset"] == staged.quantified["dataset"] == "darcy-recycled@v1"
+    model, bands = load_model(staged.store, "tiny@v1")
+    data = read(staged.store, "darcy-recycled@v1")
+    test = data.isel(sample=np.flatnonzero(data["sample_id"].values % 20 >= 17)).load()
+    wrong = model.predict({"a": test["a"].values})["u"] - test["u"].values
+    relative = np.linalg.norm(wrong, axis=(1, 2)) / np.linalg.norm(test["u"].values, axis=(1, 2))
+    assert staged.evaluated["metrics"]["relative_l2"]["mean"] == pytest.approx(relative.mean(), rel=1e-4)
+    assert relative.mean() < staged.evaluated["baselines"]["mean"]["relative_l2"]["mean"]
+    assert bands is not None
+    for level, row in staged.quantified["coverage"].items():
+        assert row["measured"] == pytest.approx(float(level), abs=0.15)
+
+
+def test_a_run_takes_what_the_generate_stage_made(staged: Staged) -> None:
+    ledger = staged.ran["ledger"]
+    assert (ledger["solved"], ledger["reused"]) == (0, 160)
+    assert staged.ran["dataset"]["snapshot"] == staged.generated["dataset"]["snapshot"]
+    assert staged.ran["panel"] == staged.generated["panel"] != []
+    assert staged.ran["times"]["last_shard"] is None
+    assert staged.ran["model"]["name"] == "darcy-recycled"
+    assert models.read_card(staged.store, "darcy-recycled@v1")["mode"] == "online"
+
+
+def test_predictions_come_with_bands(staged: Staged, tmp_path: Path) -> None:
+    data = read(staged.store, "darcy-recycled@v1").load()
+    test = data.isel(sample=np.flatnonzero(data["split"].values == "test"))
+    inputs = test[["a"]].drop_vars([name for name in test.coords if name not in ("x", "y")])
+    inputs.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    arguments = ("--input", str(tmp_path / "a.nc"), "--output", str(tmp_path / "u.nc"))
+    done = ritz("predict", "tiny", *arguments, "--store", staged.store.url, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["model"], told["samples"], told["levels"]) == ("tiny@v1", 24, [0.5, 0.8, 0.9, 0.95])
+    with xr.open_dataset(tmp_path / "u.nc", engine="h5netcdf") as opened:
+        predicted = opened.load()
+    model, _ = load_model(staged.store, "tiny@v1")
+    np.testing.assert_allclose(predicted["u"], model.predict({"a": test["a"].values})["u"], rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(predicted["x"], test["x"])
+    lower, upper = predicted["u_lower"], predicted["u_upper"]
+    assert lower.dims == ("level", "sample", "y", "x")
+    assert ((lower <= predicted["u"]) & (predicted["u"] <= upper)).all()
+    assert (upper.diff("level") >= 0).all()
+    assert (lower.diff("level") <= 0).all()
+    inside = ((lower.values <= test["u"].values) & (test["u"].values <= upper.values)).mean(axis=(1, 2, 3))
+    wanted = [staged.quantified["coverage"][str(level)]["measured"] for level in predicted["level"].values]
+    np.testing.assert_allclose(inside, wanted, atol=1e-3)
+
+    inputs.to_zarr(tmp_path / "a.zarr", consolidated=False)
+    predict(staged.store.url, "tiny@v1", tmp_path / "a.zarr", tmp_path / "u.zarr")
+    with xr.open_zarr(tmp_path / "u.zarr", consolidated=False) as opened:
+        xr.testing.assert_allclose(opened.load(), predicted, rtol=1e-5, atol=1e-7)
+
+
+def test_one_sample_needs_no_sample_dimension(staged: Staged, tmp_path: Path) -> None:
+    one = read(staged.store, "darcy-recycled@v1")[["a"]].isel(sample=0).load()
+    one.drop_vars([name for name in one.coords if name not in ("x", "y")]).to_netcdf(tmp_path / "a.nc")
+    told = predict(staged.store.url, "tiny", tmp_path / "a.nc", tmp_path / "u.nc")
+    assert told["samples"] == 1
+    with xr.open_dataset(tmp_path / "u.nc") as predicted:
+        assert predicted["u"].shape == (1, 16, 16)

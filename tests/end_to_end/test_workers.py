@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from compute.cluster.cluster import Cluster
+from compute.cluster.profile import Local, Role
+from compute.solvers.recycled import Recycled
+from storage.datasets import read
+from storage.store import Store
+from tasks.generate import generate
+from tasks.recipes import load
+from tests.command import TINY
+from tests.faults.trapped import Trapped, solved
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("folder")
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path, cluster: Cluster) -> xr.Dataset:
+    """The tiny dataset from two workers in shards of 8."""
+    return make(folder, cluster, shard=8)
+
+
+def make(folder: Path, cluster: Cluster, shard: int) -> xr.Dataset:
+    problem = Trapped(shape=(16, 16), folder=str(folder))
+    tiny = load(TINY, {"data.shard": shard}).model_copy(update={"problem": problem, "solver": Recycled()})
+    store = folder / f"store-{shard}"
+    generate.fn(tiny, str(store), cluster)
+    return read(Store(store), "tiny").load().sortby("sample_id")
+
+
+def test_workers_and_shards_change_nothing(made: xr.Dataset, tmp_path: Path) -> None:
+    with Local(solve=Role(count=1), train=Role(count=1)).open() as single:
+        other = make(tmp_path, single, shard=16)
+    np.testing.assert_array_equal(other["sample_id"], made["sample_id"])
+    np.testing.assert_array_equal(other["split"], made["split"])
+    np.testing.assert_array_equal(other["a"], made["a"])
+    u, v = made["u"].values, other["u"].values
+    assert (u != v).any(), "the shards carry different recycle spaces"
+    assert (np.abs(u - v).max(axis=(1, 2)) <= 1e-6 * np.abs(u).max(axis=(1, 2))).all()
+
+
+def test_solve_workers_load_neither_prefect_nor_torch(made: xr.Dataset, folder: Path, cluster: Cluster) -> None:
+    seen: dict[str, tuple[int, set[str]]] = cluster.client.run(lambda: (os.getpid(), set(sys.modules)))
+    known: dict[str, Any] = cluster.client.scheduler_info(n_workers=-1)["workers"]
+    solvers = {pid: modules for address, (pid, modules) in seen.items() if known[address]["resources"].get("solve")}
+    assert set() < {pid for pid, _ in solved(folder)} <= set(solvers)
+    assert len(seen) == len(solvers) + 1, "one train worker, on which nothing was solved"
+    for modules in solvers.values():
+        assert "compute.solvers.recycled" in modules
+        assert not modules & {"prefect", "torch", "neuralop", "sklearn", "matplotlib"}

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import icechunk
+import pytest
+
+from compute.cluster.cluster import Cluster
+from compute.cluster.profile import Local, Role
+from storage.datasets import Dataset, list_datasets
+from storage.store import Store
+from tasks.pipeline import Pipeline
+from tasks.recipes import load
+from tests.command import TINY
+from tests.faults.trapped import Trapped
+
+ROOT = Path(__file__).parents[2]
+
+SHARD, SHARDS, STEPS = 8, 20, 96
+"""Samples in a shard, shards, and training steps of the tiny recipe."""
+
+PROBES = 2
+"""Blocks that the probe of a run solves."""
+
+
+@dataclass(frozen=True)
+class Trap:
+    """A run of the tiny recipe with `tests.faults.trapped.Trapped` as its problem, in a store of its own."""
+
+    folder: Path
+    store: Store
+    environment: dict[str, str]
+
+    def command(self, *more: str, singular: tuple[int, ...] = ()) -> tuple[str, ...]:
+        """Arguments of ``ritz``."""
+        problem = f"{{kind: trapped, shape: [16, 16], folder: {self.folder}, singular: {list(singular)}}}"
+        return "run", TINY, "--set", f"problem={problem}", "--store", self.store.url, "--json", *more
+
+    @contextmanager
+    def gated(self, blocks: int) -> Iterator[None]:
+        """Let only so many blocks be solved, beside those that get a token."""
+        gate = self.folder / "gate"
+        gate.touch()
+        self.let_through(blocks)
+        try:
+            yield
+        finally:
+            gate.unlink()
+
+    def let_through(self, blocks: int) -> None:
+        """Let more blocks be solved."""
+        for _ in range(blocks):
+            (self.folder / f"token-{time.monotonic_ns()}").touch()
+
+    def committed(self) -> int:
+        """Shards that are committed now."""
+        return len(self.dataset().committed()) if "tiny" in list_datasets(self.store) else 0
+
+    def commits(self) -> dict[int, int]:
+        """How often each shard was committed."""
+        folder = icechunk.local_filesystem_storage(self.store.location("datasets/tiny"))
+        history = icechunk.Repository.open(folder).ancestry(branch="main")
+        return Counter(int(commit.metadata["shard"]) for commit in history if "shard" in commit.metadata)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What the command runs."""
+        problem = Trapped(shape=(16, 16), folder=str(self.folder))
+        return load(TINY).model_copy(update={"problem": problem})
+
+    def dataset(self) -> Dataset:
+        return Dataset.open(self.store, "tiny")
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a command in which the kind ``trapped`` is installed as another package would install it."""
+    installed = tmp_path_factory.mktemp("installed")
+    about = installed / "trapped-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trapped\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[ritz.problems]\ntrapped = tests.faults.trapped:Trapped\n")
+    return {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"}
+
+
+def new(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Trap:
+    place = tmp_path_factory.mktemp("trap")
+    (place / "folder").mkdir()
+    return Trap(place / "folder", Store(place / "store"), environment)
+
+
+trap = pytest.fixture(new, scope="module", name="trap")
+new_trap = pytest.fixture(new, name="new_trap")
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    with Local(solve=Role(count=2), train=Role(count=1)).open() as opened:
+        yield opened
+
+
+def workers(cluster: Cluster, role: str) -> dict[str, int]:
+    """Process ids of the workers of a role, by address."""
+    known = cluster.client.scheduler_info(n_workers=-1)["workers"].items()
+    addresses = [address for address, worker in known if worker["resources"].get(role)]
+    return cluster.client.run(os.getpid, workers=addresses, on_error="ignore") if addresses else {}
+
+
+def wait_until(
+    condition: Callable[[], bool], driver: subprocess.Popen[str] | None = None, give_up: float | None = None
+) -> None:
+    """Poll a condition; fail where the driver ends before it holds, or after two minutes."""
+    deadline = time.monotonic() + (give_up or 120)
+    while not condition():
+        if driver is not None and driver.poll() is not None:
+            pytest.fail(f"the driver ended with {driver.returncode}: {driver.communicate()[1]}")
+        if time.monotonic() > deadline:
+            if give_up is None:
+                pytest.fail("waited for two minutes")
+            return
+        time.sleep(0.05)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from compute.tensors import unpack
+from storage.datasets import read
+from tests.command import RITZ, ritz, started
+from tests.faults.conftest import PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
+from tests.faults.trapped import checksums, solved
+
+
+@dataclass(frozen=True)
+class Killed:
+    """What a run left behind whose whole process group was killed while it generated, and what came after."""
+
+    pid: int
+    time: float
+    committed: set[int]
+    ledger: dict[str, np.ndarray]
+    posed: int
+    checkpoint: bytes
+    second: subprocess.CompletedProcess[str]
+    record: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def killed(trap: Trap) -> Killed:
+    with trap.gated(PROBES + 6), started(RITZ, *trap.command(), env=trap.environment) as driver:
+        wait_until(lambda: trap.committed() >= 6, driver)
+        second = ritz(*trap.command(), env=trap.environment)
+        # The trainer writes a checkpoint with the first block that comes when the last one is ten seconds old.
+        while not checkpoints(trap) and trap.committed() < SHARDS - 5:
+            before = trap.committed()
+            trap.let_through(1)
+            wait_until(lambda before=before: trap.committed() > before, driver)
+            wait_until(lambda: bool(checkpoints(trap)), driver, give_up=4.0)
+        os.killpg(driver.pid, signal.SIGKILL)
+        now = time.time()
+        wait_until(lambda: not in_group(driver.pid))
+        dataset = trap.dataset()
+        left: dict[str, Any] = {
+            "pid": driver.pid,
+            "time": now,
+            "committed": dataset.committed(),
+            "ledger": dataset.ledger(),
+            "posed": len(solved(trap.folder)),
+            "checkpoint": checkpoints(trap)[0],
+        }
+    done = ritz(*trap.command(), env=trap.environment)
+    assert done.returncode == 0, done.stderr
+    return Killed(**left, second=second, record=json.loads(done.stdout))
+
+
+def test_what_was_committed_is_not_solved_again(killed: Killed, trap: Trap) -> None:
+    assert 3 <= len(killed.committed) < SHARDS - 3
+    reused = SHARD * len(killed.committed)
+    assert killed.record["ledger"]["reused"] == reused
+    assert killed.record["ledger"]["solved"] == SHARDS * SHARD - reused
+    dataset = trap.dataset()
+    kept = np.repeat(np.isin(np.arange(SHARDS), list(killed.committed)), SHARD)
+    for name, column in dataset.ledger().items():
+        np.testing.assert_array_equal(column[kept], killed.ledger[name][kept], err_msg=name)
+    fields = checksums(read(trap.store, "tiny")["a"].values)
+    posed_again = {sample for _, sample in solved(trap.folder)[killed.posed :]}
+    assert posed_again == {sample for sample, done in zip(fields, kept, strict=True) if not done}
+
+
+def test_no_sample_is_missing_or_doubled(killed: Killed, trap: Trap) -> None:
+    data = read(trap.store, "tiny")
+    assert sorted(data["sample_id"].values) == list(range(SHARDS * SHARD))
+    assert len(set(checksums(data["a"].values))) == SHARDS * SHARD
+    assert np.isfinite(data["u"].values).all()
+    assert trap.commits() == dict.fromkeys(range(SHARDS), 1)
+
+
+def test_the_model_trains_on(killed: Killed, trap: Trap) -> None:
+    tensors, header = unpack(killed.checkpoint)
+    assert 0 < header["step"] < STEPS
+    folder = f"models/tiny/{killed.record['model']['version']}"
+    schedule = np.load(io.BytesIO(trap.store.read(f"{folder}/schedule.npy")))
+    np.testing.assert_array_equal(schedule[: header["step"]], tensors["schedule"])
+    history = json.loads(trap.store.read(f"{folder}/history.json"))
+    assert history["curve"][0]["time"] < killed.time < history["curve"][-1]["time"]
+    steps = [row["step"] for row in history["curve"]]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == len(schedule) == killed.record["times"]["steps"] == STEPS
+    assert sorted(row["shard"] for row in history["received"]) == list(range(SHARDS))
+    early = {row["shard"] for row in history["received"] if row["time"] < killed.time}
+    assert early == {shard for shard, _ in header["received"]} <= killed.committed
+    assert set(schedule.ravel() % 20) <= set(range(12))
+
+
+def test_a_second_driver_is_refused_and_told_who_works(killed: Killed) -> None:
+    assert killed.second.returncode == 2
+    assert f"process {killed.pid} on" in killed.second.stderr
+    assert "Traceback" not in killed.second.stderr
+    assert killed.second.stdout == ""
+
+
+def test_nothing_stays_behind_when_the_driver_alone_is_killed(new_trap: Trap) -> None:
+    trap = new_trap
+    with trap.gated(PROBES + 1), started(RITZ, *trap.command(), env=trap.environment) as driver:
+        # The probe, the shard that was let through, and two that wait in the middle of their work.
+        wait_until(lambda: len(solved(trap.folder)) >= (PROBES + 3) * SHARD, driver)
+        family = psutil.Process(driver.pid).children(recursive=True)
+        assert {pid for pid, _ in solved(trap.folder)} < {process.pid for process in family}
+        driver.kill()
+        driver.wait()
+        wait_until(lambda: not [process for process in family if alive(process)])
+
+
+def checkpoints(trap: Trap) -> list[bytes]:
+    """The checkpoints of unfinished trainings in the store."""
+    found = [f"fits/{fit}/checkpoint.safetensors" for fit in trap.store.list("fits")]
+    return [trap.store.read(key) for key in found if trap.store.exists(key)]
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def in_group(group: int) -> list[psutil.Process]:
+    """The live processes of a process group."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and alive(process):
+                found.append(process)
+        except ProcessLookupError:
+            continue
+    return found

@@ -1,0 +1,87 @@
+"""A problem whose solving the tests watch and disturb, in a module of its own so that workers can import it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from compute.cluster.channel import receive
+from compute.problems.darcy import Darcy
+from compute.problems.problem import Arrays, Solve
+from compute.solvers.operators import Stencil
+from compute.solvers.systems import Systems
+from tasks.worker.solve import Solved
+
+
+class Trapped(Darcy):
+    """Darcy flow that writes down what it solves, and that files in ``folder`` hold up or kill.
+
+    ``solved`` gets a line, process id and checksum of the input, for every sample that is posed. While there is a
+    file ``gate``, every block waits until it can take away a file ``token-*``. A block that can take away the file
+    ``kill`` ends its process when its systems are solved.
+    """
+
+    kind: Literal["trapped"] = "trapped"
+    folder: str
+    singular: tuple[int, ...] = ()
+    """Ids of samples with a system that has no solution: no flow through the boundary."""
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        inputs = super().draw(seed, ids)
+        inputs["a"][np.isin(ids, self.singular)] = 1.0
+        return inputs
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        folder = Path(self.folder)
+        lines = "".join(f"{os.getpid()} {checksum}\n" for checksum in checksums(inputs["a"]))
+        with (folder / "solved").open("ab", buffering=0) as file:
+            file.write(lines.encode())
+        while (folder / "gate").exists() and not _taken(folder.glob("token-*")):
+            time.sleep(0.02)
+
+        def disturbed(systems: Systems) -> np.ndarray:
+            c = systems.operators.coefficients.copy()
+            closed = np.ptp(inputs["a"], axis=(1, 2)) == 0
+            c[closed, 0] = -c[closed, 1:].sum(axis=1)
+            return solve(Systems(Stencil(c, symmetric=True), systems.rhs))
+
+        fields = super().simulate(inputs, disturbed)
+        if _taken([folder / "kill"]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return fields
+
+
+def checksums(a: np.ndarray) -> list[int]:
+    """Return a number for each input field, by which `Trapped` says what it solved."""
+    return [zlib.crc32(np.ascontiguousarray(field).tobytes()) for field in a]
+
+
+def solved(folder: Path) -> list[tuple[int, int]]:
+    """Return ``(process id, checksum)`` for every sample posed so far, in order."""
+    path = folder / "solved"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [(int(pid), int(checksum)) for pid, checksum in (line.split() for line in lines)]
+
+
+def collect(channel: str, count: int) -> list[Solved]:
+    """Take ``count`` solved shards from a channel; runs on the train worker."""
+    return list(itertools.islice((solved for solved in receive(channel) if solved is not None), count))
+
+
+def _taken(files: Iterable[Path]) -> bool:
+    """Whether one of the files could be removed; only one process can."""
+    for file in files:
+        try:
+            file.unlink()
+        except FileNotFoundError:
+            continue
+        return True
+    return False

@@ -1,0 +1,50 @@
+"""What the flows themselves refuse, before any work: datasets and models of other people's recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.evaluate import evaluate
+from flows.quantify import quantify
+from flows.train import train
+from storage import models
+from storage.datasets import Dataset
+from storage.errors import Refused
+from storage.store import Store
+from tasks.pipeline import Pipeline
+from tests.command import TINY
+from tests.storage.fields import SHARDS, definition, fill
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with a published dataset of 20 samples, 8 to train on and 4 of each other split, and a model."""
+    store = Store(tmp_path)
+    dataset = Dataset.create(store, "made", **definition())
+    fill(dataset, *range(SHARDS))
+    dataset.publish("all")
+    fields = {"inputs": {"a": {"dims": ["y", "x"]}}, "outputs": {"u": {"dims": ["y", "x"]}}}
+    models.save(store, "model", {}, {"identity": "two", "recipe": Pipeline(name="model").document(), **fields})
+    return store
+
+
+def test_too_few_samples_to_train_on_are_refused(store: Store) -> None:
+    with pytest.raises(Refused, match=r"training.watermark = 16 is above the 8 training samples of made@v1"):
+        train.fn(TINY, {}, "made@v1", store.url)
+    assert not store.exists("fits")
+
+
+def test_too_few_samples_to_calibrate_on_are_refused(store: Store) -> None:
+    said = "made@v1: has 4 samples of the split 'calibrate'; expected at least 19 for model model"
+    with pytest.raises(Refused, match=said):
+        quantify.fn("model", "made", store.url)
+
+
+def test_a_dataset_without_a_test_split_is_refused(store: Store) -> None:
+    dataset = Dataset.create(store, "untested", **definition(split=["train"] * 20))
+    fill(dataset, *range(SHARDS))
+    dataset.publish("all")
+    with pytest.raises(Refused, match="untested@v1: has 0 samples of the split 'test'; expected at least 1"):
+        evaluate.fn("model", "untested", store.url)

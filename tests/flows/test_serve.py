@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from flows.server import answers
+from storage import runs
+from storage.store import Store
+from tests.command import RITZ, SMALL, ritz, started
+
+PATIENCE = 200.0
+"""Seconds after which what has not happened never will."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `ritz serve`, seen from outside."""
+
+    port: int
+    store: Path
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call the REST API of Prefect."""
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"http://127.0.0.1:{self.port}/api/{path}", data, method=method)
+        request.add_header("Content-Type", "application/json")
+        with urlopen(request, timeout=30) as response:
+            content = response.read()
+        return json.loads(content) if content else None
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        return self.ask("GET", f"deployments/name/ritz/{name}")
+
+    def start(self, name: str, parameters: dict[str, Any]) -> str:
+        """Create a flow run without asking anybody; return its id."""
+        deployment = self.deployment(name)["id"]
+        return self.ask("POST", f"deployments/{deployment}/create_flow_run", {"parameters": parameters})["id"]
+
+    def flow_runs(self, name: str) -> list[dict[str, Any]]:
+        return self.ask("POST", "flow_runs/filter", {"deployments": {"name": {"any_": [name]}}})
+
+    def end(self, flow_run: str) -> dict[str, Any]:
+        """Wait for the end of a flow run and return its last state."""
+        ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+        return until(
+            lambda: [state for state in [self.ask("GET", f"flow_runs/{flow_run}")["state"]] if state["type"] in ended]
+        )[0]
+
+    def seeds(self, name: str) -> list[int]:
+        """Return the training seeds in the records of the finished runs of a recipe, oldest first."""
+        found = runs.list_runs(Store(self.store))
+        return [record["recipe"]["training"]["seed"] for record in found if record["recipe"]["name"] == name]
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Return what ``look`` finds once it finds something."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`ritz serve` with its own Prefect server, for one recipe on demand and one every few seconds."""
+    folder = tmp_path_factory.mktemp("serve")
+    ticking = folder / "ticking.yaml"
+    ticking.write_text(Path(SMALL).read_text().replace("name: small", "name: ticking") + "schedule: {every: PT10S}\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = Server(free.getsockname()[1], folder / "store")
+    profile = folder / "one.yaml"
+    profile.write_text("kind: local\nsolve: {count: 1}\n")
+    recipes = ["--recipe", SMALL, "--recipe", str(ticking)]
+    where = ["--port", str(server.port), "--store", str(server.store), "--profile", str(profile)]
+    with (
+        (folder / "log.txt").open("w") as log,
+        started(
+            *(RITZ, "serve", *recipes, *where),
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"PREFECT_HOME": str(folder / "prefect")},
+        ) as process,
+    ):
+        until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{server.port}/api"))
+        until(lambda: process.poll() is not None or len(server.ask("POST", "deployments/filter", {})) == 2)
+        assert process.poll() is None, (folder / "log.txt").read_text()
+        yield server
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
+def test_a_scheduled_run_completes_and_shows_its_work(served: Server) -> None:
+    done = until(lambda: [run for run in served.flow_runs("ticking") if run["state_type"] == "COMPLETED"])[0]
+    served.ask("PATCH", f"deployments/{served.deployment('ticking')['id']}", {"paused": True})
+    assert done["auto_scheduled"]
+    assert served.seeds("ticking") == [0]
+
+    found = served.ask("POST", "artifacts/filter", {"flow_runs": {"id": {"any_": [done["id"]]}}})
+    artifacts = {artifact["key"]: artifact for artifact in found if artifact["key"]}
+    assert {key: artifact["type"] for key, artifact in artifacts.items()} == {
+        "ritz-ticking-solve": "progress",
+        "ritz-ticking-train": "progress",
+        "ritz-ticking-summary": "table",
+        "ritz-ticking-report": "markdown",
+    }
+    assert artifacts["ritz-ticking-solve"]["data"] == artifacts["ritz-ticking-train"]["data"] == 100
+    table = json.loads(artifacts["ritz-ticking-summary"]["data"])
+    assert len(table) == 10
+    assert table[0] == {"what": "dataset", "value": "ticking@v1, 40 samples"}
+    assert "](data:image/png;base64," in artifacts["ritz-ticking-report"]["data"]
+
+    def said() -> set[str]:
+        logs = served.ask("POST", "logs/filter", {"logs": {"flow_run_id": {"any_": [done["id"]]}}})
+        lines = {line["message"] for line in logs}
+        return lines if any(line.startswith("report: ") for line in lines) else set()
+
+    assert "solve: 40 of 40" in until(said)
+
+
+def test_a_triggered_run_has_its_changed_value_and_keeps_others_out(served: Server) -> None:
+    trigger = ["trigger", SMALL, "--set", "training.seed=7", "--wait", "--json", "--port", str(served.port)]
+    with started(RITZ, *trigger) as process:
+        # From Pending on it holds the one place of its recipe.
+        [first] = until(lambda: [run for run in served.flow_runs("small") if run["state_type"] != "SCHEDULED"])
+        second = served.start("small", {"overrides": {"training.seed": 9}})
+        assert served.end(second)["type"] == "CANCELLED"
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout) == {"flow_run": first["id"], "name": first["name"], "state": "Completed"}
+    assert served.seeds("small") == [7]
+
+
+def test_a_run_asked_for_over_rest_has_its_changed_value(served: Server) -> None:
+    # The run with this seed is finished; one with the seed of the recipe would add its own record.
+    assert served.end(served.start("small", {"overrides": {"training.seed": 7}}))["type"] == "COMPLETED"
+    assert served.seeds("small") == [7]
+
+
+def test_a_bad_value_over_rest_fails_before_any_work_and_is_named(served: Server) -> None:
+    before = sorted(served.store.rglob("*"))
+    state = served.end(served.start("small", {"overrides": {"training.batch_size": -1}}))
+    assert state["type"] == "FAILED"
+    assert "training.batch_size: Input should be greater than or equal to 1 (got -1)" in state["message"]
+    assert sorted(served.store.rglob("*")) == before
+
+
+def test_a_parameter_of_the_wrong_type_is_refused_by_the_server(served: Server) -> None:
+    with pytest.raises(HTTPError) as caught:
+        served.start("small", {"overrides": 3})
+    assert caught.value.code == 409
+    assert "overrides" in caught.value.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([SMALL, "--set", "training.batch_size=-1"], "training.batch_size: Input should be greater than or equal to 1"),
+        (["darcy"], "does not serve recipe 'darcy'; start `ritz serve --recipe darcy`"),
+    ],
+)
+def test_a_bad_trigger_is_refused_and_starts_nothing(served: Server, arguments: list[str], said: str) -> None:
+    before = len(served.ask("POST", "flow_runs/filter", {}))
+    done = ritz("trigger", *arguments, "--port", str(served.port))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert len(served.ask("POST", "flow_runs/filter", {})) == before

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.datasets import Dataset
+from storage.store import Store
+from tests.storage.fields import definition
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def dataset(store: Store) -> Dataset:
+    return Dataset.create(store, "made", **definition())
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start ``tests.storage.fields`` as a process of its own; what still runs at the end is killed."""
+    processes = []
+
+    def start_one(*arguments: object) -> subprocess.Popen:
+        command = [sys.executable, "-W", "error", "-m", "tests.storage.fields", *map(str, arguments)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        return process
+
+    yield start_one
+    for process in processes:
+        process.kill()
+        process.communicate()

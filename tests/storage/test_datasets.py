@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import icechunk
+import numpy as np
+import pytest
+import xarray as xr
+
+from storage.datasets import Dataset, list_datasets, read, resolve, write_shard
+from storage.errors import Refused, StorageError, Unknown
+from storage.store import Store
+from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, ledger, template, with_failure
+
+
+def test_a_shard_is_read_back_bit_for_bit(dataset):
+    fill(dataset, 3)
+    samples = dataset.read_shard(3)
+    np.testing.assert_array_equal(samples.sample_id, definition()["sample_id"][3 * SHARD : 4 * SHARD])
+    np.testing.assert_array_equal(samples.split, definition()["split"][3 * SHARD : 4 * SHARD])
+    for name, values in fields(3).items():
+        np.testing.assert_array_equal(samples.arrays[name], values)
+        assert samples.arrays[name].dtype == np.float32
+    for name, column in ledger(3).items():
+        np.testing.assert_array_equal(samples.ledger[name], column)
+
+
+def test_a_shard_that_is_not_committed_reads_as_none(dataset):
+    write_shard(dataset.fork(), 0, fields(0), ledger(0))
+    assert dataset.read_shard(0) is None
+    assert dataset.committed() == set()
+
+
+def test_samples_are_read_by_id_in_the_order_asked_for(dataset):
+    fill(dataset, *range(SHARDS))
+    ids = np.array([1001, 1019, 1010, 1000, 1001])
+    samples = dataset.read_samples(ids)
+    np.testing.assert_array_equal(samples.sample_id, ids)
+    everything = np.concatenate([fields(shard)["u"] for shard in range(SHARDS)])
+    np.testing.assert_array_equal(samples.arrays["u"], everything[1000 + N - 1 - ids])
+    np.testing.assert_array_equal(samples.ledger["iterations"], (1000 + N - 1 - ids) // SHARD)
+
+
+def test_samples_that_are_absent_are_named(dataset):
+    fill(dataset, 0)
+    with pytest.raises(Unknown, match="sample 7 is not in it"):
+        dataset.read_samples(np.array([1019, 7]))
+    with pytest.raises(Unknown, match="shard 4 is not committed"):
+        dataset.read_samples(np.array([1019, 1000]))
+
+
+def test_plain_xarray_reads_coordinates_units_and_flags(dataset):
+    fill(dataset, 0, 2)
+    storage = icechunk.local_filesystem_storage(dataset.store.location("datasets/made"))
+    session = icechunk.Repository.open(storage).readonly_session("main")
+    plain = xr.open_zarr(session.store, consolidated=False)
+    assert set(plain.coords) == {"sample_id", "split", "x", "y"}
+    assert plain["u"].dims == ("sample", "y", "x")
+    assert plain["u"].attrs["units"] == "m"
+    assert plain["x"].attrs["units"] == "m"
+    np.testing.assert_array_equal(plain["x"], template()["x"])
+    np.testing.assert_array_equal(plain["u"][2 * SHARD : 3 * SHARD], fields(2)["u"])
+    assert np.isnan(plain["u"][SHARD : 2 * SHARD]).all()
+    assert plain["status"].attrs["flag_meanings"] == "absent ok failed"
+    assert plain["status"].attrs["flag_values"] == [0, 1, 2]
+    np.testing.assert_array_equal(plain["status"], np.repeat([1, 0, 1, 0, 0], SHARD))
+    assert plain["split"].attrs["flag_meanings"] == "train validate steer calibrate test"
+    assert plain["solver"].attrs["flag_meanings"] == "none direct recycled"
+    assert plain.attrs["Conventions"].startswith("CF-")
+    assert plain.attrs["rtol"] == 1e-8
+    assert plain.attrs["symmetries"] == "square"
+
+
+def test_an_opened_dataset_knows_what_made_it(dataset):
+    opened = Dataset.open(dataset.store, "made")
+    assert (opened.identity, opened.samples, opened.shard, opened.n_shards) == ("one", N, SHARD, SHARDS)
+    assert opened.recipe == definition()["recipe"]
+    assert (opened.rtol, opened.solvers, opened.fields) == (1e-8, ("direct", "recycled"), ("a", "u"))
+    np.testing.assert_array_equal(opened.index()[0], definition()["sample_id"])
+    np.testing.assert_array_equal(opened.index()[1], definition()["split"])
+
+
+def test_the_template_comes_back_without_memory(dataset):
+    back = dataset.template
+    assert set(back.data_vars) == {"a", "u"}
+    for name, field in template().data_vars.items():
+        assert back[name].dims == field.dims
+        assert back[name].dtype == field.dtype
+        assert field.attrs.items() <= back[name].attrs.items()
+        assert back[name].values.strides == (0, 0, 0)
+    xr.testing.assert_identical(back["x"].reset_coords(drop=True), template()["x"].reset_coords(drop=True))
+
+
+def test_a_million_samples_are_laid_out_without_reading_the_template(store):
+    n = 1_000_000
+    many = Dataset.create(store, "many", **definition(n, shard=1000, split=np.full(n, "train"), sample_id=np.arange(n)))
+    assert many.progress() == {"done": 0, "failed": 0, "to_go": n}
+    assert sum(file.stat().st_size for file in Path(store.url).rglob("*") if file.is_file()) < 10e6
+
+
+def test_progress_and_ledger_count_every_status(dataset):
+    arrays, columns = with_failure(1, 2)
+    fill(dataset, 0)
+    with dataset.lock():
+        dataset.commit(1, write_shard(dataset.fork(), 1, arrays, columns), columns)
+    assert dataset.progress() == {"done": 7, "failed": 1, "to_go": N - 8}
+    table = dataset.ledger()
+    assert list(table["status"][4:9]) == ["ok", "ok", "failed", "ok", "absent"]
+    assert list(table["reason"][4:9]) == ["", "", "not_converged", "", ""]
+    assert list(table["solver"][4:6]) == ["direct", "recycled"]
+    assert np.isnan(table["residual"][8:]).all()
+    np.testing.assert_array_equal(table["sample_id"], definition()["sample_id"])
+
+
+def test_readers_get_ok_samples_unless_they_ask_for_others(dataset):
+    arrays, columns = with_failure(1, 2)
+    with dataset.lock():
+        dataset.commit(1, write_shard(dataset.fork(), 1, arrays, columns), columns)
+        dataset.publish("first")
+    good = read(dataset.store, "made")
+    np.testing.assert_array_equal(good["sample_id"], definition()["sample_id"][[4, 5, 7]])
+    np.testing.assert_array_equal(good["u"], fields(1)["u"][[0, 1, 3]])
+    np.testing.assert_array_equal(good["split"], definition()["split"][[4, 5, 7]])
+    assert read(dataset.store, "made", ("failed",)).sizes["sample"] == 1
+    assert read(dataset.store, "made@v1", ("ok", "failed", "absent")).sizes["sample"] == N
+    with pytest.raises(StorageError, match=r"statuses.*good.*absent"):
+        read(dataset.store, "made", ("good",))
+
+
+def test_a_pickled_handle_opens_the_same_dataset(dataset):
+    fill(dataset, 1)
+    copy = pickle.loads(pickle.dumps(dataset))
+    np.testing.assert_array_equal(copy.read_shard(1).arrays["u"], fields(1)["u"])
+
+
+def test_ensure_creates_then_opens_then_refuses_another_identity(store):
+    first = Dataset.ensure(store, "made", **definition())
+    fill(first, 0)
+    assert Dataset.ensure(store, "made", **definition()).committed() == {0}
+    with pytest.raises(Refused, match=r"another recipe: name a new one, e\.g\. --set name=made-2"):
+        Dataset.ensure(store, "made", **definition(identity="two"))
+    with pytest.raises(Refused, match="exists"):
+        Dataset.create(store, "made", **definition())
+    assert list_datasets(store) == ["made"]
+
+
+def test_unknown_datasets_are_answered_with_those_there_are(store):
+    with pytest.raises(Unknown, match="none yet"):
+        Dataset.open(store, "made")
+    Dataset.create(store, "made", **definition())
+    with pytest.raises(Unknown, match=r"'mad'.*there are: made"):
+        resolve(store, "mad@v1")
+
+
+@pytest.mark.parametrize("name", ["", "../made", "a/b", ".made", "-made", "a b", "x" * 101, "made\n"])
+def test_names_that_are_paths_or_worse_are_refused(store, name):
+    with pytest.raises(StorageError, match="dataset name"):
+        Dataset.create(store, name, **definition())
+    assert not Path(store.url).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shard": 3}, "20 samples in shards of 3"),
+        ({"shard": 0}, "multiple"),
+        ({"sample_id": np.zeros(N, int)}, "20 different integers"),
+        ({"sample_id": np.arange(N - 1)}, "20 different integers"),
+        ({"sample_id": np.arange(N) * 1.0}, "float64"),
+        ({"split": np.full(N, "holdout")}, "split.*calibrate"),
+        ({"attrs": {}}, "rtol"),
+        ({"attrs": {"rtol": 2.0}}, "rtol.*2.0"),
+        ({"attrs": {"rtol": 1e-8, "shard": 7}}, "shard.*written by the store"),
+        ({"attrs": {"rtol": 1e-8, "x": object()}}, "JSON"),
+        ({"recipe": {"x": np.nan}}, "JSON"),
+        ({"identity": ""}, "identity"),
+        ({"solvers": ("two words",)}, "solver name"),
+        ({"template": xr.zeros_like(template(), dtype=int)}, "'a': expected floating point"),
+        ({"template": template().transpose("y", ...)}, "'sample' as first dimension"),
+        ({"template": template().assign(u=template()["u"].drop_attrs())}, "'u': expected the attribute role"),
+        ({"template": template().rename(u="status")}, "'status' is a ledger column"),
+        ({"template": template()[[]].assign_coords(sample=np.arange(N))}, "at least one variable"),
+    ],
+)
+def test_a_wrong_definition_leaves_nothing_behind(store, changes, message):
+    with pytest.raises(StorageError, match=message):
+        Dataset.create(store, "made", **definition(**changes))
+    assert not Path(store.url).exists()
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match=r"cannot write .*file/below: .*give a store that can be written"):
+        Dataset.ensure(Store(tmp_path / "file" / "below"), "made", **definition())
+
+
+def test_what_is_no_dataset_is_named(store):
+    store.write("datasets/strange/file", b"")
+    with pytest.raises(StorageError, match="strange: the repository doesn't exist"):
+        Dataset.open(store, "strange")
+
+
+def test_importing_the_room_loads_no_training_or_workflow_library():
+    code = (
+        "import sys, storage.datasets, storage.models, storage.runs;"
+        "print([m for m in ('torch', 'dask', 'distributed', 'prefect', 'sklearn', 'compute') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_is_printed_or_logged(store, capfd):
+    created = Dataset.create(store, "made", **definition())
+    fill(created, 0)
+    created.publish("first")
+    read(store, "made").load()
+    assert capfd.readouterr() == ("", "")

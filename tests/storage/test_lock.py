@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from storage import lock
+from storage.errors import Busy, StorageError
+
+
+def test_a_second_holder_in_the_same_process_is_refused(store):
+    with store.lock("a.lock", "it"):
+        assert store.holds("a.lock")
+        with pytest.raises(Busy, match=f"it is in use by process {os.getpid()} on "), store.lock("a.lock", "it"):
+            pass
+        with store.lock("b.lock", "the other"):
+            pass
+    assert not store.holds("a.lock")
+    with store.lock("a.lock", "it"):
+        pass
+
+
+def test_it_is_released_when_the_block_fails(store):
+    with pytest.raises(KeyError), store.lock("a.lock", "it"):
+        raise KeyError
+    with store.lock("a.lock", "it"):
+        pass
+
+
+def test_one_that_waits_gets_it(store):
+    holding, release = threading.Event(), threading.Event()
+
+    def hold():
+        with store.lock("a.lock", "it"):
+            holding.set()
+            release.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holding.wait(30)
+    threading.Timer(0.2, release.set).start()
+    with store.lock("a.lock", "it", wait=30):
+        assert release.is_set()
+    thread.join()
+
+
+def test_a_program_started_meanwhile_does_not_keep_it(store):
+    with store.lock("a.lock", "it"):
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+    try:
+        with store.lock("a.lock", "it"):
+            pass
+    finally:
+        child.communicate(b"\n")
+
+
+def test_a_forked_child_neither_holds_nor_keeps_it(store):
+    # In a process of its own: forking one that has threads is what Python warns of.
+    code = f"""
+import os, signal, sys, time
+from storage.store import Store
+from storage import lock
+store = Store({store.url!r})
+with store.lock("a.lock", "it"):
+    child = os.fork()
+    if not child:
+        os._exit(0 if not store.holds("a.lock") and time.sleep(0.5) is None else 1)
+    inner = os.fork()
+    if not inner:
+        time.sleep(30)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+with store.lock("a.lock", "it"):
+    pass
+os.kill(inner, signal.SIGKILL)
+os.waitpid(inner, 0)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_lock_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StorageError, match=r"file/a\.lock cannot be written"),
+        lock.locked(str(tmp_path / "file" / "a.lock"), "it"),
+    ):
+        pass

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from compute.cluster.profile import Attach, Local
+from compute.kind import Kind, OneOf
+from compute.solvers.recycled import Recycled
+from tasks.pipeline import BLOCK, Gate, Pipeline, Splits
+from tasks.recipes import load, names
+from tests.tasks.own_problem import Scaling
+
+SHARES = [Splits(), Splits(train=8, validate=3, steer=2, calibrate=6, test=1), Splits(train=14, calibrate=1)]
+
+SAMPLES = [
+    ("problem.shape", [32, 32]),
+    ("problem.law.sigma", 0.5),
+    ("data.samples", 512),
+    ("data.shard", 32),
+    ("data.seed", 1),
+    ("data.rtol", 1e-6),
+    ("data.dtype", "float64"),
+    ("data.splits", {"train": 11, "steer": 1}),
+]
+"""Changes of what the samples are."""
+
+MODEL = [("surrogate.width", 8), ("surrogate.layers", 2), ("training.seed", 1), ("training.batch_size", 4)]
+"""Changes of how a model is made from the samples."""
+
+OTHERS = [
+    ("solver", "direct"),
+    ("solver", {"kind": "recycled", "restart": 10, "recycle": 5}),
+    ("uncertainty.levels", [0.9]),
+    ("gate.relative_l2", 1.0),
+]
+"""Changes of how the samples are computed and the model judged."""
+
+
+@pytest.mark.parametrize("splits", SHARES, ids=str)
+@pytest.mark.parametrize("start", [0, 7, 1_000_003])
+def test_splits_are_exact_in_every_block_of_ids(splits: Splits, start: int) -> None:
+    found = Counter(splits.of(np.arange(start, start + BLOCK)).tolist())
+    assert found == {name: share for name, share in splits.shares() if share}
+
+
+@pytest.mark.parametrize("splits", SHARES, ids=str)
+def test_a_split_is_fixed_by_the_id_alone(splits: Splits) -> None:
+    ids = np.arange(200)
+    shuffled = np.random.default_rng(0).permutation(ids)
+    assert (splits.of(shuffled) == splits.of(ids)[shuffled]).all()
+    assert (splits.of(ids[:30]) == splits.of(ids)[:30]).all()
+
+
+@pytest.mark.parametrize("splits", SHARES, ids=str)
+def test_splits_are_counted_without_drawing_ids(splits: Splits) -> None:
+    for samples in range(2 * BLOCK + 2):
+        assert Counter(splits.count(samples)) == Counter(splits.of(np.arange(samples)).tolist())
+    assert splits.count(10**9)["train"] == 10**9 // BLOCK * splits.train
+
+
+@pytest.mark.parametrize(("path", "value"), SAMPLES, ids=str)
+def test_another_sample_is_another_dataset(path: str, value: Any) -> None:
+    assert load("darcy", {path: value}).dataset_identity != load("darcy").dataset_identity
+
+
+@pytest.mark.parametrize(("path", "value"), [*MODEL, *OTHERS, ("schedule", {"every": "PT1H"})], ids=str)
+def test_what_does_not_fix_the_samples_leaves_the_dataset(path: str, value: Any) -> None:
+    assert load("darcy", {path: value}).dataset_identity == load("darcy").dataset_identity
+
+
+@pytest.mark.parametrize(("path", "value"), MODEL, ids=str)
+def test_another_training_is_another_model(path: str, value: Any) -> None:
+    assert load("darcy", {path: value}).model_identity("online", "d") != load("darcy").model_identity("online", "d")
+
+
+@pytest.mark.parametrize(("path", "value"), [*OTHERS, ("name", "other"), ("schedule", {"every": "PT1H"})], ids=str)
+def test_what_does_not_fix_the_model_leaves_it(path: str, value: Any) -> None:
+    assert load("darcy", {path: value}).model_identity("online", "d") == load("darcy").model_identity("online", "d")
+
+
+def test_a_model_is_fixed_by_its_dataset_and_how_it_arrives() -> None:
+    pipeline = load("darcy")
+    found = {pipeline.model_identity(mode, dataset) for mode in ("online", "offline") for dataset in ("d", "e")}
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(("path", "value"), [*SAMPLES, *MODEL, *OTHERS, ("name", "other")], ids=str)
+def test_another_outcome_is_another_run(path: str, value: Any) -> None:
+    assert load("darcy", {path: value}).identity != load("darcy").identity
+
+
+def test_a_schedule_does_not_make_another_run() -> None:
+    assert load("darcy", {"schedule": {"cron": "0 3 * * *"}}).identity == load("darcy").identity
+
+
+def test_the_same_number_written_otherwise_is_the_same_identity() -> None:
+    assert load("darcy", {"problem.law.tau": 3, "data.rtol": "1e-8"}).identity == load("darcy").identity
+
+
+@pytest.mark.parametrize("recipe", names())
+def test_shipped_recipes_survive_their_document(recipe: str) -> None:
+    pipeline = load(recipe, {"schedule": {"every": "PT6H"}})
+    document = json.loads(json.dumps(pipeline.document()))
+    again = Pipeline.model_validate(document)
+    assert again == pipeline
+    assert again.identity == pipeline.identity
+    assert document["data"]["splits"]["validate"] == 2
+
+
+def test_a_document_holds_every_default() -> None:
+    document = Pipeline(name="x").document()
+    assert document["solver"]["candidates"][1] == {**Recycled().model_dump(), "kind": "recycled"}
+    assert document["problem"]["law"]["tau"] == 3.0
+    assert document["training"]["batches_per_sample"] == 2.5
+
+
+def test_a_pipeline_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Pipeline(name="x").name = "y"  # type: ignore[misc]
+
+
+def test_a_problem_of_ones_own_needs_no_registration() -> None:
+    pipeline = Pipeline(name="own", problem=Scaling(points=16))
+    assert isinstance(pipeline.problem, Scaling)
+    assert pipeline.document()["problem"] == {"kind": "scaling", "points": 16}
+    assert pipeline.dataset_identity != Pipeline(name="own", problem=Scaling()).dataset_identity
+
+
+def test_an_installed_package_brings_a_problem_for_recipes(tmp_path: Path) -> None:
+    info = tmp_path / "scaling-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scaling\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ritz.problems]\nscaling = tests.tasks.own_problem:Scaling\n")
+    program = """
+        import json
+        from tasks.pipeline import Pipeline
+        from tasks.recipes import RecipeError, load
+        pipeline = load("darcy", {"problem": {"kind": "scaling", "points": 12}})
+        try:
+            load("darcy", {"problem": "unheard"})
+        except RecipeError as error:
+            message = str(error)
+        print(json.dumps({
+            "class": type(pipeline.problem).__name__,
+            "points": pipeline.problem.points,
+            "again": Pipeline.model_validate(pipeline.document()) == pipeline,
+            "message": message,
+        }))
+    """
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(tmp_path)])}
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.pop("message").endswith("problem: there is no kind 'unheard', expected one of 'darcy', 'scaling'")
+    assert found == {"class": "Scaling", "points": 12, "again": True}
+
+
+def _measured(error: float, coverage: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {"relative_l2": {"mean": error}}, {"0.9": {"measured": coverage}}
+
+
+@pytest.mark.parametrize(
+    ("error", "coverage", "missed"),
+    [
+        (0.02, 0.9, []),
+        (0.03, 0.93, []),
+        (0.031, 0.9, ["mean relative L2 0.031 is above 0.03"]),
+        (0.02, 0.865, ["90 % bands cover 86.5%, further than 3.0% from nominal"]),
+        (0.02, 0.94, ["90 % bands cover 94.0%, further than 3.0% from nominal"]),
+        (float("nan"), float("nan"), ["mean relative L2 nan is above 0.03", "90 % bands cover nan%"]),
+    ],
+)
+def test_a_gate_names_every_bound_that_is_missed(error: float, coverage: float, missed: list[str]) -> None:
+    found = Gate(relative_l2=0.03, coverage=0.0301).failures(*_measured(error, coverage))
+    assert len(found) == len(missed)
+    for sentence, beginning in zip(found, missed, strict=True):
+        assert sentence.startswith(beginning)
+
+
+def test_a_gate_without_bounds_lets_everything_through() -> None:
+    assert Gate().failures(*_measured(9.0, 0.1)) == []
+
+
+def test_a_gate_asks_for_no_coverage_that_was_not_measured() -> None:
+    assert Gate(coverage=0.01).failures({"relative_l2": {"mean": 1.0}}, {"0.5": {"measured": 0.1}}) == []
+
+
+def _kinds(annotation: Any, metadata: Any = ()) -> set[type[Kind]]:
+    """Return every configuration class that a field of this type may hold, and those inside them."""
+    found: set[type[Kind]] = set()
+    if isinstance(annotation, type) and issubclass(annotation, Kind) and not inspect.isabstract(annotation):
+        found.add(annotation)
+    for choice in (*metadata, *getattr(annotation, "__metadata__", ())):
+        if isinstance(choice, OneOf):
+            found |= set(choice.kinds().values())
+    for inner in get_args(annotation):
+        found |= _kinds(inner)
+    for kind in list(found):
+        for field in kind.model_fields.values():
+            found |= _kinds(field.annotation, field.metadata)
+    return found
+
+
+CONFIGURATION = sorted(
+    _kinds(Pipeline) | _kinds(Local) | _kinds(Attach), key=lambda kind: f"{kind.__module__}.{kind.__name__}"
+)
+
+
+def test_the_configuration_is_found() -> None:
+    assert {"Pipeline", "Darcy", "Lognormal", "Recycled", "FNO", "Online", "Conformal", "Role", "Schedule"} <= {
+        kind.__name__ for kind in CONFIGURATION
+    }
+
+
+@pytest.mark.parametrize("kind", CONFIGURATION, ids=lambda kind: kind.__name__)
+def test_every_field_a_user_sets_says_what_it_is(kind: type[Kind]) -> None:
+    [tree] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(tree, ast.ClassDef)
+    described = {
+        field.target.id
+        for field, text in zip(tree.body, tree.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+    silent = {
+        name
+        for name, field in kind.model_fields.items()
+        if name != "kind" and name in kind.__annotations__ and not field.description and name not in described
+    }
+    assert not silent
+    assert kind.__doc__

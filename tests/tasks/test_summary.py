@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tasks.summary import rows
+
+
+def test_a_run_is_told_in_ten_lines(tiny_store: tuple[Path, dict[str, Any]]) -> None:
+    record = tiny_store[1]
+    table = {row["what"]: row["value"] for row in rows(record)}
+    assert len(table) == 10
+    assert table["dataset"] == "tiny@v1, 160 samples"
+    assert table["model"] == "tiny@v1, released"
+    assert table["relative L2"].startswith(f"{record['metrics']['relative_l2']['mean']:.4f} mean")
+    assert f"quadratic {record['baselines']['quadratic']['relative_l2']['mean']:.3f}" in table["baselines"]
+    assert f"cover {record['coverage']['0.9']['measured']:.1%}" in table["90 % bands"]
+    assert table["training"].startswith("96 steps, ")
+    assert table["run"] == record["run"]
+
+
+def test_what_was_not_measured_is_said(tiny_store: tuple[Path, dict[str, Any]]) -> None:
+    record = tiny_store[1] | {"coverage": {"0.5": tiny_store[1]["coverage"]["0.5"]}}
+    assert {"what": "90 % bands", "value": "not measured"} in rows(record)
+
+
+def test_a_model_that_misses_its_gate_is_not_called_released(tiny_store: tuple[Path, dict[str, Any]]) -> None:
+    record = tiny_store[1] | {"model": tiny_store[1]["model"] | {"released": False}}
+    assert {"what": "model", "value": "tiny@v1, not released"} in rows(record)

@@ -1,0 +1,90 @@
+"""The rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+ROOMS = ["deployments", "flows", "tasks", "compute", "storage"]
+
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_the_rooms_are_found() -> None:
+    assert {_name(path).split("/")[0] for path in MODULES} == set(ROOMS)
+    assert len(MODULES) > 60
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=_name)
+def test_package_files_are_empty(path: Path) -> None:
+    assert path.read_text() == ""
+
+
+def test_every_package_is_installed() -> None:
+    folders = {_name(path.parent).replace("/", ".") for path in MODULES}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders
+    assert all((ROOT / folder.replace(".", "/") / "__init__.py").exists() for folder in folders)
+
+
+def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Yield public classes, functions and methods; a property's setter and an overload speak through the first."""
+    for node in body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        yield prefix + node.name, node
+        if isinstance(node, ast.ClassDef):
+            yield from _public(node.body, f"{node.name}.")
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=_name)
+def test_everything_public_is_documented(path: Path) -> None:
+    silent = [name for name, node in _public(ast.parse(path.read_text()).body) if not ast.get_docstring(node)]
+    assert not silent
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_a_file_has_a_name_that_says_its_subject(path: Path) -> None:
+    assert not {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"} & {path.stem, *path.parts}
+
+
+def test_the_arrows_between_the_rooms_are_checked() -> None:
+    tool = PROJECT["tool"]["importlinter"]
+    assert set(tool["root_packages"]) == set(ROOMS)
+    assert tool["include_external_packages"]
+    contracts = tool["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert layers == ["deployments", "flows", "tasks", "compute | storage"]
+    kept_from = {
+        (source, module)
+        for contract in contracts
+        if contract["type"] == "forbidden"
+        for source in contract["source_modules"]
+        for module in contract["forbidden_modules"]
+    }
+    assert {(room, "prefect") for room in ("compute", "storage", "tasks.worker")} <= kept_from
+    assert {(room, "distributed") for room in ("storage", "tasks", "flows", "compute.solvers")} <= kept_from
+    assert ("compute.cluster", "distributed") not in kept_from
+    assert {(room, "zarr") for room in ("compute", "tasks", "flows")} <= kept_from
+
+
+def test_the_linters_are_part_of_the_tests() -> None:
+    recipe = (ROOT / "Makefile").read_text()
+    assert "\ntest: lint\n" in recipe
+    for command in ("ruff check .", "ruff format --check .", "mypy", "lint-imports"):
+        assert f"$(BIN)/{command}\n" in recipe
+
+
+def test_warnings_are_errors() -> None:
+    assert PROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"][0] == "error"
