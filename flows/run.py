@@ -8,27 +8,31 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
+from pathlib import Path
 from typing import Any
 
 from flows.settings import DEFAULT_STORE, prepare_prefect
 
 prepare_prefect()  # Prefect reads its settings when it is imported.
 
-from prefect import flow
+from prefect import State, flow
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled
 
 from compute.cluster.channel import ConsumerFailed, ProducerFailed
 from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Profile
 from storage import models
+from storage.errors import Busy
 from storage.store import Store
 from tasks import evaluate as evaluation
-from tasks.checks import check_run, run_lock
+from tasks.checks import check_run
 from tasks.generate import Generated, generate
 from tasks.inspect import finished
 from tasks.pipeline import Pipeline
 from tasks.publish import publish
 from tasks.recipes import load, load_profile
+from tasks.records import recorded, run_lock
 from tasks.train import Trained, train
 from tasks.worker.train import register
 
@@ -70,20 +74,29 @@ def run_pipeline(
         return done
     check_run(pipeline, store)
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
-        return _run(pipeline, store, profile or load_profile("local"), command)
+        record = _begun(pipeline, store, command)
+        with recorded(Store(store), record):
+            return _run(pipeline, store, profile or load_profile("local"), record)
 
 
-def _run(pipeline: Pipeline, store: str, profile: Profile, command: Sequence[str]) -> dict[str, Any]:
-    start = time.time()
-    record: dict[str, Any] = {
-        "run": f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{pipeline.name}-{pipeline.identity[:8]}",
+def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> dict[str, Any]:
+    """Return what the record of a run says at its start."""
+    now = datetime.now(UTC)
+    return {
+        # A name may be as long as that of a run.
+        "run": f"{now:%Y%m%dT%H%M%S}-{pipeline.name[:60]}-{pipeline.identity[:8]}",
         "status": "running",
         "identity": pipeline.identity,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": now.isoformat(timespec="seconds"),
         "command": list(command),
         "recipe": pipeline.document(),
         "versions": {name: package_version(name) for name in ("ritz", "torch", "neuraloperator", "scipy", "zarr")},
+        "paths": {"store": store},
     }
+
+
+def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any]) -> dict[str, Any]:
+    start = time.time()
     with profile.open() as cluster:
         generated, trained = _generate_and_train(pipeline, store, cluster, record["run"])
         dataset = f"{generated.dataset['name']}@{generated.dataset['version']}"
@@ -106,7 +119,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, command: Sequence[str
             log.warning("%s is not released: %s", reference, reason)
         release = {"released": not missed, "missed": missed}
         models.update(Store(store), reference, "release.json", json.dumps(release).encode())
-        record |= {
+        record = record | {
             "status": "finished",
             "dataset": generated.dataset,
             "model": {
@@ -169,15 +182,18 @@ def _times(generated: Generated, trained: Trained, store: Store, start: float) -
 
 def _peak_memory() -> int:
     """Return the largest resident size of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    if sys.platform == "linux":
+        # The figure of getrusage is inherited by a child: it would be that of whoever started this process.
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(status["VmHWM"].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @flow(name="ritz")
 def run(
     recipe: str, overrides: dict[str, Any] | None = None, store: str = DEFAULT_STORE, profile: str = "local"
 ) -> dict[str, Any]:
-    """Run a recipe: what deployments, triggers and ``ritz run`` start.
+    """Run a recipe: what ``ritz run`` starts.
 
     Parameters
     ----------
@@ -202,4 +218,20 @@ def run(
     for path, value in (overrides or {}).items():
         command += ["--set", f"{path}={json.dumps(value)}"]
     result: dict[str, Any] = run_pipeline.fn(load(recipe, overrides), store, load_profile(profile), command)
+    return result
+
+
+@flow(name="ritz")
+def run_served(
+    recipe: str, overrides: dict[str, Any] | None = None, store: str = DEFAULT_STORE, profile: str = "local"
+) -> dict[str, Any] | State[Any]:
+    """Run a recipe as `run` does: what deployments and triggers start.
+
+    A run that finds its dataset in use ends as ``Cancelled``, and its message says by whom: a deployment has nobody
+    who would wait.
+    """
+    try:
+        result: dict[str, Any] = run.fn(recipe, overrides, store, profile)
+    except Busy as error:
+        return Cancelled(message=str(error))
     return result

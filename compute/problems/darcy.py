@@ -9,7 +9,7 @@ from pydantic import Field
 
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
-from compute.solvers.operators import Stencil
+from compute.solvers.assembly import diffusion
 from compute.solvers.systems import Systems
 
 _FEATURES = 16
@@ -87,38 +87,6 @@ class Darcy(Problem):
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
         return _norm(_flux_balance(inputs["a"].astype(np.float64), u, np.add)) / _norm(np.ones_like(u))
-
-
-def diffusion(a: np.ndarray) -> Stencil:
-    """Assemble −∇·(a ∇u) on the unit box with u = 0 outside, divided by the cell volume.
-
-    Parameters
-    ----------
-    a
-        ``(n, *shape)`` positive coefficients at cell centres; computed in float64.
-
-    Returns
-    -------
-    Stencil
-        ``n`` symmetric operators with harmonic means at the faces and half a cell to the walls.
-    """
-    a = a.astype(np.float64)
-    axes = a.ndim - 1
-    c = np.zeros((len(a), 1 + 2 * axes, *a.shape[1:]))
-    for axis in range(axes):
-        at = (slice(None),) * (1 + axis)
-        lower, upper = (*at, slice(None, -1)), (*at, slice(1, None))
-        first, last = (*at, slice(None, 1)), (*at, slice(-1, None))
-        weight = 2.0 * a.shape[1 + axis] ** 2
-        face = weight * a[lower] * a[upper] / (a[lower] + a[upper])
-        c[:, 1 + 2 * axis][upper] = -face
-        c[:, 2 + 2 * axis][lower] = -face
-        centre = c[:, 0]
-        centre[lower] += face
-        centre[upper] += face
-        centre[first] += weight * a[first]
-        centre[last] += weight * a[last]
-    return Stencil(c, symmetric=True)
 
 
 def _flux_balance(a: np.ndarray, u: np.ndarray, difference: np.ufunc) -> np.ndarray:

@@ -44,18 +44,24 @@ class Operators(ABC):
     shape: tuple[int, ...]
     """Shape of the unknowns of one system."""
 
+    pattern: Pattern
+    """Where the entries lie."""
+
     symmetric: bool
     """Whether every operator equals its transpose."""
+
+    definite: bool
+    """Whether the symmetric part of every operator is known to be positive definite."""
+
+    @property
+    @abstractmethod
+    def constant(self) -> bool:
+        """Whether all operators are known to be one matrix."""
 
     @property
     @abstractmethod
     def dtype(self) -> np.dtype:
         """Dtype of the entries: float64 or complex128."""
-
-    @property
-    @abstractmethod
-    def pattern(self) -> Pattern:
-        """Where the entries lie."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -96,13 +102,17 @@ class Stencil(Operators):
     ----------
     coefficients
         ``(n, 1 + 2 d, *shape)`` float64 or complex128 for ``d`` space axes: the centre, then for each axis the
-        coupling of a cell to its lower and to its upper neighbour.
+        coupling of a cell to its lower and to its upper neighbour. One matrix for all systems is one set of
+        coefficients broadcast along the first axis (`numpy.broadcast_to`), which also takes no memory.
     symmetric
         Whether every operator equals its transpose. It is believed, not checked.
+    definite
+        Whether the symmetric part of every operator is positive definite. It is believed, not checked.
     """
 
     coefficients: np.ndarray
     symmetric: bool = False
+    definite: bool = False
 
     def __post_init__(self) -> None:
         c = self.coefficients
@@ -111,6 +121,8 @@ class Stencil(Operators):
             raise ValueError(f"coefficients has shape {c.shape}, expected (n, 1 + 2 d, *shape) with d axes in shape")
         if c.dtype not in (np.float64, np.complex128):
             raise ValueError(f"coefficients has dtype {c.dtype}, expected float64 or complex128")
+        if self.constant:
+            c = c[:1]
         for axis in range(axes):
             walls = c[:, 1 + 2 * axis].take(0, axis=1 + axis), c[:, 2 + 2 * axis].take(-1, axis=1 + axis)
             if any(wall.any() for wall in walls):
@@ -125,12 +137,17 @@ class Stencil(Operators):
         return self.coefficients.shape[2:]
 
     @property
+    def constant(self) -> bool:
+        """Whether the coefficients are one set, broadcast."""
+        return is_broadcast(self.coefficients)
+
+    @property
     def dtype(self) -> np.dtype:
         """Dtype of the entries."""
         return self.coefficients.dtype
 
     @property
-    def pattern(self) -> Pattern:
+    def pattern(self) -> Pattern:  # type: ignore[override]
         """Where the entries lie; one object for all stencils on a grid."""
         return _layout(self.shape)[0]
 
@@ -140,7 +157,7 @@ class Stencil(Operators):
 
     def take(self, index: slice | np.ndarray) -> Stencil:
         """Return some of the operators, in the given order."""
-        return Stencil(self.coefficients[index], self.symmetric)
+        return Stencil(take(self.coefficients, index), self.symmetric, self.definite)
 
     def entries(self, i: int) -> np.ndarray:
         """Return the values of operator ``i`` in the order of the pattern."""
@@ -161,6 +178,19 @@ class Stencil(Operators):
             y[upper] += c[1 + 2 * axis][upper] * u[lower]
             y[lower] += c[2 + 2 * axis][lower] * u[upper]
         return y.reshape(x.shape)
+
+
+def is_broadcast(values: np.ndarray) -> bool:
+    """Whether all entries along the first axis are known to be one: there is at most one, or it is broadcast."""
+    return len(values) <= 1 or values.strides[0] == 0
+
+
+def take(values: np.ndarray, index: slice | np.ndarray) -> np.ndarray:
+    """Return some entries along the first axis; what was broadcast along it still is."""
+    if len(values) > 1 and is_broadcast(values):
+        count = len(np.empty(len(values), dtype=bool)[index])
+        return np.broadcast_to(values[:1], (count, *values.shape[1:]))
+    return values[index]
 
 
 @lru_cache(maxsize=32)

@@ -17,10 +17,14 @@ class Systems:
         The ``n`` matrices.
     rhs
         ``(n, *operators.shape)`` right-hand sides, float64 (complex128 for complex problems).
+    guess
+        First guesses in the shape of ``rhs``, such as the solutions of the time step before, or None. An
+        iterative solver starts from them.
     """
 
     operators: Operators
     rhs: np.ndarray
+    guess: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.operators), *self.operators.shape)
@@ -28,6 +32,8 @@ class Systems:
             raise ValueError(f"rhs has shape {self.rhs.shape}, expected {expected}: one right-hand side an operator")
         if self.rhs.dtype not in (np.float64, np.complex128):
             raise ValueError(f"rhs has dtype {self.rhs.dtype}, expected float64 or complex128")
+        if self.guess is not None and self.guess.shape != self.rhs.shape:
+            raise ValueError(f"guess has shape {self.guess.shape}, expected that of rhs, {self.rhs.shape}")
 
     def __len__(self) -> int:
         """Return the number of systems."""
@@ -35,4 +41,5 @@ class Systems:
 
     def take(self, index: slice | np.ndarray) -> Systems:
         """Return some of the systems, in the given order."""
-        return Systems(self.operators.take(index), self.rhs[index])
+        guess = None if self.guess is None else self.guess[index]
+        return Systems(self.operators.take(index), self.rhs[index], guess)

@@ -26,7 +26,7 @@ def environment() -> Iterator[dict[str, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with standing(port) as url:
+    with standing(port, None) as url:
         yield {**os.environ, "PREFECT_API_URL": url}
 
 

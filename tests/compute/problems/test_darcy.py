@@ -8,8 +8,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from compute.problems.catalogue import AnyProblem
-from compute.problems.darcy import Darcy, diffusion
+from compute.problems.darcy import Darcy
 from compute.problems.laws import Lognormal
+from compute.solvers.assembly import diffusion
 from compute.solvers.direct import Direct
 from compute.solvers.sequence import simulate
 from compute.solvers.systems import Systems

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.problems.darcy import Darcy, diffusion
+from compute.problems.darcy import Darcy
 from compute.problems.laws import Lognormal
+from compute.solvers.assembly import diffusion
 from compute.solvers.operators import Stencil
 from compute.solvers.order import greedy
 from compute.solvers.systems import Systems

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.darcy import diffusion
+from compute.solvers.assembly import diffusion
 from compute.solvers.choice import Auto, panel
 from compute.solvers.direct import Direct
 from compute.solvers.recycled import Recycled

@@ -5,34 +5,15 @@ import pytest
 import scipy.sparse as sp
 
 from compute.solvers.krylov import gmres
-from compute.solvers.operators import Operators, Pattern, Stencil
+from compute.solvers.matrices import Matrices
+from compute.solvers.operators import Stencil
 from compute.solvers.preconditioners import ilu, ssor
 
 
-class Matrices(Operators):
-    """Operators given as sparse matrices of one pattern: what an unstructured mesh would bring."""
-
-    def __init__(self, matrices, symmetric=False):
-        self.matrices, self.symmetric, self.shape = matrices, symmetric, (matrices[0].shape[0],)
-        self._pattern = Pattern(matrices[0].indptr, matrices[0].indices)
-
-    dtype = property(lambda self: self.matrices[0].dtype)
-    pattern = property(lambda self: self._pattern)
-
-    def __len__(self):
-        return len(self.matrices)
-
-    def take(self, index):
-        return Matrices(list(np.array(self.matrices, dtype=object)[index]), self.symmetric)
-
-    def entries(self, i):
-        return self.matrices[i].data
-
-    def diagonal(self, i):
-        return self.matrices[i].diagonal()
-
-    def matvec(self, i, x):
-        return self.matrices[i] @ x
+def matrices(found, symmetric=False):
+    """Sparse matrices of one pattern as operators: what an unstructured mesh would bring."""
+    values = np.stack([matrix.data for matrix in found])
+    return Matrices(values, Matrices.pattern_of(found[0]), (found[0].shape[0],), symmetric)
 
 
 def incomplete(matrix):
@@ -77,7 +58,7 @@ def test_a_block_is_preconditioned_column_by_column(family, build):
 
 
 def test_a_real_preconditioner_takes_complex_vectors():
-    operators = Matrices([sp.csr_array(np.diag([2.0, 4.0]))])
+    operators = matrices([sp.csr_array(np.diag([2.0, 4.0]))])
     for build in (ilu, ssor):
         assert build(operators, 0) @ np.array([2 + 2j, 4j]) == pytest.approx(np.array([1 + 1j, 1j]))
 
@@ -88,7 +69,7 @@ def test_threshold_ilu_of_any_matrix_cuts_the_iterations():
     A = sp.csr_array(A)
     A.sort_indices()
     counts = []
-    for M in (None, ilu(Matrices([A]), 0), ssor(Matrices([A]), 0)):
+    for M in (None, ilu(matrices([A]), 0), ssor(matrices([A]), 0)):
         steps = []
         x, info = gmres(A, np.ones(300), rtol=1e-10, M=M, callback=steps.append, callback_type="pr_norm")
         assert info == 0

@@ -5,7 +5,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from compute.problems.darcy import Darcy, diffusion
+from compute.problems.darcy import Darcy
+from compute.solvers.assembly import diffusion
 from compute.solvers.direct import Direct
 from compute.solvers.operators import Stencil
 from compute.solvers.recycled import Recycled

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from compute.problems.darcy import Darcy, diffusion
+from compute.problems.darcy import Darcy
+from compute.solvers.assembly import diffusion
 from compute.solvers.catalogue import AnySolver
 from compute.solvers.choice import Auto
 from compute.solvers.direct import Direct

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from compute.solvers.operators import Operators, Pattern, is_broadcast, take
+
+
+@dataclass(frozen=True, eq=False)
+class Matrices(Operators):
+    """Sparse matrices on one pattern: unstructured meshes, periodic grids, systems of several fields.
+
+    Attributes
+    ----------
+    values
+        ``(n, entries)`` float64 or complex128, in the order of the pattern. One matrix for all systems is one
+        row broadcast along the first axis (`numpy.broadcast_to`).
+    pattern
+        Where the entries lie. Make it once for a mesh and keep it (`Matrices.pattern_of`): what solvers know of
+        a pattern is found again by the object.
+    shape
+        Shape of the unknowns of one system; their product is the size of the pattern.
+    symmetric, definite
+        As in `Operators`; believed, not checked.
+    """
+
+    values: np.ndarray
+    pattern: Pattern
+    shape: tuple[int, ...]
+    symmetric: bool = False
+    definite: bool = False
+
+    def __post_init__(self) -> None:
+        entries = len(self.pattern.indices)
+        if self.values.ndim != 2 or self.values.shape[1] != entries:
+            raise ValueError(f"values has shape {self.values.shape}, expected (n, {entries}), an entry of the pattern")
+        if self.values.dtype not in (np.float64, np.complex128):
+            raise ValueError(f"values has dtype {self.values.dtype}, expected float64 or complex128")
+        if int(np.prod(self.shape)) != self.pattern.size:
+            raise ValueError(f"shape is {self.shape}, expected {self.pattern.size} unknowns, as in the pattern")
+
+    @staticmethod
+    def pattern_of(matrix: sp.sparray) -> Pattern:
+        """Return the pattern of a sparse matrix; its entries in CSR order with sorted columns belong to it."""
+        rows = sp.csr_array(matrix, copy=True)
+        rows.sum_duplicates()
+        return Pattern(rows.indptr.astype(np.int32), rows.indices.astype(np.int32))
+
+    @property
+    def constant(self) -> bool:
+        """Whether the values are one row, broadcast."""
+        return is_broadcast(self.values)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the entries."""
+        return self.values.dtype
+
+    def __len__(self) -> int:
+        """Return the number of systems."""
+        return len(self.values)
+
+    def take(self, index: slice | np.ndarray) -> Matrices:
+        """Return some of the matrices, in the given order."""
+        return Matrices(take(self.values, index), self.pattern, self.shape, self.symmetric, self.definite)
+
+    def entries(self, i: int) -> np.ndarray:
+        """Return the values of matrix ``i`` in the order of the pattern."""
+        return self.values[i]
+
+    def diagonal(self, i: int) -> np.ndarray:
+        """Return the diagonal of matrix ``i``, shape ``shape``."""
+        return self.csr(i).diagonal().reshape(self.shape)
+
+    def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
+        """Apply matrix ``i`` to a vector; the result has the shape of ``x``."""
+        return (self.csr(i) @ x.ravel()).reshape(x.shape)
