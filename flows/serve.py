@@ -1,20 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from prefect import serve as serve_deployments
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import EntrypointType
 from prefect.exceptions import ObjectNotFound
+from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from pydantic import ValidationError
 
-from flows.run import run
+from flows.run import run_served
 from flows.server import ServerError, answers, local_url, standing
 from tasks.recipes import RecipeError, load
 
@@ -25,9 +26,9 @@ FLOW = "ritz"
 def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
     """Register recipes as Prefect deployments and run what is scheduled or triggered, until interrupted.
 
-    Uses the server that ``PREFECT_API_URL`` names, else starts one on the loopback interface. A recipe runs
-    once at a time; a run that comes while another is going on is cancelled, since what it would make is being
-    made.
+    Uses the server that ``PREFECT_API_URL`` names, else starts one on the loopback interface. A recipe runs once at
+    a time, and so does whatever works on a dataset, be it another recipe of the same `name` or ``ritz run``: a run
+    that comes while another is going on is cancelled, since what it would make is being made.
 
     Parameters
     ----------
@@ -41,16 +42,28 @@ def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
     Raises
     ------
     RecipeError
-        If a recipe's schedule cannot be read.
+        If two recipes would get the same deployment.
     ServerError
         If the configured server does not answer, or none could be started.
     """
+    named: dict[str, str] = {}
+    for recipe in recipes:
+        name = _deployment(recipe)
+        if name in named:
+            raise RecipeError(
+                f"recipes {named[name]!r} and {recipe!r} would both be served as {FLOW}/{name}; rename one of the files"
+            )
+        named[name] = recipe
     deployments = [_to_deployment(name, store, profile) for name in recipes]
     with standing(port, PREFECT_API_URL.value()) as url, temporary_settings({PREFECT_API_URL: url}):
         # The runs are processes of their own: they find the server through the environment.
         os.environ["PREFECT_API_URL"] = url
         sys.stderr.write(f"serving {', '.join(f'{FLOW}/{_deployment(name)}' for name in recipes)} at {url}\n")
-        serve_deployments(*deployments, print_starting_message=False)
+        runner = _Runner()
+        for deployment in deployments:
+            runner.add_deployment(deployment)
+        with suppress(KeyboardInterrupt):
+            asyncio.run(runner.start())
 
 
 def trigger(recipe: str, overrides: dict[str, Any], port: int, wait: bool) -> dict[str, Any]:
@@ -83,20 +96,24 @@ def trigger(recipe: str, overrides: dict[str, Any], port: int, wait: bool) -> di
     return {"flow_run": str(started.id), "name": started.name, "state": state}
 
 
+class _Runner(Runner):
+    """Prefect's runner, which ends by SIGTERM as it does by SIGINT.
+
+    Its own way to take SIGTERM waits, in a signal handler, for the event loop that the handler holds up.
+    """
+
+    def handle_sigterm(self, *_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
 def _to_deployment(recipe: str, store: str, profile: str) -> Any:
     schedule = load(recipe).schedule
-    cron = schedule.cron if schedule else None
-    try:
-        CronSchedule(cron=cron or "* * * * *")
-    except ValidationError:
-        raise RecipeError(
-            f"recipe {recipe!r}: schedule.cron: expected a cron expression, e.g. '0 3 * * *' (got {cron!r})"
-        ) from None
-    return run.to_deployment(
+    return run_served.to_deployment(
         _deployment(recipe),
-        cron=cron,
+        cron=schedule.cron if schedule else None,
         interval=schedule.every if schedule else None,
         parameters={"recipe": recipe, "overrides": {}, "store": store, "profile": profile},
+        # The lock of the dataset would keep a late run out too, after a process was started for it.
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,
         description=f"Recipe {recipe}: dataset, surrogate and its measured error bars.",

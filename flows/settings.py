@@ -15,6 +15,8 @@ SHIPPED = {
     "DO_NOT_TRACK": "1",
     # What the stages say is part of a flow run's log.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "ritz",
+    # What is said outside of one is not, and needs no warning each time.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 """What every process of the project that imports Prefect sets."""
 

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Self
 
 import icechunk
 import numpy as np
@@ -11,48 +10,21 @@ import xarray as xr
 import zarr
 
 from storage.errors import Refused, StorageError, Unknown
-from storage.layout import LAYOUT_VERSION, Layout, layout
-from storage.ledger import COLUMNS, SPLITS, STATUSES, Ledger, decode, encode
+from storage.layout import LAYOUT_VERSION
+from storage.ledger import COLUMNS, SPLITS, STATUSES, decode
 from storage.names import check_name, split_spec
-from storage.repository import (
-    BRANCH,
-    attributes,
-    create_repository,
-    engine,
-    has_shard,
-    open_repository,
-    stored_shards,
-)
+from storage.repository import BRANCH, attributes, engine, has_shard, open_repository, stored_shards
 from storage.samples import Arrays, Samples, join, read_region, take
-from storage.shards import Fork, check_changes, check_index, write_shard
+from storage.shards import check_index
 from storage.store import Store
-from storage.versions import Version, find_snapshot, numbers, publish, published
-
-__all__ = ["Dataset", "Fork", "Samples", "Version", "list_datasets", "read", "resolve", "write_shard"]
+from storage.versions import Version, find_snapshot, numbers, published
 
 
 class Dataset:
-    """Handle on one dataset: an Icechunk repository in the store, written shard by shard.
+    """Handle on one dataset, to read it: an Icechunk repository in the store.
 
-    Made by `Dataset.ensure`, `Dataset.create` or `Dataset.open`. Holds no samples. It can be pickled;
-    the copy opens the same dataset. One process at a time commits, inside `lock`:
-
-    >>> import numpy as np, xarray as xr
-    >>> template = xr.Dataset({"u": (("sample", "x"), np.zeros((4, 3), np.float32), {"role": "output"})})
-    >>> dataset = Dataset.create(
-    ...     Store(getfixture("tmp_path")), "lines", template, identity="1a2b", recipe={}, shard=2,
-    ...     sample_id=np.arange(4), split=["train", "train", "validate", "test"],
-    ...     solvers=("direct",), attrs={"rtol": 1e-8},
-    ... )
-    >>> ledger = {"status": ["ok"] * 2, "reason": [""] * 2, "residual": [1e-9] * 2, "iterations": [0] * 2,
-    ...           "matvecs": [1] * 2, "seconds": [0.1] * 2, "solver": ["direct"] * 2}
-    >>> with dataset.lock():
-    ...     fork = dataset.fork()  # one a run; it goes to the workers
-    ...     written = write_shard(fork, 1, {"u": np.ones((2, 3), np.float32)}, ledger)  # on a worker
-    ...     dataset.commit(1, written, ledger)
-    True
-    >>> dataset.progress()
-    {'done': 2, 'failed': 0, 'to_go': 2}
+    Made by `Dataset.open` or `Dataset.find`. Holds no samples. It can be pickled; the copy opens the same dataset.
+    What makes and fills a dataset is `storage.committer.Committer`.
     """
 
     def __init__(self, store: Store, name: str, repository: icechunk.Repository) -> None:
@@ -70,73 +42,9 @@ class Dataset:
             arrays = dict(zarr.open_group(session.store, mode="r").arrays())
         self.samples: int = arrays["status"].shape[0]
         self.fields: tuple[str, ...] = tuple(name for name, array in arrays.items() if "role" in array.attrs)
-        self._committed: set[int] = set()
-        self._head = ""
 
     @classmethod
-    def create(
-        cls,
-        store: Store,
-        name: str,
-        template: xr.Dataset,
-        *,
-        identity: str,
-        recipe: Mapping[str, Any],
-        sample_id: np.ndarray,
-        split: np.ndarray,
-        shard: int,
-        solvers: tuple[str, ...],
-        attrs: Mapping[str, Any],
-    ) -> Dataset:
-        """Make a dataset that holds everything but its samples.
-
-        It appears in one step: a process killed meanwhile leaves nothing that counts as a dataset.
-
-        Parameters
-        ----------
-        store, name
-            Where, and under which name (letters, digits, ``-``, ``_``, ``.``).
-        template
-            Dimensions, coordinates, dtypes and attributes of the fields (see `storage.layout.layout`); its
-            dimension ``sample`` says how many samples there will be. No data is read.
-        identity
-            Hash of what fixes the samples.
-        recipe
-            What makes the dataset, as JSON can hold it.
-        sample_id, split
-            (n,) integers and (n,) names of `storage.ledger.SPLITS`, in the order of solving.
-        shard
-            Samples written at once; n is a multiple of it.
-        solvers
-            Names of the solvers the ledger may name.
-        attrs
-            Global attributes; ``rtol``, the largest relative residual of an ok sample, is required.
-
-        Raises
-        ------
-        StorageError
-            Something is not as said, or the store cannot be written.
-        Refused
-            The dataset exists.
-        Busy
-            Another process is creating it.
-        """
-        plan = layout(
-            template,
-            identity=identity,
-            recipe=recipe,
-            sample_id=sample_id,
-            split=split,
-            shard=shard,
-            solvers=solvers,
-            attrs=attrs,
-        )
-        if not _create(store, name, plan):
-            raise Refused(f"dataset {name!r} exists in {store.url}; name a new one")
-        return cls.open(store, name)
-
-    @classmethod
-    def open(cls, store: Store, name: str) -> Dataset:
+    def open(cls, store: Store, name: str) -> Self:
         """Open a dataset that exists.
 
         Raises
@@ -146,14 +54,14 @@ class Dataset:
         StorageError
             What lies there is no dataset, or has another layout version.
         """
-        key = _key(name)
+        key = dataset_key(name)
         if not store.exists(key):
             known = ", ".join(list_datasets(store)) or "none yet"
             raise Unknown(f"dataset {name!r}: not in {store.url}; there are: {known}")
         return cls(store, name, open_repository(store, key))
 
     @classmethod
-    def find(cls, store: Store, name: str, identity: str) -> Dataset | None:
+    def find(cls, store: Store, name: str, identity: str) -> Self | None:
         """Open the dataset of this name, None if there is none.
 
         Raises
@@ -161,59 +69,28 @@ class Dataset:
         Refused
             The dataset of this name has another identity.
         """
-        if not store.exists(_key(name)):
-            return None
-        dataset = cls.open(store, name)
-        if dataset.identity != identity:
-            raise Refused(
-                f"dataset {name!r} in {store.url} is made by another recipe: name a new one, e.g. --set name={name}-2"
-            )
-        return dataset
+        return cls.open(store, name).made_by(identity) if store.exists(dataset_key(name)) else None
 
-    @classmethod
-    def ensure(
-        cls,
-        store: Store,
-        name: str,
-        template: xr.Dataset,
-        *,
-        identity: str,
-        recipe: Mapping[str, Any],
-        sample_id: np.ndarray,
-        split: np.ndarray,
-        shard: int,
-        solvers: tuple[str, ...],
-        attrs: Mapping[str, Any],
-    ) -> Dataset:
-        """Open the dataset if it has this identity, create it if there is none; parameters as `create`.
+    def made_by(self, identity: str) -> Self:
+        """Return this dataset if it has the identity.
 
         Raises
         ------
         Refused
-            The dataset of this name has another identity.
+            It has another one.
         """
-        found = cls.find(store, name, identity)
-        if found is None:
-            plan = layout(
-                template,
-                identity=identity,
-                recipe=recipe,
-                sample_id=sample_id,
-                split=split,
-                shard=shard,
-                solvers=solvers,
-                attrs=attrs,
+        if self.identity != identity:
+            raise Refused(
+                f"dataset {self.name!r} in {self.store.url} is made by another recipe: "
+                f"name a new one, e.g. --set name={self.name}-2"
             )
-            # Where another process was quicker, its dataset is opened.
-            _create(store, name, plan)
-            found = cls.find(store, name, identity)
-        return found or cls.open(store, name)
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Dataset.open, (self.store, self.name)
+        return type(self).open, (self.store, self.name)
 
     def __repr__(self) -> str:
-        return f"Dataset({self.store.url!r}, {self.name!r})"
+        return f"{type(self).__name__}({self.store.url!r}, {self.name!r})"
 
     @property
     def identity(self) -> str:
@@ -268,77 +145,10 @@ class Dataset:
             stored = _open(self._repository.readonly_session(BRANCH))
             return stored["sample_id"].values, np.array(SPLITS)[stored["split"].values]
 
-    def lock(self, wait: float = 0.0) -> AbstractContextManager[None]:
-        """Be the only process that commits; released when the block or the process ends.
-
-        Parameters
-        ----------
-        wait
-            Seconds to wait for another holder.
-
-        Raises
-        ------
-        Busy
-            Another process holds it; the message names its pid and host.
-        """
-        return _lock(self.store, self.name, wait)
-
-    def fork(self) -> Fork:
-        """Return a session to write in, for any number of workers.
-
-        Made once at the start of a run: what is written in it can be committed after other shards have been.
-        """
-        with self._engine():
-            return Fork.of(self.identity, self._repository.writable_session(BRANCH).fork())
-
-    def commit(self, shard_index: int, fork: Fork, ledger: Ledger) -> bool:
-        """Make a written shard part of the dataset, if it is not yet.
-
-        Parameters
-        ----------
-        shard_index
-            Which shard, from 0.
-        fork
-            What `write_shard` returned for it.
-        ledger
-            Its ledger, checked once more.
-
-        Returns
-        -------
-        bool
-            False if the dataset has this shard already: the second receipt is dropped, nothing is changed.
-
-        Raises
-        ------
-        Refused
-            This process does not hold the lock, the fork is of another dataset or changes anything but this
-            shard, or the ledger is wrong.
-        """
-        if not self._locked:
-            raise Refused(f"dataset {self.name!r}: one process commits, inside `with dataset.lock():`")
-        check_index(shard_index, self.n_shards)
-        with self._engine():
-            self._refresh()
-            # A fork that is older than a commit of the same shard would replace it without a conflict.
-            if shard_index in self._committed:
-                return False
-            if fork.identity != self.identity:
-                raise Refused(f"dataset {self.name!r}: the fork is of another dataset, {fork.identity}")
-            encode(ledger, self.shard, self.rtol, self.solvers)
-            written = check_changes(fork, shard_index, self.fields)
-            session = self._repository.writable_session(BRANCH)
-            session.merge(written)
-            head = session.commit(f"shard {shard_index}", {"shard": shard_index})
-        # In this order an interrupt in between only makes the next commit look at the head again.
-        self._committed.add(shard_index)
-        self._head = head
-        return True
-
     def committed(self) -> set[int]:
         """Return the shards the dataset has now."""
         with self._engine():
-            self._refresh()
-        return set(self._committed)
+            return stored_shards(self._repository.readonly_session(BRANCH))
 
     def read_shard(self, shard_index: int) -> Samples | None:
         """Read one shard as it is now, None if it is not committed.
@@ -385,26 +195,6 @@ class Dataset:
             found = np.append(found, np.flatnonzero(positions // self.shard == shard_index))
         back = np.argsort(found)
         return take(join(parts), back)
-
-    def publish(self, message: str) -> Version:
-        """Name the present state v1, v2, …; the last version again if nothing was committed since.
-
-        Raises
-        ------
-        Refused
-            No shard is committed.
-        Busy
-            Another process holds the dataset's lock.
-        """
-        with nullcontext() if self._locked else self.lock(), self._engine():
-            self._refresh()
-            if not self._committed:
-                raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
-            samples = len(self._committed) * self.shard
-            found = publish(self._repository, self.name, self._head, samples, message)
-            # Publishing adds a commit, but no shard.
-            self._head = found.snapshot
-            return found
 
     def versions(self) -> list[Version]:
         """Return the published versions, oldest first."""
@@ -457,21 +247,21 @@ class Dataset:
 
     @property
     def _location(self) -> str:
-        return self.store.location(_key(self.name))
-
-    @property
-    def _locked(self) -> bool:
-        return self.store.holds(_lock_key(self.name))
+        return self.store.location(dataset_key(self.name))
 
     def _engine(self) -> AbstractContextManager[None]:
-        return engine(self.store, _key(self.name))
+        return engine(self.store, dataset_key(self.name))
 
-    def _refresh(self) -> None:
-        # Another process may have committed since (it held the lock then).
-        head = self._repository.lookup_branch(BRANCH)
-        if head != self._head:
-            self._committed = stored_shards(self._repository.readonly_session(snapshot_id=head))
-            self._head = head
+
+def dataset_key(name: str) -> str:
+    """Return the key of the folder in which a dataset lies.
+
+    Raises
+    ------
+    StorageError
+        It cannot be the name of a dataset.
+    """
+    return f"datasets/{check_name('dataset', name)}"
 
 
 def list_datasets(store: Store) -> list[str]:
@@ -528,25 +318,3 @@ def read(store: Store, spec: str, statuses: tuple[str, ...] = ("ok",)) -> xr.Dat
 
 def _open(session: icechunk.Session) -> xr.Dataset:
     return xr.open_zarr(session.store, consolidated=False, chunks=None)
-
-
-def _key(name: str) -> str:
-    return f"datasets/{check_name('dataset', name)}"
-
-
-def _lock_key(name: str) -> str:
-    return f"datasets/.{name}.lock"
-
-
-def _lock(store: Store, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
-    return store.lock(_lock_key(name), f"dataset {name!r} in {store.url}", wait)
-
-
-def _create(store: Store, name: str, plan: Layout) -> bool:
-    key = _key(name)
-    store.check_writable()
-    with _lock(store, name):
-        if store.exists(key):
-            return False
-        create_repository(store, key, f"datasets/.{name}.new", plan)
-    return True

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from storage.names import check_name
 LAYOUT_VERSION = 1
 """Changes when a dataset written before could no longer be read as one written now."""
 
-_RESERVED = ("Conventions", "layout_version", "identity", "recipe", "shard", "solvers", "history")
+_RESERVED = ("Conventions", "layout_version", "identity", "recipe", "shard", "solvers", "history", "coordinates")
 
 # Coordinates of the samples are written whole: few large chunks, of a length that growing does not change.
 _COORDINATE_CHUNK = 65536
@@ -62,7 +62,8 @@ class Layout:
 
     def write(self, store: Any) -> None:
         """Create every array in an empty Zarr store, and write the coordinates."""
-        # No "coordinates" attribute on the group: every variable names its own.
+        # The "coordinates" attribute that xarray gives the group goes: every variable names its own, and the plan
+        # has those that lie along no variable.
         self.coordinates.to_zarr(store, mode="w-", consolidated=False, zarr_format=3)
         group = zarr.open_group(store, mode="r+")
         group.attrs.put(dict(self.attrs))
@@ -99,7 +100,8 @@ def layout(
     Parameters
     ----------
     template
-        Variables with ``sample`` as first dimension, floating point, attribute ``role``; no data is read.
+        Variables with ``sample`` as first dimension, floating point, attribute ``role``; no data is read. Coordinates
+        may lie along several dimensions, or along some that no variable has.
     identity
         Hash of what fixes the samples.
     recipe
@@ -130,8 +132,11 @@ def layout(
         "sample_id": _coordinate("sample_id", ids),
         "split": _coordinate("split", splits, _flags("split", SPLITS)),
     }
+    coordinates = template.coords.to_dataset().drop_dims("sample", errors="ignore").load()
+    beside = {str(name): set(value.dims) for name, value in coordinates.coords.items() if name not in value.dims}
     for name, variable in template.data_vars.items():
-        variables[str(name)] = _field(str(name), variable, shard)
+        along = [coordinate for coordinate, dims in beside.items() if dims <= set(variable.dims)]
+        variables[str(name)] = _field(str(name), variable, shard, along)
     if len(variables) == 2:
         raise StorageError("template: expected at least one variable")
     meanings = flags(tuple(check_name("solver", solver) for solver in solvers))
@@ -152,11 +157,17 @@ def layout(
             },
         )
     return Layout(
-        coordinates=template.coords.to_dataset().drop_dims("sample", errors="ignore").load(),
+        coordinates=coordinates,
         samples={"sample_id": ids, "split": splits},
         variables=variables,
-        attrs=_attributes(template, identity, recipe, shard, solvers, attrs),
+        attrs=_attributes(template, identity, recipe, shard, solvers, attrs) | _unnamed(beside, variables),
     )
+
+
+def _unnamed(beside: Mapping[str, set[Any]], variables: Mapping[str, Variable]) -> dict[str, str]:
+    """Return the group's attribute for coordinates that lie along no variable, such as the triangles of a mesh."""
+    alone = [name for name, dims in beside.items() if not any(dims <= set(v.dims) for v in variables.values())]
+    return {"coordinates": " ".join(alone)} if alone else {}
 
 
 def _samples(
@@ -188,7 +199,7 @@ def _coordinate(name: str, values: np.ndarray, attrs: Mapping[str, Any] | None =
     )
 
 
-def _field(name: str, variable: xr.DataArray, shard: int) -> Variable:
+def _field(name: str, variable: xr.DataArray, shard: int, along: Sequence[str]) -> Variable:
     if variable.dims[:1] != ("sample",) or variable.dtype.kind != "f":
         raise StorageError(
             f"template variable {name!r}: expected floating point with 'sample' as first dimension, "
@@ -206,7 +217,7 @@ def _field(name: str, variable: xr.DataArray, shard: int) -> Variable:
         shards=(shard, *rest),
         attrs={
             **variable.attrs,
-            "coordinates": "sample_id split",
+            "coordinates": " ".join(("sample_id", "split", *along)),
             "ancillary_variables": "status residual",
         },
     )

@@ -3,18 +3,19 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import xarray as xr
 
+from compute.dimensions import Dimensions
+from compute.surrogates.surrogate import Grid
+from compute.training.augmentation import check_symmetries
 from compute.uncertainty.conformal import Conformal
 from storage import models
+from storage.committer import Committer
 from storage.datasets import Dataset, resolve
 from storage.errors import Refused
 from storage.store import Store
 from tasks.pipeline import Pipeline
-
-
-def run_lock(name: str) -> str:
-    """Return the key of the lock that a run of the recipe ``name`` holds from its start to its end."""
-    return f"runs/.{name}.lock"
+from tasks.records import run_lock
 
 
 def check_run(pipeline: Pipeline, store_url: str) -> None:
@@ -25,13 +26,14 @@ def check_run(pipeline: Pipeline, store_url: str) -> None:
     storage.errors.StorageError
         If the store cannot be written.
     storage.errors.Refused
-        If another recipe made the dataset of this name.
+        If the problem has a grid that the surrogate is not for, or another recipe made the dataset of this name.
     storage.errors.Busy
         If another process runs this recipe or works on its dataset.
     """
+    _check_grid(pipeline, pipeline.problem.template(1))
     store = Store(store_url)
     store.check_writable()
-    dataset = Dataset.find(store, pipeline.name, identity=pipeline.dataset_identity)
+    dataset = Committer.find(store, pipeline.name, identity=pipeline.dataset_identity)
     if dataset is not None:
         with store.lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store.url}"), dataset.lock():
             pass
@@ -45,7 +47,7 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
     storage.errors.StorageError
         If there is no such dataset or version, or the store cannot be written.
     storage.errors.Refused
-        If the version is not complete, or has too few training samples.
+        If the version is not complete, has too few training samples, or a grid that the surrogate is not for.
     """
     store = Store(store_url)
     version = resolve(store, dataset)
@@ -59,6 +61,7 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
             f"training.watermark = {pipeline.training.watermark} is above the {train} training samples "
             f"of {version.spec}"
         )
+    _check_grid(pipeline, data.template)
 
 
 def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str, ...]) -> None:
@@ -74,19 +77,27 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
     storage.errors.StorageError
         If there is no such model or dataset, or the store cannot be written.
     storage.errors.Refused
-        If the dataset has other variables, too few samples of a split, or the samples that the model was trained
-        on in another split.
+        If the dataset has other variables or a grid that the model is not for, too few samples of a split, or the
+        samples that the model was trained on in another split.
     """
     store = Store(store_url)
     card, version = models.read_card(store, model), resolve(store, dataset)
     store.check_writable()
     data = Dataset.open(store, version.name)
-    fields = {str(name): tuple(map(str, field.dims[1:])) for name, field in data.template.data_vars.items()}
+    dimensions = Dimensions.of(data.template)
+    fields = dimensions.variables
     for name, entry in {**card["inputs"], **card["outputs"]}.items():
         if fields.get(name) != tuple(entry["dims"]):
             raise Refused(
                 f"dataset {version.spec}: variable {name!r} of model {model} must have the dimensions "
                 f"{tuple(entry['dims'])}; the dataset has {fields}"
+            )
+    fixed = {dim for dim in card["sizes"] if dim not in card["space"] or not card["training"]["any_grid"]}
+    for dim, points in card["sizes"].items():
+        if dim in fixed and dimensions.sizes[dim] != points:
+            raise Refused(
+                f"dataset {version.spec}: has {dimensions.sizes[dim]} points along {dim!r}; model {model} works for "
+                f"{points} alone"
             )
     ours, theirs = card["recipe"], data.recipe
     present = Counter(data.index()[1].tolist())
@@ -104,3 +115,13 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
             f"dataset {version.spec} has the samples of model {model} in other splits: what it was trained on would "
             "be tested; take a dataset with another seed, or the same splits"
         )
+
+
+def _check_grid(pipeline: Pipeline, template: xr.Dataset) -> None:
+    """Refuse a problem on whose grid the surrogate cannot be trained."""
+    try:
+        dimensions = Dimensions.of(template)
+        check_symmetries(template.attrs.get("symmetries", "none"), dimensions)
+        pipeline.surrogate.check(Grid.of(dimensions))
+    except ValueError as error:
+        raise Refused(f"problem {pipeline.problem.kind!r}, surrogate {pipeline.surrogate.kind!r}: {error}") from error

@@ -15,8 +15,9 @@ from compute.cluster.channel import Channel
 from compute.cluster.cluster import Cluster
 from compute.cluster.stream import stream
 from compute.solvers.catalogue import answering
-from compute.solvers.order import greedy
+from compute.solvers.order import order
 from compute.solvers.solver import Solver
+from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.store import Store
 from tasks.pipeline import Pipeline
@@ -106,14 +107,14 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
     )
 
 
-def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Dataset:
+def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
     """Open the dataset of the recipe, or order its samples and create it."""
-    existing = Dataset.find(store, pipeline.name, identity=pipeline.dataset_identity)
+    existing = Committer.find(store, pipeline.name, identity=pipeline.dataset_identity)
     if existing is not None:
         return existing
     data = pipeline.data
     ids = _ordered(pipeline, cluster)
-    return Dataset.ensure(
+    return Committer.ensure(
         store,
         pipeline.name,
         pipeline.problem.template(data.samples),
@@ -136,7 +137,7 @@ def _ordered(pipeline: Pipeline, cluster: Cluster) -> np.ndarray:
     parts: dict[int, np.ndarray] = {}
     for done in stream(cluster, worker.features, blocks, window=2 * cluster.workers("solve"), role="solve"):
         parts[done.item.start] = done.receipt
-    return greedy(np.concatenate([parts[start] for start in sorted(parts)]))
+    return order(np.concatenate([parts[start] for start in sorted(parts)]))
 
 
 def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.ndarray) -> worker.Probed:
@@ -162,7 +163,7 @@ def _probe_key(pipeline: Pipeline) -> str:
 
 
 def _shards(
-    pipeline: Pipeline, dataset: Dataset, ids: np.ndarray, split: np.ndarray, todo: list[int], solver: Solver
+    pipeline: Pipeline, dataset: Committer, ids: np.ndarray, split: np.ndarray, todo: list[int], solver: Solver
 ) -> Iterator[worker.Shard]:
     data, fork = pipeline.data, dataset.fork()
     for index in todo:
@@ -184,7 +185,7 @@ def _shards(
 
 def _solve(
     cluster: Cluster,
-    dataset: Dataset,
+    dataset: Committer,
     shards: Iterator[worker.Shard],
     done: int,
     channel: Channel | None,

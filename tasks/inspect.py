@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from storage import models as model_store
@@ -64,17 +65,7 @@ def records(store_url: str) -> list[dict[str, Any]]:
 
 def runs(store_url: str) -> list[dict[str, Any]]:
     """Return a row for each run of a store, newest last."""
-    return [
-        {
-            "run": record["run"],
-            "status": record["status"],
-            "dataset": f"{record['dataset']['name']}@{record['dataset']['version']}",
-            "model": f"{record['model']['name']}@{record['model']['version']}",
-            "relative L2": f"{record['metrics']['relative_l2']['mean']:.4f}",
-            "seconds": f"{record['times']['total']:.0f}",
-        }
-        for record in records(store_url)
-    ]
+    return [_run_row(record) for record in records(store_url)]
 
 
 def show(store_url: str, spec: str) -> dict[str, Any]:
@@ -97,15 +88,28 @@ def show(store_url: str, spec: str) -> dict[str, Any]:
             # A snapshot or a version that only the dataset has.
             if "dataset" not in found:
                 raise
-    for record in run_store.list_runs(store):
-        if record["run"] == name:
-            found["run"] = record
+    # Most names are none of a run.
+    with suppress(Unknown):
+        found["run"] = run_store.load(store, name)
     if not found:
         raise Unknown(
             f"there is no dataset, model or run {name!r} in {store.url}; "
             "see `ritz datasets`, `ritz models` and `ritz runs`"
         )
     return found
+
+
+def _run_row(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a run; "-" for what it has not come to."""
+    row = {"run": record["run"], "status": record["status"]}
+    if record["status"] != "finished":
+        return row | dict.fromkeys(("dataset", "model", "relative L2", "seconds"), "-")
+    return row | {
+        "dataset": f"{record['dataset']['name']}@{record['dataset']['version']}",
+        "model": f"{record['model']['name']}@{record['model']['version']}",
+        "relative L2": f"{record['metrics']['relative_l2']['mean']:.4f}",
+        "seconds": f"{record['times']['total']:.0f}",
+    }
 
 
 def _released(store: Store, spec: str) -> bool | None:

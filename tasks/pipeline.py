@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from cronsim import CronSim, CronSimError
+from pydantic import Field, field_validator, model_validator
 
 from compute.kind import Kind
 from compute.problems.catalogue import AnyProblem
@@ -92,6 +94,20 @@ class Schedule(Kind):
 
     cron: str | None = Field(None, description="Cron expression, e.g. '0 3 * * *'.")
     every: timedelta | None = Field(None, gt=timedelta(0), description="Interval, e.g. 'PT6H' or '06:00:00'.")
+
+    @field_validator("cron")
+    @classmethod
+    def _readable(cls, cron: str | None) -> str | None:
+        if cron is not None:
+            try:
+                CronSim(cron, datetime.now(UTC))
+                # The last Friday and the last working day of a month are beyond the server that keeps the schedule.
+                readable = not re.search(r"\dL|LW", cron, re.IGNORECASE)
+            except CronSimError:
+                readable = False
+            if not readable:
+                raise ValueError("expected a cron expression, e.g. '0 3 * * *'")
+        return cron
 
     @model_validator(mode="after")
     def _one(self) -> Schedule:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from compute.tensors import unpack
 from storage import models
 from storage.files import check_target, read_file, write_file
 from storage.store import Store
@@ -38,8 +39,8 @@ def predict(store_url: str, model: str, source: Path, target: Path) -> dict[str,
     reference = models.resolve(store, model)
     card = models.read_card(store, reference.spec)
     check_target(target)
-    given = read_file(source)
-    inputs = {name: _input(given, name, entry, card["grid"], source) for name, entry in card["inputs"].items()}
+    given, grid = read_file(source), _grid(store, reference.spec, card)
+    inputs = {name: _input(given, name, entry, grid, card["sizes"], source) for name, entry in card["inputs"].items()}
     counts = {name: len(values) for name, values in inputs.items()}
     if len(set(counts.values())) != 1:
         raise InputError(f"{source}: the input variables have different numbers of samples: {counts}")
@@ -48,8 +49,10 @@ def predict(store_url: str, model: str, source: Path, target: Path) -> dict[str,
 
     trained, bands = load_model(store, reference.spec)
     outputs = trained.predict(inputs)
+    along = {dim for entry in card["outputs"].values() for dim in entry["dims"]}
     result = xr.Dataset(
-        coords={dim: (dim, values, card["coordinates"][dim]) for dim, values in card["grid"].items()},
+        # The triangles of a mesh lie along no variable, but among its nodes.
+        coords={name: value for name, value in grid.coords.items() if name not in value.dims or name in along},
         attrs={"Conventions": "CF-1.11", "source": f"ritz model {reference.spec}"},
     )
     for name, values in outputs.items():
@@ -79,8 +82,18 @@ def predict(store_url: str, model: str, source: Path, target: Path) -> dict[str,
     }
 
 
+def _grid(store: Store, spec: str, card: dict[str, Any]) -> xr.Dataset:
+    """Return the coordinates of a model's fields."""
+    coordinates: dict[str, Any] = {dim: (dim, values, card["coordinates"][dim]) for dim, values in card["grid"].items()}
+    blob = models.read_file(store, spec, "mesh.safetensors")
+    if blob is not None:
+        arrays, about = unpack(blob)
+        coordinates |= {name: (about[name]["dims"], values, about[name]["attrs"]) for name, values in arrays.items()}
+    return xr.Dataset(coords=coordinates)
+
+
 def _input(
-    given: xr.Dataset, name: str, entry: dict[str, Any], grid: dict[str, list[float]], source: Path
+    given: xr.Dataset, name: str, entry: dict[str, Any], grid: xr.Dataset, sizes: dict[str, int], source: Path
 ) -> np.ndarray:
     where = f"{source}, variable {name!r}"
     if name not in given:
@@ -90,18 +103,20 @@ def _input(
     if "sample" not in variable.dims:
         variable = variable.expand_dims("sample")
     if set(variable.dims) != {"sample", *dims}:
-        raise InputError(
-            f"{where}: has dimensions {given[name].dims}; expected ('sample', {', '.join(map(repr, dims))})"
-        )
+        expected = ", ".join(map(repr, ("sample", *dims)))
+        raise InputError(f"{where}: has dimensions {given[name].dims}; expected ({expected})")
     variable = variable.transpose("sample", *dims)
     for dim in dims:
-        points = np.asarray(grid[dim])
-        if variable.sizes[dim] != points.size:
-            raise InputError(f"{where}: has {variable.sizes[dim]} points along {dim!r}; the model is for {points.size}")
-        if dim in variable.coords and not np.allclose(variable[dim], points, rtol=0, atol=1e-6 * np.ptp(points)):
+        if variable.sizes[dim] != sizes[dim]:
+            raise InputError(f"{where}: has {variable.sizes[dim]} points along {dim!r}; the model is for {sizes[dim]}")
+    for coordinate, ours in grid.coords.items():
+        if coordinate not in variable.coords or variable[coordinate].dims != ours.dims:
+            continue
+        theirs, points = variable[coordinate].values, ours.values
+        if points.dtype.kind in "iuf" and not np.allclose(theirs, points, rtol=0, atol=1e-6 * np.ptp(points)):
             raise InputError(
-                f"{where}: its points along {dim!r} run from {variable[dim].values[0]:g} to "
-                f"{variable[dim].values[-1]:g}; expected {points[0]:g} to {points[-1]:g}, as in the dataset"
+                f"{where}: its points along {coordinate!r} run from {theirs[0]:g} to {theirs[-1]:g}; expected "
+                f"{points[0]:g} to {points[-1]:g}, as in the dataset"
             )
     if variable.dtype.kind not in "iuf":
         raise InputError(f"{where}: has dtype {variable.dtype}; expected real numbers")

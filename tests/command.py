@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from unittest.mock import patch
+
+from flows.cli import main
 
 RITZ = str(Path(sys.executable).with_name("ritz"))
 
@@ -43,3 +47,19 @@ def ritz(*arguments: str, timeout: float = 240, **options: object) -> subprocess
     with started(RITZ, *arguments, **options) as process:
         stdout, stderr = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess([RITZ, *arguments], process.returncode, stdout, stderr)
+
+
+def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Do what `ritz` does in this process, which costs no imports."""
+    stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+    with (
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+        patch.object(sys, "argv", ["ritz", *arguments]),
+        patch.dict(os.environ),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())

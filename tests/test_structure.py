@@ -18,6 +18,9 @@ MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
 def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -38,10 +41,10 @@ def test_every_package_is_installed() -> None:
     assert all((ROOT / folder.replace(".", "/") / "__init__.py").exists() for folder in folders)
 
 
-def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
+def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Definition]]:
     """Yield public classes, functions and methods; a property's setter and an overload speak through the first."""
     for node in body:
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+        if not isinstance(node, Definition) or node.name.startswith("_"):
             continue
         yield prefix + node.name, node
         if isinstance(node, ast.ClassDef):

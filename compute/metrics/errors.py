@@ -12,7 +12,7 @@ def relative_l2(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     prediction, truth
-        ``(n, *space)``, real; computed in float64.
+        ``(n, *dims)``, real; computed in float64. All points and times count the same.
 
     Returns
     -------
@@ -33,17 +33,24 @@ def relative_l2(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return _norm(prediction - truth) / _nonzero(_norm(truth))
 
 
-def relative_h1(prediction: np.ndarray, truth: np.ndarray, lengths: tuple[float, ...] | None = None) -> np.ndarray:
+def relative_h1(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    lengths: tuple[float, ...] | None = None,
+    space: tuple[int, ...] | None = None,
+) -> np.ndarray:
     """Return the error in the norm ``(‖u‖² + ‖∇u‖²)^½``, relative to the truth's, of every sample.
 
-    Derivatives are second-order differences on an evenly spaced grid.
+    Derivatives are second-order differences on an evenly spaced grid; ∇ is along space alone.
 
     Parameters
     ----------
     prediction, truth
-        ``(n, *space)``, at least 3 points an axis.
+        ``(n, *dims)``, at least 3 points along an axis of space.
     lengths
-        Extent of the domain along each axis, the spacing times the number of points; 1 by default.
+        Extent of the domain along each axis of space, the spacing times the number of points; 1 by default.
+    space
+        The axes of space, as axes of the arrays; all after the sample by default.
 
     Returns
     -------
@@ -56,15 +63,16 @@ def relative_h1(prediction: np.ndarray, truth: np.ndarray, lengths: tuple[float,
         If the shapes differ, an axis has less than 3 points, or a truth is zero everywhere.
     """
     prediction, truth = _checked(prediction, truth)
-    space = truth.shape[1:]
-    lengths = lengths or (1.0,) * len(space)
-    if len(lengths) != len(space) or min(space) < 3:
-        raise ValueError(f"lengths is {lengths} on a grid {space}, expected one an axis and 3 points or more")
-    spacings = [length / n for length, n in zip(lengths, space, strict=True)]
+    axes = _space(truth, space)
+    points = tuple(truth.shape[axis] for axis in axes)
+    lengths = lengths or (1.0,) * len(axes)
+    if len(lengths) != len(axes) or min(points) < 3:
+        raise ValueError(f"lengths is {lengths} on a grid {points}, expected one an axis and 3 points or more")
+    spacings = [length / n for length, n in zip(lengths, points, strict=True)]
 
     def norm(field: np.ndarray) -> np.ndarray:
         squares = _norm(field) ** 2
-        for axis, spacing in enumerate(spacings, start=1):
+        for axis, spacing in zip(axes, spacings, strict=True):
             squares += _norm(np.gradient(field, spacing, axis=axis, edge_order=2)) ** 2
         return np.sqrt(squares)
 
@@ -84,17 +92,19 @@ def relative_max(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.abs(prediction - truth).max(axis=axes) / _nonzero(np.abs(truth).max(axis=axes))
 
 
-def spectral(prediction: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+def spectral(prediction: np.ndarray, truth: np.ndarray, space: tuple[int, ...] | None = None) -> dict[str, np.ndarray]:
     """Return the part of the error in every band of `BANDS`, relative to ``‖truth‖₂``.
 
     The squares of the bands add up to the square of `relative_l2`. The spectrum is the orthonormal cosine
-    transform, which needs no periodic field. Mode ``k`` of an axis with ``n`` points is the fraction ``k / n``;
-    the fraction of a mode is the largest among its axes.
+    transform over space, which needs no periodic field. Mode ``k`` of an axis with ``n`` points is the fraction
+    ``k / n``; the fraction of a mode is the largest among its axes.
 
     Parameters
     ----------
     prediction, truth
-        ``(n, *space)``.
+        ``(n, *dims)``.
+    space
+        The axes of space, as axes of the arrays; all after the sample by default.
 
     Returns
     -------
@@ -109,11 +119,12 @@ def spectral(prediction: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]
     from scipy.fft import dctn
 
     prediction, truth = _checked(prediction, truth)
-    error = dctn(prediction - truth, axes=tuple(range(1, truth.ndim)), norm="ortho")
-    fractions = np.zeros(truth.shape[1:])
-    for axis, count in enumerate(truth.shape[1:]):
-        line = np.expand_dims(np.arange(count) / count, tuple(i for i in range(fractions.ndim) if i != axis))
-        fractions = np.maximum(fractions, line)
+    axes = _space(truth, space)
+    error = dctn(prediction - truth, axes=axes, norm="ortho")
+    fractions = np.zeros((1,) * truth.ndim)
+    for axis in axes:
+        line = np.arange(truth.shape[axis]) / truth.shape[axis]
+        fractions = np.maximum(fractions, np.expand_dims(line, tuple(i for i in range(truth.ndim) if i != axis)))
     whole = _nonzero(_norm(truth))
     return {
         name: _norm(error * ((fractions >= low) & (fractions < high))) / whole for name, (low, high) in BANDS.items()
@@ -144,9 +155,14 @@ def _checked(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.
     """Return both in float64, of one shape with a sample axis."""
     if prediction.shape != truth.shape or truth.ndim < 2:
         raise ValueError(
-            f"prediction has shape {prediction.shape} and truth {truth.shape}, expected one shape (n, *space)"
+            f"prediction has shape {prediction.shape} and truth {truth.shape}, expected one shape (n, *dims)"
         )
     return prediction.astype(np.float64), truth.astype(np.float64)
+
+
+def _space(truth: np.ndarray, space: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the axes of space, all after the sample where they are not named."""
+    return tuple(range(1, truth.ndim)) if space is None else space
 
 
 def _norm(field: np.ndarray) -> np.ndarray:

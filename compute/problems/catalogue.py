@@ -3,8 +3,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from compute.kind import OneOf
+from compute.problems.burgers import Burgers
+from compute.problems.convection import Convection
 from compute.problems.darcy import Darcy
+from compute.problems.heat import Heat
+from compute.problems.helmholtz import Helmholtz
 from compute.problems.problem import Problem
 
-AnyProblem = Annotated[Problem, OneOf(Problem, lambda: (Darcy,), group="ritz.problems")]
+AnyProblem = Annotated[
+    Problem, OneOf(Problem, lambda: (Darcy, Convection, Helmholtz, Heat, Burgers), group="ritz.problems")
+]
 """Field type: any shipped problem, one that an installed package adds, or an instance of one's own class."""

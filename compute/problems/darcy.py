@@ -5,75 +5,70 @@ from typing import Annotated, Literal
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
 from compute.solvers.systems import Systems
-
-_FEATURES = 16
 
 Cells = Annotated[int, Field(ge=4, le=8192)]
 
 
 class Darcy(Problem):
-    """Steady flow through a porous square: pressure u from permeability a.
+    """Steady flow through a porous square or cube: pressure u from permeability a.
 
     Equation
-        −∇·(a ∇u) = 1 on (0, 1)², u = 0 on the boundary. All quantities are dimensionless.
+        −∇·(a ∇u) = 1 on (0, 1)ᵈ, d = 2 or 3, u = 0 on the boundary. All quantities are dimensionless.
     Discretisation
-        Cell-centred finite volumes with the 5-point stencil and harmonic means of ``a`` at faces; a boundary
-        face lies half a cell from the centre. Second order in the cell width for smooth ``a``. Each equation
-        is divided by the cell's area, so the right-hand side is 1 everywhere.
+        Cell-centred finite volumes with the 5- or 7-point stencil and harmonic means of ``a`` at faces; a boundary
+        face lies half a cell from the centre. Second order in the cell width for smooth ``a``, first order where
+        ``a`` jumps (`compute.problems.laws.TwoPhase`), since the walls between the phases follow the cells. Each
+        equation is divided by the cell's volume, so the right-hand side is 1 everywhere.
     Arrays
-        Input ``a`` and output ``u``, ``(sample, y, x)`` float32; the cell ``(i, j)`` of a grid of
-        ``shape = (ny, nx)`` has its centre at y = (i + ½)/ny, x = (j + ½)/nx.
+        Input ``a`` and output ``u``, ``(sample, y, x)`` or ``(sample, z, y, x)`` float32; along an axis of N cells
+        the centre of cell i lies at (i + ½)/N. A surrogate sees log a.
     """
 
     kind: Literal["darcy"] = "darcy"
-    shape: tuple[Cells, Cells] = (64, 64)
-    """Cells along y and x."""
+    shape: tuple[Cells, ...] = Field(default=(64, 64), min_length=2, max_length=3)
+    """Cells along y and x, or along z, y and x."""
     law: AnyLaw = Lognormal()
     """Distribution of the permeability."""
 
+    @model_validator(mode="after")
+    def _law_fits(self) -> Darcy:
+        self.law.check(len(self.shape))
+        return self
+
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
-        ny, nx = self.shape
-        nothing = np.broadcast_to(np.float32(np.nan), (n, ny, nx))
-        dims = ("sample", "y", "x")
+        axes = ("z", "y", "x")[-len(self.shape) :]
+        nothing = np.broadcast_to(np.float32(np.nan), (n, *self.shape))
+        dims = ("sample", *axes)
         about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "permeability"}
         about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"}
         centre = {"units": "1", "long_name": "centre of the cell"}
         return xr.Dataset(
             {"a": (dims, nothing, about_a), "u": (dims, nothing, about_u)},
             coords={
-                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
-                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
+                axis: (axis, (np.arange(cells) + 0.5) / cells, centre | {"axis": axis.upper()})
+                for axis, cells in zip(axes, self.shape, strict=True)
             },
-            attrs={"symmetries": "square" if ny == nx else "flips"},
+            attrs={"symmetries": "square" if len(set(self.shape)) == 1 else "flips"},
         )
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
-        """Draw permeabilities, ``a`` ``(n, ny, nx)`` float32; see `Problem.draw`."""
+        """Draw permeabilities, ``a`` ``(n, *shape)`` float32; see `Problem.draw`."""
         return {"a": self.law.draw(seed, ids, self.shape).astype(np.float32)}
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the 16 leading cosine coefficients of log a, ``(n, 16)`` float32.
-
-        Orthonormal, so their Euclidean distance is the L2 distance of the smooth parts of two log a.
-        """
-        waves = np.add.outer(np.arange(_FEATURES) ** 2, np.arange(_FEATURES) ** 2)
-        along_y, along_x = np.unravel_index(np.argsort(waves, axis=None, kind="stable")[:_FEATURES], waves.shape)
-        cosines = []
-        for cells in self.shape:
-            angles = np.pi * np.outer((np.arange(cells) + 0.5) / cells, np.arange(_FEATURES))
-            cosines.append(np.cos(angles) * np.where(np.arange(_FEATURES) > 0, np.sqrt(2), 1) / cells)
-        coefficients = cosines[0].T @ np.log(inputs["a"].astype(np.float64)) @ cosines[1]
-        return coefficients[:, along_y, along_x].astype(np.float32)
+        """Return the 16 leading cosine coefficients of log a, ``(n, 16)`` float32."""
+        return leading_cosines(np.log(inputs["a"].astype(np.float64)))
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
-        """Solve for the pressure, ``u`` ``(n, ny, nx)`` float64; see `Problem.simulate`."""
+        """Solve for the pressure, ``u`` ``(n, *shape)`` float64; see `Problem.simulate`."""
         operators = diffusion(inputs["a"])
         return {"u": solve(Systems(operators, np.ones((len(operators), *operators.shape))))}
 
@@ -90,11 +85,11 @@ class Darcy(Problem):
 
 
 def _flux_balance(a: np.ndarray, u: np.ndarray, difference: np.ufunc) -> np.ndarray:
-    """Sum the fluxes out of every cell, per area; with ``np.add`` for ``difference`` all terms count positive."""
+    """Sum the fluxes out of every cell, per volume; with ``np.add`` for ``difference`` all terms count positive."""
     resistance = 0.5 / a
     total = np.zeros_like(u)
-    for axis in (1, 2):
-        wall = [(0, 0)] * 3
+    for axis in range(1, u.ndim):
+        wall = [(0, 0)] * u.ndim
         wall[axis] = (1, 1)
         # Outside there is no resistance and no pressure: that is the half cell to a wall at u = 0.
         r = np.moveaxis(np.pad(resistance, wall), axis, -1)
@@ -106,4 +101,4 @@ def _flux_balance(a: np.ndarray, u: np.ndarray, difference: np.ufunc) -> np.ndar
 
 def _norm(x: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of every sample."""
-    return np.sqrt(np.sum(np.square(x), axis=(1, 2)))
+    return np.sqrt(np.sum(np.square(x), axis=tuple(range(1, x.ndim))))

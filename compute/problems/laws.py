@@ -1,19 +1,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy.fft import idctn
 
 from compute.kind import Kind, OneOf
 
+Tau = Annotated[float, Field(gt=0, le=1000)]
+Alpha = Annotated[float, Field(gt=1, le=20)]
+Modes = Annotated[int, Field(ge=2, le=4096)]
+
 
 class Law(Kind, ABC):
-    """A distribution of random fields on the unit square, sampled at the centres of any grid."""
+    """A distribution of random fields on the unit box, sampled at the centres of any grid."""
 
     kind: str
+
+    def check(self, axes: int) -> None:
+        """Refuse a number of dimensions.
+
+        Raises
+        ------
+        ValueError
+            If the law is none in that many dimensions.
+        """
+        del axes
 
     @abstractmethod
     def draw(self, seed: int, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -25,15 +40,16 @@ class Law(Kind, ABC):
 
 
 class Lognormal(Law):
-    """Exponential of a Gaussian field with covariance proportional to (−Δ + τ²)^−α.
+    """Exponential of a Gaussian field with covariance proportional to (−Δ + τ²)^−α, in any dimension.
 
-    −Δ is taken with Neumann conditions on the unit square, so the eigenfunctions are products of cosines and
+    −Δ is taken with Neumann conditions on the unit box, so the eigenfunctions are products of cosines; in two
+    dimensions
 
         log a(y, x) = σ Σ ξ_kl √λ_kl φ_k(y) φ_l(x),   λ_kl ∝ (π²(k² + l²) + τ²)^−α,   ξ_kl ~ N(0, 1),
 
-    with φ_k(t) = √2 cos(πkt), 0 ≤ k, l < ``modes``. The constant k = l = 0 is left out: it would only scale a
-    whole field. The λ are scaled so that the variance of log a, averaged over the square, is σ². With the
-    defaults max a / min a is about 100.
+    with φ_k(t) = √2 cos(πkt), φ_0 = 1, 0 ≤ k, l < ``modes``. The constant k = l = 0 is left out: it would only scale
+    a whole field. The λ are scaled so that the variance of log a, averaged over the box, is σ². With the
+    defaults max a / min a is about 100 in two dimensions, and 1500 in three, where α = 2 is rougher.
 
     The same id gives the same field at any grid size: modes a grid cannot resolve are dropped from it.
 
@@ -41,21 +57,28 @@ class Lognormal(Law):
     """
 
     kind: Literal["lognormal"] = "lognormal"
-    tau: float = Field(default=3.0, gt=0, le=1000)
+    tau: Tau = 3.0
     """Inverse correlation length τ."""
-    alpha: float = Field(default=2.0, gt=1, le=20)
-    """Smoothness α; above 1, so that the variance is finite in two dimensions."""
+    alpha: Alpha = 2.0
+    """Smoothness α; above 1, and above 3/2 in three dimensions, so that the variance is finite."""
     sigma: float = Field(default=1.0, gt=0, le=5)
     """Standard deviation of log a."""
-    modes: int = Field(default=64, ge=2, le=4096)
-    """Cosines in each direction."""
+    modes: Modes | None = None
+    """Cosines in each direction; by default 64, and 32 in three dimensions."""
 
-    def amplitudes(self) -> np.ndarray:
-        """Return the standard deviations of the cosine coefficients of log a, ``(modes, modes)`` float64."""
-        k = np.arange(self.modes, dtype=np.float64)
-        spectrum = (np.pi**2 * (k[:, None] ** 2 + k**2) + self.tau**2) ** -self.alpha
-        spectrum[0, 0] = 0
-        return self.sigma * np.sqrt(spectrum / spectrum.sum())
+    def check(self, axes: int) -> None:
+        """Refuse a smoothness too low for the dimensions; see `Law.check`."""
+        _check(self.alpha, axes)
+
+    def amplitudes(self, axes: int = 2) -> np.ndarray:
+        """Return the standard deviations of the cosine coefficients of log a, an axis of the array an axis of the box.
+
+        Raises
+        ------
+        ValueError
+            If the smoothness is too low for the dimensions.
+        """
+        return self.sigma * _amplitudes(axes, self.tau, self.alpha, self.modes)
 
     def draw(self, seed: int, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Draw the fields of the samples ``ids`` at the cell centres of a grid.
@@ -67,22 +90,87 @@ class Lognormal(Law):
         ids
             ``(n,)`` sample ids, not negative.
         shape
-            Cells along y and x.
+            Cells along each axis.
 
         Returns
         -------
         a
             ``(n, *shape)`` float64, positive.
         """
-        amplitudes = self.amplitudes()
-        kept = tuple(slice(min(self.modes, cells)) for cells in shape)
-        scale = np.sqrt(np.prod(shape))
         fields = np.empty((len(ids), *shape))
-        for field, sample in zip(fields, ids, strict=True):
-            generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(sample)))))
-            coefficients = generator.standard_normal(amplitudes.shape) * amplitudes
-            field[...] = np.exp(idctn(coefficients[kept], s=shape, norm="ortho") * scale)
+        for field, gaussian in zip(fields, _gaussian(seed, ids, shape, self.amplitudes(len(shape))), strict=True):
+            field[...] = np.exp(gaussian)
         return fields
 
 
-AnyLaw = Annotated[Law, OneOf(Law, lambda: (Lognormal,))]
+class TwoPhase(Law):
+    """Two values, told apart by the sign of a Gaussian field: a medium with sharp walls between its phases.
+
+    a = ``high`` where g ≥ 0 and ``low`` elsewhere, with g the field whose exponential `Lognormal` takes; with equal τ,
+    α and ``modes`` it is the same field, id by id. The constant is left out of g, so both phases fill half of the box
+    on average.
+
+    The same id gives the same phases at any grid size, up to the modes a grid cannot resolve.
+
+    Source: the permeability of Li et al., "Fourier neural operator", ICLR 2021, 5.2: the defaults, in two dimensions.
+    """
+
+    kind: Literal["two_phase"] = "two_phase"
+    low: float = Field(default=3.0, gt=0, le=1e30)
+    """Value of the one phase."""
+    high: float = Field(default=12.0, gt=0, le=1e30)
+    """Value of the other, above ``low``."""
+    tau: Tau = 3.0
+    """Inverse correlation length τ of g."""
+    alpha: Alpha = 2.0
+    """Smoothness α of g; above 1, and above 3/2 in three dimensions."""
+    modes: Modes | None = None
+    """Cosines in each direction; by default 64, and 32 in three dimensions."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TwoPhase:
+        if not self.low < self.high:
+            raise ValueError(f"low is {self.low:g} and high is {self.high:g}, expected low below high")
+        return self
+
+    def check(self, axes: int) -> None:
+        """Refuse a smoothness too low for the dimensions; see `Law.check`."""
+        _check(self.alpha, axes)
+
+    def draw(self, seed: int, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw the fields of the samples ``ids``, ``(n, *shape)`` float64; see `Lognormal.draw`."""
+        amplitudes = _amplitudes(len(shape), self.tau, self.alpha, self.modes)
+        fields = np.empty((len(ids), *shape))
+        for field, gaussian in zip(fields, _gaussian(seed, ids, shape, amplitudes), strict=True):
+            field[...] = np.where(gaussian >= 0, self.high, self.low)
+        return fields
+
+
+def _check(alpha: float, axes: int) -> None:
+    """Refuse a covariance whose variance would grow with the number of modes."""
+    if not 2 * alpha > axes:
+        raise ValueError(f"law.alpha is {alpha:g}, expected more than {axes / 2:g} in {axes} dimensions")
+
+
+def _amplitudes(axes: int, tau: float, alpha: float, modes: int | None) -> np.ndarray:
+    """Return the standard deviations of the cosine coefficients of a field of variance 1, ``axes`` axes of ``modes``."""
+    _check(alpha, axes)
+    k = np.arange(modes or (64 if axes < 3 else 32), dtype=np.float64)
+    squares = sum(np.meshgrid(*[k**2] * axes, indexing="ij", sparse=True))
+    spectrum = (np.pi**2 * squares + tau**2) ** -alpha
+    spectrum[(0,) * axes] = 0
+    amplitudes: np.ndarray = np.sqrt(spectrum / spectrum.sum())
+    return amplitudes
+
+
+def _gaussian(seed: int, ids: np.ndarray, shape: tuple[int, ...], amplitudes: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield for every id the sum of cosines with random coefficients of the given standard deviations."""
+    kept = tuple(slice(cells) for cells in shape)
+    scale = np.sqrt(np.prod(shape))
+    for sample in ids:
+        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(sample)))))
+        coefficients = generator.standard_normal(amplitudes.shape) * amplitudes
+        yield idctn(coefficients[kept], s=shape, norm="ortho") * scale
+
+
+AnyLaw = Annotated[Law, OneOf(Law, lambda: (Lognormal, TwoPhase))]

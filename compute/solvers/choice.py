@@ -4,32 +4,46 @@ import logging
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from compute.kind import OneOf
 from compute.solvers.direct import Direct
+from compute.solvers.expectation import expected
+from compute.solvers.factorization.analysis import importable
+from compute.solvers.multigrid.solver import Multigrid
+from compute.solvers.race import Lane, race
 from compute.solvers.recycled import Recycled
-from compute.solvers.solver import COLUMNS, Ledger, Solutions, Solver
+from compute.solvers.solver import Solutions, Solver
 from compute.solvers.systems import Systems
+from compute.solvers.transform import Transform
 
 log = logging.getLogger(__name__)
 
-AnyCandidate = Annotated[Solver, OneOf(Solver, lambda: (Direct, Recycled))]
+REACH = 3.0
+"""Times the leader's time: what takes more is given up, or not tried if that is sure."""
+
+_SLACK = 2.0
+"""Factor by which an expectation may be wrong."""
+
+CANDIDATES: tuple[type[Solver], ...] = (Multigrid, Transform, Direct, Recycled)
+"""The shipped solvers that solve by themselves."""
+
+AnyCandidate = Annotated[Solver, OneOf(Solver, lambda: CANDIDATES)]
 
 
 class Auto(Solver):
-    """Chooses a solver by measurement on the first systems of a run.
+    """Chooses a solver by structure, size and measurement on the first systems of a run.
 
-    Every candidate solves the same systems, in the same order and with its carry, one system of each in turn,
-    so that a change of the machine's speed meets them all. The one with the least time a system (median) wins
-    among those that answered every system themselves to the tolerance.
+    What fits the structure of the systems is put in the order of its expected cost; what cannot come
+    within three times the leader is left out. The others solve the same systems, in the same order and with
+    their carry, in turn, until each has had all or has fallen behind by three times. The one with the least
+    time a system (median) wins among those that answered every system themselves to the tolerance.
     """
 
     kind: Literal["auto"] = "auto"
-    candidates: tuple[AnyCandidate, ...] = Field(default=(Direct(), Recycled()), min_length=1)
-    """What to try."""
-    probe: int = Field(default=8, ge=1, le=1000)
+    candidates: tuple[AnyCandidate, ...] = ()
+    """What to try; by default all shipped solvers that fit, with every library that is installed."""
+    probe: int = Field(default=5, ge=1, le=1000)
     """Systems to try them on."""
 
     @field_validator("candidates")
@@ -39,13 +53,14 @@ class Auto(Solver):
             raise ValueError("candidates holds auto, expected solvers that solve by themselves")
         return candidates
 
-    def choose(self, systems: Systems, rtol: float) -> tuple[Solver, dict[str, Any]]:
+    def choose(self, systems: Systems | Sequence[Systems], rtol: float) -> tuple[Solver, dict[str, Any]]:
         """Try the candidates on the first systems and name the best.
 
         Parameters
         ----------
         systems
-            At least one; the first ``probe`` are used, in their order.
+            At least one; the first ``probe`` are used, in their order. For time stepping and Newton's method
+            the batches one after the other; of each the first two samples are used.
         rtol
             Largest true relative residual of a good answer.
 
@@ -55,41 +70,75 @@ class Auto(Solver):
             The winner; the first candidate, and a warning in the log, if none answered every system itself.
         record
             Goes into JSON: ``systems``, ``unknowns``, ``rtol``; ``tried``, a list of {``solver`` (its fields),
-            ``iterations`` and ``matvecs`` (means), ``seconds`` (median a system), ``max_residual`` (None if
-            not finite), ``missed`` (systems it could not answer itself)}; ``chosen`` (fields of the winner);
-            ``ratio``: seconds of the best other candidate that missed nothing over those of the winner, None
-            if there is none.
+            ``systems`` (how many it was given), ``iterations`` and ``matvecs`` (means), ``seconds`` (median a
+            system), ``expected`` (seconds, or None), ``max_residual`` (None if not finite), ``missed`` (systems it
+            could not answer itself)}; ``left_out``, a list of {``solver``, ``reason``}; ``chosen`` (fields of the
+            winner); ``ratio``: seconds of the best other candidate that missed nothing over those of the winner,
+            None if there is none.
 
         Raises
         ------
         ValueError
             If there is no system to try on.
         """
-        if len(systems) == 0:
+        batches = [systems] if isinstance(systems, Systems) else list(systems)
+        if not batches or len(batches[0]) == 0:
             raise ValueError("systems is empty, expected at least one system to try the candidates on")
-        systems = systems.take(slice(self.probe))
-        ledgers = _interleave([(candidate, systems, True) for candidate in self.candidates], rtol)
-        tried = []
-        for candidate, ledger in zip(self.candidates, ledgers, strict=True):
-            missed = sum(
-                status != "ok" or name != candidate.kind
-                for status, name in zip(ledger["status"], ledger["solver"], strict=True)
-            )
-            tried.append({"solver": candidate.model_dump(mode="json"), **_summary(ledger), "missed": missed})
-        able = [i for i, row in enumerate(tried) if row["missed"] == 0]
-        if not able:
-            log.warning("no candidate answered all %d systems of the probe: the first is taken", len(systems))
-        ranked = sorted(able, key=lambda i: tried[i]["seconds"]) or [0]
+        able, left_out = self._able(batches[0])
+        heats = _heats(batches, self.probe)
+        lanes = [Lane(solver, heats) for solver, _ in able]
+        race(lanes, rtol, reach=REACH)
+        tried = [
+            {"solver": _fields(solver), **lane.summary(), "expected": cost, "missed": lane.missed}
+            for (solver, cost), lane in zip(able, lanes, strict=True)
+        ]
+        good = [i for i, row in enumerate(tried) if row["missed"] == 0]
+        if not good:
+            log.warning("no candidate answered all %d systems of the probe: the first is taken", len(heats))
+        ranked = sorted(good, key=lambda i: tried[i]["seconds"]) or [0]
         winner = ranked[0]
         record = {
-            "systems": len(systems),
-            "unknowns": int(np.prod(systems.operators.shape)),
+            "systems": sum(len(heat) for heat in heats),
+            "unknowns": batches[0].operators.pattern.size,
             "rtol": rtol,
             "tried": tried,
+            "left_out": left_out,
             "chosen": tried[winner]["solver"],
             "ratio": tried[ranked[1]]["seconds"] / tried[winner]["seconds"] if len(ranked) > 1 else None,
         }
-        return self.candidates[winner], record
+        return able[winner][0], record
+
+    def leader(self, systems: Systems) -> Solver:
+        """Return the candidate that is expected to be the quickest; nothing is measured."""
+        able, _ = self._able(systems)
+        return able[0][0]
+
+    def _able(self, systems: Systems) -> tuple[list[tuple[Solver, float | None]], list[dict[str, Any]]]:
+        """Return the candidates to try with their expected seconds, cheapest first, and why others are left out."""
+        left_out: list[dict[str, Any]] = []
+        fitting: list[tuple[Solver, float | None]] = []
+        for solver in self.candidates or _shipped():
+            reason = solver.lacks(systems)
+            if reason:
+                left_out.append({"solver": _fields(solver), "reason": reason})
+                continue
+            if isinstance(solver, Direct):
+                # What is measured, and recorded, is the library.
+                solver = solver.model_copy(update={"library": solver.chosen(systems.operators)})
+            fitting.append((solver, expected(solver, systems)))
+        if self.candidates:
+            # Named ones are all tried, in the order of the names.
+            return fitting or [(self.candidates[0], None)], left_out
+        fitting.sort(key=lambda found: (found[1] is None, found[1] or 0.0))
+        least = min((cost for _, cost in fitting if cost is not None), default=0.0)
+        able = []
+        for solver, cost in fitting:
+            if cost is None or cost <= REACH * _SLACK * least:
+                able.append((solver, cost))
+            else:
+                reason = f"expected to take {cost / least:.0f} times what {able[0][0].kind} takes"
+                left_out.append({"solver": _fields(solver), "reason": reason})
+        return able, left_out
 
     def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
         """Solve with the winner, chosen in the first call of a sequence; see `Solver.solve`.
@@ -103,6 +152,26 @@ class Auto(Solver):
         return solutions, (solver, inner)
 
 
+def _shipped() -> tuple[Solver, ...]:
+    return (Multigrid(), Transform(), *(Direct(library=library) for library in importable()), Recycled())
+
+
+def _fields(solver: Solver) -> dict[str, Any]:
+    return solver.model_dump(mode="json")
+
+
+def _heats(batches: Sequence[Systems], probe: int) -> list[Systems]:
+    """Cut what is tried on: single systems of one batch, or the first two samples of a sequence of batches."""
+    if len(batches) == 1:
+        return [batches[0].take(slice(i, i + 1)) for i in range(min(probe, len(batches[0])))]
+    # Operators that come again must come again as the same object.
+    few = {id(batch.operators): batch.operators.take(slice(2)) for batch in batches}
+    return [
+        Systems(few[id(batch.operators)], batch.rhs[:2], None if batch.guess is None else batch.guess[:2])
+        for batch in batches
+    ]
+
+
 def panel(
     systems_sorted: Systems,
     systems_unsorted: Systems,
@@ -110,6 +179,7 @@ def panel(
     *,
     recycled: Recycled | None = None,
     direct: Direct | None = None,
+    limit: float = 30.0,
 ) -> list[dict[str, Any]]:
     """Measure what sorting and carrying are worth, whoever wins.
 
@@ -121,15 +191,17 @@ def panel(
         Largest true relative residual of a good answer.
     recycled, direct
         Solvers to compare; with their defaults if None.
+    limit
+        Seconds after which no further system is begun.
 
     Returns
     -------
     list of dict
         Rows {``method`` (``"recycled, carry"``, ``"recycled, no carry"``, ``"direct"``), ``order``
-        (``"sorted"`` or ``"unsorted"``), ``iterations`` and ``matvecs`` (means), ``seconds`` (median a system),
-        ``max_residual`` (None if not finite)}, measured in turn system by system. They go into JSON.
+        (``"sorted"`` or ``"unsorted"``), ``systems``, ``iterations`` and ``matvecs`` (means), ``seconds`` (median a
+        system), ``max_residual`` (None if not finite)}, measured in turn system by system. They go into JSON.
     """
-    lanes: list[tuple[Solver, Systems, bool]] = []
+    lanes: list[Lane] = []
     rows: list[dict[str, Any]] = []
     for solver, method, carries in (
         (recycled or Recycled(), "recycled, carry", True),
@@ -137,34 +209,7 @@ def panel(
         (direct or Direct(), "direct", False),
     ):
         for order, systems in (("sorted", systems_sorted), ("unsorted", systems_unsorted)):
-            lanes.append((solver, systems, carries))
+            lanes.append(Lane(solver, [systems.take(slice(i, i + 1)) for i in range(len(systems))], carries))
             rows.append({"method": method, "order": order})
-    return [row | _summary(ledger) for row, ledger in zip(rows, _interleave(lanes, rtol), strict=True)]
-
-
-def _interleave(lanes: Sequence[tuple[Solver, Systems, bool]], rtol: float) -> list[Ledger]:
-    """Solve with several solvers, one system of each in turn; a lane is a solver, its systems, whether it carries."""
-    ledgers: list[Ledger] = [{name: [] for name in COLUMNS} for _ in lanes]
-    carries: list[Any] = [None] * len(lanes)
-    # What is done once for a pattern, and the first touch of libraries, belongs to no system.
-    for solver, systems, _ in lanes:
-        solver.solve(systems.take(slice(1)), rtol=rtol)
-    for i in range(max(len(systems) for _, systems, _ in lanes)):
-        for lane, (solver, systems, carries_on) in enumerate(lanes):
-            if i < len(systems):
-                carry = carries[lane] if carries_on else None
-                solutions, carries[lane] = solver.solve(systems.take(slice(i, i + 1)), rtol=rtol, carry=carry)
-                for name in COLUMNS:
-                    ledgers[lane][name] += solutions.ledger[name]
-    return ledgers
-
-
-def _summary(ledger: Ledger) -> dict[str, Any]:
-    """Sum up a ledger in plain numbers."""
-    worst = float(np.max(ledger["residual"]))
-    return {
-        "iterations": float(np.mean(ledger["iterations"])),
-        "matvecs": float(np.mean(ledger["matvecs"])),
-        "seconds": float(np.median(ledger["seconds"])),
-        "max_residual": worst if np.isfinite(worst) else None,
-    }
+    race(lanes, rtol, limit=limit)
+    return [row | lane.summary() for row, lane in zip(rows, lanes, strict=True)]

@@ -1,116 +1,140 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 
-from compute.solvers.operators import Operators, Pattern
+from compute.solvers.factorization.analysis import Library, Solve, analyze, importable, lacks
+from compute.solvers.factorization.superlu import partial_pivoting
+from compute.solvers.operators import Operators
 from compute.solvers.sequential import Attempt, Sequential, relative_residual
+from compute.solvers.systems import Systems
+
+log = logging.getLogger(__name__)
 
 _REFINEMENTS = 2
+_KEPT = 1_000_000
+"""Unknowns, all together, of the factorisations that are kept: about 300 MB of factors on plane grids."""
 
 
 class Direct(Sequential):
-    """Sparse LU factorisation of every system with SuperLU.
+    """Sparse factorisation of every system.
 
-    The elimination order depends on the sparsity pattern only: it is found once for a pattern (minimum degree
-    on ``Aᵀ + A``) and reused for all systems. Pivots are first taken from the diagonal; where that does not
-    reach the tolerance, not even with iterative refinement, the matrix is factored again with partial
-    pivoting. ``iterations`` in the ledger counts refinement steps.
-
-    Source: X. S. Li, "An overview of SuperLU", ACM TOMS 31 (2005).
+    The elimination order depends on the sparsity pattern only: it is found once for a pattern and reused for all
+    systems. Equal matrices are factored once: where the operators are constant, and where the same operators
+    come again with other right-hand sides, as in time stepping. Pivots are first taken from the diagonal;
+    where that does not reach the tolerance, not even with iterative refinement, the matrix is factored again
+    by SuperLU with partial pivoting. ``iterations`` in the ledger counts refinement steps.
     """
 
     kind: Literal["direct"] = "direct"
+    library: Literal["auto", "superlu", "pardiso", "cholmod"] = "auto"
+    """What factors: SuperLU of SciPy, PARDISO (extra ``pardiso``), CHOLMOD (extra ``cholmod``, for symmetric
+    positive definite systems), or of those that are installed and fit the fastest on large systems."""
 
-    def attempt(
-        self, operators: Operators, i: int, rhs: np.ndarray, *, rtol: float, carry: None
-    ) -> tuple[Attempt, None]:
-        """Answer one system; see `Sequential.attempt`. There is nothing to carry."""
-        best = Attempt(None, 0, 0, "breakdown")
-        for factorize in (_diagonal_pivots, _partial_pivots):
+    def lacks(self, systems: Systems) -> str:
+        """Return what keeps it from solving such systems; see `Solver.lacks`."""
+        return "" if self.library == "auto" else lacks(self.library, systems.operators)
+
+    def chosen(self, operators: Operators) -> Library:
+        """Return the library that factors such operators."""
+        if self.library == "auto":
+            return next(library for library in importable() if not lacks(library, operators))
+        return self.library
+
+    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
+        """Answer one system; see `Sequential.attempt`. The carry is what was factored."""
+        operators, rhs = systems.operators, systems.rhs[i].ravel()
+        kept = Kept(operators) if carry is None or carry.operators is not operators else carry
+        solve = kept.factors.get(i)
+        attempt = Attempt(None, 0, 0, "breakdown")
+        if solve is not None:
+            attempt = _refined(solve, operators, i, rhs, rtol)
+        else:
+            library = self.chosen(operators)
             try:
-                solve = factorize(operators, i)
-            except RuntimeError:  # SuperLU: the factor is exactly singular
-                continue
-            x = solve(rhs)
-            steps = 0
-            while not (residual := relative_residual(operators, i, x, rhs)) <= rtol and steps < _REFINEMENTS:
-                x = x + solve(rhs - operators.matvec(i, x))
-                steps += 1
-            reason = "" if residual <= rtol else "not_converged" if np.isfinite(residual) else "breakdown"
-            best = Attempt(
-                x if np.isfinite(residual) else None, best.iterations + steps, best.matvecs + 2 * steps + 1, reason
-            )
-            if not reason:
-                break
-        return best, carry
+                solve = analyze(library, operators).factor(operators.entries(i))
+                attempt = _refined(solve, operators, i, rhs, rtol)
+                kept = kept.with_factor(i, solve if library == "superlu" else None)
+            except ZeroDivisionError as error:
+                log.info("system %d: %s", i, error)
+        if attempt.reason:
+            try:
+                best = _refined(partial_pivoting(operators, i), operators, i, rhs, rtol)
+            except ZeroDivisionError as error:
+                log.info("system %d: %s", i, error)
+                best = Attempt(None, 0, 0, "breakdown")
+            steps, products = attempt.iterations + best.iterations, attempt.matvecs + best.matvecs
+            attempt = Attempt(best.x, steps, products, best.reason)
+        return attempt, kept
+
+    def together(self, systems: Systems) -> np.ndarray | None:
+        """Answer all systems at once if they share a matrix; see `Sequential.together`."""
+        operators = systems.operators
+        if not operators.constant or len(systems) < 2:
+            return None
+        library = self.chosen(operators)
+        try:
+            solve = _shared(library, operators)
+        except ZeroDivisionError as error:
+            log.info("the matrix of all systems: %s", error)
+            return None
+        rhs = systems.rhs.reshape(len(systems), -1)
+        # Measured: CHOLMOD and PARDISO take less for a block than for its columns, SuperLU more.
+        x = np.stack([solve(row) for row in rhs]) if library == "superlu" else solve(np.asfortranarray(rhs.T)).T
+        return x.reshape(systems.rhs.shape)
 
 
 @dataclass(frozen=True)
-class _Ordering:
-    """An elimination order and the pattern of the matrix in it."""
+class Kept:
+    """Factorisations of a batch of operators, kept from the second time that it comes.
 
-    permutation: np.ndarray
-    indptr: np.ndarray
-    indices: np.ndarray
-    gather: np.ndarray
+    A batch that comes once, as in steady problems, leaves nothing. Factors cannot be pickled: a copy factors again
+    and gets the same bits.
+    """
+
+    operators: Operators | None
+    seen: frozenset[int] = frozenset()
+    factors: dict[int, Solve] = field(default_factory=dict)
+
+    def with_factor(self, i: int, solve: Solve | None) -> Kept:
+        """Return this with operator ``i`` factored; it is kept if the operator was met before and memory allows."""
+        assert self.operators is not None
+        room = (len(self.factors) + 1) * self.operators.pattern.size <= _KEPT
+        if i in self.seen and solve is not None and room:
+            return Kept(self.operators, self.seen, {**self.factors, i: solve})
+        return Kept(self.operators, self.seen | {i}, self.factors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, (None,)
 
 
-@lru_cache(maxsize=16)
-def _ordering(pattern: Pattern) -> _Ordering:
-    """Find the elimination order of a pattern by factoring a diagonally dominant matrix that has it."""
-    rows, columns, size = pattern.rows(), pattern.indices, pattern.size
-    values = np.where(rows == columns, 1.0 + np.diff(pattern.indptr)[rows], -1.0)
-    model = sp.csc_array((values, columns, pattern.indptr), shape=(size, size))
-    factor = spla.splu(model, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    place = factor.perm_c
-    order = np.lexsort((place[columns], place[rows]))
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(place[rows], minlength=size))])
-    return _Ordering(np.argsort(place), indptr.astype(np.int32), place[columns][order].astype(np.int32), order)
+_local = threading.local()
 
 
-def _diagonal_pivots(operators: Operators, i: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Factor in the order of the pattern, pivots from the diagonal."""
-    ordering = _ordering(operators.pattern)
-    size = operators.pattern.size
-    # A CSR matrix read as CSC is the transpose: solving with that one transposed needs no conversion.
-    transposed = sp.csc_array(
-        (operators.entries(i)[ordering.gather], ordering.indices, ordering.indptr), shape=(size, size)
-    )
-    # relax and panel_size: measured best for grids of 64² to 256²; SuperLU's own settings take 1.5 to 2 times.
-    factor = spla.splu(
-        transposed,
-        permc_spec="NATURAL",
-        diag_pivot_thresh=0.0,
-        relax=20,
-        panel_size=4,
-        options={"SymmetricMode": True},
-    )
-    permutation = ordering.permutation
-
-    def solve(rhs: np.ndarray) -> np.ndarray:
-        y = _solve(factor, rhs[permutation], operators.dtype)
-        x = np.empty_like(y)
-        x[permutation] = y
-        return x
-
+def _shared(library: Library, operators: Operators) -> Solve:
+    """Return the factored matrix of constant operators; that of the last ones is kept."""
+    entries = operators.entries(0)
+    known = getattr(_local, "shared", None)
+    if known is not None:
+        what, values, solve = known
+        if what == (library, operators.pattern) and np.array_equal(values, entries):
+            kept: Solve = solve
+            return kept
+    solve = analyze(library, operators).factor(entries)
+    _local.shared = (library, operators.pattern), entries.copy(), solve
     return solve
 
 
-def _partial_pivots(operators: Operators, i: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Factor with SuperLU's own column order and partial pivoting."""
-    factor = spla.splu(operators.csr(i).T)
-    return lambda rhs: _solve(factor, rhs, operators.dtype)
-
-
-def _solve(factor: spla.SuperLU, rhs: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Solve with a factored transpose of a dtype; a real factor takes a complex right-hand side in two parts."""
-    if np.iscomplexobj(rhs) and dtype.kind != "c":
-        return factor.solve(rhs.real.copy(), "T") + 1j * factor.solve(rhs.imag.copy(), "T")
-    return factor.solve(rhs.astype(dtype, copy=False), "T")
+def _refined(solve: Solve, operators: Operators, i: int, rhs: np.ndarray, rtol: float) -> Attempt:
+    """Solve, and refine until the residual is small enough or two steps are done."""
+    x = solve(rhs)
+    steps = 0
+    while not (residual := relative_residual(operators, i, x, rhs)) <= rtol and steps < _REFINEMENTS:
+        x = x + solve(rhs - operators.matvec(i, x))
+        steps += 1
+    reason = "" if residual <= rtol else "not_converged" if np.isfinite(residual) else "breakdown"
+    return Attempt(x if np.isfinite(residual) else None, steps, 2 * steps + 1, reason)

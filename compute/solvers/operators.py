@@ -7,6 +7,8 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
+from compute.solvers.stencil_product import product
+
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
@@ -83,6 +85,10 @@ class Operators(ABC):
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
 
+    def finite(self, i: int) -> bool:
+        """Return whether all entries of operator ``i`` are finite."""
+        return bool(np.isfinite(self.entries(i)).all())
+
     def csr(self, i: int) -> sp.csr_array:
         """Return operator ``i`` as a sparse matrix; its index arrays are shared, so do not change them."""
         pattern = self.pattern
@@ -117,8 +123,10 @@ class Stencil(Operators):
     def __post_init__(self) -> None:
         c = self.coefficients
         axes = c.ndim - 2
-        if axes < 1 or c.shape[1] != 1 + 2 * axes:
-            raise ValueError(f"coefficients has shape {c.shape}, expected (n, 1 + 2 d, *shape) with d axes in shape")
+        if not 1 <= axes <= 3 or c.shape[1] != 1 + 2 * axes:
+            raise ValueError(
+                f"coefficients has shape {c.shape}, expected (n, 1 + 2 d, *shape) with d axes in shape, 1 to 3"
+            )
         if c.dtype not in (np.float64, np.complex128):
             raise ValueError(f"coefficients has dtype {c.dtype}, expected float64 or complex128")
         if self.constant:
@@ -163,21 +171,30 @@ class Stencil(Operators):
         """Return the values of operator ``i`` in the order of the pattern."""
         return self.coefficients[i].ravel()[_layout(self.shape)[1]]
 
+    def finite(self, i: int) -> bool:
+        """Return whether all entries of operator ``i`` are finite."""
+        return bool(np.isfinite(self.coefficients[i]).all())
+
     def diagonal(self, i: int) -> np.ndarray:
         """Return the diagonal of operator ``i``, shape ``shape``."""
         return self.coefficients[i, 0]
 
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
-        c = self.coefficients[i]
-        u = x.reshape(self.shape)
-        y = c[0] * u
-        for axis in range(u.ndim):
-            lower = (slice(None),) * axis + (slice(None, -1),)
-            upper = (slice(None),) * axis + (slice(1, None),)
-            y[upper] += c[1 + 2 * axis][upper] * u[lower]
-            y[lower] += c[2 + 2 * axis][lower] * u[upper]
+        c = self.solid(i)
+        y = np.empty(c.shape[1:], dtype=np.result_type(c, x))
+        product(c, np.ascontiguousarray(x).reshape(y.shape), y)
         return y.reshape(x.shape)
+
+    def solid(self, i: int) -> np.ndarray:
+        """Return the coefficients of operator ``i`` on a grid of three axes, ``(points, nz, ny, nx)``.
+
+        Missing axes come first and have one cell. Of an axis with one cell there are no couplings.
+        """
+        cells = (1,) * (3 - len(self.shape)) + self.shape
+        c = self.coefficients[i].reshape(-1, *cells)
+        points = [0, *(point for axis, n in enumerate(self.shape) if n > 1 for point in (1 + 2 * axis, 2 + 2 * axis))]
+        return c if len(points) == len(c) else c[points]
 
 
 def is_broadcast(values: np.ndarray) -> bool:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from compute.solvers.guard import Guard
 
 
 @dataclass
@@ -16,20 +18,58 @@ class Recycler:
     ----------
     basis
         ``(n, k)`` approximate harmonic Ritz vectors of ``A M`` for the eigenvalues of least modulus, in the
-        preconditioned variables ``t`` of ``x = M t``; None before the first system.
+        preconditioned variables ``t`` of ``x = M t``; None before the first system and while a guard rests.
     iterations, matvecs
         What the last solve took: steps of the Arnoldi process, and applications of ``A`` in all, those to
         the basis and for true residuals included.
+    work
+        The same as the guard counts it, the new basis included.
+    guard
+        Decides which systems start from the basis; None: all of them.
+    carried
+        Whether the last solve started from the basis.
     """
 
     basis: np.ndarray | None = None
     iterations: int = 0
     matvecs: int = 0
+    work: float = 0.0
+    guard: Guard | None = None
+    carried: bool = False
 
     def copy(self) -> Recycler:
         """Return an independent copy."""
-        return Recycler(None if self.basis is None else self.basis.copy(), self.iterations, self.matvecs)
+        return replace(
+            self,
+            basis=None if self.basis is None else self.basis.copy(),
+            guard=None if self.guard is None else replace(self.guard),
+        )
 
     def reset(self) -> None:
-        """Forget everything, as before the first system."""
-        self.basis, self.iterations, self.matvecs = None, 0, 0
+        """Forget everything, as before the first system; a guard starts anew with its settings."""
+        self.basis, self.iterations, self.matvecs, self.work, self.carried = None, 0, 0, 0.0, False
+        if self.guard is not None:
+            self.guard = Guard(self.guard.trial, self.guard.hold, self.guard.rest)
+
+    def begin(self) -> None:
+        """Forget what the last solve took."""
+        self.iterations, self.matvecs, self.work, self.carried = 0, 0, 0.0, False
+
+    def start(self) -> np.ndarray | None:
+        """Return the basis for the next system, None if it is to be solved cold."""
+        basis = self.basis if self.guard is None or self.guard.carries else None
+        self.carried = basis is not None
+        return basis
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the next solve is to leave a basis."""
+        return self.guard is None or self.guard.keeps
+
+    def finish(self, basis: np.ndarray | None, work: float, handover: float, solved: bool) -> None:
+        """Take note of a solve: the basis it leaves (None: the old one stays), its work, whether it converged."""
+        self.work = work + handover
+        if basis is not None:
+            self.basis = basis
+        if self.guard is not None and not self.guard.count(work, handover, solved):
+            self.basis = None

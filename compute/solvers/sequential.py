@@ -44,15 +44,13 @@ class Sequential(Solver):
     """
 
     @abstractmethod
-    def attempt(self, operators: Operators, i: int, rhs: np.ndarray, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
+    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
         """Answer one system.
 
         Parameters
         ----------
-        operators, i
-            The matrix is operator ``i``; its entries and ``rhs`` are finite.
-        rhs
-            Flat right-hand side.
+        systems, i
+            System ``i`` of the batch; its matrix and right-hand side are finite.
         rtol
             Wanted ``‖b − Ax‖/‖b‖``.
         carry
@@ -63,19 +61,47 @@ class Sequential(Solver):
         attempt, carry
         """
 
+    def together(self, systems: Systems) -> np.ndarray | None:
+        """Answer all systems at once, where that is quicker and possible.
+
+        Returns
+        -------
+        x
+            ``(n, *shape)``, or None to be asked for one system after the other. An answer that misses the
+            tolerance is attempted once more by itself.
+        """
+        del systems
+        return None
+
     def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
         """Solve a batch of systems in their order; see `Solver.solve`."""
         if not 0 < rtol < 1:
             raise ValueError(f"rtol is {rtol}, expected a number between 0 and 1, e.g. 1e-8")
+        reason = self.lacks(systems)
+        if reason:
+            raise ValueError(f"solver is {self.kind!r}: {reason}; expected a solver that can, such as 'auto'")
         dtype = np.result_type(systems.operators.dtype, systems.rhs.dtype)
         x = np.full(systems.rhs.shape, np.nan, dtype=dtype)
         ledger: Ledger = {name: [] for name in COLUMNS}
+        start = time.perf_counter()
+        at_once = self.together(systems) if np.isfinite(systems.rhs).all() else None
+        share = (time.perf_counter() - start) / max(len(systems), 1)
         for i in range(len(systems)):
             start = time.perf_counter()
-            row, answer, carry = self._one(systems, i, rtol, carry)
+            answer: np.ndarray | None = None if at_once is None else at_once[i].ravel()
+            residual = (
+                relative_residual(systems.operators, i, answer, systems.rhs[i].ravel())
+                if answer is not None
+                else np.nan
+            )
+            if residual <= rtol:
+                row = {"status": "ok", "reason": "", "residual": residual, "iterations": 0, "matvecs": 1}
+                row["solver"] = self.kind
+            else:
+                row, answer, carry = self._one(systems, i, rtol, carry)
             if answer is not None:
                 x[i] = answer.reshape(x.shape[1:])
-            row["seconds"] = time.perf_counter() - start
+            row["seconds"] = time.perf_counter() - start + share
             for name in COLUMNS:
                 ledger[name].append(row[name])
         return Solutions(x, ledger), carry
@@ -88,15 +114,13 @@ class Sequential(Solver):
         operators, rhs = systems.operators, systems.rhs[i].ravel()
         row: dict[str, Any] = {"status": "failed", "reason": "not_finite", "residual": np.nan, "solver": self.kind}
         row |= {"iterations": 0, "matvecs": 0}
-        if not (np.isfinite(rhs).all() and np.isfinite(operators.entries(i)).all()):
+        if not (np.isfinite(rhs).all() and operators.finite(i)):
             log.warning("system %d has entries that are not finite: it is not solved", i)
             return row, None, carry
         solvers: tuple[Sequential, ...] = (self,) if isinstance(self, Direct) else (self, Direct())
         for solver in solvers:
-            if solver is self:
-                attempt, carry = self.attempt(operators, i, rhs, rtol=rtol, carry=carry)
-            else:
-                attempt, _ = solver.attempt(operators, i, rhs, rtol=rtol, carry=None)
+            attempt, left = solver.attempt(systems, i, rtol=rtol, carry=carry if solver is self else None)
+            carry = left if solver is self else carry
             residual = np.nan if attempt.x is None else relative_residual(operators, i, attempt.x, rhs)
             row["iterations"] += attempt.iterations
             row["matvecs"] += attempt.matvecs + (attempt.x is not None)

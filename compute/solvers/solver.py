@@ -41,6 +41,11 @@ class Solver(Kind, ABC):
 
     kind: str
 
+    def lacks(self, systems: Systems) -> str:
+        """Return what keeps this solver from solving such systems, in a few words; ``""`` if nothing does."""
+        del systems
+        return ""
+
     @abstractmethod
     def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
         """Solve a batch of systems in their order.
@@ -63,5 +68,5 @@ class Solver(Kind, ABC):
         Raises
         ------
         ValueError
-            If ``rtol`` is not in ``(0, 1)``.
+            If ``rtol`` is not in ``(0, 1)``, or the solver `lacks` what such systems need.
         """

@@ -11,7 +11,7 @@ from compute.kind import Kind
 from compute.surrogates.normalisation import Arrays, Normalisation
 
 Predict = Callable[[Mapping[str, np.ndarray]], Arrays]
-"""Maps inputs ``(n, *space)`` to outputs of the same shape, in physical units."""
+"""Maps inputs ``(n, *dims)`` to outputs ``(n, *dims)``, in physical units."""
 
 
 class Baseline(Kind, ABC):
@@ -28,7 +28,7 @@ class Baseline(Kind, ABC):
         normalisation
             Names the variables and their transforms; its means and scales weigh the variables.
         fields
-            Inputs and outputs ``(n, *space)`` in physical units.
+            Inputs and outputs ``(n, *dims)`` in physical units.
         """
 
 
@@ -76,9 +76,10 @@ class PCARidge(Baseline):
         from sklearn.linear_model import RidgeCV
         from sklearn.preprocessing import PolynomialFeatures
 
-        x, y = _rows(normalisation, "input", fields), _rows(normalisation, "output", fields)
+        x, y = normalisation.rows("input", fields), normalisation.rows("output", fields)
         if len(x) < 3:
             raise ValueError(f"got {len(x)} training samples, expected at least 3 to regress on")
+        grid = normalisation.dimensions.grid({v.name: fields[v.name] for v in normalisation.outputs})
         seen = PCA(min(len(x) - 1, max(self.components), x.shape[1]), svd_solver="randomized", random_state=0).fit(x)
         answer = PCA(min(len(x) - 1, 128, y.shape[1]), svd_solver="randomized", random_state=0).fit(y)
         unit = float(np.sqrt(seen.explained_variance_[0])) or 1.0
@@ -91,12 +92,10 @@ class PCARidge(Baseline):
         count, chosen = max(tried, key=lambda found: found[1].best_score_)
 
         def predict(inputs: Mapping[str, np.ndarray]) -> Arrays:
-            channels = normalisation.encode("input", inputs)
-            scores = seen.transform(channels.reshape(len(channels), -1))[:, :count] / unit
+            scores = seen.transform(normalisation.rows("input", inputs))[:, :count] / unit
             rows = answer.inverse_transform(chosen.predict(powers.fit_transform(scores)))
-            channels = rows.astype(np.float32).reshape(len(rows), -1, *channels.shape[2:])
-            decoded = normalisation.decode(torch.from_numpy(channels)).numpy()
-            return {v.name: decoded[:, i] for i, v in enumerate(normalisation.outputs)}
+            channels = rows.astype(np.float32).reshape(len(rows), -1, *grid)
+            return normalisation.unstack(normalisation.decode(torch.from_numpy(channels)).numpy())
 
         return predict
 
@@ -107,11 +106,3 @@ BASELINES: dict[str, Baseline] = {
     "quadratic": PCARidge(degree=2),
 }
 """The baselines of an evaluation, by the name under which it lists them."""
-
-
-def _rows(
-    normalisation: Normalisation, role: Literal["input", "output"], fields: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """Return one float64 row a sample of all its channels."""
-    channels = normalisation.encode(role, fields)
-    return channels.reshape(len(channels), -1).astype(np.float64)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from compute.surrogates.surrogate import Surrogate
+from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -52,3 +52,11 @@ class FNO(Surrogate):
             conv_module=TruncatedConv,
         )
         return torch.nn.Sequential(Coordinates(), network) if self.coordinates else network
+
+    def check(self, grid: Grid) -> None:
+        """Refuse a mesh, whose nodes have no order that waves could run along; see `Surrogate.check`."""
+        if grid.mesh:
+            raise ValueError(
+                "the surrogate 'fno' needs a regular grid, and this problem lies on the nodes of a mesh: take "
+                "'fully_connected'"
+            )

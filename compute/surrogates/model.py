@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compute.surrogates.normalisation import Arrays, Normalisation, Variable
-from compute.surrogates.surrogate import Surrogate
+from compute.surrogates.surrogate import Grid, Surrogate
 from compute.tensors import pack, unpack
 
 if TYPE_CHECKING:
@@ -45,19 +45,20 @@ class Model:
         Parameters
         ----------
         inputs
-            ``(n, *space)`` for every input variable, in physical units; other entries are ignored.
+            ``(n, *dims)`` for every input variable, in physical units; other entries are ignored.
         batch
             Samples in one pass; bounds the memory. The answer may depend on it in the last bits.
 
         Returns
         -------
         dict
-            ``(n, *space)`` float32 for every output variable.
+            ``(n, *dims)`` float32 for every output variable.
 
         Raises
         ------
         ValueError
-            If an input is missing, has a wrong number of axes or values outside the variable's range.
+            If an input is missing, has other dimensions or values outside the variable's range, or lies on a grid on
+            which the surrogate does not work.
         """
         import torch
 
@@ -73,8 +74,7 @@ class Model:
                 channels = torch.from_numpy(self.normalisation.encode("input", block))
                 parts.append(self.normalisation.decode(self.module(channels)).numpy())
         self.module.train(was_training)
-        fields = np.concatenate(parts) if parts else self._nothing(inputs)
-        return {v.name: np.ascontiguousarray(fields[:, i]) for i, v in enumerate(self.normalisation.outputs)}
+        return self.normalisation.unstack(np.concatenate(parts) if parts else self._nothing(inputs))
 
     def to_bytes(self) -> bytes:
         """Return the model as one safetensors blob; the same model gives the same bytes."""
@@ -111,29 +111,27 @@ class Model:
         return cls(built, normalisation, module.eval())
 
     def _check(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Refuse missing variables and fields that do not share one grid."""
+        """Refuse missing variables, wrong dimensions and fields that do not share one grid."""
         expected = self.normalisation.inputs
         missing = [v.name for v in expected if v.name not in inputs]
         if missing:
             raise ValueError(f"input variables {missing} are missing, expected {[v.name for v in expected]}")
-        shapes = {name: values.shape for name, values in inputs.items()}
-        axes = self.normalisation.axes
-        if len(set(shapes.values())) != 1 or any(len(shape) != 1 + axes for shape in shapes.values()):
-            raise ValueError(f"inputs have the shapes {shapes}, expected one shape: sample and {axes} axes")
+        self.normalisation.dimensions.grid(inputs)
         for name, values in inputs.items():
             if not np.all(np.isfinite(values)):
                 bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
                 raise ValueError(f"input {name!r} holds values that are not finite, in samples {bad[:5].tolist()}")
 
     def _nothing(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the outputs of no samples."""
-        shape = next(iter(inputs.values())).shape[1:]
-        return np.empty((0, len(self.normalisation.outputs), *shape), np.float32)
+        """Return the channels of the outputs of no samples."""
+        channels = self.normalisation.channels("output")[-1].stop
+        return np.empty((0, channels, *self.normalisation.dimensions.grid(inputs)), np.float32)
 
 
 def network(surrogate: Surrogate, normalisation: Normalisation) -> torch.nn.Module:
-    """Return the untrained network for the variables of ``normalisation``."""
-    return surrogate.build(len(normalisation.inputs), len(normalisation.outputs), normalisation.axes)
+    """Return the untrained network for the variables of ``normalisation`` and the grid it was fitted on."""
+    inputs, outputs = (normalisation.channels(role)[-1].stop for role in ("input", "output"))
+    return surrogate.build_on(inputs, outputs, Grid.of(normalisation.dimensions))
 
 
 def known(recipe: Mapping[str, object]) -> Surrogate:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
+from compute.dimensions import Dimensions
 from compute.kind import Kind
 
 if TYPE_CHECKING:
@@ -14,12 +16,14 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray]
 
+Role = Literal["input", "output"]
+
 
 class Variable(Kind):
     """A variable of a dataset as a surrogate sees it: ``(transform(value) − mean) / scale``."""
 
     name: str
-    role: Literal["input", "output"]
+    role: Role
     transform: Literal["identity", "log"] = "identity"
     units: str = "1"
     long_name: str = ""
@@ -46,13 +50,13 @@ class Variable(Kind):
 class Normalisation(Kind):
     """How physical fields become channels of about unit size and back; frozen once it is fitted.
 
-    A channel is a variable; the variables keep the order of the template. All have the same axes after the
-    sample.
+    The variables keep the order of the template. A variable makes a channel, or as many as it has values at a point
+    of space (`Dimensions`); one that lacks dimensions of space is repeated along them.
     """
 
     variables: tuple[Variable, ...]
-    axes: int = Field(ge=1, le=4)
-    """Number of axes of a field after the sample."""
+    dimensions: Dimensions
+    """Of the variables, with the grid the normalisation was fitted on."""
 
     @classmethod
     def fit(cls, template: xr.Dataset, fields: Mapping[str, np.ndarray]) -> Normalisation:
@@ -65,29 +69,32 @@ class Normalisation(Kind):
         template
             Names variables with the attributes ``role`` and ``transform``; see `Problem.template`.
         fields
-            ``(n, *space)`` each, finite.
+            ``(n, *dims)`` each, finite.
 
         Raises
         ------
         ValueError
-            If a variable is missing, not finite, not positive under a log, or has other axes than the rest.
+            If a variable is missing, not finite, not positive under a log, or has dimensions that do not fit.
         """
+        dimensions = Dimensions.of(template)
         variables = []
-        found = {name: template[name] for name in template.data_vars if "role" in template[name].attrs}
-        axes = {array.ndim - 1 for array in found.values()}
-        if len(axes) != 1:
-            dims = {name: array.dims for name, array in found.items()}
-            raise ValueError(f"variables have the dims {dims}, expected the same dims for all of them")
-        for name, array in found.items():
-            about = {key: array.attrs[key] for key in ("transform", "units", "long_name") if key in array.attrs}
-            plain = Variable(name=str(name), role=array.attrs["role"], **about)
+        for name in dimensions.variables:
+            attrs = template[name].attrs
+            about = {key: attrs[key] for key in ("transform", "units", "long_name") if key in attrs}
+            plain = Variable(name=name, role=attrs["role"], **about)
             values = plain.encode(_present(fields, plain.name)).astype(np.float64)
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"variable {name!r} holds values that are not finite; leave out failed samples")
             mean = values.mean() if plain.role == "input" else 0.0
             scale = np.sqrt(np.mean((values - mean) ** 2))
             variables.append(plain.model_copy(update={"mean": float(mean), "scale": float(scale or 1.0)}))
-        return cls(variables=tuple(variables), axes=axes.pop())
+        dimensions.grid({name: fields[name] for name in dimensions.variables})
+        return cls(variables=tuple(variables), dimensions=dimensions)
+
+    @property
+    def axes(self) -> int:
+        """Number of space axes of a field."""
+        return len(self.dimensions.space)
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
@@ -99,16 +106,46 @@ class Normalisation(Kind):
         """The variables a surrogate predicts."""
         return tuple(v for v in self.variables if v.role == "output")
 
-    def encode(self, role: Literal["input", "output"], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+    def channels(self, role: Role) -> tuple[slice, ...]:
+        """Return which channels each variable of a role makes."""
+        counts = [self.dimensions.channels(v.name) for v in self._of(role)]
+        return tuple(slice(stop - count, stop) for stop, count in zip(accumulate(counts), counts, strict=True))
+
+    def encode(self, role: Role, fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the channels of one role, ``(n, channel, *space)`` float32."""
-        variables = self.inputs if role == "input" else self.outputs
-        return np.stack([v.encode(_present(fields, v.name)) for v in variables], axis=1)
+        parts, grid = self._parts(role, fields)
+        return np.concatenate([np.broadcast_to(part, (*part.shape[:2], *grid)) for part in parts], axis=1)
+
+    def rows(self, role: Role, fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return one row of numbers a sample with the distances of what `encode` returns, ``(n, numbers)`` float64.
+
+        What is repeated along an axis of space is there once, times the root of how often.
+        """
+        parts, grid = self._parts(role, fields)
+        weights = [float(np.sqrt(np.prod(grid) / np.prod(part.shape[2:]))) for part in parts]
+        flat = [part.reshape(len(part), -1).astype(np.float64) for part in parts]
+        return np.concatenate([weight * rows for weight, rows in zip(weights, flat, strict=True)], axis=1)
 
     def decode(self, channels: torch.Tensor) -> torch.Tensor:
         """Return the outputs in physical units, in the shape of ``channels`` ``(n, channel, *space)``."""
         import torch
 
-        return torch.stack([v.decode(channels[:, i]) for i, v in enumerate(self.outputs)], dim=1)
+        parts = [v.decode(channels[:, part]) for v, part in zip(self.outputs, self.channels("output"), strict=True)]
+        return torch.cat(parts, dim=1)
+
+    def unstack(self, channels: np.ndarray) -> Arrays:
+        """Return the outputs by name, ``(n, *dims)`` each, from their channels ``(n, channel, *space)``."""
+        found = zip(self.outputs, self.channels("output"), strict=True)
+        return {v.name: np.ascontiguousarray(self.dimensions.unstack(v.name, channels[:, part])) for v, part in found}
+
+    def _of(self, role: Role) -> tuple[Variable, ...]:
+        return self.inputs if role == "input" else self.outputs
+
+    def _parts(self, role: Role, fields: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], tuple[int, ...]]:
+        """Return the encoded variables ``(n, channel, *space)``, one point along what they lack, and their grid."""
+        found = {v.name: _present(fields, v.name) for v in self._of(role)}
+        grid = self.dimensions.grid(found)
+        return [self.dimensions.stack(v.name, v.encode(found[v.name])) for v in self._of(role)], grid
 
 
 def _present(fields: Mapping[str, np.ndarray], name: str) -> np.ndarray:

@@ -1,22 +1,54 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, ClassVar
 
+from compute.dimensions import Dimensions
 from compute.kind import Kind
 
 if TYPE_CHECKING:
     import torch
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where the fields of a training lie.
+
+    Attributes
+    ----------
+    shape
+        Points along each axis.
+    varies
+        For every input channel whether it varies along each axis; along the others it repeats one value.
+    mesh
+        Whether the points are the nodes of an unstructured mesh. They are on one axis then, and its order says
+        nothing of who is whose neighbour.
+    """
+
+    shape: tuple[int, ...]
+    varies: tuple[tuple[bool, ...], ...]
+    mesh: bool = False
+
+    @classmethod
+    def of(cls, dimensions: Dimensions) -> Grid:
+        """Return the grid of a problem's variables, with the inputs in their order."""
+        varies = [(dimensions.along(name),) * dimensions.channels(name) for name in dimensions.inputs]
+        return cls(dimensions.shape, tuple(chain.from_iterable(varies)), dimensions.mesh)
+
+
 class Surrogate(Kind, ABC):
     """A family of networks that map input fields to output fields.
 
-    A subclass has a field ``kind: Literal[...]``. It imports torch inside its methods, so that a process which
-    only reads a configuration does not load it.
+    A subclass has a field ``kind: Literal[...]`` and the method `build`. It imports torch inside its methods, so that
+    a process which only reads a configuration does not load it. One that must know the grid has `build_on` too.
     """
 
     kind: str
+
+    any_grid: ClassVar[bool] = True
+    """Whether a network works on any grid; if not, on that of its training alone."""
 
     @abstractmethod
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
@@ -25,9 +57,10 @@ class Surrogate(Kind, ABC):
         Parameters
         ----------
         inputs, outputs
-            Number of channels, one a variable.
+            Number of channels. A variable is one; with dimensions other than those of space, such as time, it is as
+            many as it has values at a point.
         axes
-            Number of space (and time) axes of a field.
+            Number of space axes of a field; 1 for the nodes of a mesh.
 
         Returns
         -------
@@ -35,3 +68,17 @@ class Surrogate(Kind, ABC):
             Maps float32 ``(batch, inputs, *space)`` to ``(batch, outputs, *space)``. It works on any grid
             unless the class says otherwise, and every parameter has a part in the output.
         """
+
+    def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
+        """Return an untrained network for the grid of a training: what `build` returns, unless the class needs it.
+
+        Raises
+        ------
+        ValueError
+            As `check` does.
+        """
+        self.check(grid)
+        return self.build(inputs, outputs, len(grid.shape))
+
+    def check(self, grid: Grid) -> None:
+        """Raise a ValueError where this surrogate cannot work; most work anywhere."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from compute.dimensions import Dimensions
+
 Symmetries = Literal["square", "flips", "none"]
 
 
@@ -32,6 +34,32 @@ def symmetries(kind: str, axes: int) -> tuple[tuple[tuple[int, ...], tuple[int, 
     chosen = product((False, True), repeat=axes) if kind != "none" else [(False,) * axes]
     flips = tuple(tuple(axis for axis in everything if flip[axis]) for flip in chosen)
     return tuple(product(orders, flips))
+
+
+def check_symmetries(kind: str, dimensions: Dimensions) -> None:
+    """Refuse symmetries that the variables of a problem cannot have.
+
+    Time and other dimensions that make channels are never moved. Axes can be exchanged only if they have one length,
+    and every variable lies along all of them or, like a number a sample, along none.
+
+    Raises
+    ------
+    ValueError
+        If they are for another grid, or for no grid.
+    """
+    symmetries(kind, len(dimensions.space))
+    if kind != "none" and dimensions.mesh:
+        raise ValueError(f"symmetries is {kind!r}, expected 'none': the nodes of a mesh are in no order to be turned")
+    if kind != "square":
+        return
+    if len(set(dimensions.shape)) > 1:
+        raise ValueError(f"symmetries is 'square' on a grid of {dimensions.shape} points, expected 'flips' or 'none'")
+    partly = [name for name in dimensions.variables if len(set(dimensions.along(name))) > 1]
+    if partly:
+        raise ValueError(
+            f"symmetries is 'square', but the variables {partly} lie along some of the axes {dimensions.space} alone; "
+            "expected 'flips' or 'none'"
+        )
 
 
 def transform(

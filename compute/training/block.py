@@ -20,7 +20,7 @@ class Block:
     split
         ``(n,)`` names of the split of each sample.
     fields
-        ``(n, *space)`` for every variable, in physical units and finite.
+        ``(n, *dims)`` for every variable, in physical units and finite.
     """
 
     shard: int

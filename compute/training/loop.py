@@ -10,7 +10,7 @@ import numpy as np
 from compute.surrogates.model import Model, network
 from compute.surrogates.normalisation import Arrays, Normalisation
 from compute.surrogates.surrogate import Surrogate
-from compute.training.augmentation import averages, symmetries, transform
+from compute.training.augmentation import averages, check_symmetries, symmetries, transform
 from compute.training.reservoir import Reservoir
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Loop:
         self.losses: list[float] = []
         self.validation_ids = np.empty(0, np.int64)
         self._validation: Arrays = {}
+        check_symmetries(symmetry, normalisation.dimensions)
         self._group = symmetries(symmetry if online.augment else "none", normalisation.axes)
 
     def rate(self) -> float:
@@ -81,7 +82,7 @@ class Loop:
         Parameters
         ----------
         ids, fields
-            ``(batch,)`` sample ids and ``(batch, *space)`` for every variable, in physical units.
+            ``(batch,)`` sample ids and ``(batch, *dims)`` for every variable, in physical units.
 
         Raises
         ------
@@ -91,7 +92,7 @@ class Loop:
         import torch
 
         x, y = self.normalisation.encode("input", fields), self.normalisation.encode("output", fields)
-        if self.step < self.online.coarse * self.total and all(n % 2 == 0 for n in x.shape[2:]):
+        if self._coarse(x.shape[2:]):
             x, y = averages(x), averages(y)
         if len(self._group) > 1:
             # Drawn from the number of the step alone, so that a step can be done again from its ids.
@@ -145,12 +146,24 @@ class Loop:
         predicted = self.model().predict(self._validation)
         return float(np.mean([relative_l2(u, self._validation[name]).mean() for name, u in predicted.items()]))
 
+    def _coarse(self, space: tuple[int, ...]) -> bool:
+        """Return whether the next step sees means over blocks of points."""
+        possible = self.surrogate.any_grid and not self.normalisation.dimensions.mesh and all(n % 2 == 0 for n in space)
+        return possible and self.step < self.online.coarse * self.total
+
     def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return the relative L2 error in physical units, averaged over samples and outputs."""
-        prediction = self.normalisation.decode(self.module(x)).flatten(2)
-        truth = self.normalisation.decode(y).flatten(2)
-        norms = truth.norm(dim=2).clamp_min(1e-30)
-        return ((prediction - truth).norm(dim=2) / norms).mean()
+        """Return the relative L2 error in physical units, averaged over samples and outputs.
+
+        The norms of an output are over all its channels, so a state that has decayed weighs what it is.
+        """
+        import torch
+
+        prediction, truth = (self.normalisation.decode(channels) for channels in (self.module(x), y))
+        errors = []
+        for part in self.normalisation.channels("output"):
+            p, t = prediction[:, part].flatten(1), truth[:, part].flatten(1)
+            errors.append((p - t).norm(dim=1) / t.norm(dim=1).clamp_min(1e-30))
+        return torch.stack(errors, dim=1).mean()
 
     def _record(self) -> None:
         """Append to the curve where a record is due."""

@@ -62,8 +62,9 @@ class Online(Kind):
     depends on the order of arrival and the seed alone. After the last block the remaining steps are done.
     A block that finds the reservoir full of unseen samples makes the steps it needs due early.
 
-    The loss is the relative L2 error in physical units. The first share ``coarse`` of the steps sees means over
-    blocks of two points along every axis, which costs a quarter in two dimensions.
+    The loss is the relative L2 error of every output, over all its points and times, in physical units. The first
+    share ``coarse`` of the steps sees means over blocks of two points along every axis of space, which costs a quarter
+    in two dimensions.
     """
 
     kind: Literal["online"] = "online"
@@ -84,7 +85,7 @@ class Online(Kind):
     clip: float = Field(default=1.0, gt=0, le=1e6)
     """Largest norm of the gradient."""
     coarse: float = Field(default=0.75, ge=0, le=1)
-    """Share of the steps at half the resolution, where the grid is even; 0 for none."""
+    """Share of the steps at half the resolution, where the grid is even and the surrogate works on any; 0 for none."""
     augment: bool = True
     """Whether every drawn sample is moved by a random symmetry of the problem."""
     validation: int = Field(default=32, ge=0, le=100_000)

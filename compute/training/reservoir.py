@@ -47,7 +47,7 @@ class Reservoir:
 
     @property
     def fields(self) -> Arrays:
-        """The samples' fields, ``(n, *space)`` in the order of the slots; not to be written to."""
+        """The samples' fields, ``(n, *dims)`` in the order of the slots; not to be written to."""
         return {name: values[: self._count] for name, values in self._fields.items()}
 
     def put(self, sample: int, fields: Mapping[str, np.ndarray]) -> bool:
@@ -58,7 +58,7 @@ class Reservoir:
         sample
             Its id.
         fields
-            ``space`` for every variable; copied.
+            ``dims`` for every variable; copied.
 
         Returns
         -------
@@ -86,7 +86,7 @@ class Reservoir:
         Returns
         -------
         ids, fields
-            ``(n,)`` int64 and ``(n, *space)`` for every variable.
+            ``(n,)`` int64 and ``(n, *dims)`` for every variable.
 
         Raises
         ------

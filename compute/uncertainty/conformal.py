@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
+from compute.dimensions import Dimensions
 from compute.kind import Kind
+from compute.uncertainty.alignment import align, origin, space
 from compute.uncertainty.width import Width
 
 Arrays = dict[str, np.ndarray]
@@ -16,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Predicted:
-    """Samples with a prediction and the truth, ``(n, *space)`` for every variable, in physical units."""
+    """Samples with a prediction and the truth, ``(n, *dims)`` for every variable, in physical units."""
 
     inputs: Mapping[str, np.ndarray]
     prediction: Mapping[str, np.ndarray]
@@ -72,7 +74,11 @@ class Conformal(Kind):
         return int(np.ceil(1 / (1 - self.levels[-1]) - 1 - 1e-9))
 
     def calibrate(
-        self, validate: Predicted, calibrate: Predicted, transforms: Mapping[str, str] | None = None
+        self,
+        validate: Predicted,
+        calibrate: Predicted,
+        transforms: Mapping[str, str] | None = None,
+        dimensions: Dimensions | None = None,
     ) -> Bands:
         """Learn the widths and calibrate them.
 
@@ -84,6 +90,8 @@ class Conformal(Kind):
             Other samples that neither the surrogate nor the widths have seen.
         transforms
             ``"log"`` for the inputs whose logarithm is the natural scale.
+        dimensions
+            Of all variables; None if they all have the axes of space and no others.
 
         Returns
         -------
@@ -95,7 +103,7 @@ class Conformal(Kind):
         ValueError
             If there are fewer calibration samples than the highest level asks for, or no validation sample.
         """
-        logs = tuple(sorted(name for name, kind in (transforms or {}).items() if kind == "log"))
+        logs = {name for name, kind in (transforms or {}).items() if kind == "log"}
         outputs = {}
         for name in sorted(calibrate.prediction):
             error = calibrate.error(name)
@@ -104,14 +112,22 @@ class Conformal(Kind):
                     f"the calibration split has {len(error)} samples, expected at least {self.samples()} for the "
                     f"level {self.levels[-1]}; draw more or leave that level out"
                 )
-            width = Width.fit(validate.inputs, validate.prediction[name], validate.error(name), logs)
-            scores = error / width.predict(calibrate.inputs, calibrate.prediction[name])
+            learnt, given = (align(part.inputs, name, dimensions) for part in (validate, calibrate))
+            width = Width.fit(
+                learnt,
+                validate.prediction[name],
+                validate.error(name),
+                logs=tuple(sorted(key for key in learnt if origin(key) in logs)),
+                space=space(name, dimensions),
+                mesh=dimensions is not None and dimensions.mesh,
+            )
+            scores = error / width.predict(given, calibrate.prediction[name])
             outputs[name] = OutputBand(
                 width=width,
                 factors=tuple(risk_control(scores, level) for level in self.levels),
                 constants=tuple(risk_control(error, level) for level in self.levels),
             )
-        return Bands(levels=self.levels, outputs=outputs)
+        return Bands(levels=self.levels, outputs=outputs, dimensions=dimensions)
 
 
 def risk_control(scores: np.ndarray, level: float) -> float:
@@ -120,7 +136,7 @@ def risk_control(scores: np.ndarray, level: float) -> float:
     Parameters
     ----------
     scores
-        ``(n, *space)`` error over width at every point; finite.
+        ``(n, *dims)`` error over width at every point; finite.
     level
         Nominal coverage.
 
@@ -162,10 +178,13 @@ class Bands(Kind):
         Nominal coverages.
     outputs
         What was learnt and calibrated, by output.
+    dimensions
+        Of all variables; None if they all have the axes of space and no others.
     """
 
     levels: tuple[float, ...]
     outputs: dict[str, OutputBand]
+    dimensions: Dimensions | None = None
 
     def half_width(
         self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray], level: float
@@ -175,15 +194,15 @@ class Bands(Kind):
         Parameters
         ----------
         inputs, prediction
-            ``(n, *space)`` for every variable, in physical units, on any grid. The guarantee is for the grid
-            of the calibration.
+            ``(n, *dims)`` for every variable, in physical units, on any grid (a mesh is what it was). The guarantee
+            is for the grid of the calibration.
         level
             One of `levels`.
 
         Returns
         -------
         dict
-            ``(n, *space)`` float32 for every output.
+            ``(n, *dims)`` float32 for every output.
 
         Raises
         ------
@@ -192,7 +211,7 @@ class Bands(Kind):
         """
         index = self._index(level)
         return {
-            name: (band.factors[index] * band.width.predict(inputs, prediction[name])).astype(np.float32)
+            name: (band.factors[index] * self._shape(name, inputs, prediction)).astype(np.float32)
             for name, band in self.outputs.items()
         }
 
@@ -208,7 +227,7 @@ class Bands(Kind):
             ``measured`` of these very points. Averages over the outputs where there are several.
         """
         rows: dict[str, dict[str, float]] = {}
-        shapes = {name: b.width.predict(test.inputs, test.prediction[name]) for name, b in self.outputs.items()}
+        shapes = {name: self._shape(name, test.inputs, test.prediction) for name in self.outputs}
         errors = {name: test.error(name) for name in self.outputs}
         for index, level in enumerate(self.levels):
             found = []
@@ -236,6 +255,10 @@ class Bands(Kind):
     def from_bytes(cls, blob: bytes) -> Bands:
         """Read what `to_bytes` wrote."""
         return cls.model_validate_json(blob)
+
+    def _shape(self, name: str, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the width of one output, before its factor."""
+        return self.outputs[name].width.predict(align(inputs, name, self.dimensions), prediction[name])
 
     def _index(self, level: float) -> int:
         """Return the place of a level."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from compute.dimensions import Dimensions
 from compute.metrics.errors import relative_h1, relative_l2, relative_max, spectral, summary
 from compute.problems.problem import Arrays
 from compute.surrogates.baselines import BASELINES
@@ -18,6 +19,9 @@ from tasks.worker.samples import load
 
 BASELINE_SAMPLES = 2000
 """The baselines are fitted to at most so many training samples."""
+
+BASELINE_NUMBERS = 2**26
+"""And to so many that their outputs are at most this many numbers: half a gigabyte in float64."""
 
 
 def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> tuple[Model, Bands | None]:
@@ -40,16 +44,20 @@ def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | No
     -------
     dict
         ``metrics`` and ``baselines`` as in the run record, ``samples`` of the test split and, for the report,
-        ``relative_l2`` of each.
+        ``relative_l2`` of each. Without ``h1`` and ``spectral`` on a mesh and on an uneven grid, where there are no
+        differences and waves to tell.
     """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
     inputs, truth = load(data, "test")
-    fields = {name: values for part in load(data, "train", BASELINE_SAMPLES) for name, values in part.items()}
-    errors = _errors(trained.predict(inputs), truth)
+    dimensions = Dimensions.of(data)
+    numbers = sum(values[0].size for values in truth.values())
+    limit = min(BASELINE_SAMPLES, max(1, BASELINE_NUMBERS // numbers))
+    fields = {name: values for part in load(data, "train", limit) for name, values in part.items()}
+    errors = _errors(trained.predict(inputs), truth, dimensions)
     baselines = {
-        name: _summaries(_errors(baseline.fit(trained.normalisation, fields)(inputs), truth))
+        name: _summaries(_errors(baseline.fit(trained.normalisation, fields)(inputs), truth, dimensions))
         for name, baseline in BASELINES.items()
     }
     result = {
@@ -64,19 +72,25 @@ def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | No
     return result
 
 
-def _errors(prediction: Arrays, truth: Arrays) -> dict[str, Any]:
+def _errors(prediction: Arrays, truth: Arrays, dimensions: Dimensions) -> dict[str, Any]:
     """Return every error of every sample, averaged over the outputs."""
-
-    def mean(error: Any) -> np.ndarray:
-        return np.mean([error(prediction[name], truth[name]) for name in truth], axis=0)
-
-    bands = [spectral(prediction[name], truth[name]) for name in truth]
+    found = [_errors_of(prediction[name], truth[name], dimensions, name) for name in truth]
     return {
-        "relative_l2": mean(relative_l2),
-        "h1": mean(relative_h1),
-        "max_error": mean(relative_max),
-        "spectral": {band: np.mean([found[band] for found in bands], axis=0) for band in bands[0]},
+        error: {band: np.mean([one[error][band] for one in found], axis=0) for band in first}
+        if isinstance(first, dict)
+        else np.mean([one[error] for one in found], axis=0)
+        for error, first in found[0].items()
     }
+
+
+def _errors_of(prediction: np.ndarray, truth: np.ndarray, dimensions: Dimensions, name: str) -> dict[str, Any]:
+    """Return every error of every sample of one output."""
+    error, largest = {"relative_l2": relative_l2(prediction, truth)}, {"max_error": relative_max(prediction, truth)}
+    if dimensions.lengths is None:
+        return error | largest
+    space = tuple(1 + dimensions.variables[name].index(dim) for dim in dimensions.space)
+    slopes = {"h1": relative_h1(prediction, truth, dimensions.lengths, space)}
+    return error | slopes | largest | {"spectral": spectral(prediction, truth, space)}
 
 
 def _summaries(found: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def quantify(
         inputs, truth = load(data, split)
         parts[split] = Predicted(inputs, trained.predict(inputs), truth)
     transforms = {variable.name: variable.transform for variable in trained.variables}
-    bands = method.calibrate(parts["validate"], parts["calibrate"], transforms)
+    bands = method.calibrate(parts["validate"], parts["calibrate"], transforms, trained.normalisation.dimensions)
     result = {
         "dataset": dataset,
         "samples": {split: len(next(iter(part.truth.values()))) for split, part in parts.items()},

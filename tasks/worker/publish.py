@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from compute.dimensions import Dimensions
 from compute.problems.problem import Arrays
 from compute.surrogates.surrogate import Surrogate
 from storage import models
@@ -40,7 +41,7 @@ def _material(store: Store, record: dict[str, Any], surrogate: Surrogate | None)
     shown = data.isel(sample=np.flatnonzero(data["split"].values == "test")[list(chosen.values())])
     inputs, truth = (_values(shown, role) for role in ("input", "output"))
     prediction = trained.predict(inputs)
-    dims = [str(dim) for dim in shown[variables(shown, "output")[0]].dims[1:]]
+    dimensions = Dimensions.of(shown)
     return Material(
         sample_id=shown["sample_id"].values,
         labels=tuple(chosen),
@@ -49,7 +50,8 @@ def _material(store: Store, record: dict[str, Any], surrogate: Surrogate | None)
         prediction=prediction,
         half_width=bands.half_width(inputs, prediction, LEVEL) if bands is not None and LEVEL in bands.levels else {},
         level=LEVEL,
-        coordinates={dim: shown[dim].values for dim in dims},
+        dimensions=dimensions,
+        coordinates={str(name): value.values for name, value in shown.coords.items() if "sample" not in value.dims},
         attrs={str(name): dict(variable.attrs) for name, variable in shown.variables.items()},
         curve=columns(history["curve"]),
         arrivals=np.array([entry["time"] for entry in history["received"]]),

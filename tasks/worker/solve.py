@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,12 +9,12 @@ import numpy as np
 
 from compute.problems.problem import Arrays, Problem
 from compute.solvers.choice import Auto, panel
-from compute.solvers.direct import Direct
 from compute.solvers.recycled import Recycled
 from compute.solvers.sequence import simulate
 from compute.solvers.solver import Ledger, Solver
 from compute.solvers.systems import Systems
-from storage.datasets import Dataset, Fork, write_shard
+from storage.datasets import Dataset
+from storage.shards import Fork, write_shard
 from storage.store import Store
 
 
@@ -67,24 +68,46 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
     ordered
         Ids of one shard, in solve order.
     """
-    alike, mixed = (_first_systems(problem, seed, rtol, ids) for ids in (ordered, np.sort(ordered)))
     choice: dict[str, Any] = {}
     named = solver.candidates if isinstance(solver, Auto) else (solver,)
     recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
+    alike, mixed = (_first_batch(problem, seed, ids) for ids in (ordered, np.sort(ordered)))
     if isinstance(solver, Auto):
-        solver, choice = solver.choose(alike, rtol=rtol)
+        batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
+        solver, choice = solver.choose(batches if len(batches) > 1 else alike, rtol=rtol)
     return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled))
 
 
-def _first_systems(problem: Problem, seed: int, rtol: float, ids: np.ndarray) -> Systems:
+class _Posed(Exception):
+    """Ends a simulation when its first systems are known."""
+
+
+def _first_batch(problem: Problem, seed: int, ids: np.ndarray) -> Systems:
+    """Return the first systems of some samples; nothing is solved."""
     posed: list[Systems] = []
 
     def record(systems: Systems) -> np.ndarray:
         posed.append(systems)
-        return Direct().solve(systems, rtol=rtol, carry=None)[0].x
+        raise _Posed
+
+    with suppress(_Posed):
+        problem.simulate(problem.draw(seed, ids), record)
+    return posed[0]
+
+
+def _batches(problem: Problem, seed: int, rtol: float, ids: np.ndarray, solver: Solver) -> list[Systems]:
+    """Return all systems of some samples, batch by batch: one a time step or Newton step."""
+    posed: list[Systems] = []
+    carry: Any = None
+
+    def record(systems: Systems) -> np.ndarray:
+        nonlocal carry
+        posed.append(systems)
+        solutions, carry = solver.solve(systems, rtol=rtol, carry=carry)
+        return solutions.x
 
     problem.simulate(problem.draw(seed, ids), record)
-    return posed[0]
+    return posed
 
 
 @dataclass(frozen=True, repr=False)

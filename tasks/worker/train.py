@@ -11,12 +11,15 @@ import xarray as xr
 
 from compute.cluster.channel import receive
 from compute.cluster.cluster import tell
+from compute.dimensions import Dimensions
 from compute.problems.problem import Arrays, Problem
 from compute.surrogates.surrogate import Surrogate
+from compute.tensors import pack
 from compute.training.block import Block
 from compute.training.online import Online
 from storage import models
-from storage.datasets import Dataset, Samples, read
+from storage.datasets import Dataset, read
+from storage.samples import Samples
 from storage.store import Store
 from tasks.worker.solve import Solved
 
@@ -102,6 +105,7 @@ def fit(job: Fitting) -> dict[str, Any]:
         "parameters": sum(weights.numel() for weights in fitted.model.module.parameters()),
         "waited": fitted.waited,
         "samples_received": fitted.curve[-1]["received"],
+        "any_grid": job.surrogate.any_grid,
     }
     store.write(f"{folder}/model.safetensors", fitted.model.to_bytes())
     store.write(f"{folder}/schedule.npy", _npy(fitted.schedule))
@@ -113,7 +117,8 @@ def fit(job: Fitting) -> dict[str, Any]:
 def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> dict[str, Any]:
     """Make a finished training a version of the model ``name``; the same identity again gives the same version.
 
-    The card gets the grid and the variables of the dataset that ``card["dataset"]`` names.
+    The card gets the variables and the grid of the dataset that ``card["dataset"]`` names. Where the grid is a mesh,
+    its coordinates lie beside the card, in ``mesh.safetensors``.
     """
     store = Store(store_url)
     data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")
@@ -121,26 +126,37 @@ def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> 
     files = {
         part: store.read(f"fits/{identity}/{part}") for part in ("model.safetensors", "schedule.npy", "history.json")
     }
+    beside = {str(coordinate): value for coordinate, value in data.coords.items() if _is_mesh(value)}
+    if beside:
+        about = {name: {"dims": list(value.dims), "attrs": _texts(value)} for name, value in beside.items()}
+        files["mesh.safetensors"] = pack({name: value.values for name, value in beside.items()}, about)
     version = models.save(store, name, files, {**card, "identity": identity})
     return {"name": version.name, "version": version.version}
 
 
 def _interface(data: xr.Dataset) -> dict[str, Any]:
+    dimensions = Dimensions.of(data)
     described: dict[str, Any] = {"input": {}, "output": {}}
-    dims: list[str] = []
-    for name, variable in data.data_vars.items():
-        role = variable.attrs.get("role")
-        if role in described:
-            space = [str(dim) for dim in variable.dims[1:]]
-            attributes = {key: value for key, value in variable.attrs.items() if isinstance(value, str)}
-            described[role][str(name)] = {"dims": space, "dtype": str(variable.dtype), "attrs": attributes}
-            dims += [dim for dim in space if dim not in dims]
+    for name, dims in dimensions.variables.items():
+        entry = {"dims": list(dims), "dtype": str(data[name].dtype), "attrs": _texts(data[name])}
+        described[data[name].attrs["role"]][name] = entry
+    with_positions = [dim for dim in dimensions.sizes if dim in data.coords]
     return {
         "inputs": described["input"],
         "outputs": described["output"],
-        "grid": {dim: data[dim].values.tolist() for dim in dims},
-        "coordinates": {dim: {k: v for k, v in data[dim].attrs.items() if isinstance(v, str)} for dim in dims},
+        "space": list(dimensions.space),
+        "sizes": dimensions.sizes,
+        "grid": {dim: data[dim].values.tolist() for dim in with_positions},
+        "coordinates": {dim: _texts(data[dim]) for dim in with_positions},
     }
+
+
+def _texts(variable: xr.DataArray) -> dict[str, str]:
+    return {key: value for key, value in variable.attrs.items() if isinstance(value, str)}
+
+
+def _is_mesh(coordinate: xr.DataArray) -> bool:
+    return "sample" not in coordinate.dims and coordinate.name not in coordinate.dims
 
 
 class _Source:

@@ -69,4 +69,4 @@ def test_what_does_not_fit_is_refused_by_name(model: type[Kind], shape: object, 
 
 def test_a_kind_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Disc().radius = 2.0
+        Disc().radius = 2.0  # type: ignore[misc]

@@ -44,7 +44,7 @@ class Staged:
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environment: dict[str, str]) -> Staged:
     store = tmp_path_factory.mktemp("staged") / "store"
-    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler.address}", "--json")
+    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler_info()['address']}", "--json")
 
     def command(*arguments: str) -> dict[str, Any]:
         done = ritz(*arguments, *place, env=environment)

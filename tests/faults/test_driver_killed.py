@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ import psutil
 import pytest
 
 from compute.tensors import unpack
+from storage import runs
 from storage.datasets import read
+from tasks.records import VANISHED
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
 from tests.faults.trapped import checksums, solved
@@ -31,6 +34,7 @@ class Killed:
     posed: int
     checkpoint: bytes
     second: subprocess.CompletedProcess[str]
+    run: dict[str, Any]
     record: dict[str, Any]
 
 
@@ -41,9 +45,9 @@ def killed(trap: Trap) -> Killed:
         second = ritz(*trap.command(), env=trap.environment)
         # The trainer writes a checkpoint with the first block that comes when the last one is ten seconds old.
         while not checkpoints(trap) and trap.committed() < SHARDS - 5:
-            before = trap.committed()
+            more = trap.committed() + 1
             trap.let_through(1)
-            wait_until(lambda before=before: trap.committed() > before, driver)
+            wait_until(partial(lambda least: trap.committed() >= least, more), driver)
             wait_until(lambda: bool(checkpoints(trap)), driver, give_up=4.0)
         os.killpg(driver.pid, signal.SIGKILL)
         now = time.time()
@@ -57,9 +61,10 @@ def killed(trap: Trap) -> Killed:
             "posed": len(solved(trap.folder)),
             "checkpoint": checkpoints(trap)[0],
         }
+    [run] = runs.list_runs(trap.store)
     done = ritz(*trap.command(), env=trap.environment)
     assert done.returncode == 0, done.stderr
-    return Killed(**left, second=second, record=json.loads(done.stdout))
+    return Killed(**left, second=second, run=run, record=json.loads(done.stdout))
 
 
 def test_what_was_committed_is_not_solved_again(killed: Killed, trap: Trap) -> None:
@@ -101,6 +106,12 @@ def test_the_model_trains_on(killed: Killed, trap: Trap) -> None:
     assert set(schedule.ravel() % 20) <= set(range(12))
 
 
+def test_its_record_says_that_it_was_killed(killed: Killed, trap: Trap) -> None:
+    assert killed.run["status"] == "running"
+    assert killed.run["identity"] == killed.record["identity"]
+    assert runs.list_runs(trap.store) == [killed.run | {"status": "failed", "error": VANISHED}, killed.record]
+
+
 def test_a_second_driver_is_refused_and_told_who_works(killed: Killed) -> None:
     assert killed.second.returncode == 2
     assert f"process {killed.pid} on" in killed.second.stderr
@@ -108,16 +119,27 @@ def test_a_second_driver_is_refused_and_told_who_works(killed: Killed) -> None:
     assert killed.second.stdout == ""
 
 
-def test_nothing_stays_behind_when_the_driver_alone_is_killed(new_trap: Trap) -> None:
+@pytest.mark.parametrize(
+    ("ended_by", "status", "error"),
+    [
+        (signal.SIGKILL, "running", None),
+        (signal.SIGTERM, "failed", "stopped from outside (TerminationSignal)"),
+    ],
+)
+def test_nothing_stays_behind_when_the_driver_alone_is_ended(
+    new_trap: Trap, ended_by: signal.Signals, status: str, error: str | None
+) -> None:
     trap = new_trap
     with trap.gated(PROBES + 1), started(RITZ, *trap.command(), env=trap.environment) as driver:
         # The probe, the shard that was let through, and two that wait in the middle of their work.
         wait_until(lambda: len(solved(trap.folder)) >= (PROBES + 3) * SHARD, driver)
         family = psutil.Process(driver.pid).children(recursive=True)
         assert {pid for pid, _ in solved(trap.folder)} < {process.pid for process in family}
-        driver.kill()
-        driver.wait()
+        driver.send_signal(ended_by)
+        assert driver.wait(60) == -ended_by
         wait_until(lambda: not [process for process in family if alive(process)])
+    [record] = runs.list_runs(trap.store)
+    assert (record["status"], record.get("error")) == (status, error)
 
 
 def checkpoints(trap: Trap) -> list[bytes]:

@@ -21,7 +21,7 @@ BAD = 3
 
 @pytest.fixture(scope="module")
 def done(trap: Trap, cluster: Cluster) -> subprocess.CompletedProcess[str]:
-    profile = f"attach:{cluster.client.scheduler.address}"
+    profile = f"attach:{cluster.client.scheduler_info()['address']}"
     finished = ritz(*trap.command("--profile", profile, singular=(BAD,)), env=trap.environment)
     assert finished.returncode == 0, finished.stderr
     return finished

@@ -29,7 +29,7 @@ class Battered:
 
 @pytest.fixture(scope="module")
 def battered(trap: Trap, cluster: Cluster) -> Battered:
-    profile = f"attach:{cluster.client.scheduler.address}"
+    profile = f"attach:{cluster.client.scheduler_info()['address']}"
     identity = trap.pipeline.model_identity("online", trap.pipeline.dataset_identity)
 
     def steps() -> int:
@@ -41,7 +41,7 @@ def battered(trap: Trap, cluster: Cluster) -> Battered:
             wait_until(lambda: trap.committed() >= 3, driver)
             (trap.folder / "kill").touch()
             trap.let_through(1)
-            wait_until(lambda: set(workers(cluster, "solve")) - set(before), driver)
+            wait_until(lambda: bool(set(workers(cluster, "solve")) - set(before)), driver)
             # The trainer says how far it is when a block comes, twice a second at most.
             while steps() == 0 and trap.committed() < SHARDS - 5:
                 trap.let_through(1)
@@ -109,6 +109,7 @@ def test_fields_that_died_with_their_worker_are_fetched_from_the_store(new_trap:
     assert sorted(shard.receipt.index for shard in arrived) == list(range(SHARDS))
     for shard in arrived:
         stored = trap.dataset().read_shard(shard.receipt.index)
+        assert stored is not None
         np.testing.assert_array_equal(shard.ids, stored.sample_id)
         np.testing.assert_array_equal(shard.split, stored.split)
         for name, values in stored.arrays.items():

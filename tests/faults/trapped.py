@@ -29,7 +29,7 @@ class Trapped(Darcy):
     ``kill`` ends its process when its systems are solved.
     """
 
-    kind: Literal["trapped"] = "trapped"
+    kind: Literal["trapped"] = "trapped"  # type: ignore[assignment]
     folder: str
     singular: tuple[int, ...] = ()
     """Ids of samples with a system that has no solution: no flow through the boundary."""
@@ -48,6 +48,7 @@ class Trapped(Darcy):
             time.sleep(0.02)
 
         def disturbed(systems: Systems) -> np.ndarray:
+            assert isinstance(systems.operators, Stencil)
             c = systems.operators.coefficients.copy()
             closed = np.ptp(inputs["a"], axis=(1, 2)) == 0
             c[closed, 0] = -c[closed, 1:].sum(axis=1)

@@ -10,7 +10,7 @@ from flows.evaluate import evaluate
 from flows.quantify import quantify
 from flows.train import train
 from storage import models
-from storage.datasets import Dataset
+from storage.committer import Committer
 from storage.errors import Refused
 from storage.store import Store
 from tasks.pipeline import Pipeline
@@ -22,7 +22,7 @@ from tests.storage.fields import SHARDS, definition, fill
 def store(tmp_path: Path) -> Store:
     """A store with a published dataset of 20 samples, 8 to train on and 4 of each other split, and a model."""
     store = Store(tmp_path)
-    dataset = Dataset.create(store, "made", **definition())
+    dataset = Committer.ensure(store, "made", **definition())
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
     fields = {"inputs": {"a": {"dims": ["y", "x"]}}, "outputs": {"u": {"dims": ["y", "x"]}}}
@@ -43,7 +43,7 @@ def test_too_few_samples_to_calibrate_on_are_refused(store: Store) -> None:
 
 
 def test_a_dataset_without_a_test_split_is_refused(store: Store) -> None:
-    dataset = Dataset.create(store, "untested", **definition(split=["train"] * 20))
+    dataset = Committer.ensure(store, "untested", **definition(split=["train"] * 20))
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
     with pytest.raises(Refused, match="untested@v1: has 0 samples of the split 'test'; expected at least 1"):

@@ -17,6 +17,7 @@ import pytest
 from flows.server import answers
 from storage import runs
 from storage.store import Store
+from tasks.records import run_lock
 from tests.command import RITZ, SMALL, ritz, started
 
 PATIENCE = 200.0
@@ -59,7 +60,7 @@ class Server:
 
     def seeds(self, name: str) -> list[int]:
         """Return the training seeds in the records of the finished runs of a recipe, oldest first."""
-        found = runs.list_runs(Store(self.store))
+        found = [record for record in runs.list_runs(Store(self.store)) if record["status"] == "finished"]
         return [record["recipe"]["training"]["seed"] for record in found if record["recipe"]["name"] == name]
 
 
@@ -74,16 +75,18 @@ def until(look: Callable[[], Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`ritz serve` with its own Prefect server, for one recipe on demand and one every few seconds."""
+    """`ritz serve` with its own Prefect server, for one recipe every few seconds and two of one name on demand."""
     folder = tmp_path_factory.mktemp("serve")
     ticking = folder / "ticking.yaml"
     ticking.write_text(Path(SMALL).read_text().replace("name: small", "name: ticking") + "schedule: {every: PT10S}\n")
+    twin = folder / "twin.yaml"
+    twin.write_text(Path(SMALL).read_text())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         server = Server(free.getsockname()[1], folder / "store")
     profile = folder / "one.yaml"
     profile.write_text("kind: local\nsolve: {count: 1}\n")
-    recipes = ["--recipe", SMALL, "--recipe", str(ticking)]
+    recipes = ["--recipe", SMALL, "--recipe", str(ticking), "--recipe", str(twin)]
     where = ["--port", str(server.port), "--store", str(server.store), "--profile", str(profile)]
     with (
         (folder / "log.txt").open("w") as log,
@@ -95,11 +98,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ) as process,
     ):
         until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{server.port}/api"))
-        until(lambda: process.poll() is not None or len(server.ask("POST", "deployments/filter", {})) == 2)
+        until(lambda: process.poll() is not None or len(server.ask("POST", "deployments/filter", {})) == 3)
         assert process.poll() is None, (folder / "log.txt").read_text()
         yield server
-        process.send_signal(signal.SIGINT)
+        before = len((folder / "log.txt").read_text())
+        process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+        assert "Traceback" not in (folder / "log.txt").read_text()[before:]
 
 
 def test_a_scheduled_run_completes_and_shows_its_work(served: Server) -> None:
@@ -141,6 +146,16 @@ def test_a_triggered_run_has_its_changed_value_and_keeps_others_out(served: Serv
     assert process.returncode == 0, stderr
     assert json.loads(stdout) == {"flow_run": first["id"], "name": first["name"], "state": "Completed"}
     assert served.seeds("small") == [7]
+
+
+def test_a_run_that_finds_its_dataset_in_use_is_cancelled(served: Server) -> None:
+    before = runs.list_runs(Store(served.store))
+    with Store(served.store).lock(run_lock("small"), "run of 'small'"):
+        late = [served.start("twin", {}), served.start("ticking", {"overrides": {"name": "small"}})]
+        for state in map(served.end, late):
+            assert state["type"] == "CANCELLED"
+            assert f"run of 'small' in {served.store} is in use by process {os.getpid()} on " in state["message"]
+    assert runs.list_runs(Store(served.store)) == before
 
 
 def test_a_run_asked_for_over_rest_has_its_changed_value(served: Server) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.datasets import Dataset
+from storage.committer import Committer
 from storage.store import Store
 from tests.storage.fields import definition
 
@@ -20,8 +20,8 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def dataset(store: Store) -> Dataset:
-    return Dataset.create(store, "made", **definition())
+def dataset(store: Store) -> Committer:
+    return Committer.ensure(store, "made", **definition())
 
 
 @pytest.fixture

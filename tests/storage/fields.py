@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from storage.datasets import Dataset, write_shard
+from storage.committer import Committer
+from storage.shards import write_shard
 from storage.store import Store
 
 SHARD, SHARDS = 4, 5
@@ -34,7 +35,7 @@ def template(n: int = N) -> xr.Dataset:
 
 
 def definition(n: int = N, **changes) -> dict:
-    """What `Dataset.create` takes beside store and name; ids are not the positions."""
+    """What `Committer.ensure` takes beside store and name; ids are not the positions."""
     splits = np.array(["train", "train", "validate", "calibrate", "test"])
     return {
         "template": template(n),
@@ -77,7 +78,7 @@ def with_failure(shard: int, sample: int) -> tuple[dict, dict]:
     return arrays, columns
 
 
-def fill(dataset: Dataset, *shards: int) -> None:
+def fill(dataset: Committer, *shards: int) -> None:
     with dataset.lock():
         fork = dataset.fork()
         for shard in shards:
@@ -86,7 +87,7 @@ def fill(dataset: Dataset, *shards: int) -> None:
 
 def main(command: str, url: str, *rest: str) -> None:
     if command == "hold":
-        with Dataset.open(Store(url), "made").lock():
+        with Committer.open(Store(url), "made").lock():
             print("held", flush=True)
             time.sleep(60)
     elif command == "write":
@@ -97,7 +98,7 @@ def main(command: str, url: str, *rest: str) -> None:
         # Everything a driver does, from creation to publishing; it is killed somewhere in between.
         print("started", flush=True)
         shards = int(rest[0])
-        dataset = Dataset.ensure(Store(url), "made", **definition(shards * SHARD))
+        dataset = Committer.ensure(Store(url), "made", **definition(shards * SHARD))
         with dataset.lock():
             fork = dataset.fork()
             for shard in range(shards):

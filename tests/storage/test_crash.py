@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from storage import models
+from storage.committer import Committer
 from storage.datasets import Dataset, read
 from storage.errors import Busy, Unknown
 from tests.storage.fields import SHARD, definition, fields
@@ -58,7 +59,7 @@ def test_what_a_creation_left_that_was_killed_is_replaced(store):
         store.write(f"datasets/.made.new/{leftover}", b"torn")
     with pytest.raises(Unknown):
         Dataset.open(store, "made")
-    assert Dataset.ensure(store, "made", **definition()).committed() == set()
+    assert Committer.ensure(store, "made", **definition()).committed() == set()
     assert not Path(store.location("datasets/.made.new")).exists()
 
 

@@ -3,16 +3,16 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import icechunk
 import numpy as np
 import pytest
 import xarray as xr
 
-from storage.datasets import Dataset, list_datasets, read, resolve, write_shard
-from storage.errors import Refused, StorageError, Unknown
-from storage.store import Store
+from storage.committer import Committer
+from storage.datasets import Dataset, read, resolve
+from storage.errors import StorageError, Unknown
+from storage.shards import write_shard
 from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, ledger, template, with_failure
 
 
@@ -94,13 +94,6 @@ def test_the_template_comes_back_without_memory(dataset):
     xr.testing.assert_identical(back["x"].reset_coords(drop=True), template()["x"].reset_coords(drop=True))
 
 
-def test_a_million_samples_are_laid_out_without_reading_the_template(store):
-    n = 1_000_000
-    many = Dataset.create(store, "many", **definition(n, shard=1000, split=np.full(n, "train"), sample_id=np.arange(n)))
-    assert many.progress() == {"done": 0, "failed": 0, "to_go": n}
-    assert sum(file.stat().st_size for file in Path(store.url).rglob("*") if file.is_file()) < 10e6
-
-
 def test_progress_and_ledger_count_every_status(dataset):
     arrays, columns = with_failure(1, 2)
     fill(dataset, 0)
@@ -136,65 +129,12 @@ def test_a_pickled_handle_opens_the_same_dataset(dataset):
     np.testing.assert_array_equal(copy.read_shard(1).arrays["u"], fields(1)["u"])
 
 
-def test_ensure_creates_then_opens_then_refuses_another_identity(store):
-    first = Dataset.ensure(store, "made", **definition())
-    fill(first, 0)
-    assert Dataset.ensure(store, "made", **definition()).committed() == {0}
-    with pytest.raises(Refused, match=r"another recipe: name a new one, e\.g\. --set name=made-2"):
-        Dataset.ensure(store, "made", **definition(identity="two"))
-    with pytest.raises(Refused, match="exists"):
-        Dataset.create(store, "made", **definition())
-    assert list_datasets(store) == ["made"]
-
-
 def test_unknown_datasets_are_answered_with_those_there_are(store):
     with pytest.raises(Unknown, match="none yet"):
         Dataset.open(store, "made")
-    Dataset.create(store, "made", **definition())
+    Committer.ensure(store, "made", **definition())
     with pytest.raises(Unknown, match=r"'mad'.*there are: made"):
         resolve(store, "mad@v1")
-
-
-@pytest.mark.parametrize("name", ["", "../made", "a/b", ".made", "-made", "a b", "x" * 101, "made\n"])
-def test_names_that_are_paths_or_worse_are_refused(store, name):
-    with pytest.raises(StorageError, match="dataset name"):
-        Dataset.create(store, name, **definition())
-    assert not Path(store.url).exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"shard": 3}, "20 samples in shards of 3"),
-        ({"shard": 0}, "multiple"),
-        ({"sample_id": np.zeros(N, int)}, "20 different integers"),
-        ({"sample_id": np.arange(N - 1)}, "20 different integers"),
-        ({"sample_id": np.arange(N) * 1.0}, "float64"),
-        ({"split": np.full(N, "holdout")}, "split.*calibrate"),
-        ({"attrs": {}}, "rtol"),
-        ({"attrs": {"rtol": 2.0}}, "rtol.*2.0"),
-        ({"attrs": {"rtol": 1e-8, "shard": 7}}, "shard.*written by the store"),
-        ({"attrs": {"rtol": 1e-8, "x": object()}}, "JSON"),
-        ({"recipe": {"x": np.nan}}, "JSON"),
-        ({"identity": ""}, "identity"),
-        ({"solvers": ("two words",)}, "solver name"),
-        ({"template": xr.zeros_like(template(), dtype=int)}, "'a': expected floating point"),
-        ({"template": template().transpose("y", ...)}, "'sample' as first dimension"),
-        ({"template": template().assign(u=template()["u"].drop_attrs())}, "'u': expected the attribute role"),
-        ({"template": template().rename(u="status")}, "'status' is a ledger column"),
-        ({"template": template()[[]].assign_coords(sample=np.arange(N))}, "at least one variable"),
-    ],
-)
-def test_a_wrong_definition_leaves_nothing_behind(store, changes, message):
-    with pytest.raises(StorageError, match=message):
-        Dataset.create(store, "made", **definition(**changes))
-    assert not Path(store.url).exists()
-
-
-def test_a_store_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match=r"cannot write .*file/below: .*give a store that can be written"):
-        Dataset.ensure(Store(tmp_path / "file" / "below"), "made", **definition())
 
 
 def test_what_is_no_dataset_is_named(store):
@@ -205,7 +145,7 @@ def test_what_is_no_dataset_is_named(store):
 
 def test_importing_the_room_loads_no_training_or_workflow_library():
     code = (
-        "import sys, storage.datasets, storage.models, storage.runs;"
+        "import sys, storage.committer, storage.models, storage.runs;"
         "print([m for m in ('torch', 'dask', 'distributed', 'prefect', 'sklearn', 'compute') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -213,7 +153,7 @@ def test_importing_the_room_loads_no_training_or_workflow_library():
 
 
 def test_nothing_is_printed_or_logged(store, capfd):
-    created = Dataset.create(store, "made", **definition())
+    created = Committer.ensure(store, "made", **definition())
     fill(created, 0)
     created.publish("first")
     read(store, "made").load()

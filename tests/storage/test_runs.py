@@ -31,7 +31,7 @@ def test_the_latest_finished_record_of_an_identity_is_found(store):
     runs.save(store, "b", RECORD | {"run": "b"})
     runs.save(store, "a", RECORD | {"run": "a", "status": "failed"})
     runs.save(store, "d", RECORD | {"run": "d", "identity": "two"})
-    assert runs.find(store, "one")["run"] == "b"
+    assert runs.find(store, "one") == runs.load(store, "b")
     assert runs.find(store, "three") is None
 
 

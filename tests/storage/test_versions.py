@@ -4,6 +4,7 @@ import icechunk
 import numpy as np
 import pytest
 
+from storage.committer import Committer
 from storage.datasets import Dataset, read, resolve
 from storage.errors import Refused, StorageError, Unknown
 from tests.storage.fields import SHARD, N, fields, fill
@@ -16,7 +17,7 @@ def test_versions_are_numbered_and_named_again_only_when_something_was_committed
     first = dataset.publish("one shard")
     assert (first.version, first.samples, first.message, first.spec) == ("v1", SHARD, "one shard", "made@v1")
     assert dataset.publish("again") == first
-    assert Dataset.open(dataset.store, "made").publish("again") == first
+    assert Committer.open(dataset.store, "made").publish("again") == first
     fill(dataset, 1, 2)
     with dataset.lock():
         second = dataset.publish("three shards")
@@ -70,7 +71,7 @@ def test_a_publication_that_was_killed_before_its_tag_is_finished_by_the_next(da
         with pytest.raises(KeyboardInterrupt):
             dataset.publish("two")
     assert dataset.versions() == [first]
-    second = Dataset.open(dataset.store, "made").publish("two, again")
+    second = Committer.open(dataset.store, "made").publish("two, again")
     assert (second.version, second.message, second.samples) == ("v2", "two", 2 * SHARD)
     assert dataset.versions() == [first, second]
     assert Dataset.open(dataset.store, "made").attrs["history"].count("v2") == 1

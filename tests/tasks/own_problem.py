@@ -30,7 +30,7 @@ class Scaling(Problem):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         values = [np.random.default_rng((seed, int(sample))).uniform(1, 2) for sample in ids]
-        return {"c": np.repeat(np.float32(values)[:, None], self.points, axis=1)}
+        return {"c": np.repeat(np.array(values, np.float32)[:, None], self.points, axis=1)}
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         return inputs["c"][:, :1]

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage.datasets import Dataset
+from storage.committer import Committer
 from storage.errors import Busy, Refused, StorageError
 from storage.store import Store
-from tasks.checks import check_measuring, check_run, check_training, run_lock
+from tasks.checks import check_measuring, check_run, check_training
 from tasks.recipes import load
+from tasks.records import run_lock
 from tests.command import TINY
 
 MEASURED = ("validate", "calibrate", "test")
@@ -31,7 +32,7 @@ def begun(store: Store) -> Callable[..., str]:
     def begin(name: str, renamed: dict[str, str] | None = None, **changes: Any) -> str:
         pipeline = load(TINY, {"name": name, **{path.replace("__", "."): value for path, value in changes.items()}})
         ids = np.arange(pipeline.data.samples)
-        Dataset.create(
+        Committer.ensure(
             store,
             name,
             pipeline.problem.template(len(ids)).rename(renamed or {}),
@@ -65,7 +66,7 @@ def test_a_run_of_a_recipe_that_runs_is_refused(store: Store) -> None:
 
 
 def test_a_run_of_a_dataset_that_is_written_is_refused(store: Store) -> None:
-    with Dataset.open(store, "tiny").lock(), pytest.raises(Busy, match="dataset 'tiny'"):
+    with Committer.open(store, "tiny").lock(), pytest.raises(Busy, match="dataset 'tiny'"):
         check_run(load(TINY), store.url)
 
 

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.schemas.schedules import CronSchedule
 
 from compute.cluster.profile import Attach, Local
+from compute.problems.darcy import Darcy
+from compute.problems.laws import Lognormal
 from compute.solvers.recycled import Recycled
 from tasks.recipes import RecipeError, load, load_profile, names, parse_assignments
 from tests.command import TINY
@@ -19,7 +22,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"data.splits.valid": 2}, ["data.splits.valid", "no such field", "train, validate, steer"]),
     ({"schedule": {"daily": True}}, ["schedule.daily", "no such field", "cron, every"]),
     ({"solver.candidates": [{"kind": "recycled", "restrat": 9}]}, ["solver.candidates.0.restrat", "restart, recycle"]),
-    ({"problem.kind": "heat"}, ["problem", "'heat'", "'darcy'"]),
+    ({"problem.kind": "stokes"}, ["problem", "'stokes'", "'darcy'"]),
     ({"solver": "magic"}, ["solver", "'magic'", "'direct', 'recycled', 'auto'"]),
     ({"solver.candidates": ["direct", "auto"]}, ["solver.candidates.1", "'auto'", "'direct', 'recycled'"]),
     ({"problem": {"shape": [8, 8]}}, ["problem", "`kind` is required"]),
@@ -38,6 +41,9 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"data.samples": -16}, ["data.samples", "greater than 0", "-16"]),
     ({"data.samples": 10**30}, ["data.samples", "less than or equal to 1000000000", f"{10**30}"]),
     ({"data.seed": -1}, ["data.seed", "greater than or equal to 0", "-1"]),
+    ({"schedule": {"cron": "at three"}}, ["schedule.cron", "expected a cron expression", "'at three'"]),
+    ({"schedule": {"cron": "0 0 30 2 *"}}, ["schedule.cron", "'0 0 30 2 *'"]),
+    ({"schedule": {"cron": "0 0 * * 5L"}}, ["schedule.cron", "'0 0 * * 5L'"]),
     ({"schedule": {"every": -3}}, ["schedule.every", "greater than 0"]),
     ({"training.learning_rate": float("nan")}, ["training.learning_rate", "nan"]),
     ({"training.batches_per_sample": float("inf")}, ["training.batches_per_sample", "finite", "inf"]),
@@ -151,6 +157,7 @@ def test_shipped_recipes_load() -> None:
 
 def test_the_darcy_recipe_is_what_the_readme_says() -> None:
     pipeline = load("darcy")
+    assert isinstance(pipeline.problem, Darcy)
     assert pipeline.problem.shape == (64, 64)
     assert pipeline.data.samples == 1024
     assert pipeline.data.rtol == 1e-8
@@ -159,13 +166,20 @@ def test_the_darcy_recipe_is_what_the_readme_says() -> None:
     assert isinstance(load("darcy-recycled").solver, Recycled)
 
 
+@pytest.mark.parametrize("cron", ["0 3 * * *", "*/15 8-18 * * MON-FRI", "30 4 1,15 * *", "0 0 L * *", "0 0 * JAN 2#1"])
+def test_a_cron_expression_is_one_for_the_server_too(cron: str) -> None:
+    schedule = load("darcy", {"schedule.cron": cron}).schedule
+    assert schedule is not None
+    assert CronSchedule(cron=schedule.cron or "").cron == cron
+
+
 def test_overrides_reach_any_depth() -> None:
     pipeline = load(
         "darcy", {"problem.shape": [32, 16], "problem.law.sigma": 0.5, "data.splits": {"train": 11, "steer": 1}}
     )
+    assert isinstance(pipeline.problem, Darcy)
     assert pipeline.problem.shape == (32, 16)
-    assert pipeline.problem.law.sigma == 0.5
-    assert pipeline.problem.law.tau == 3.0
+    assert pipeline.problem.law == Lognormal(sigma=0.5, tau=3.0)
     assert pipeline.data.splits.steer == 1
     assert pipeline.data.splits.test == 3
 
@@ -189,7 +203,7 @@ def test_an_override_makes_a_section_that_is_not_there(tmp_path: Path) -> None:
 
 def test_loading_again_does_not_see_earlier_overrides() -> None:
     load("darcy", {"problem.law.sigma": 0.5})
-    assert load("darcy").problem.law.sigma == 1.0
+    assert load("darcy").problem == Darcy(shape=(64, 64))
 
 
 def test_assignments_are_yaml() -> None:

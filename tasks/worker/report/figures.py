@@ -26,11 +26,7 @@ def draw(record: Mapping[str, Any], material: Material, theme: Theme = LIGHT) ->
     The names, in the order of the report: ``samples`` (``samples_2`` … for further outputs), ``training``,
     ``errors``, ``calibration``, ``panel``, ``ledger``.
     """
-    outputs = [name for name in material.truth if name in material.prediction and len(material.truth[name])]
-    figures = {
-        f"samples_{position}" if position > 1 else "samples": samples(material, name, theme)
-        for position, name in enumerate(outputs, 1)
-    }
+    figures = {name: samples(material, output, theme) for name, output in outputs(material).items()}
     more = {
         "training": training(record, material, theme),
         "errors": errors(record, material, theme),
@@ -40,6 +36,12 @@ def draw(record: Mapping[str, Any], material: Material, theme: Theme = LIGHT) ->
     }
     figures |= {name: found for name, found in more.items() if found is not None}
     return {name: png(found) for name, found in figures.items()}
+
+
+def outputs(material: Material) -> dict[str, str]:
+    """Return which output each figure of samples shows, by the name of the figure."""
+    shown = [name for name in material.truth if name in material.prediction and len(material.truth[name])]
+    return {f"samples_{position}" if position > 1 else "samples": name for position, name in enumerate(shown, 1)}
 
 
 def training(record: Mapping[str, Any], material: Material, theme: Theme) -> Figure | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from compute.dimensions import Dimensions
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -19,14 +21,17 @@ class Material:
     labels
         What each of them stands for, e.g. ``"median error"``; see `typical`.
     inputs, truth, prediction
-        Their fields in physical units by variable name, ``(n, *space)``; an input may also be a number a
-        sample, ``(n,)``.
+        Their fields in physical units by variable name, ``(n, *dims)``.
     half_width
-        Half width of the band at ``level``, by output name, ``(n, *space)``.
+        Half width of the band at ``level``, by output name, ``(n, *dims)``.
     level
         Nominal coverage of that band.
+    dimensions
+        What the dimensions of the variables mean. Without them the last axes of a field are those of
+        ``coordinates``, in their order, and all of them are of space.
     coordinates
-        Positions of the grid points, ``(m,)`` each, by name in the order of the space axes.
+        Positions of the points, ``(m,)`` each, by name; of a mesh ``x`` and ``y`` of its nodes and, where they are
+        known, the nodes of its triangles, ``triangle`` ``(t, 3)``.
     attrs
         Attributes of variables and coordinates, by name, as the template has them: ``units``, ``long_name``,
         ``transform`` (``"log"`` is drawn on a logarithmic scale).
@@ -49,12 +54,28 @@ class Material:
     prediction: Arrays = field(default_factory=dict)
     half_width: Arrays = field(default_factory=dict)
     level: float = 0.9
+    dimensions: Dimensions | None = None
     coordinates: Arrays = field(default_factory=dict)
     attrs: dict[str, dict[str, str]] = field(default_factory=dict)
     curve: Arrays = field(default_factory=dict)
     arrivals: np.ndarray = field(default_factory=lambda: np.empty(0))
     relative_l2: np.ndarray = field(default_factory=lambda: np.empty(0))
     ledger: Arrays = field(default_factory=dict)
+
+    def dims(self, name: str, axes: int) -> tuple[str, ...]:
+        """Return the dimensions of a variable after the sample."""
+        if self.dimensions is not None:
+            return self.dimensions.variables[name]
+        known = tuple(self.coordinates)
+        return known[len(known) - axes :] if len(known) >= axes else tuple(f"axis {axis}" for axis in range(axes))
+
+    def is_space(self, dim: str) -> bool:
+        """Return whether a dimension is one of space."""
+        return self.dimensions is None or dim in self.dimensions.space
+
+    def is_time(self, dim: str) -> bool:
+        """Return whether a dimension is time."""
+        return dim == "time" or self.attrs.get(dim, {}).get("axis") == "T"
 
     def label(self, name: str) -> str:
         """Return the long name of a variable with its symbol, e.g. ``"pressure u"``."""

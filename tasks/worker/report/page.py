@@ -11,6 +11,7 @@ import numpy as np
 from storage.ledger import SPLITS
 from tasks.worker.report import figures
 from tasks.worker.report.material import Material, columns, typical
+from tasks.worker.report.shown import caption
 from tasks.worker.report.theme import DARK, LIGHT
 from tasks.worker.report.wording import duration, key_numbers, number, percent, share
 
@@ -102,7 +103,9 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "identity": record.get("identity"),
         "created": record.get("created"),
         "pictures": {name: (_uri(bright[name]), _uri(dark[name])) for name in bright},
-        "samples": [name for name in bright if name.startswith("samples")],
+        "samples": {
+            name: caption(material, output) for name, output in figures.outputs(material).items() if name in bright
+        },
         "keys": key_numbers(record),
         "errors": _errors(found["metrics"]),
         "baseline_rows": _baselines(found),

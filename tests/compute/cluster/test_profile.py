@@ -33,7 +33,7 @@ def test_messages_reach_who_listens(cluster: Cluster) -> None:
 
 
 def test_a_running_scheduler_can_be_attached_to(cluster: Cluster) -> None:
-    with Attach(address=cluster.client.scheduler.address).open() as attached:
+    with Attach(address=cluster.client.scheduler_info()["address"]).open() as attached:
         assert attached.workers("solve") == 2
         assert attached.call("solve", abs, -3) == 3
 

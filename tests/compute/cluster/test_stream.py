@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_every_item_comes_once_with_its_result(cluster: Cluster) -> None:
 def test_no_more_than_the_window_is_in_flight(cluster: Cluster, window: int) -> None:
     taken = []
 
-    def items() -> object:
+    def items() -> Iterator[int]:
         for x in range(20):
             taken.append(x)
             yield x

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_gmres_has_the_residuals_and_info_of_scipy(kind):
     for rtol, maxiter in ((1e-9, 200), (1e-9, 3), (1e-2, 1)):
         ours: list[float] = []
         theirs: list[float] = []
-        options = {"rtol": rtol, "restart": 8, "maxiter": maxiter, "callback_type": "pr_norm"}
+        options: dict[str, Any] = {"rtol": rtol, "restart": 8, "maxiter": maxiter, "callback_type": "pr_norm"}
         x, info = gmres(A, b, callback=ours.append, **options)
         y, expected = spla.gmres(A, b, callback=theirs.append, **options)
         assert info == expected

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def stencil(request):
     if dtype is complex:
         c = c + 1j * rng.standard_normal(c.shape)
     for axis in range(len(shape)):
-        at = (slice(None),) * (1 + axis)
+        at: tuple[Any, ...] = (slice(None),) * (1 + axis)
         c[:, 1 + 2 * axis][(*at, 0)] = 0
         c[:, 2 + 2 * axis][(*at, -1)] = 0
     return Stencil(c)

@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from compute.solvers.krylov import gmres
 from compute.solvers.matrices import Matrices
 from compute.solvers.operators import Stencil
-from compute.solvers.preconditioners import ilu, ssor
+from compute.solvers.preconditioners.incomplete import ilu
+from compute.solvers.preconditioners.relaxation import ssor
 
 
 def matrices(found, symmetric=False):
@@ -70,7 +71,7 @@ def test_threshold_ilu_of_any_matrix_cuts_the_iterations():
     A.sort_indices()
     counts = []
     for M in (None, ilu(matrices([A]), 0), ssor(matrices([A]), 0)):
-        steps = []
+        steps: list[float] = []
         x, info = gmres(A, np.ones(300), rtol=1e-10, M=M, callback=steps.append, callback_type="pr_norm")
         assert info == 0
         assert A @ x == pytest.approx(np.ones(300), abs=1e-7)

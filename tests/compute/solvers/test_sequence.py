@@ -11,13 +11,14 @@ from compute.solvers.direct import Direct
 from compute.solvers.operators import Stencil
 from compute.solvers.recycled import Recycled
 from compute.solvers.sequence import combine, simulate
+from compute.solvers.solver import Ledger
 from compute.solvers.systems import Systems
 
 
 class Heat(Darcy):
     """Implicit Euler steps of heat conduction: several batches of systems a sample."""
 
-    kind: Literal["heat"] = "heat"
+    kind: Literal["heat"] = "heat"  # type: ignore[assignment]
     steps: int = 3
 
     def simulate(self, inputs, solve):
@@ -95,7 +96,7 @@ def test_a_field_that_is_not_finite_fails_its_sample():
 
 
 def test_the_ledger_says_when_the_direct_solver_helped_in_one_batch():
-    row = {"status": ["ok"], "reason": [""], "residual": [1e-9], "iterations": [3], "matvecs": [4]}
+    row: Ledger = {"status": ["ok"], "reason": [""], "residual": [1e-9], "iterations": [3], "matvecs": [4]}
     row |= {"seconds": [0.5]}
     for names in (("recycled", "direct"), ("direct", "recycled")):
         total = combine([row | {"solver": [name]} for name in names])

@@ -153,7 +153,7 @@ def test_rtol_is_checked(rtol):
         ({"restart": 1}, "restart"),
         ({"recycle": -1}, "recycle"),
         ({"restart": 20, "recycle": 20}, "recycle is 20"),
-        ({"preconditioner": "jacobi"}, "preconditioner"),
+        ({"preconditioner": "magic"}, "preconditioner"),
         ({"maxiter": 0}, "maxiter"),
         ({"tol": 1}, "tol"),
     ],

@@ -34,7 +34,7 @@ def test_risk_control_against_its_definition() -> None:
         factor = risk_control(scores, level)
 
         def controlled(candidate: float, scores: np.ndarray = scores, n: int = n, level: float = level) -> bool:
-            return n / (n + 1) * np.mean(scores > candidate) + 1 / (n + 1) <= 1 - level + 1e-12
+            return bool(n / (n + 1) * np.mean(scores > candidate) + 1 / (n + 1) <= 1 - level + 1e-12)
 
         assert controlled(factor)
         below = scores[scores < factor]

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from compute.solvers.arguments import System, norm
-from compute.solvers.cycle import Cycle
-from compute.solvers.deflation import image
+from compute.solvers.guard import APPLICATION, BLOCK
+from compute.solvers.krylov.arguments import System, at_least_one, limit, norm
+from compute.solvers.krylov.cycle import Cycle
+from compute.solvers.krylov.deflation import image
 from compute.solvers.recycling import Recycler
 
 _BREAKDOWN = -1
@@ -53,7 +54,8 @@ def gcrodr(
     callback
         Called as ``callback(xk)`` after every cycle.
     recycler
-        Where the kept space comes from and goes to. Without one it lives in this solve only.
+        Where the kept space comes from and goes to. Without one it lives in this solve only. One with a guard
+        says by itself which systems start from the kept space.
 
     Returns
     -------
@@ -78,10 +80,11 @@ def gcrodr(
     -----
     Algorithm: M. Parks, E. de Sturler, G. Mackey, D. Johnson, S. Maiti, "Recycling Krylov subspaces for
     sequences of linear systems", SIAM J. Sci. Comput. 28 (2006), appendix. It differs in three points: the
-    harmonic Ritz problem is solved through the QR factors of the projected operator, which keeps the new
-    ``C = A M U`` orthonormal without work on long vectors; a recycled block is orthogonalised at once by
-    Cholesky QR; a step is orthogonalised against ``C`` and the Krylov basis together, by classical
-    Gram–Schmidt with a second pass where digits were lost.
+    harmonic Ritz problem is solved through the QR factors of the projected operator, which gives the new
+    ``C = A M U`` orthonormal; a recycled block is orthogonalised at once by Cholesky QR; a step is orthogonalised
+    against ``C`` and the Krylov basis together, by classical Gram–Schmidt with a second pass where digits would
+    be lost. Without a carried space the iterates are those of GMRES-DR: R. Morgan, "GMRES with deflated
+    restarting", SIAM J. Sci. Comput. 24 (2002).
 
     A zero ``b`` gives ``x = 0`` and 0, whatever ``x0``.
 
@@ -96,7 +99,7 @@ def gcrodr(
     (0, True)
     """
     system = System(A, b, x0, M, rtol, atol)
-    restart, maxiter = _at_least_one("restart", restart), _cycles(maxiter, system.size)
+    restart, maxiter = at_least_one("restart", restart), limit(maxiter, system.size)
     if not 0 <= recycle < restart:
         raise ValueError(f"recycle is {recycle}, expected at least 0 and less than restart, which is {restart}")
     if recycler is not None and recycler.basis is not None:
@@ -107,11 +110,11 @@ def gcrodr(
             )
         if np.iscomplexobj(recycler.basis) and system.dtype.kind != "c":
             raise ValueError("recycler holds complex vectors, the system is real: reset() it first")
-    if system.zero:
-        if recycler is not None:
-            recycler.iterations = recycler.matvecs = 0
-        return system.x, 0
-    info = _iterate(system, restart, recycle, maxiter, recycler, on_cycle=callback)
+    if recycler is not None:
+        recycler.begin()
+    info = 0 if system.zero else _iterate(system, restart, recycle, maxiter, recycler, on_cycle=callback)
+    if recycler is not None:
+        recycler.iterations, recycler.matvecs = system.iterations, system.matvecs
     return system.x, info
 
 
@@ -167,8 +170,8 @@ def gmres(
     if kind not in ("x", "pr_norm", "legacy"):
         raise ValueError(f"callback_type is {callback_type!r}, expected 'x', 'pr_norm' or 'legacy'")
     system = System(A, b, x0, M, rtol, atol)
-    restart = 20 if restart is None else _at_least_one("restart", restart)
-    maxiter = _cycles(maxiter, system.size)
+    restart = 20 if restart is None else at_least_one("restart", restart)
+    maxiter = limit(maxiter, system.size)
     if system.zero:
         return system.x, 0
     info = _iterate(
@@ -176,7 +179,6 @@ def gmres(
         restart,
         0,
         maxiter,
-        None,
         on_cycle=callback if kind == "x" else None,
         on_step=callback if kind != "x" else None,
         count_steps=callback is not None and kind == "legacy",
@@ -189,78 +191,83 @@ def _iterate(
     restart: int,
     recycle: int,
     maxiter: int,
-    recycler: Recycler | None,
+    recycler: Recycler | None = None,
     *,
     on_cycle: Callable[[np.ndarray], object] | None = None,
     on_step: Callable[[float], object] | None = None,
     count_steps: bool = False,
 ) -> int:
-    """Improve ``system.x`` cycle by cycle until it converges; return info and leave the counts in ``recycler``."""
-    dtype = system.dtype
+    """Improve ``system.x`` cycle by cycle until it converges; return info and leave what was learnt in ``recycler``."""
     restart = min(restart, system.size)
     recycle = min(recycle, restart - 1)
-    keep = recycler is not None
-    recycler = Recycler() if recycler is None else recycler
-    started_at_zero = not system.x.any()
-    r = system.b.copy() if started_at_zero else system.residual()
-    recycler.iterations, recycler.matvecs = 0, int(not started_at_zero)
-    # C = A M U is orthonormal; it lies in the first columns of W, before the Krylov basis V of the cycle.
-    W = np.empty((system.size, restart + 1), dtype=dtype, order="F")
-    U = np.empty((system.size, 0), dtype=dtype)
+    r = system.residual()
     size = norm(r)
-    if size > system.tolerance and recycle and recycler.basis is not None:
-        carried = recycler.basis[:, :recycle].astype(dtype, copy=False)
+    if size <= system.tolerance:
+        return 0
+    # C = A M U is orthonormal; it lies in the first columns of W, before the Krylov basis V of the cycle.
+    W = np.empty((system.size, restart + 1), dtype=system.dtype, order="F")
+    U = np.empty((system.size, 0), dtype=system.dtype, order="F")
+    basis = recycler.start() if recycler is not None and recycle else None
+    keeps = recycler is not None and recycle > 0 and recycler.keeps
+    work = handover = 0.0
+    if basis is not None:
+        carried = basis[:, :recycle].astype(system.dtype, copy=False)
         C, U = image(system.A, system.M, carried)
-        recycler.matvecs += carried.shape[1]
+        system.matvecs += carried.shape[1]
         W[:, : U.shape[1]] = C
-    cycles = 0
-    while not size <= system.tolerance:
-        if cycles == maxiter or (count_steps and recycler.iterations >= maxiter):
-            return cycles
+        work += 5 * BLOCK * carried.shape[1] ** 2
+    learnt, cycles, info = None, 0, None
+    while info is None:
+        if cycles == maxiter or (count_steps and system.iterations >= maxiter):
+            info = cycles
+            break
         cycles += 1
-        limit = restart - U.shape[1]
+        steps = restart - U.shape[1]
         if count_steps:
-            limit = min(limit, maxiter - recycler.iterations)
-        cycle = Cycle(system, W, U.shape[1], r, limit)
+            steps = min(steps, maxiter - system.iterations)
+        cycle = Cycle(system, W, U.shape[1], r, steps)
         while cycle.going:
             cycle.step()
-            recycler.iterations += 1
-            recycler.matvecs += 1
             if on_step is not None:
                 on_step(cycle.estimate / system.norm)
-        if not np.isfinite(cycle.estimate):
-            return _BREAKDOWN
-        y, z = cycle.coefficients()
-        # Singular but for rounding: such an update only replaces one residual by another made of rounding.
-        if not cycle.rounding(z) <= 0.1 * size:
-            return _BREAKDOWN
-        update = system.precondition(cycle.V[:, : len(z)] @ z + U @ y)
-        if not np.isfinite(update).all():
-            return _BREAKDOWN
-        system.x += update
-        r = system.residual()
-        recycler.matvecs += 1
+        residual = _improve(system, cycle, U, size)
+        work += handover + cycle.passes
+        handover = 0.0
+        if residual is None:
+            info = _BREAKDOWN
+            break
+        r = residual
         before, size = size, norm(r)
-        # In exact arithmetic no cycle makes the residual larger: this is as far as rounding lets it fall.
-        if not size <= (1 + 1e-8) * before:
-            system.x -= update
-            return _BREAKDOWN
         if on_cycle is not None:
             on_cycle(system.x.copy())
-        if recycle and (keep or size > system.tolerance):
-            U = cycle.deflate(U, recycle)
-            recycler.basis = U
-        # The Krylov space is exhausted and holds no better iterate: another cycle would build the same one.
-        if cycle.exhausted and size > system.tolerance and size > 0.5 * before:
-            return _BREAKDOWN
-    return 0
+        if recycle and (keeps or size > system.tolerance):
+            U = learnt = cycle.deflate(U, recycle)
+            handover = cycle.deflation
+        if size <= system.tolerance:
+            info = 0
+        elif cycle.exhausted and size > 0.5 * before:
+            # The Krylov space holds no better iterate: another cycle would build the same one.
+            info = _BREAKDOWN
+    if recycler is not None and recycle:
+        recycler.finish(learnt if keeps else None, work + APPLICATION * system.matvecs, handover, info == 0)
+    return info
 
 
-def _at_least_one(name: str, value: int) -> int:
-    if value < 1:
-        raise ValueError(f"{name} is {value}, expected at least 1")
-    return int(value)
-
-
-def _cycles(maxiter: int | None, size: int) -> int:
-    return 10 * size if maxiter is None else _at_least_one("maxiter", maxiter)
+def _improve(system: System, cycle: Cycle, U: np.ndarray, size: float) -> np.ndarray | None:
+    """Add the update of a cycle to ``system.x``; return the residual, or None if the update was of no use."""
+    if not np.isfinite(cycle.estimate):
+        return None
+    y, z = cycle.coefficients()
+    # Singular but for rounding: such an update only replaces one residual by another made of rounding.
+    if not cycle.rounding(z) <= 0.1 * size:
+        return None
+    update = system.precondition(cycle.combination(U, y, z))
+    if not np.isfinite(update).all():
+        return None
+    system.x += update
+    r = system.residual()
+    # In exact arithmetic no cycle makes the residual larger: this is as far as rounding lets it fall.
+    if not norm(r) <= (1 + 1e-8) * size:
+        system.x -= update
+        return None
+    return r

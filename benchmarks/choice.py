@@ -1,0 +1,188 @@
+"""What choosing costs: `Auto`, its probe included, against the best single solver in hindsight.
+
+    python -m benchmarks.choice > benchmarks/choice.txt
+    python -m benchmarks.choice --family lognormal --systems 200
+
+Every solver that can, and the one that `Auto` chose, solve the same systems in blocks, each with its carry. The next
+block is always for the one that has used the least time so far. So all have the same share of the machine at any
+time, and when the first has solved all systems, each other has spent as long without: it is slower, and is stopped.
+No time is extrapolated. Kernels are compiled, libraries loaded and patterns analysed before the clock starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from benchmarks import ritz
+from benchmarks.families import JUMPS, SOLVERS, TWO_PHASE, plate, posed
+from benchmarks.table import align, provenance
+from benchmarks.threads import one_thread
+from compute.problems.convection import Convection
+from compute.problems.darcy import Darcy
+from compute.problems.helmholtz import Helmholtz
+from compute.problems.poisson import Poisson
+from compute.solvers.choice import Auto
+from compute.solvers.solver import Solver
+from compute.solvers.systems import Systems
+
+log = logging.getLogger("benchmarks")
+
+RTOL = 1e-8
+BLOCK = 20
+"""Systems solved in one call."""
+GOALS = {200: 1.3, 2000: 1.1}
+"""Largest ratio by number of systems."""
+
+FAMILIES: dict[str, tuple[str, Callable[[int], Systems]]] = {
+    "lognormal": ("Darcy 64², log-normal", partial(posed, Darcy(shape=(64, 64)))),
+    "two-phase": ("Darcy 64², phases 3, 12", partial(posed, Darcy(shape=(64, 64), law=TWO_PHASE))),
+    "contrast": ("Darcy 64², jumps of 1000", partial(posed, Darcy(shape=(64, 64), law=JUMPS))),
+    **{
+        f"convection-{diffusivity}": (
+            f"convection–diffusion 64², ε = {diffusivity}",
+            partial(posed, Convection(shape=(64, 64), diffusivity=diffusivity)),
+        )
+        for diffusivity in (0.1, 0.01, 0.001)
+    },
+    **{
+        f"helmholtz-{k}-{percent}": (
+            f"Helmholtz 64², k₀ = {k} ± {percent} %",
+            partial(posed, Helmholtz(shape=(64, 64), wavenumber=k, variation=percent / 100)),
+        )
+        for k, percent in ((20, 2), (20, 20), (40, 10))
+    },
+    "helmholtz-3d": (
+        "Helmholtz 16³, k₀ = 10 ± 10 %",
+        partial(posed, Helmholtz(shape=(16, 16, 16), wavenumber=10, variation=0.1)),
+    ),
+    "constant-square": ("one matrix, 64²", partial(posed, Poisson(shape=(64, 64)))),
+    "constant-plate": ("one matrix, slotted plate of 64²", partial(plate, 64)),
+}
+
+
+@dataclass
+class Lane:
+    """A solver on its way through the systems."""
+
+    solver: Solver
+    name: str
+    carry: Any = None
+    done: int = 0
+    seconds: float = 0.0
+    failed: int = 0
+    helped: int = 0
+
+    def advance(self, systems: Systems) -> None:
+        """Solve the next block."""
+        block = systems.take(slice(self.done, self.done + BLOCK))
+        start = time.perf_counter()
+        solutions, self.carry = self.solver.solve(block, rtol=RTOL, carry=self.carry)
+        self.seconds += time.perf_counter() - start
+        self.done += len(block)
+        self.failed += sum(status != "ok" for status in solutions.ledger["status"])
+        self.helped += sum(name != self.solver.kind for name in solutions.ledger["solver"])
+
+
+@dataclass
+class Outcome:
+    """What came out: the best lane, the one that was chosen, seconds of choosing, and the others."""
+
+    best: Lane
+    chosen: Lane
+    probe: float
+    others: list[Lane] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        return (self.probe + self.chosen.seconds) / self.best.seconds
+
+
+def contest(systems: Systems, warm: Systems) -> Outcome:
+    """Let `Auto` choose, and run its choice beside all solvers that can; ``warm`` are other systems of the family."""
+    methods, absent = ritz.methods(SOLVERS, systems, RTOL)
+    for name, reason in absent.items():
+        log.info("  left out: %s (%s)", name, reason)
+    lanes = [Lane(method.solver, method.name) for method in methods]
+    for lane in lanes:
+        for _ in range(2):
+            lane.solver.solve(warm, rtol=RTOL)
+    Auto().choose(warm, RTOL)
+    start = time.perf_counter()
+    solver, _ = Auto().choose(systems, RTOL)
+    probe = time.perf_counter() - start
+    chosen = Lane(solver, ritz.Own(solver, RTOL).name)
+    total, best = float("inf"), None
+    while open_lanes := [
+        lane for lane in (*lanes, chosen) if lane.done < len(systems) and (lane is chosen or lane.seconds <= total)
+    ]:
+        lane = min(open_lanes, key=lambda lane: lane.seconds)
+        lane.advance(systems)
+        if lane is not chosen and lane.done == len(systems) and not lane.failed and lane.seconds < total:
+            total, best = lane.seconds, lane
+    if best is None:
+        raise RuntimeError("no solver answered all systems to the tolerance")
+    return Outcome(best, chosen, probe, [lane for lane in lanes if lane is not best])
+
+
+def main() -> None:
+    """Print the table."""
+    one_thread()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", action="append", choices=FAMILIES, help="may be given often; all by default")
+    parser.add_argument("--systems", action="append", type=int, choices=GOALS, help="200, 2000; both by default")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    counts = arguments.systems or list(GOALS)
+    print(*provenance(shlex.join(["python", "-m", "benchmarks.choice", *sys.argv[1:]])), "", sep="\n", flush=True)
+    lines = []
+    for name in arguments.family or FAMILIES:
+        title, pose = FAMILIES[name]
+        log.info("%s", title)
+        systems = pose(max(counts) + BLOCK)
+        warm = systems.take(slice(max(counts), None))
+        for count in counts:
+            outcome = contest(systems.take(slice(count)), warm)
+            others = sorted(outcome.others, key=lambda lane: -lane.done)
+            lines.append(
+                [
+                    title,
+                    str(count),
+                    outcome.best.name,
+                    f"{outcome.best.seconds:.2f}",
+                    outcome.chosen.name,
+                    f"{outcome.probe:.2f}",
+                    f"{outcome.chosen.seconds:.2f}",
+                    f"{outcome.ratio:.2f}",
+                    f"≤ {GOALS[count]}",
+                    "met" if outcome.ratio <= GOALS[count] else "NOT MET",
+                    ", ".join(f"{lane.name.removeprefix('Ritz ')} {lane.done}" for lane in others[:2]),
+                ]
+            )
+            log.info("  %s", " | ".join(lines[-1]))
+    columns = [
+        "family",
+        "N",
+        "best in hindsight",
+        "s",
+        "chosen",
+        "probe s",
+        "rest s",
+        "ratio",
+        "goal",
+        "",
+        "next: systems in the time of the best",
+    ]
+    print(*align(columns, lines, left=(0, 2, 4, 9, 10)), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

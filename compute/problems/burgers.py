@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+import xarray as xr
+from pydantic import Field
+
+from compute.problems.gaussian import Gaussian
+from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.spectrum import leading_cosines
+from compute.solvers.matrices import Matrices
+from compute.solvers.operators import Pattern
+from compute.solvers.systems import Systems
+
+log = logging.getLogger(__name__)
+
+_ITERATIONS = 20
+
+
+class Burgers(Problem):
+    """Steepening and decaying waves on a ring: velocity u over time from the first state u0.
+
+    Equation
+        ∂u/∂t + ∂(u²/2)/∂x = ν ∂²u/∂x² on (0, 1), periodic, for 0 < t ≤ T, u = u0 at t = 0. All quantities are
+        dimensionless. The mean of u0 is zero; one that is not would only move the solution along.
+    Discretisation
+        In space finite volumes of width h with the flux (p² + pq + q²)/6 − ν(q − p)/h between cells of values p and q:
+        second order, conserves Σu, and convection leaves Σu² alone. Waves keep from wiggling while max|u| h ≲ 2ν.
+        In time ``steps`` equal steps Δt = T/steps of the implicit midpoint rule: the mean w of a step solves
+        w + Δt/2 N(w) = uⁿ with N the sum of the fluxes out of a cell over h, and uⁿ⁺¹ = 2w − uⁿ. Second order in Δt,
+        and ‖u‖ falls in every step of any length.
+    Systems
+        Newton's method for w, begun where the step before points; one batch of cyclic tridiagonal systems an
+        iteration. A sample that has reached ``tolerance`` gets a zero right-hand side, so its fields do not depend on
+        the others in its block. One that has not after 20 iterations is NaN from there on, hence recorded as failed.
+    Arrays
+        Input ``u0``, ``(sample, x)``, and output ``u``, ``(sample, time, x)``, float32; cell i of ``points`` has its
+        centre at x = (i + ½)/points. ``u`` holds the state after every step, at the times Δt, 2Δt, …, T, so that the
+        steps can be checked from what is stored.
+
+    Source: the periodic Burgers problem of Li et al., "Fourier neural operator", ICLR 2021, 5.1, where ν = 0.1, T = 1
+    and u0 has the covariance 625 (−Δ + 25)⁻²: that is τ = 5, α = 2 and, without the constant, an ``amplitude`` of 0.6.
+    The flux: E. Tadmor, "The numerical viscosity of entropy stable schemes for systems of conservation laws. I",
+    Math. Comp. 49 (1987).
+    """
+
+    kind: Literal["burgers"] = "burgers"
+    points: int = Field(default=128, ge=4, le=65536)
+    """Cells along x."""
+    viscosity: float = Field(default=0.01, gt=0, le=1000)
+    """ν."""
+    steps: int = Field(default=32, ge=1, le=10_000)
+    """Time steps; the state after each is stored."""
+    end: float = Field(default=1.0, gt=0, le=1000)
+    """T."""
+    law: Gaussian = Gaussian(tau=5.0, alpha=2.0)
+    """Distribution of the first state, periodic, up to its scale."""
+    amplitude: float = Field(default=0.6, gt=0, le=1000)
+    """Standard deviation of the first state."""
+    tolerance: float = Field(default=1e-10, ge=1e-13, le=1e-3)
+    """Largest ``‖uⁿ − w − Δt/2 N(w)‖ / ‖uⁿ‖`` at which Newton's method stops."""
+
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples; see `Problem.template`."""
+        nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps, self.points))
+        about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first velocity"}
+        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "velocity"}
+        times = self.end * np.arange(1, self.steps + 1) / self.steps
+        centres = (np.arange(self.points) + 0.5) / self.points
+        return xr.Dataset(
+            {
+                "u0": (("sample", "x"), nothing[:, 0], about_u0),
+                "u": (("sample", "time", "x"), nothing, about_u),
+            },
+            coords={
+                "time": ("time", times, {"units": "1", "long_name": "time", "axis": "T"}),
+                "x": ("x", centres, {"units": "1", "long_name": "centre of the cell", "axis": "X"}),
+            },
+            # A mirrored solution has the other sign.
+            attrs={"symmetries": "none"},
+        )
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw first states, ``u0`` ``(n, points)`` float32; see `Problem.draw`."""
+        return {"u0": (self.amplitude * self.law.draw(seed, ids, (self.points,), "periodic")).astype(np.float32)}
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the 16 leading cosine coefficients of the first state, ``(n, 16)`` float32."""
+        return leading_cosines(inputs["u0"])
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Step through time, ``u`` ``(n, steps, points)`` float64; see `Problem.simulate`."""
+        now = inputs["u0"].astype(np.float64)
+        half_a_step = np.zeros_like(now)
+        u = np.empty((len(now), self.steps, self.points))
+        for step in range(self.steps):
+            w = self._midpoint(now, now + half_a_step, solve)
+            half_a_step = w - now
+            now = 2 * w - now
+            u[:, step] = now
+        return {"u": u}
+
+    def _midpoint(self, now: np.ndarray, w: np.ndarray, solve: Solve) -> np.ndarray:
+        """Return the solution w of w + Δt/2 N(w) = ``now`` by Newton's method; NaN where it does not converge."""
+        for _ in range(_ITERATIONS):
+            # Where it diverges the squares overflow; that sample ends as NaN.
+            with np.errstate(over="ignore", invalid="ignore"):
+                defect, jacobian = self._linearised(now, w)
+            wanted = np.linalg.norm(defect, axis=1) > self.tolerance * np.linalg.norm(now, axis=1)
+            if not wanted.any():
+                return w
+            w = w + solve(Systems(jacobian, np.where(wanted[:, None], defect, 0.0)))
+        log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, wanted.sum(), len(w))
+        return np.where(wanted[:, None], np.nan, w)
+
+    def _linearised(self, now: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, Matrices]:
+        """Return ``now − w − Δt/2 N(w)`` and the derivatives of w + Δt/2 N(w).
+
+        N_i(w) = s_i (w₊ − w₋) − ν (w₋ − 2 w_i + w₊)/h² with s_i = (w₋ + w_i + w₊)/6h, the neighbours being w₋ and w₊:
+        the differences of the fluxes, multiplied out.
+        """
+        half, cells = 0.5 * self.end / self.steps, self.points
+        spread = self.viscosity * cells**2
+        left, right = np.roll(w, 1, axis=1), np.roll(w, -1, axis=1)
+        speed, slope = (left + w + right) * cells / 6, (right - left) * cells / 6
+        net = speed * (right - left) - spread * (left - 2 * w + right)
+        derivatives = np.empty((len(w), 3, cells))
+        derivatives[:, 0] = 1 + half * (slope + 2 * spread)
+        derivatives[:, 1] = half * (slope - speed - spread)
+        derivatives[:, 2] = half * (slope + speed - spread)
+        pattern, gather = _ring(cells)
+        values = derivatives.reshape(len(w), -1)[:, gather]
+        return now - w - half * net, Matrices(values, pattern, (cells,))
+
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals of the worst step, from the fluxes between the cells.
+
+        That of a step is ``‖uⁿ − w − Δt/2 N(w)‖ / ‖uⁿ‖`` with w = (uⁿ + uⁿ⁺¹)/2; see `Problem.residual`.
+        """
+        states = self._states(inputs, fields)
+        now, w = states[:, :-1], 0.5 * (states[:, :-1] + states[:, 1:])
+        q = np.roll(w, -1, axis=2)
+        flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
+        net = (flux - np.roll(flux, 1, axis=2)) * self.points
+        found = now - w - 0.5 * self.end / self.steps * net
+        return (np.linalg.norm(found, axis=2) / np.linalg.norm(now, axis=2)).max(axis=1)
+
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖|uⁿ| + (I + Δt/2 |N′(w)|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.
+
+        N′ is the derivative of N, and both w are means of magnitudes.
+        """
+        states = np.abs(self._states(inputs, fields))
+        now, w = states[:, :-1], 0.5 * (states[:, :-1] + states[:, 1:])
+        left, right = np.roll(w, 1, axis=2), np.roll(w, -1, axis=2)
+        speed, slope = (left + w + right) * self.points / 6, (left + right) * self.points / 6
+        spread = self.viscosity * self.points**2
+        change = (slope + 2 * spread) * w + (slope + speed + spread) * (left + right)
+        total = now + w + 0.5 * self.end / self.steps * change
+        return (np.linalg.norm(total, axis=2) / np.linalg.norm(now, axis=2)).max(axis=1)
+
+    def _states(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return all states from the first on, ``(n, steps + 1, points)`` float64."""
+        return np.concatenate([inputs["u0"][:, None], fields["u"]], axis=1).astype(np.float64)
+
+
+@lru_cache(maxsize=32)
+def _ring(points: int) -> tuple[Pattern, np.ndarray]:
+    """Return the pattern of cyclic tridiagonal matrices and where its entries lie in (centre, left, right)."""
+    cells = np.arange(points)
+    columns = np.concatenate([cells, (cells - 1) % points, (cells + 1) % points])
+    places = sp.csr_array((np.arange(3.0 * points), (np.tile(cells, 3), columns)), shape=(points, points))
+    pattern = Matrices.pattern_of(places)
+    places.sort_indices()
+    return pattern, places.data.astype(np.int64)

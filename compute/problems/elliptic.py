@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field, model_validator
+
+from compute.problems.gaussian import Gaussian
+from compute.problems.laws import AnyLaw, Lognormal
+from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.spectrum import leading_cosines
+from compute.solvers.assembly import diffusion
+from compute.solvers.operators import Stencil
+from compute.solvers.systems import Systems
+
+log = logging.getLogger(__name__)
+
+Cells = Annotated[int, Field(ge=4, le=8192)]
+
+_STEPS = 30
+_HALVINGS = 30
+_DECREASE = 1e-4
+
+
+class Elliptic(Problem):
+    """Steady conduction where the conductivity grows with the temperature: temperature u from material and sources.
+
+    Equation
+        −∇·(q(u) ∇u) = f on (0, 1)², q(u) = a + β u², u = 0 on the boundary, with a random conductivity ``a`` of the
+        cold material and random sources ``f``. All quantities are dimensionless. Where ``a`` varies, no function of u
+        makes it a linear equation; where it does not, z = a u + β u³/3 does, −Δz = f.
+    Discretisation
+        Cell-centred finite volumes with the 5-point stencil: through a face flow the differences of u, times the
+        harmonic mean of ``a``, and of β u³/3; a boundary face lies half a cell from the centre. With A the matrix of
+        −∇·(a ∇) and L that of −Δ the discrete equation is A u + β L u³/3 = f. Second order in the cell width for smooth
+        ``a``. Each equation is divided by the cell's area.
+    Newton's method
+        In z, point by point: with F = f − A u − β L u³/3 a step y solves J y = F, J = (A + β L diag(u²)) diag(1/q), and
+        is halved until ‖F‖ at z + y is below what it was. It begins at zero.
+        J is a 5-point stencil and an M-matrix for every u: off the diagonal nothing is positive, and its columns add
+        up to those of A over q, which are those of an M-matrix. So it is never singular, the discrete equation has
+        one solution, and halving leads there from anywhere. It is not symmetric: it stands for
+        −Δy + ∇·(y ∇a/q), which is −Δ where ``a`` is constant, and has a positive definite symmetric part as long as
+        ∇·(∇a/q) stays above −4π² in the mean that counts. With the default laws the smallest eigenvalue of that part
+        is about 2π², as for −Δ; so the systems are posed as definite. For rough ``a`` of more than a few times the
+        contrast it may be slightly negative; the matrix is an M-matrix still.
+    Systems
+        One batch a step, about 5 in all. A sample that is done has a zero right-hand side in what follows, so its
+        fields do not depend on the others of its block.
+    Tolerance
+        Newton's method stops at ‖F‖ ≤ ``tolerance`` ‖f‖, which is what `residual` finds again. The ledger has the
+        residuals of the linear systems, ‖F − J y‖ ≤ rtol ‖F‖: a full step leaves that and a term of second order in
+        y of the nonlinear residual. So ``rtol`` says how exact a step is, and ``tolerance`` alone how exact the fields.
+        A sample that does not get there in 30 steps, whose ‖F‖ no part of a step makes smaller, or with a system
+        that was not solved, is NaN, hence recorded as failed.
+    Arrays
+        Inputs ``a`` and ``f`` and output ``u``, ``(sample, y, x)`` float32; the cell ``(i, j)`` of a grid of
+        ``shape = (ny, nx)`` has its centre at y = (i + ½)/ny, x = (j + ½)/nx. A surrogate sees log a.
+
+    Source: W. C. Rheinboldt, "On M-functions and their application to nonlinear Gauss–Seidel iterations and to network
+    flows", J. Math. Anal. Appl. 32 (1970), for such equations; G. Kirchhoff's transformation is u ↦ z.
+    """
+
+    kind: Literal["elliptic"] = "elliptic"
+    shape: tuple[Cells, Cells] = (64, 64)
+    """Cells along y and x."""
+    law: AnyLaw = Lognormal(sigma=0.5)
+    """Distribution of ``a``."""
+    source: Gaussian = Gaussian(tau=5.0, alpha=2.0)
+    """Distribution of f, up to its scale."""
+    strength: float = Field(default=100.0, gt=0, le=1e6)
+    """Standard deviation of f."""
+    growth: float = Field(default=1.0, gt=0, le=1e6)
+    """β."""
+    tolerance: float = Field(default=1e-10, ge=1e-13, le=1e-3)
+    """Largest ‖F‖ / ‖f‖ at which Newton's method stops."""
+
+    @model_validator(mode="after")
+    def _law_fits(self) -> Elliptic:
+        self.law.check(len(self.shape))
+        return self
+
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples; see `Problem.template`."""
+        ny, nx = self.shape
+        nothing = np.broadcast_to(np.float32(np.nan), (n, ny, nx))
+        dims = ("sample", "y", "x")
+        about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "conductivity of the cold material"}
+        about_f = {"role": "input", "transform": "identity", "units": "1", "long_name": "source"}
+        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "temperature"}
+        centre = {"units": "1", "long_name": "centre of the cell"}
+        return xr.Dataset(
+            {"a": (dims, nothing, about_a), "f": (dims, nothing, about_f), "u": (dims, nothing, about_u)},
+            coords={
+                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
+                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
+            },
+            attrs={"symmetries": "square" if ny == nx else "flips"},
+        )
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw conductivities and sources, ``a`` and ``f`` ``(n, ny, nx)`` float32; see `Problem.draw`."""
+        return {
+            "a": self.law.draw(seed, ids, self.shape).astype(np.float32),
+            "f": (self.strength * self.source.draw(seed, ids, self.shape)).astype(np.float32),
+        }
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return 8 leading cosine coefficients of log a and 8 of f over ``strength``, ``(n, 16)`` float32."""
+        material = leading_cosines(np.log(inputs["a"].astype(np.float64)))[:, :8]
+        return np.concatenate([material, leading_cosines(inputs["f"])[:, :8] / np.float32(self.strength)], axis=1)
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Solve for the temperature, ``u`` ``(n, ny, nx)`` float64; see `Problem.simulate`."""
+        a, f = inputs["a"].astype(np.float64), inputs["f"].astype(np.float64)
+        equation = _Equation(a, f, self.growth)
+        z, lost = np.zeros_like(f), np.zeros(len(f), dtype=bool)
+        for step in range(_STEPS + 1):
+            left = np.stack([equation.defect(i, z[i]) for i in range(len(f))])
+            wanted = (_norm(left) > self.tolerance * _norm(f)) & ~lost
+            if step == _STEPS or not wanted.any():
+                break
+            y = solve(Systems(equation.jacobian(z), np.where(wanted[:, None, None], left, 0.0)))
+            for i in np.flatnonzero(wanted):
+                moved = equation.moved(i, z[i], y[i], float(np.linalg.norm(left[i])))
+                if moved is None:
+                    lost[i] = True
+                else:
+                    z[i] = moved
+        lost |= wanted
+        if lost.any():
+            log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(f))
+        return {"u": np.where(lost[:, None, None], np.nan, equation.temperature(z))}
+
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative nonlinear residuals ``‖F‖ / ‖f‖`` from the balance over every cell; see
+        `Problem.residual`.
+        """
+        a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
+        growth = np.full_like(a, self.growth)
+        out = _flux_balance(a, u, np.subtract) + _flux_balance(growth, u**3 / 3, np.subtract)
+        return _norm(f - out) / _norm(f)
+
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖(|A| + β |L| diag(u²)) |u|‖ / ‖f‖``, A and L without their signs; see `Problem.rounding`."""
+        a, u = inputs["a"].astype(np.float64), np.abs(fields["u"].astype(np.float64))
+        growth = np.full_like(a, self.growth)
+        total = _flux_balance(a, u, np.add) + _flux_balance(growth, u**3, np.add)
+        return _norm(total) / _norm(inputs["f"].astype(np.float64))
+
+
+class _Equation:
+    """The discrete equations A u + β L u³/3 = f of a block of samples as ones for z = a u + β u³/3."""
+
+    def __init__(self, a: np.ndarray, f: np.ndarray, growth: float) -> None:
+        self.a, self.f, self.growth = a, f, growth
+        self.linear, self.cubic = diffusion(a), diffusion(np.broadcast_to(growth, a.shape))
+
+    def temperature(self, z: np.ndarray, i: int | slice = slice(None)) -> np.ndarray:
+        """Return u, the real root of the cubic equation, for all samples or sample ``i``."""
+        ratio = np.sqrt(self.a[i] / self.growth)
+        return 2 * ratio * np.sinh(np.arcsinh(1.5 * z / (self.a[i] * ratio)) / 3)
+
+    def defect(self, i: int, z: np.ndarray) -> np.ndarray:
+        """Return F of sample ``i``."""
+        u = self.temperature(z, i)
+        return self.f[i] - self.linear.matvec(i, u) - self.cubic.matvec(i, u**3 / 3)
+
+    def jacobian(self, z: np.ndarray) -> Stencil:
+        """Return J = (A + β L diag(u²)) diag(1/q) of all samples."""
+        u = self.temperature(z)
+        q = self.a + self.growth * u**2
+        c = np.zeros(self.linear.coefficients.shape)
+        for operators, weight in ((self.linear, 1 / q), (self.cubic, u**2 / q)):
+            given = operators.coefficients
+            c[:, 0] += given[:, 0] * weight
+            for axis in (1, 2):
+                lower = (slice(None),) * axis + (slice(None, -1),)
+                upper = (slice(None),) * axis + (slice(1, None),)
+                c[:, 2 * axis - 1][upper] += given[:, 2 * axis - 1][upper] * weight[lower]
+                c[:, 2 * axis][lower] += given[:, 2 * axis][lower] * weight[upper]
+        return Stencil(c, symmetric=False, definite=True)
+
+    def moved(self, i: int, z: np.ndarray, y: np.ndarray, size: float) -> np.ndarray | None:
+        """Return z of sample ``i`` after as much of the step ``y`` as makes ‖F‖ smaller than ``size``.
+
+        None if the step is not finite, or no part of it does.
+        """
+        if not np.isfinite(y).all():
+            return None
+        for halvings in range(_HALVINGS):
+            part = 0.5**halvings
+            if np.linalg.norm(self.defect(i, z + part * y)) <= (1 - _DECREASE * part) * size:
+                return z + part * y
+        return None
+
+
+def _flux_balance(a: np.ndarray, u: np.ndarray, difference: np.ufunc) -> np.ndarray:
+    """Sum the fluxes out of every cell, per area; with ``np.add`` for ``difference`` all terms count positive."""
+    total = np.zeros_like(u)
+    for axis in (1, 2):
+        wall = [(0, 0)] * 3
+        wall[axis] = (1, 1)
+        # Outside there is no resistance and no temperature: that is the half cell to a wall at u = 0.
+        r = np.moveaxis(np.pad(0.5 / a, wall), axis, -1)
+        p = np.moveaxis(np.pad(u, wall), axis, -1)
+        flux = difference(p[..., 1:], p[..., :-1]) / (r[..., 1:] + r[..., :-1])
+        total += np.moveaxis(difference(flux[..., :-1], flux[..., 1:]), -1, axis) * u.shape[axis] ** 2
+    return total
+
+
+def _norm(x: np.ndarray) -> np.ndarray:
+    """Return the Euclidean norm of every sample."""
+    return np.linalg.norm(x.reshape(len(x), -1), axis=1)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field, model_validator
+
+from compute.problems.balance import norms, outflow
+from compute.problems.gaussian import Gaussian
+from compute.problems.laws import AnyLaw, Lognormal
+from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.spectrum import leading_cosines
+from compute.solvers.assembly import diffusion, shifted
+from compute.solvers.systems import Systems
+
+Cells = Annotated[int, Field(ge=4, le=8192)]
+
+
+class Heat(Problem):
+    """Cooling of an uneven plate with cold edges: temperature u over time from diffusivity a and first state u0.
+
+    Equation
+        ∂u/∂t = ∇·(a ∇u) on (0, 1)² for 0 < t ≤ T, u = 0 on the boundary, u = u0 at t = 0. All quantities are
+        dimensionless.
+    Discretisation
+        In space cell-centred finite volumes with the 5-point stencil A and harmonic means of ``a`` at faces; a
+        boundary face lies half a cell from the centre. Second order in the cell width for smooth ``a``.
+        In time ``steps`` equal steps Δt = T/steps. The first is two halves of backward Euler, (I + Δt/2 A) uⁿ⁺¹ = uⁿ,
+        which damp what a rough ``a`` excites; the others are the implicit midpoint rule, here the same as
+        Crank–Nicolson: the mean w of a step solves (I + Δt/2 A) w = uⁿ, and uⁿ⁺¹ = 2w − uⁿ. Second order in Δt, stable
+        at any Δt; ‖u‖ falls in every step.
+    Systems
+        One a step, (2/Δt + A) w = 2/Δt uⁿ, for half steps too. The matrix of a sample is the same in all steps (the
+        operators are one object), and the guess goes on as the step before did.
+    Arrays
+        Inputs ``a`` and ``u0``, ``(sample, y, x)``, and output ``u``, ``(sample, time, y, x)``, float32; the cell
+        ``(i, j)`` of a grid of ``shape = (ny, nx)`` has its centre at y = (i + ½)/ny, x = (j + ½)/nx. ``u`` holds
+        every state that was solved for, so that the steps can be checked from what is stored: at the ``steps + 1``
+        times Δt/2, Δt, 2Δt, 3Δt, …, T.
+
+    Source: R. Rannacher, "Finite element solution of diffusion problems with irregular data", Numer. Math. 43 (1984),
+    for the first step.
+    """
+
+    kind: Literal["heat"] = "heat"
+    shape: tuple[Cells, Cells] = (64, 64)
+    """Cells along y and x."""
+    steps: int = Field(default=16, ge=1, le=10_000)
+    """Time steps, the first in two halves; all states are stored."""
+    end: float = Field(default=0.05, gt=0, le=1000)
+    """T. For a = 1 the slowest mode falls by exp(−2π²T), to 0.37 with the default."""
+    law: AnyLaw = Lognormal()
+    """Distribution of the diffusivity."""
+    initial: Gaussian = Gaussian(tau=5.0, alpha=3.0)
+    """Distribution of the first state, of variance 1 and zero at the boundary."""
+
+    @model_validator(mode="after")
+    def _law_fits(self) -> Heat:
+        self.law.check(len(self.shape))
+        return self
+
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples; see `Problem.template`."""
+        ny, nx = self.shape
+        nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps + 1, ny, nx))
+        dims = ("sample", "y", "x")
+        about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "diffusivity"}
+        about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first temperature"}
+        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "temperature"}
+        centre = {"units": "1", "long_name": "centre of the cell"}
+        times = self.end / self.steps * np.array([0.5, *range(1, self.steps + 1)])
+        return xr.Dataset(
+            {
+                "a": (dims, nothing[:, 0], about_a),
+                "u0": (dims, nothing[:, 0], about_u0),
+                "u": (("sample", "time", "y", "x"), nothing, about_u),
+            },
+            coords={
+                "time": ("time", times, {"units": "1", "long_name": "time", "axis": "T"}),
+                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
+                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
+            },
+            attrs={"symmetries": "square" if ny == nx else "flips"},
+        )
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw diffusivities and first states, ``a`` and ``u0`` ``(n, ny, nx)`` float32; see `Problem.draw`."""
+        return {
+            "a": self.law.draw(seed, ids, self.shape).astype(np.float32),
+            "u0": self.initial.draw(seed, ids, self.shape, "zero").astype(np.float32),
+        }
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the 16 leading cosine coefficients of log a, ``(n, 16)`` float32: they set the matrix."""
+        return leading_cosines(np.log(inputs["a"].astype(np.float64)))
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Step through time, ``u`` ``(n, steps + 1, ny, nx)`` float64; see `Problem.simulate`."""
+        rate = 2 * self.steps / self.end
+        operators = shifted(diffusion(inputs["a"]), rate, definite=True)
+        now = inputs["u0"].astype(np.float64)
+        half_a_step = np.zeros_like(now)
+        u = np.empty((len(now), self.steps + 1, *self.shape))
+        for step in range(self.steps + 1):
+            # Half a step further on: there lie the end of a half step and the mean of a whole one.
+            w = solve(Systems(operators, rate * now, guess=now + half_a_step))
+            half_a_step = w - now
+            now = w if step < 2 else 2 * w - now
+            u[:, step] = now
+        return {"u": u}
+
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals of the worst step, from the balance of heat over every cell.
+
+        That of a step is ``‖uⁿ − w − Δt/2 A w‖ / ‖uⁿ‖``, w being uⁿ⁺¹ in the two half steps and (uⁿ + uⁿ⁺¹)/2 in the
+        others; see `Problem.residual`.
+        """
+        a, half = inputs["a"].astype(np.float64), 0.5 * self.end / self.steps
+        worst = np.zeros(len(a))
+        for now, w in _steps(inputs["u0"], fields["u"]):
+            worst = np.maximum(worst, norms(now - w - half * outflow(a, w)) / norms(now))
+        return worst
+
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖|uⁿ| + (I + Δt/2 |A|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.
+
+        For a mean, ``|w|`` is that of the magnitudes of the two states.
+        """
+        a, half = inputs["a"].astype(np.float64), 0.5 * self.end / self.steps
+        worst = np.zeros(len(a))
+        for now, w in _steps(np.abs(inputs["u0"]), np.abs(fields["u"])):
+            worst = np.maximum(worst, norms(now + w + half * outflow(a, w, np.add)) / norms(now))
+        return worst
+
+
+def _steps(u0: np.ndarray, u: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the state before every step and what its system is solved for: the state after it, or the mean."""
+    now = u0.astype(np.float64)
+    for step in range(u.shape[1]):
+        then = u[:, step].astype(np.float64)
+        yield now, then if step < 2 else 0.5 * (now + then)
+        now = then

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from compute.problems.balance import norms
+from compute.problems.gaussian import Gaussian
+from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.spectrum import leading_cosines
+from compute.solvers.assembly import diffusion, shifted
+from compute.solvers.systems import Systems
+
+Cells = Annotated[int, Field(ge=4, le=8192)]
+
+
+class Helmholtz(Problem):
+    """Standing waves in a box with reflecting walls: amplitude u from the wave number k of the medium.
+
+    Equation
+        −Δu − k² u = f on (0, 1)ᵈ, d = 2 or 3, u = 0 on the boundary, with
+        f = k₀² exp(−k₀² |x − c|²/2), c the centre of the box: a smooth source whose standard deviation 1/k₀ is a
+        sixth of a wavelength, scaled so that in the open waves near it have |u| of about 1. All quantities are
+        dimensionless.
+    Waves
+        k = k₀ (1 + δ g), g a random field with max|g| = 1, so k lies within ±δ of k₀. The box is k₀/2π wavelengths
+        wide, each sampled by 2πN/k₀ points of N along an axis: k₀ = 20 on 128² has 3.2 wavelengths of 40 points,
+        k₀ = 40 has 6.4 of 20, and k₀ = 10 on 32³ has 1.6 of 20.
+        The matrix is indefinite: −Δ − k₀² has 26 negative eigenvalues for k₀ = 20 in 2D, 115 for k₀ = 40, and 7 for
+        k₀ = 10 in 3D.
+    Resonance
+        Nothing damps: where an eigenvalue λ of −Δ − k² comes near zero, u grows like 1/λ and nears the eigenfunction.
+        Such samples are part of the law. A residual of ``rtol`` then leaves an error of u of up to rtol ‖f‖/|λ|, which
+        is still small beside ‖u‖. `rounding` grows with ‖u‖, and with it the residual of fields stored in float32;
+        where 2⁻⁵³ times it comes near ``rtol`` no solver reaches the tolerance in float64, and the sample is recorded
+        as failed.
+    Discretisation
+        Cell-centred finite volumes with the 5- or 7-point stencil; a boundary face lies half a cell from the centre.
+        Second order in the cell width h; the phase of a wave is off by (kh)²/24 of itself, so the error at fixed
+        points per wavelength grows with the wavelengths in the box, and fastest near a resonance.
+    Arrays
+        Input ``k`` and output ``u``, ``(sample, y, x)`` or ``(sample, z, y, x)`` float32; along an axis of N cells
+        the centre of cell i lies at (i + ½)/N.
+    """
+
+    kind: Literal["helmholtz"] = "helmholtz"
+    shape: tuple[Cells, Cells] | tuple[Cells, Cells, Cells] = (64, 64)
+    """Cells along y and x, or along z, y and x."""
+    wavenumber: float = Field(default=20.0, gt=0, le=10_000)
+    """k₀, in radians a box width."""
+    variation: float = Field(default=0.1, ge=0, lt=1)
+    """δ, the largest relative deviation of k from k₀."""
+    law: Gaussian = Gaussian(tau=5.0, alpha=2.0)
+    """Distribution of g, up to its scale."""
+
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples; see `Problem.template`."""
+        axes = ("z", "y", "x")[-len(self.shape) :]
+        nothing = np.broadcast_to(np.float32(np.nan), (n, *self.shape))
+        dims = ("sample", *axes)
+        about_k = {"role": "input", "transform": "identity", "units": "1", "long_name": "wave number"}
+        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "amplitude"}
+        centre = {"units": "1", "long_name": "centre of the cell"}
+        return xr.Dataset(
+            {"k": (dims, nothing, about_k), "u": (dims, nothing, about_u)},
+            coords={
+                axis: (axis, (np.arange(cells) + 0.5) / cells, centre | {"axis": axis.upper()})
+                for axis, cells in zip(axes, self.shape, strict=True)
+            },
+            attrs={"symmetries": "square" if len(set(self.shape)) == 1 else "flips"},
+        )
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw wave numbers, ``k`` ``(n, *shape)`` float32; see `Problem.draw`."""
+        g = self.law.draw(seed, ids, self.shape)
+        largest = np.abs(g).max(axis=tuple(range(1, g.ndim)), keepdims=True)
+        return {"k": (self.wavenumber * (1 + self.variation * g / largest)).astype(np.float32)}
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the 16 leading cosine coefficients of k, ``(n, 16)`` float32."""
+        return leading_cosines(inputs["k"])
+
+    def source(self) -> np.ndarray:
+        """Return f at the cell centres, ``(*shape)`` float64."""
+        centres = [((np.arange(cells) + 0.5) / cells - 0.5) ** 2 for cells in self.shape]
+        square = sum(np.meshgrid(*centres, indexing="ij", sparse=True))
+        return self.wavenumber**2 * np.exp(-0.5 * self.wavenumber**2 * square)
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Solve for the amplitude, ``u`` ``(n, *shape)`` float64; see `Problem.simulate`."""
+        k = inputs["k"].astype(np.float64)
+        laplacian = diffusion(np.broadcast_to(1.0, k.shape))
+        operators = shifted(laplacian, -(k**2), definite=False)
+        return {"u": solve(Systems(operators, np.broadcast_to(self.source(), k.shape)))}
+
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals from second differences of u; see `Problem.residual`."""
+        u = fields["u"].astype(np.float64)
+        found = self.source() + inputs["k"].astype(np.float64) ** 2 * u
+        for axis in range(1, u.ndim):
+            wall = [(0, 0)] * u.ndim
+            wall[axis] = (1, 1)
+            mirrored = np.moveaxis(np.pad(u, wall, mode="edge"), axis, 0)
+            # Half a cell behind the wall u is what it is before it, with the other sign: so it vanishes between.
+            mirrored[[0, -1]] *= -1
+            found += np.moveaxis(np.diff(mirrored, n=2, axis=0), 0, axis) * u.shape[axis] ** 2
+        return norms(found) / norms(self.source()[None])
+
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
+        u = np.abs(fields["u"].astype(np.float64))
+        centre = -(inputs["k"].astype(np.float64) ** 2)
+        total = np.zeros_like(u)
+        for axis in range(1, u.ndim):
+            wall = [(0, 0)] * u.ndim
+            wall[axis] = (1, 1)
+            padded = np.moveaxis(np.pad(u, wall), axis, 0)
+            total += np.moveaxis(padded[:-2] + padded[2:], 0, axis) * u.shape[axis] ** 2
+            along = np.full(u.shape[axis], 2.0)
+            along[[0, -1]] = 3.0
+            centre += np.expand_dims(along, [i for i in range(u.ndim) if i != axis]) * u.shape[axis] ** 2
+        return norms(total + np.abs(centre) * u) / norms(self.source()[None])

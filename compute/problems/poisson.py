@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from compute.problems.gaussian import Gaussian
+from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.spectrum import leading_cosines
+from compute.solvers.assembly import diffusion, wall_source
+from compute.solvers.systems import Systems
+
+Cells = Annotated[int, Field(ge=4, le=8192)]
+
+_WALLS = {"south": (0, False), "east": (1, True), "north": (0, True), "west": (1, False)}
+"""Axis across the wall, and whether it is the upper one; in the order of a walk round the square."""
+
+
+class Poisson(Problem):
+    """A potential in a square: u from sources f inside and given values at the four walls.
+
+    Equation
+        −Δu = f on (0, 1)²; u = west at x = 0, east at x = 1, south at y = 0, north at y = 1. All quantities are
+        dimensionless.
+    Law
+        f is ``strength`` times a Gaussian field of variance 1 without slope across the walls. The values at the walls
+        are one periodic Gaussian process of variance 1 along the boundary, counted from the corner (0, 0)
+        anticlockwise, so that they go on round the corners: u is continuous up to the boundary.
+    Discretisation
+        Cell-centred finite volumes with the 5-point stencil; a boundary face lies half a cell from the centre and
+        takes the value at its middle. Second order in the cell width where u is smooth; at the corners it is as
+        smooth as the walls are.
+    Systems
+        One matrix for all samples, posed as such; f and the walls are in the right-hand side.
+    Arrays
+        Inputs ``f`` ``(sample, y, x)``, ``west`` and ``east`` ``(sample, y)``, ``south`` and ``north``
+        ``(sample, x)``, and output ``u`` ``(sample, y, x)``, float32; the cell ``(i, j)`` of a grid of
+        ``shape = (ny, nx)`` has its centre at y = (i + ½)/ny, x = (j + ½)/nx, and wall values are at the same y and x.
+        A flip would exchange two walls, so the template has no symmetries.
+    """
+
+    kind: Literal["poisson"] = "poisson"
+    shape: tuple[Cells, Cells] = (64, 64)
+    """Cells along y and x."""
+    source: Gaussian = Gaussian(tau=5.0, alpha=2.0)
+    """Distribution of f, up to its scale."""
+    strength: float = Field(default=50.0, gt=0, le=1e6)
+    """Standard deviation of f; with the default f moves u about as much as the walls do."""
+    walls: Gaussian = Gaussian(tau=5.0, alpha=2.0, modes=16)
+    """Distribution of the values at the walls, along a boundary whose length counts as 1."""
+
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples; see `Problem.template`."""
+        ny, nx = self.shape
+        nan = np.float32(np.nan)
+        nothing = np.broadcast_to(nan, (n, ny, nx))
+        dims = ("sample", "y", "x")
+        about_f = {"role": "input", "transform": "identity", "units": "1", "long_name": "source"}
+        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "potential"}
+        variables: dict[str, tuple[tuple[str, ...], np.ndarray, dict[str, str]]] = {"f": (dims, nothing, about_f)}
+        for wall, (axis, _) in _WALLS.items():
+            along, cells = ("x", nx) if axis == 0 else ("y", ny)
+            about = about_f | {"long_name": f"potential at the {wall} wall"}
+            variables[wall] = (("sample", along), np.broadcast_to(nan, (n, cells)), about)
+        centre = {"units": "1", "long_name": "centre of the cell"}
+        return xr.Dataset(
+            variables | {"u": (dims, nothing, about_u)},
+            coords={
+                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
+                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
+            },
+            attrs={"symmetries": "none"},
+        )
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw sources and values at the walls, float32; see `Problem.draw`."""
+        values = self.around(seed, ids)
+        inputs = {"f": self.strength * self.source.draw(seed, ids, self.shape), **values}
+        return {name: array.astype(np.float32) for name, array in inputs.items()}
+
+    def around(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw the values at the walls, ``(n, nx)`` (south, north) and ``(n, ny)`` (east, west) float64.
+
+        With s from 0 to 1 along the boundary they are Σ ξ_k √λ_k (cos 2πks + sin 2πks), k = −``modes`` … ``modes``; see
+        `compute.problems.gaussian.Gaussian`. No mode is dropped: walls have the same values on any grid.
+        """
+        amplitudes = self.walls.amplitudes(1, "periodic")
+        waves = 2 * np.pi * np.arange(-self.walls.modes, self.walls.modes + 1)
+        ny, nx = self.shape
+        forward_x, forward_y = (np.arange(nx) + 0.5) / nx, (np.arange(ny) + 0.5) / ny
+        ways = {"south": forward_x, "east": 1 + forward_y, "north": 3 - forward_x, "west": 4 - forward_y}
+        values: Arrays = {}
+        for wall, way in ways.items():
+            angles = np.multiply.outer(0.25 * way, waves)
+            series = (np.cos(angles) + np.sin(angles)) * amplitudes
+            values[wall] = np.empty((len(ids), len(way)))
+            for row, sample in zip(values[wall], ids, strict=True):
+                # The second stream of a sample; the first is that of f.
+                numbers = np.random.SeedSequence((seed, int(sample)), spawn_key=(2,))
+                row[...] = series @ np.random.Generator(np.random.Philox(numbers)).standard_normal(len(waves))
+        return values
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return 8 leading cosine coefficients of f and 2 of every wall, ``(n, 16)`` float32.
+
+        Those of f count by 1/2π², what the slowest mode of −Δ makes of them in u.
+        """
+        inside = leading_cosines(inputs["f"])[:, :8] / np.float32(2 * np.pi**2)
+        return np.concatenate([inside, *(leading_cosines(inputs[wall])[:, :2] for wall in _WALLS)], axis=1)
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Solve for the potential, ``u`` ``(n, ny, nx)`` float64; see `Problem.simulate`."""
+        rhs = inputs["f"].astype(np.float64)
+        one = np.broadcast_to(1.0, rhs.shape)
+        for wall, (axis, upper) in _WALLS.items():
+            rhs += wall_source(one, axis, upper, inputs[wall].astype(np.float64))
+        return {"u": solve(Systems(diffusion(one), rhs))}
+
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals from second differences of u; see `Problem.residual`."""
+        u = fields["u"].astype(np.float64)
+        return _norm(_remainder(inputs, u)) / _norm(_remainder(inputs, np.zeros_like(u)))
+
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
+        u = np.abs(fields["u"].astype(np.float64))
+        total = np.zeros_like(u)
+        for axis in (1, 2):
+            wall = [(0, 0)] * 3
+            wall[axis] = (1, 1)
+            along = np.moveaxis(np.pad(u, wall), axis, 0)
+            weights = np.full((u.shape[axis], 1, 1), 2.0)
+            weights[[0, -1]] = 3.0
+            total += np.moveaxis(along[:-2] + weights * along[1:-1] + along[2:], 0, axis) * u.shape[axis] ** 2
+        return _norm(total) / _norm(_remainder(inputs, np.zeros_like(u)))
+
+
+def _remainder(inputs: Mapping[str, np.ndarray], u: np.ndarray) -> np.ndarray:
+    """Return f + Δu by second differences; for u = 0 that is the right-hand side with the walls in it."""
+    found = inputs["f"].astype(np.float64)
+    for axis, lower, upper in ((1, "south", "north"), (2, "west", "east")):
+        along = np.moveaxis(u, axis, 0)
+        # Half a cell behind a wall lies what makes its value the mean of the two sides.
+        before = 2 * inputs[lower].astype(np.float64) - along[0]
+        behind = 2 * inputs[upper].astype(np.float64) - along[-1]
+        slopes = np.diff(np.concatenate([before[None], along, behind[None]]), n=2, axis=0)
+        found += np.moveaxis(slopes, 0, axis) * u.shape[axis] ** 2
+    return found
+
+
+def _norm(x: np.ndarray) -> np.ndarray:
+    """Return the Euclidean norm of every sample."""
+    return np.sqrt(np.sum(np.square(x), axis=(1, 2)))

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from compute.solvers.krylov import gcrodr
+from compute.solvers.krylov.arguments import norm
+from compute.solvers.preconditioners.preconditioner import Preconditioner
+from compute.solvers.recycling import Recycler
+from compute.solvers.sequential import Attempt
+from compute.solvers.systems import Systems
+
+MARGIN = 0.999
+"""Part of rtol that is asked of a Krylov method, which sums the residual in another order than the ledger."""
+
+
+def minimal_residual(
+    systems: Systems,
+    i: int,
+    M: Preconditioner | None,
+    *,
+    rtol: float,
+    restart: int,
+    recycle: int,
+    maxiter: int,
+    recycler: Recycler,
+) -> Attempt:
+    """Answer one system with GCRO-DR in the variables ``t`` of ``x = guess + M t``.
+
+    Those are the variables of right preconditioning, so residuals, iterates and the recycler's basis are the same as
+    with ``A`` and ``M`` apart; but ``A M`` is applied as one operator, see `Preconditioner.image`.
+
+    Parameters
+    ----------
+    systems, i
+        System ``i`` of a batch.
+    M
+        Preconditioner, None for none.
+    rtol
+        Wanted ``‖b − Ax‖/‖b‖``.
+    restart, recycle, maxiter, recycler
+        As in `compute.solvers.krylov.gcrodr`.
+    """
+    operators, b = systems.operators, systems.rhs[i].ravel()
+    guess = None if systems.guess is None or not b.any() else systems.guess[i].ravel()
+    r = b if guess is None else b - operators.matvec(i, guess)
+    t, info = gcrodr(
+        operators.csr(i) if M is None else M.image(),
+        r,
+        rtol=0,
+        atol=MARGIN * rtol * norm(b),
+        restart=restart,
+        recycle=recycle,
+        maxiter=maxiter,
+        recycler=recycler,
+    )
+    x = t if M is None else M @ t
+    return Attempt(
+        x if guess is None else guess + x,
+        recycler.iterations,
+        recycler.matvecs + (guess is not None),
+        reason(info),
+    )
+
+
+def reason(info: int) -> str:
+    """Return what the ``info`` of a Krylov method is called in a ledger."""
+    return "" if info == 0 else "not_converged" if info > 0 else "breakdown"

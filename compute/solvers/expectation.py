@@ -1,0 +1,58 @@
+"""What a solver is expected to cost, before anything is measured."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compute.solvers.direct import Direct
+from compute.solvers.multigrid.solver import Multigrid
+from compute.solvers.operators import Stencil
+from compute.solvers.recycled import Recycled
+from compute.solvers.solver import Solver
+from compute.solvers.systems import Systems
+from compute.solvers.transform import Separable, Transform
+
+
+def expected(solver: Solver, systems: Systems) -> float | None:
+    """Estimate the seconds a system takes on one core of 2020 or later, to a residual of 1e-8.
+
+    The figures were measured on grids of 64² to 256² and 32³ and are good to a factor of two for families like
+    those; only their ratios are used, to leave out what has no chance.
+
+    Returns
+    -------
+    seconds
+        None for a solver or a case that nothing is known of.
+    """
+    operators = systems.operators
+    n = float(np.prod(operators.shape))
+    solid = len(operators.shape) == 3 and isinstance(operators, Stencil)
+    # Unknowns relative to those the figures were measured at.
+    grown = n / (32_768 if solid else 16_384)
+    if isinstance(solver, Multigrid):
+        return n * (1.7e-7 if solid else 0.85e-7) * (1.0 if operators.symmetric else 3.5)
+    if isinstance(solver, Transform) and isinstance(operators, Stencil):
+        model = Separable.of(operators.coefficients[0])
+        if model.exact:
+            return n * (1.2e-8 if operators.constant else 3e-8)
+        if operators.symmetric and operators.definite:
+            return n * 2.5e-7
+        return n * (7e-7 if solid else 1.2e-6)
+    if isinstance(solver, Direct):
+        return n * _direct(solver, operators.constant, operators.symmetric and operators.definite, solid, grown)
+    if isinstance(solver, Recycled):
+        return n * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3) if solid else n * 3e-6 * grown**0.5
+    return None
+
+
+def _direct(solver: Direct, constant: bool, definite: bool, solid: bool, grown: float) -> float:
+    """Return seconds an unknown."""
+    if constant:
+        return 5e-7 * grown ** (1 / 3) if solid else 4e-8
+    if solid:
+        return {"pardiso": 5.5e-6, "cholmod": 8.5e-6}.get(solver.library, 2e-5) * grown
+    if solver.library == "pardiso":
+        return (5.5e-7 if definite else 7.5e-7) * max(grown, 1.0) ** 0.15
+    if solver.library == "cholmod":
+        return 1.2e-6 * min(grown, 1.0) ** 0.7 * max(grown, 1.0) ** 0.15
+    return 1.3e-6 * max(grown, 0.3) ** 0.3

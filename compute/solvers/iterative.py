@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from compute.solvers.composed import MARGIN, minimal_residual, reason
+from compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
+from compute.solvers.krylov.arguments import System
+from compute.solvers.preconditioners.catalogue import PreconditionerName, build
+from compute.solvers.preconditioners.preconditioner import Preconditioner
+from compute.solvers.recycling import Recycler
+from compute.solvers.sequential import Attempt, Sequential
+from compute.solvers.systems import Systems
+
+
+class Krylov(Sequential):
+    """A preconditioned Krylov method that answers every system by itself; there is nothing to carry.
+
+    See `compute.solvers.krylov` for the methods and their sources.
+    """
+
+    kind: Literal["krylov"] = "krylov"
+    method: Literal["cg", "bicgstab", "gmres"] = "gmres"
+    """Conjugate gradients for real symmetric definite operators, the others for any."""
+    preconditioner: PreconditionerName = "ilu"
+    """Made anew for every system; see `compute.solvers.preconditioners`. With ``cg`` it has to be symmetric
+    definite, as all of them are for M-matrices."""
+    restart: int = Field(default=50, ge=1, le=1000)
+    """Steps in a cycle of GMRES; the other methods do without."""
+    maxiter: int = Field(default=5000, ge=1, le=10_000_000)
+    """Iterations after which a system is given up and handed to the direct solver; in GMRES whole cycles are done."""
+
+    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
+        """Answer one system; see `Sequential.attempt`.
+
+        Raises
+        ------
+        ValueError
+            If the method is ``cg`` and the operators are complex or not symmetric.
+        """
+        operators = systems.operators
+        if self.method == "cg" and (operators.dtype.kind == "c" or not operators.symmetric):
+            raise ValueError(
+                f"method is 'cg', which needs real symmetric operators; these are {operators.dtype} and "
+                f"{'' if operators.symmetric else 'not '}symmetric: use 'bicgstab' or 'gmres'"
+            )
+        try:
+            M = build(self.preconditioner, operators, i)
+        except FloatingPointError:
+            return Attempt(None, 0, 0, "breakdown"), carry
+        if self.method == "gmres":
+            cycles = -(-self.maxiter // self.restart)
+            attempt = minimal_residual(
+                systems, i, M, rtol=rtol, restart=self.restart, recycle=0, maxiter=cycles, recycler=Recycler()
+            )
+        else:
+            attempt = self._short_recurrence(systems, i, M, rtol)
+        return attempt, carry
+
+    def _short_recurrence(self, systems: Systems, i: int, M: Preconditioner | None, rtol: float) -> Attempt:
+        guess = None if systems.guess is None else systems.guess[i].ravel()
+        system = System(systems.operators.csr(i), systems.rhs[i].ravel(), guess, M, MARGIN * rtol, 0.0)
+        iterate = conjugate_gradients.iterate if self.method == "cg" else biconjugate_gradients.iterate
+        info = 0 if system.zero else iterate(system, self.maxiter)
+        return Attempt(system.x, system.iterations, system.matvecs, reason(info))

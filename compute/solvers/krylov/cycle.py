@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg as la
+
+from compute.solvers.guard import BLOCK, small_work
+from compute.solvers.krylov.arguments import System, norm
+from compute.solvers.krylov.deflation import harmonic
+
+
+class Cycle:
+    """One cycle: the Arnoldi process for ``(I − C Cᴴ) A M`` from the residual, and its least-squares problem.
+
+    ``C`` lies in the first ``k`` columns of ``W``, in Fortran order, and the Krylov basis ``V`` follows it, so that a
+    new vector is made orthogonal to both by one product with a matrix.
+
+    Attributes
+    ----------
+    passes, deflation
+        Work on long vectors so far and that of `deflate`, as `compute.solvers.guard` counts it.
+    """
+
+    def __init__(self, system: System, W: np.ndarray, k: int, r: np.ndarray, limit: int) -> None:
+        self.system, self.W, self.k, self.limit = system, W, k, limit
+        self.C, self.V = W[:, :k], W[:, k:]
+        self._gemv = la.get_blas_funcs("gemv", dtype=W.dtype)
+        self.y0 = self._gemv(1, self.C, r, trans=2) if k else np.zeros(0, dtype=W.dtype)
+        v = self._gemv(-1, self.C, self.y0, beta=1, y=r) if k else r
+        self.beta = norm(v)
+        self.estimate = self.beta
+        # Projected operator, and the vector that its Hessenberg part takes to zero from the left, 1 in front.
+        self.B = np.zeros((k, limit), dtype=W.dtype, order="F")
+        self.H = np.zeros((limit + 1, limit), dtype=W.dtype, order="F")
+        self.null = np.zeros(limit + 1, dtype=W.dtype)
+        self.null[0], self.stretch = 1, 1.0
+        self.steps = 0
+        self.largest = 0.0
+        self.exhausted = False
+        self.passes, self.deflation = 2.0 * k, 0.0
+        self.eps = float(np.finfo(W.dtype).eps)
+        if self.beta > 0:
+            np.multiply(v, 1 / self.beta, out=self.V[:, 0])
+        self.going = self.beta > system.tolerance
+
+    def step(self) -> None:
+        """Add one vector to the Krylov basis."""
+        j, k, system = self.steps, self.k, self.system
+        w = self.V[:, j + 1]
+        w[:] = system.apply(system.precondition(self.V[:, j]))
+        before = norm(w)
+        self.largest = max(self.largest, before)
+        h, after = self._orthogonalise(w, before)
+        self.B[:, j] = h[:k]
+        self.H[: j + 1, j] = h[k:]
+        self.exhausted = not after > self.eps * before
+        self.steps = j + 1
+        system.iterations += 1
+        if self.exhausted:
+            w[:] = 0
+            self.estimate = 0.0 if np.isfinite(after) else np.nan
+        else:
+            self.H[j + 1, j] = after
+            w *= 1 / after
+            # What is left of e₁ outside the range of H is its part along the null vector (E. H. Ayachour, J. Comput.
+            # Appl. Math. 159 (2003)): no rotations are needed to know the residual.
+            last = -np.vdot(h[k:], self.null[: j + 1]) / after
+            self.null[j + 1] = last
+            self.stretch = np.hypot(self.stretch, abs(last))
+            self.estimate = self.beta / float(self.stretch)
+        self.going = not (
+            self.estimate <= system.tolerance
+            or self.exhausted
+            or self.steps == self.limit
+            or not np.isfinite(self.estimate)
+        )
+
+    def _orthogonalise(self, w: np.ndarray, before: float) -> tuple[np.ndarray, float]:
+        """Take the components along C and V out of ``w``, in place; return them and the norm left.
+
+        Classical Gram–Schmidt loses orthogonality as eps κ², κ the condition of the residual and what spans the
+        Krylov space, which is about what the residual has fallen by (L. Giraud et al., Numer. Math. 101 (2005)).
+        So a second pass is spared while that is below 1e-10 in double precision, unless it is seen that most of
+        ``w`` was taken away. Twice is enough.
+        """
+        W = self.W[:, : self.k + self.steps + 1]
+        h = self._gemv(1, W, w, trans=2)
+        self._gemv(-1, W, h, beta=1, y=w, overwrite_y=1)
+        after = norm(w)
+        self.passes += 2 * W.shape[1]
+        if after < 0.1 * before or self.estimate < 10 * self.eps**0.25 * self.beta:
+            again = self._gemv(1, W, w, trans=2)
+            self._gemv(-1, W, again, beta=1, y=w, overwrite_y=1)
+            h += again
+            after = norm(w)
+            self.passes += 2 * W.shape[1]
+        return h, after
+
+    def coefficients(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the coefficients of U and V that make the residual least."""
+        j = self.steps
+        if self.exhausted:
+            # H is square then, and singular if A M is on this space: the shortest of the best answers.
+            cond = 10 * j * self.eps
+            z = la.lstsq(self.H[:j, :j], self.beta * np.eye(j, 1)[:, 0], cond=cond, check_finite=False)[0]
+        else:
+            Q, R = la.qr(self.H[: j + 1, :j], mode="economic", check_finite=False)
+            z = la.solve_triangular(R, self.beta * Q[0].conj(), check_finite=False)
+        z = z.astype(self.W.dtype, copy=False)
+        return self.y0 - self.B[:, :j] @ z, z
+
+    def combination(self, U: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Return ``U y + V z``."""
+        update = self._gemv(1, self.V[:, : len(z)], z) if len(z) else np.zeros(len(self.W), dtype=self.W.dtype)
+        self.passes += len(z) + len(y)
+        return self._gemv(1, U, y, beta=1, y=update, overwrite_y=1) if len(y) else update
+
+    def rounding(self, z: np.ndarray) -> float:
+        """Return about how much rounding adds to the residual when ``V z`` is applied: eps ‖A M‖ ‖z‖."""
+        return self.eps * self.largest * norm(z)
+
+    def deflate(self, U: np.ndarray, recycle: int) -> np.ndarray:
+        """Put the new recycle space in place of the old: C into the first columns of W; return U."""
+        j, k = self.steps, self.k
+        if j == 0:
+            return U
+        gemm = la.get_blas_funcs("gemm", dtype=self.W.dtype)
+        rows, columns = k + j + 1, k + j
+        W, V = self.W[:, :rows], self.V[:, :j]
+        G = np.zeros((rows, columns), dtype=self.W.dtype)
+        G[:k, k:] = self.B[:, :j]
+        G[k:, k:] = self.H[: j + 1, :j]
+        F = np.zeros_like(G)
+        F[range(k, k + j), range(k, k + j)] = 1
+        scale = np.ones(0)
+        if k:
+            scale = 1 / np.sqrt(np.einsum("ij,ij->j", U.conj(), U).real)
+            G[range(k), range(k)] = scale
+            F[:, :k] = gemm(1, W, U, trans_a=2) * scale
+        self.deflation = BLOCK * (rows * k + (rows + columns) * recycle) + small_work(columns, len(W))
+        found = harmonic(G, F, recycle)
+        if found is None:
+            return U
+        of_W, of_UV = found
+        if of_W.shape[1] == 0:
+            return U[:, :0]
+        C = gemm(1, W, of_W)
+        new = gemm(1, V, of_UV[k:])
+        if k:
+            new = gemm(1, U, scale[:, None] * of_UV[:k], beta=1, c=new, overwrite_c=1)
+        # What single passes lost is not handed on from cycle to cycle; a vector finds out if it is too much.
+        z = np.cos(np.arange(C.shape[1])).astype(C.dtype)
+        if norm(self._gemv(1, C, self._gemv(1, C, z), trans=2) - z) > 1e4 * self.eps * norm(z):
+            inverse = la.inv(la.cholesky(gemm(1, C, C, trans_a=2), check_finite=False), check_finite=False)
+            C, new = gemm(1, C, inverse), gemm(1, new, inverse)
+        self.W[:, : C.shape[1]] = C
+        return new
+

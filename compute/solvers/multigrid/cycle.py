@@ -1,0 +1,237 @@
+"""Kernels of the V-cycle: Chebyshev–Jacobi smoothing, restriction of residuals, prolongation of corrections.
+
+All arrays are flat and padded as `compute.solvers.multigrid.plan.Plan` says, and float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compute.solvers.kernel import kernel
+from compute.solvers.multigrid.hierarchy import join, split
+from compute.solvers.multigrid.plan import (
+    COLOURS,
+    GATHER,
+    MARGIN,
+    NX,
+    NY,
+    NZ,
+    POINT,
+    POINTS,
+    SLOTS,
+    STENCIL,
+    STRIDE_Y,
+    STRIDE_Z,
+    SUPPORT,
+    TRANSFER,
+    VECTOR,
+)
+
+_CHUNK = 1024
+"""Slots worked on at a time: what is needed of them stays in the innermost cache."""
+
+
+@kernel
+def residual(stencil, points, padded, symmetric, x, b, start, total):  # type: ignore[no-untyped-def]
+    """Write ``b − A x`` of the slots from ``start`` on into ``total``.
+
+    A symmetric stencil has its lower couplings among the upper ones of the lower neighbours: half the memory.
+    """
+    count = len(total)
+    centre = stencil[start : start + count]
+    here, rhs = x[start:], b[start:]
+    for i in range(count):
+        total[i] = rhs[i] - centre[i] * here[i]
+    for point in range(1, len(points), 2):
+        shift = point * padded + start
+        upper = stencil[shift + padded : shift + padded + count]
+        if symmetric:
+            shift += padded + points[point]
+        lower = stencil[shift : shift + count]
+        before = x[start + points[point] : start + points[point] + count]
+        behind = x[start + points[point + 1] : start + points[point + 1] + count]
+        for i in range(count):
+            total[i] -= lower[i] * before[i] + upper[i] * behind[i]
+
+
+@kernel
+def smooth(  # type: ignore[no-untyped-def]
+    stencil, points, padded, begin, slots, scaling, x, b, d, smoother, from_zero, work
+):
+    """Do Jacobi-like sweeps ``d = old d + new D⁻¹(b − A x)``, ``x += d``, with the numbers of `smoother`."""
+    sweeps, symmetric = smoother
+    answer, change = x[begin : begin + slots], d[begin : begin + slots]
+    for sweep in range(len(sweeps)):
+        old, new = sweeps[sweep, 0], sweeps[sweep, 1]
+        if sweep == 0 and from_zero:
+            rhs, weight = b[begin : begin + slots], scaling[begin : begin + slots]
+            for i in range(slots):
+                change[i] = new * weight[i] * rhs[i]
+                answer[i] = change[i]
+            continue
+        for start in range(begin, begin + slots, _CHUNK):
+            count = min(_CHUNK, begin + slots - start)
+            total = work[:count]
+            residual(stencil, points, padded, symmetric, x, b, start, total)
+            last, weight = d[start:], scaling[start:]
+            if sweep == 0:
+                for i in range(count):
+                    last[i] = new * weight[i] * total[i]
+            else:
+                for i in range(count):
+                    last[i] = old * last[i] + new * weight[i] * total[i]
+        for i in range(slots):
+            answer[i] += change[i]
+
+
+@kernel
+def restrict(planes, rows, begin, slots, padded, restriction, b):  # type: ignore[no-untyped-def]
+    """Collect the residual of the fine cells, sorted by colour, on the coarse ones."""
+    for start in range(begin, begin + slots, _CHUNK):
+        count = min(_CHUNK, begin + slots - start)
+        target = b[start : start + count]
+        target[:] = 0
+        for offset in range(len(rows)):
+            shift = offset * padded + start
+            weights = restriction[shift : shift + count]
+            shift = rows[offset, 0] * padded + rows[offset, 1] + start
+            values = planes[shift : shift + count]
+            for i in range(count):
+                target[i] += weights[i] * values[i]
+
+
+@kernel
+def prolong(x, rows, begin, slots, padded, prolongation, planes):  # type: ignore[no-untyped-def]
+    """Spread a coarse correction over the fine cells, sorted by colour."""
+    planes[:] = 0
+    for start in range(begin, begin + slots, _CHUNK):
+        count = min(_CHUNK, begin + slots - start)
+        values = x[start : start + count]
+        for offset in range(len(rows)):
+            shift = offset * padded + start
+            weights = prolongation[shift : shift + count]
+            shift = rows[offset, 0] * padded + rows[offset, 1] + start
+            target = planes[shift : shift + count]
+            for i in range(count):
+                target[i] += weights[i] * values[i]
+
+
+@kernel
+def solve_coarsest(inverse, level, x, b, work):  # type: ignore[no-untyped-def]
+    """Apply the dense inverse of the coarsest operator."""
+    size = len(inverse)
+    at = 0
+    for z in range(level[NZ]):
+        for y in range(level[NY]):
+            begin = level[MARGIN] + z * level[STRIDE_Z] + y * level[STRIDE_Y]
+            for i in range(level[NX]):
+                work[at] = b[begin + i]
+                at += 1
+    at = 0
+    for z in range(level[NZ]):
+        for y in range(level[NY]):
+            begin = level[MARGIN] + z * level[STRIDE_Z] + y * level[STRIDE_Y]
+            for i in range(level[NX]):
+                total = np.float32(0)
+                row = inverse[at]
+                for j in range(size):
+                    total += row[j] * work[j]
+                x[begin + i] = total
+                at += 1
+
+
+@kernel
+def vcycle(grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
+    """Do one V-cycle for the right-hand side in ``b`` of the finest level; the answer is in its ``x``.
+
+    Parameters
+    ----------
+    grid
+        ``(levels, begin, points, gather)`` of the plan.
+    hierarchy
+        ``(stencils, scaling, prolongation, restriction, inverse)``, filled by `hierarchy.build`.
+    vectors
+        ``(x, b, d, planes, work)``; all but the margins of x and b may hold anything.
+    smoother
+        ``(sweeps, symmetric)``, the first ``(n, 2)``: weights of the last change and of the scaled residual.
+    """
+    levels, begin, points, gathered = grid
+    stencils, scaling, prolongation, restriction, inverse = hierarchy
+    x, b, d, planes, work = vectors
+    symmetric = smoother[1]
+    last = len(levels) - 1
+    for k in range(last):
+        level, coarse = levels[k], levels[k + 1]
+        padded, coarse_padded = level[SLOTS] + 2 * level[MARGIN], coarse[SLOTS] + 2 * coarse[MARGIN]
+        stencil = stencils[level[STENCIL] : level[STENCIL] + level[POINTS] * padded]
+        near = points[level[POINT] : level[POINT] + level[POINTS]]
+        here = slice(level[VECTOR], level[VECTOR] + padded)
+        smooth(
+            stencil,
+            near,
+            padded,
+            level[MARGIN],
+            level[SLOTS],
+            scaling[here],
+            x[here],
+            b[here],
+            d[here],
+            smoother,
+            True,
+            work,
+        )
+        left = d[here]
+        for start in range(level[MARGIN], level[MARGIN] + level[SLOTS], _CHUNK):
+            stop = min(start + _CHUNK, level[MARGIN] + level[SLOTS])
+            residual(stencil, near, padded, symmetric, x[here], b[here], start, left[start:stop])
+        used = level[COLOURS] * coarse_padded
+        split(left, level, coarse, planes[:used])
+        length = level[SUPPORT] * coarse_padded
+        restrict(
+            planes[:used],
+            gathered[begin[k, GATHER] : begin[k + 1, GATHER]],
+            coarse[MARGIN],
+            coarse[SLOTS],
+            coarse_padded,
+            restriction[level[TRANSFER] : level[TRANSFER] + length],
+            b[coarse[VECTOR] : coarse[VECTOR] + coarse_padded],
+        )
+    level = levels[last]
+    here = slice(level[VECTOR], level[VECTOR] + level[SLOTS] + 2 * level[MARGIN])
+    solve_coarsest(inverse, level, x[here], b[here], work)
+    for k in range(last - 1, -1, -1):
+        level, coarse = levels[k], levels[k + 1]
+        padded, coarse_padded = level[SLOTS] + 2 * level[MARGIN], coarse[SLOTS] + 2 * coarse[MARGIN]
+        here = slice(level[VECTOR], level[VECTOR] + padded)
+        used = level[COLOURS] * coarse_padded
+        length = level[SUPPORT] * coarse_padded
+        prolong(
+            x[coarse[VECTOR] : coarse[VECTOR] + coarse_padded],
+            gathered[begin[k, GATHER] : begin[k + 1, GATHER]],
+            coarse[MARGIN],
+            coarse[SLOTS],
+            coarse_padded,
+            prolongation[level[TRANSFER] : level[TRANSFER] + length],
+            planes[:used],
+        )
+        join(planes[:used], level, coarse, x[here])
+        stencil = stencils[level[STENCIL] : level[STENCIL] + level[POINTS] * padded]
+        near = points[level[POINT] : level[POINT] + level[POINTS]]
+        smooth(
+            stencil,
+            near,
+            padded,
+            level[MARGIN],
+            level[SLOTS],
+            scaling[here],
+            x[here],
+            b[here],
+            d[here],
+            smoother,
+            False,
+            work,
+        )
+
+
+WORK = _CHUNK
+"""Length of the buffer that `vcycle` works in."""

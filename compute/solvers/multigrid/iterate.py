@@ -1,0 +1,261 @@
+"""Kernels of the Krylov methods around the V-cycle: float64 outside, float32 inside.
+
+All arrays are flat and padded as `compute.solvers.multigrid.plan.Plan` says.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compute.solvers.kernel import kernel
+from compute.solvers.multigrid.cycle import vcycle
+from compute.solvers.multigrid.hierarchy import build
+from compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, STRIDE_Y, STRIDE_Z
+
+_CHUNK = 1024
+
+CONVERGED, NOT_CONVERGED, BREAKDOWN = 0, 1, -1
+
+
+@kernel
+def pad(level, values, padded):  # type: ignore[no-untyped-def]
+    """Write the cells of a grid ``(nz, ny, nx)`` into a padded vector of any precision."""
+    for z in range(level[NZ]):
+        for y in range(level[NY]):
+            target = padded[level[MARGIN] + z * level[STRIDE_Z] + y * level[STRIDE_Y] :]
+            source = values[z, y]
+            for i in range(level[NX]):
+                target[i] = source[i]
+
+
+@kernel
+def unpad(level, padded, values):  # type: ignore[no-untyped-def]
+    """Read the cells of a grid from a padded vector."""
+    for z in range(level[NZ]):
+        for y in range(level[NY]):
+            source = padded[level[MARGIN] + z * level[STRIDE_Z] + y * level[STRIDE_Y] :]
+            target = values[z, y]
+            for i in range(level[NX]):
+                target[i] = source[i]
+
+
+@kernel
+def apply(stencil, points, level, symmetric, x, y):  # type: ignore[no-untyped-def]
+    """Write ``A x`` into ``y``; return the product of ``x`` and ``y``."""
+    padded = level[SLOTS] + 2 * level[MARGIN]
+    product = 0.0
+    end = level[MARGIN] + level[SLOTS]
+    for start in range(level[MARGIN], end, _CHUNK):
+        count = min(_CHUNK, end - start)
+        target = y[start : start + count]
+        centre = stencil[start : start + count]
+        here = x[start : start + count]
+        for i in range(count):
+            target[i] = centre[i] * here[i]
+        for point in range(1, len(points), 2):
+            shift = point * padded + start
+            upper = stencil[shift + padded : shift + padded + count]
+            if symmetric:
+                shift += padded + points[point]
+            lower = stencil[shift : shift + count]
+            before = x[start + points[point] : start + points[point] + count]
+            behind = x[start + points[point + 1] : start + points[point + 1] + count]
+            for i in range(count):
+                target[i] += lower[i] * before[i] + upper[i] * behind[i]
+        for i in range(count):
+            product += target[i] * here[i]
+    return product
+
+
+@kernel
+def dot(a, b):  # type: ignore[no-untyped-def]
+    """Return the product of two vectors."""
+    total = 0.0
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+@kernel
+def precondition(r, z, factor, grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
+    """Write the V-cycle's answer for ``factor r`` into ``z``; the factor keeps float32 in its range."""
+    x, b = vectors[0], vectors[1]
+    for i in range(len(r)):
+        b[i] = np.float32(factor * r[i])
+    vcycle(grid, hierarchy, vectors, smoother)
+    for i in range(len(r)):
+        z[i] = x[i]
+
+
+@kernel
+def cg(  # type: ignore[no-untyped-def]
+    stencil, rhs, x, target, maxiter, space, grid, hierarchy, vectors, smoother
+):
+    """Conjugate gradients with the V-cycle as preconditioner; return iterations and how they ended.
+
+    ``target`` is the wanted norm of the residual. The formula for β is the flexible one, since the V-cycle is
+    rounded to float32: Y. Notay, "Flexible conjugate gradients", SIAM J. Sci. Comput. 22 (2000).
+    """
+    level = grid[0][0]
+    near = grid[2][: level[POINTS]]
+    symmetric = smoother[1]
+    fine = level[SLOTS] + 2 * level[MARGIN]
+    r, z, p, q = space[0], space[1], space[2], space[3]
+    apply(stencil, near, level, symmetric, x, q)
+    total = 0.0
+    for i in range(fine):
+        r[i] = rhs[i] - q[i]
+        total += r[i] * r[i]
+    size = np.sqrt(total)
+    p[:] = 0
+    curvature = 0.0
+    iterations = 0
+    while not size <= target:
+        if iterations == maxiter:
+            return iterations, NOT_CONVERGED
+        precondition(r, z, 1 / size, grid, hierarchy, vectors, smoother)
+        # The last direction and A times it are still in p and q.
+        beta = -dot(q, z) / curvature if iterations > 0 else 0.0
+        for i in range(fine):
+            p[i] = z[i] + beta * p[i]
+        descent = dot(r, z)
+        curvature = apply(stencil, near, level, symmetric, p, q)
+        if not (curvature > 0 and descent > 0):
+            return iterations, BREAKDOWN
+        step = descent / curvature
+        total = 0.0
+        for i in range(fine):
+            x[i] += step * p[i]
+            r[i] -= step * q[i]
+            total += r[i] * r[i]
+        size = np.sqrt(total)
+        iterations += 1
+    return iterations, CONVERGED
+
+
+@kernel
+def bicgstab(  # type: ignore[no-untyped-def]
+    stencil, rhs, x, target, maxiter, space, grid, hierarchy, vectors, smoother
+):
+    """BiCGStab with the V-cycle as right preconditioner; return iterations and how they ended.
+
+    Source: H. A. van der Vorst, "Bi-CGSTAB", SIAM J. Sci. Stat. Comput. 13 (1992).
+    """
+    level = grid[0][0]
+    near = grid[2][: level[POINTS]]
+    symmetric = smoother[1]
+    fine = level[SLOTS] + 2 * level[MARGIN]
+    r, z, p, q, shadow, t, s = space[0], space[1], space[2], space[3], space[4], space[5], space[6]
+    apply(stencil, near, level, symmetric, x, q)
+    total = 0.0
+    for i in range(fine):
+        r[i] = rhs[i] - q[i]
+        shadow[i] = r[i]
+        total += r[i] * r[i]
+    size = np.sqrt(total)
+    p[:] = 0
+    q[:] = 0
+    rho, alpha, omega = 1.0, 1.0, 1.0
+    iterations = 0
+    while not size <= target:
+        if iterations == maxiter:
+            return iterations, NOT_CONVERGED
+        product = dot(shadow, r)
+        if product == 0 or omega == 0 or not np.isfinite(product):
+            return iterations, BREAKDOWN
+        beta = product / rho * (alpha / omega)
+        rho = product
+        for i in range(fine):
+            p[i] = r[i] + beta * (p[i] - omega * q[i])
+        precondition(p, z, 1 / size, grid, hierarchy, vectors, smoother)
+        for i in range(fine):
+            z[i] *= size
+        apply(stencil, near, level, symmetric, z, q)
+        curvature = dot(shadow, q)
+        if curvature == 0 or not np.isfinite(curvature):
+            return iterations, BREAKDOWN
+        alpha = rho / curvature
+        total = 0.0
+        for i in range(fine):
+            x[i] += alpha * z[i]
+            r[i] -= alpha * q[i]
+            total += r[i] * r[i]
+        size = np.sqrt(total)
+        iterations += 1
+        if size <= target:
+            break
+        precondition(r, s, 1 / size, grid, hierarchy, vectors, smoother)
+        for i in range(fine):
+            s[i] *= size
+        apply(stencil, near, level, symmetric, s, t)
+        squares = dot(t, t)
+        if squares == 0 or not np.isfinite(squares):
+            return iterations, BREAKDOWN
+        omega = dot(t, r) / squares
+        total = 0.0
+        for i in range(fine):
+            x[i] += omega * s[i]
+            r[i] -= omega * t[i]
+            total += r[i] * r[i]
+        size = np.sqrt(total)
+    return iterations, CONVERGED
+
+
+@kernel
+def load(  # type: ignore[no-untyped-def]
+    coefficients,
+    stencil,
+    levels,
+    begin,
+    points,
+    interpolated,
+    applied,
+    collected,
+    stencils,
+    scaling,
+    prolongation,
+    restriction,
+    planes,
+    work,
+    symmetric,
+):
+    """Take an operator ``(points, nz, ny, nx)`` into the buffers; return the inverse of the coarsest operator."""
+    padded = levels[0, SLOTS] + 2 * levels[0, MARGIN]
+    for point in range(len(coefficients)):
+        pad(levels[0], coefficients[point], stencil[point * padded : (point + 1) * padded])
+    # A preconditioner may have any scale; this one keeps float32 in its range.
+    largest = 0.0
+    for i in range(padded):
+        largest = max(largest, abs(stencil[i]))
+    factor = 1 / largest
+    for i in range(len(stencil)):
+        stencils[i] = np.float32(factor * stencil[i])
+    return build(
+        levels,
+        begin,
+        points,
+        interpolated,
+        applied,
+        collected,
+        stencils,
+        scaling,
+        prolongation,
+        restriction,
+        planes,
+        work,
+        symmetric,
+    )
+
+
+@kernel
+def solve(  # type: ignore[no-untyped-def]
+    rhs, x, stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother
+):
+    """Improve ``x`` ``(nz, ny, nx)`` until the residual has the norm ``target``; see `cg` and `bicgstab`."""
+    level = grid[0][0]
+    pad(level, rhs, padded_rhs)
+    pad(level, x, padded_x)
+    arguments = (stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother)
+    ended = cg(*arguments) if smoother[1] else bicgstab(*arguments)
+    unpad(level, padded_x, x)
+    return ended

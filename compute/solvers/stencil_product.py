@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from compute.solvers.kernel import kernel
+
+
+@kernel
+def product(coefficients, x, y):  # type: ignore[no-untyped-def]
+    """Write ``A x`` into ``y`` for a stencil ``(7, nz, ny, nx)``; x and y have the shape ``(nz, ny, nx)``.
+
+    Couplings along an axis of one cell are not read, so the stencil may have fewer points: a 5-point one in the
+    plane, a 3-point one on a line.
+    """
+    nz, ny, nx = x.shape
+    first_y = 3 if nz > 1 else 1
+    first_x = first_y + (2 if ny > 1 else 0)
+    for i in range(nz):
+        for j in range(ny):
+            row, here, target = coefficients[0, i, j], x[i, j], y[i, j]
+            for k in range(nx):
+                target[k] = row[k] * here[k]
+            if i > 0:
+                row, near = coefficients[1, i, j], x[i - 1, j]
+                for k in range(nx):
+                    target[k] += row[k] * near[k]
+            if i < nz - 1:
+                row, near = coefficients[2, i, j], x[i + 1, j]
+                for k in range(nx):
+                    target[k] += row[k] * near[k]
+            if j > 0:
+                row, near = coefficients[first_y, i, j], x[i, j - 1]
+                for k in range(nx):
+                    target[k] += row[k] * near[k]
+            if j < ny - 1:
+                row, near = coefficients[first_y + 1, i, j], x[i, j + 1]
+                for k in range(nx):
+                    target[k] += row[k] * near[k]
+            if nx > 1:
+                row, inner = coefficients[first_x, i, j, 1:], target[1:]
+                for k in range(nx - 1):
+                    inner[k] += row[k] * here[k]
+                row, behind = coefficients[first_x + 1, i, j], here[1:]
+                for k in range(nx - 1):
+                    target[k] += row[k] * behind[k]

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from compute.surrogates.surrogate import Grid, Surrogate
+
+if TYPE_CHECKING:
+    import torch
+
+
+class FullyConnected(Surrogate):
+    """Fully connected network from all input values to all output values, for any one grid or mesh.
+
+    The inputs are flattened, each value once: a number a sample is one, values along a wall are as many as they are.
+    ``layers`` hidden layers of ``width`` with GELU follow, and a linear one to all outputs at all points. It knows
+    nothing of space, so its size grows with the grid and it works on no other.
+    """
+
+    kind: Literal["fully_connected"] = "fully_connected"
+    width: int = Field(default=256, ge=1, le=65536)
+    """Values in a hidden layer."""
+    layers: int = Field(default=3, ge=1, le=64)
+    """Hidden layers."""
+
+    any_grid: ClassVar[bool] = False
+
+    def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
+        """Refuse: the size of the network depends on the grid, so only `build_on` can build it."""
+        raise ValueError(
+            f"{inputs} and {outputs} channels on {axes} axes do not tell how large a fully connected network is: build "
+            "it with build_on, which is told the grid"
+        )
+
+    def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
+        """Return an untrained network; see `Surrogate.build_on`."""
+        from compute.surrogates.flat import Flat
+
+        if len(grid.varies) != inputs:
+            raise ValueError(f"grid.varies is for {len(grid.varies)} input channels, expected {inputs}")
+        return Flat(outputs, grid, (self.width,) * self.layers)

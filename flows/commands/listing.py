@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands.options import Json, StoreUrl
+from flows.settings import DEFAULT_STORE
+
+
+def recipes(as_json: Json = False) -> None:
+    """List the shipped recipes.
+
+    Example: ritz recipes
+    """
+    from tasks.recipes import load, names
+
+    rows = []
+    for name in names():
+        pipeline = load(name)
+        document = pipeline.document()
+        rows.append(
+            {
+                "recipe": name,
+                "problem": document["problem"]["kind"],
+                "samples": pipeline.data.samples,
+                "solver": document["solver"]["kind"],
+                "surrogate": document["surrogate"]["kind"],
+                "schedule": document["schedule"] and (document["schedule"]["cron"] or document["schedule"]["every"]),
+            }
+        )
+    _list(rows, as_json)
+
+
+def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """List the datasets of a store.
+
+    Example: ritz datasets --store /data/ritz
+    """
+    from tasks.inspect import datasets as rows
+
+    _list(rows(store), as_json)
+
+
+def models(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """List the models of a store.
+
+    Example: ritz models --json
+    """
+    from tasks.inspect import models as rows
+
+    _list(rows(store), as_json)
+
+
+def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
+    """List the runs of a store, newest last; with --json their whole records.
+
+    Example: ritz runs --json
+    """
+    from tasks.inspect import records
+    from tasks.inspect import runs as rows
+
+    _list(records(store) if as_json else rows(store), as_json)
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A dataset, a model, or a run.")],
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Show a dataset, the model of the same name, or a run.
+
+    Example: ritz show darcy@v1
+    """
+    import yaml
+
+    from flows.terminal import print_json
+    from tasks.inspect import show as look
+
+    found = look(store, name)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(yaml.safe_dump(found, sort_keys=False).rstrip())
+
+
+def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
+    from flows.terminal import print_json, print_table
+
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)

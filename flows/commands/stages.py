@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands.options import DatasetName, Json, ModelName, Overrides, ProfileName, Recipe, StoreUrl
+from flows.server import embedded
+from flows.settings import DEFAULT_STORE
+
+
+def run(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Generate, train online, evaluate, quantify and publish.
+
+    Example: ritz run darcy --set data.samples=2048 --store /data/ritz
+    """
+    from flows.terminal import print_json, print_table, watching
+    from tasks.checks import check_run
+    from tasks.inspect import finished
+    from tasks.recipes import load, load_profile, parse_assignments
+
+    changes = parse_assignments(overrides or [])
+    pipeline, cluster = load(recipe, changes), load_profile(profile)
+    with watching():
+        record = finished(pipeline, store)
+        if record is None:
+            cluster.check()
+            check_run(pipeline, store)
+            with embedded():
+                from flows.run import run as flow
+
+                record = flow(recipe, changes, _absolute(store), profile)
+        else:
+            typer.echo(f"nothing to do: run {record['run']} made all of it", err=True)
+    if as_json:
+        print_json(record)
+    else:
+        from tasks.summary import rows
+
+        print_table(rows(record), header=False)
+        typer.echo(f"report {record['paths']['report']}\nstore  {record['paths']['store']}")
+    if not record["model"]["released"]:
+        raise typer.Exit(1)
+
+
+def generate(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Solve and publish the dataset of a recipe.
+
+    Example: ritz generate darcy --set data.samples=512
+    """
+    from flows.terminal import watching
+    from tasks.checks import check_run
+    from tasks.recipes import load, load_profile, parse_assignments
+
+    changes = parse_assignments(overrides or [])
+    pipeline = load(recipe, changes)
+    load_profile(profile).check()
+    check_run(pipeline, store)
+    with watching(), embedded():
+        from flows.generate import generate as flow
+
+        result = flow(recipe, changes, _absolute(store), profile)
+    _report(result, as_json, ("dataset", "ledger"))
+
+
+def train(
+    recipe: Recipe,
+    dataset: DatasetName,
+    overrides: Overrides = None,
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Train the surrogate of a recipe offline on a published dataset.
+
+    Example: ritz train darcy --dataset darcy@v1 --set surrogate.width=48
+    """
+    from flows.terminal import watching
+    from tasks.checks import check_training
+    from tasks.recipes import load, load_profile, parse_assignments
+
+    changes = parse_assignments(overrides or [])
+    check_training(load(recipe, changes), store, dataset)
+    load_profile(profile).check()
+    with watching(), embedded():
+        from flows.train import train as flow
+
+        result = flow(recipe, changes, dataset, _absolute(store), profile)
+    _report(result, as_json, ("model", "dataset", "training"))
+
+
+def evaluate(
+    model: ModelName,
+    dataset: DatasetName,
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Measure a model and the baselines on the test split of a dataset.
+
+    Example: ritz evaluate darcy@v1 --dataset darcy@v1
+    """
+    from flows.terminal import watching
+    from tasks.checks import check_measuring
+    from tasks.recipes import load_profile
+
+    check_measuring(store, model, dataset, ("train", "test"))
+    load_profile(profile).check()
+    with watching(), embedded():
+        from flows.evaluate import evaluate as flow
+
+        result = flow(model, dataset, _absolute(store), profile)
+    _report(result, as_json, ("model", "metrics", "baselines"))
+
+
+def quantify(
+    model: ModelName,
+    dataset: DatasetName,
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Calibrate the bands of a model and measure their coverage.
+
+    Example: ritz quantify darcy@v1 --dataset darcy@v1
+    """
+    from flows.terminal import watching
+    from tasks.checks import check_measuring
+    from tasks.recipes import load_profile
+
+    check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
+    load_profile(profile).check()
+    with watching(), embedded():
+        from flows.quantify import quantify as flow
+
+        result = flow(model, dataset, _absolute(store), profile)
+    _report(result, as_json, ("model", "coverage"))
+
+
+def predict(
+    model: ModelName,
+    source: Annotated[Path, typer.Option("--input", help="NetCDF file or Zarr store with the input variables.")],
+    target: Annotated[Path, typer.Option("--output", help="Where to write: .nc for NetCDF, .zarr for Zarr.")],
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Predict, with bands, the outputs for given inputs.
+
+    Example: ritz predict darcy --input a.nc --output u.nc
+    """
+    from flows.terminal import print_json
+    from tasks.predict import predict as work
+
+    result = work(store, model, source, target)
+    if not result["released"]:
+        typer.echo(f"{result['model']} is not released: see `ritz show {result['model']}`", err=True)
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(f"{result['samples']} predictions by {result['model']} in {result['output']}")
+
+
+def _absolute(store: str) -> str:
+    """Return the URL that means the same store in every process."""
+    from storage.store import Store
+
+    return Store(store).url
+
+
+def _report(result: dict[str, Any], as_json: bool, parts: tuple[str, ...]) -> None:
+    import yaml
+
+    from flows.terminal import print_json
+
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(yaml.safe_dump({part: result[part] for part in parts}, sort_keys=False).rstrip())

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
+
+import icechunk
+import numpy as np
+import xarray as xr
+
+from storage.datasets import Dataset, dataset_key
+from storage.errors import Refused
+from storage.layout import Layout, layout
+from storage.ledger import Ledger, encode
+from storage.repository import BRANCH, create_repository, stored_shards
+from storage.shards import Fork, check_changes, check_index
+from storage.store import Store
+from storage.versions import Version, publish
+
+
+class Committer(Dataset):
+    """Handle on one dataset in the process that makes it: an Icechunk repository, written shard by shard.
+
+    Made by `Committer.ensure` or `Committer.open`. One process at a time commits, inside `lock`:
+
+    >>> import numpy as np, xarray as xr
+    >>> from storage.shards import write_shard
+    >>> template = xr.Dataset({"u": (("sample", "x"), np.zeros((4, 3), np.float32), {"role": "output"})})
+    >>> dataset = Committer.ensure(
+    ...     Store(getfixture("tmp_path")), "lines", template, identity="1a2b", recipe={}, shard=2,
+    ...     sample_id=np.arange(4), split=["train", "train", "validate", "test"],
+    ...     solvers=("direct",), attrs={"rtol": 1e-8},
+    ... )
+    >>> ledger = {"status": ["ok"] * 2, "reason": [""] * 2, "residual": [1e-9] * 2, "iterations": [0] * 2,
+    ...           "matvecs": [1] * 2, "seconds": [0.1] * 2, "solver": ["direct"] * 2}
+    >>> with dataset.lock():
+    ...     fork = dataset.fork()  # one a run; it goes to the workers
+    ...     written = write_shard(fork, 1, {"u": np.ones((2, 3), np.float32)}, ledger)  # on a worker
+    ...     dataset.commit(1, written, ledger)
+    True
+    >>> dataset.progress()
+    {'done': 2, 'failed': 0, 'to_go': 2}
+    """
+
+    def __init__(self, store: Store, name: str, repository: icechunk.Repository) -> None:
+        super().__init__(store, name, repository)
+        self._committed: set[int] = set()
+        self._head = ""
+
+    @classmethod
+    def ensure(
+        cls,
+        store: Store,
+        name: str,
+        template: xr.Dataset,
+        *,
+        identity: str,
+        recipe: Mapping[str, Any],
+        sample_id: np.ndarray,
+        split: np.ndarray,
+        shard: int,
+        solvers: tuple[str, ...],
+        attrs: Mapping[str, Any],
+    ) -> Self:
+        """Open the dataset if it has this identity; make one that holds everything but its samples if there is none.
+
+        It appears in one step: a process killed meanwhile leaves nothing that counts as a dataset.
+
+        Parameters
+        ----------
+        store, name
+            Where, and under which name (letters, digits, ``-``, ``_``, ``.``).
+        template
+            Dimensions, coordinates, dtypes and attributes of the fields (see `storage.layout.layout`); its
+            dimension ``sample`` says how many samples there will be. No data is read.
+        identity
+            Hash of what fixes the samples.
+        recipe
+            What makes the dataset, as JSON can hold it.
+        sample_id, split
+            (n,) integers and (n,) names of `storage.ledger.SPLITS`, in the order of solving.
+        shard
+            Samples written at once; n is a multiple of it.
+        solvers
+            Names of the solvers the ledger may name.
+        attrs
+            Global attributes; ``rtol``, the largest relative residual of an ok sample, is required.
+
+        Raises
+        ------
+        StorageError
+            Something is not as said, or the store cannot be written.
+        Refused
+            The dataset of this name has another identity.
+        Busy
+            Another process is creating it.
+        """
+        found = cls.find(store, name, identity)
+        if found is not None:
+            return found
+        plan = layout(
+            template,
+            identity=identity,
+            recipe=recipe,
+            sample_id=sample_id,
+            split=split,
+            shard=shard,
+            solvers=solvers,
+            attrs=attrs,
+        )
+        _create(store, name, plan)
+        return cls.open(store, name).made_by(identity)
+
+    def lock(self, wait: float = 0.0) -> AbstractContextManager[None]:
+        """Be the only process that commits; released when the block or the process ends.
+
+        Parameters
+        ----------
+        wait
+            Seconds to wait for another holder.
+
+        Raises
+        ------
+        Busy
+            Another process holds it; the message names its pid and host.
+        """
+        return _lock(self.store, self.name, wait)
+
+    def fork(self) -> Fork:
+        """Return a session to write in, for any number of workers.
+
+        Made once at the start of a run: what is written in it can be committed after other shards have been.
+        """
+        with self._engine():
+            return Fork.of(self.identity, self._repository.writable_session(BRANCH).fork())
+
+    def commit(self, shard_index: int, fork: Fork, ledger: Ledger) -> bool:
+        """Make a written shard part of the dataset, if it is not yet.
+
+        Parameters
+        ----------
+        shard_index
+            Which shard, from 0.
+        fork
+            What `write_shard` returned for it.
+        ledger
+            Its ledger, checked once more.
+
+        Returns
+        -------
+        bool
+            False if the dataset has this shard already: the second receipt is dropped, nothing is changed.
+
+        Raises
+        ------
+        Refused
+            This process does not hold the lock, the fork is of another dataset or changes anything but this
+            shard, or the ledger is wrong.
+        """
+        if not self._locked:
+            raise Refused(f"dataset {self.name!r}: one process commits, inside `with dataset.lock():`")
+        check_index(shard_index, self.n_shards)
+        with self._engine():
+            self._refresh()
+            # A fork that is older than a commit of the same shard would replace it without a conflict.
+            if shard_index in self._committed:
+                return False
+            if fork.identity != self.identity:
+                raise Refused(f"dataset {self.name!r}: the fork is of another dataset, {fork.identity}")
+            encode(ledger, self.shard, self.rtol, self.solvers)
+            written = check_changes(fork, shard_index, self.fields)
+            session = self._repository.writable_session(BRANCH)
+            session.merge(written)
+            head = session.commit(f"shard {shard_index}", {"shard": shard_index})
+        # In this order an interrupt in between only makes the next commit look at the head again.
+        self._committed.add(shard_index)
+        self._head = head
+        return True
+
+    def publish(self, message: str) -> Version:
+        """Name the present state v1, v2, …; the last version again if nothing was committed since.
+
+        Raises
+        ------
+        Refused
+            No shard is committed.
+        Busy
+            Another process holds the dataset's lock.
+        """
+        with nullcontext() if self._locked else self.lock(), self._engine():
+            self._refresh()
+            if not self._committed:
+                raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
+            samples = len(self._committed) * self.shard
+            found = publish(self._repository, self.name, self._head, samples, message)
+            # Publishing adds a commit, but no shard.
+            self._head = found.snapshot
+            return found
+
+    @property
+    def _locked(self) -> bool:
+        return self.store.holds(_lock_key(self.name))
+
+    def _refresh(self) -> None:
+        # Another process may have committed since (it held the lock then).
+        head = self._repository.lookup_branch(BRANCH)
+        if head != self._head:
+            self._committed = stored_shards(self._repository.readonly_session(snapshot_id=head))
+            self._head = head
+
+
+def _lock_key(name: str) -> str:
+    return f"datasets/.{name}.lock"
+
+
+def _lock(store: Store, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
+    return store.lock(_lock_key(name), f"dataset {name!r} in {store.url}", wait)
+
+
+def _create(store: Store, name: str, plan: Layout) -> None:
+    """Make the repository of a dataset; nothing happens where another process was quicker."""
+    key = dataset_key(name)
+    store.check_writable()
+    with _lock(store, name):
+        if not store.exists(key):
+            create_repository(store, key, f"datasets/.{name}.new", plan)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from storage import runs
+from storage.errors import StorageError
+from storage.store import Store
+
+log = logging.getLogger("ritz")
+
+VANISHED = "the driver ended without a word: it was killed, or its machine went down"
+"""Reason of a run whose record still says ``running`` when nobody can be at it any more."""
+
+
+def run_lock(name: str) -> str:
+    """Return the key of the lock that a run of the recipe ``name`` holds from its start to its end."""
+    return f"runs/.{name}.lock"
+
+
+@contextmanager
+def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
+    """Have the record of a run in the store meanwhile: ``running``, and ``failed`` with its ``error`` if it fails.
+
+    The caller holds the lock of the recipe, `run_lock`. So a record of the same recipe that says ``running`` is of a
+    driver that is gone, and becomes ``failed`` too.
+
+    Parameters
+    ----------
+    store, record
+        Where, and what is known of the run at its start, with ``status`` ``running``.
+
+    Raises
+    ------
+    StorageError
+        If the record cannot be written at the start.
+    """
+    for left in runs.list_runs(store):
+        if left["status"] == "running" and left["recipe"]["name"] == record["recipe"]["name"]:
+            runs.save(store, left["run"], left | {"status": "failed", "error": VANISHED})
+            log.warning("run %s: %s", left["run"], VANISHED)
+    runs.save(store, record["run"], record)
+    try:
+        yield
+    except BaseException as error:
+        try:
+            # What has come to its end has not failed by what happens after it.
+            if runs.load(store, record["run"])["status"] == "running":
+                runs.save(store, record["run"], record | {"status": "failed", "error": _reason(error)})
+        except StorageError as unsaved:
+            # What ended the run is worth more than that its record could not be written.
+            log.warning("run %s: its record is not up to date: %s", record["run"], unsaved)
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    """Return what ended a run, in one line."""
+    name = type(error).__name__
+    if not isinstance(error, Exception):
+        return f"stopped from outside ({name})"
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{name}: {first}" if first else name

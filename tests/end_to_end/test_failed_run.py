@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from compute.cluster.cluster import Cluster
+from storage import runs
+from storage.store import Store
+from tests.command import SMALL, ritz
+
+
+def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
+    tmp_path: Path, cluster: Cluster, environment: dict[str, str]
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    # Training keeps its state in a folder of this name.
+    (store / "fits").write_text("in the way")
+    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler_info()['address']}", "--json")
+    done = ritz("run", SMALL, *place, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    [failed] = runs.list_runs(Store(store))
+    assert failed["status"] == "failed"
+    assert failed["error"].startswith(f"StorageError: cannot write {store}/fits/")
+    assert failed["error"].removeprefix("StorageError: ") in done.stderr
+    assert set(failed) == {
+        *("run", "status", "identity", "created", "command", "recipe", "versions", "paths", "error"),
+    }
+    assert (failed["paths"], failed["recipe"]["name"]) == ({"store": str(store)}, "small")
+
+    (store / "fits").unlink()
+    done = ritz("run", SMALL, *place, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert runs.list_runs(Store(store)) == [failed, json.loads(done.stdout)]

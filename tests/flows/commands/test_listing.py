@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import runs
+from storage.store import Store
+from tasks.recipes import names
+from tests.command import inside, ritz
+
+TinyStore = tuple[Path, dict[str, Any]]
+
+
+def _document(*arguments: str, command: Callable[..., subprocess.CompletedProcess[str]] = inside) -> Any:
+    done = command(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_recipes_as_json() -> None:
+    found = _document("recipes", command=ritz)
+    assert [row["recipe"] for row in found] == names()
+    assert found[0] == {
+        "recipe": "darcy",
+        "problem": "darcy",
+        "samples": 1024,
+        "solver": "auto",
+        "surrogate": "fno",
+        "schedule": None,
+    }
+
+
+def test_datasets_as_json(tiny_store: TinyStore) -> None:
+    assert _document("datasets", "--store", str(tiny_store[0]), command=ritz) == [
+        {"dataset": "tiny", "version": "v1", "samples": 160, "done": 160, "failed": 0, "problem": "darcy"}
+    ]
+
+
+def test_models_as_json(tiny_store: TinyStore) -> None:
+    assert _document("models", "--store", str(tiny_store[0]), command=ritz) == [
+        {
+            "model": "tiny",
+            "version": "v1",
+            "dataset": "tiny@v1",
+            "surrogate": "fno",
+            "mode": "online",
+            "steps": 96,
+            "released": True,
+        }
+    ]
+
+
+def test_runs_as_json_are_whole_records_newest_last(tiny_store: TinyStore, tmp_path: Path) -> None:
+    record = tiny_store[1]
+    assert _document("runs", "--store", str(tiny_store[0]), command=ritz) == [record]
+    for name, created in (("c", "2026-01-01"), ("a", "2026-01-02"), ("b", "2026-01-03")):
+        runs.save(Store(tmp_path), name, record | {"run": name, "created": f"{created}T00:00:00+00:00"}, None)
+    assert [found["run"] for found in _document("runs", "--store", str(tmp_path))] == ["c", "a", "b"]
+
+
+def test_show_as_json(tiny_store: TinyStore) -> None:
+    store, record = tiny_store
+    found = _document("show", "tiny@v1", "--store", str(store), command=ritz)
+    assert found["dataset"]["progress"] == {"done": 160, "failed": 0, "to_go": 0}
+    assert found["dataset"]["chosen"] == {"version": "v1", "snapshot": record["dataset"]["snapshot"]}
+    assert found["model"]["version"] == "tiny@v1"
+    assert found["model"]["evaluation"]["metrics"] == record["metrics"]
+    assert found["model"]["calibration"]["coverage"] == record["coverage"]
+    assert _document("show", record["run"], "--store", str(store)) == {"run": record}
+
+
+@pytest.mark.parametrize("command", ["datasets", "models", "runs"])
+def test_listing_a_store_that_is_not_there_makes_none(command: str, tmp_path: Path) -> None:
+    store = tmp_path / "nowhere"
+    assert _document(command, "--store", str(store)) == []
+    assert not store.exists()
+
+
+def test_listings_for_people_have_a_row_each(tiny_store: TinyStore) -> None:
+    done = inside("runs", "--store", str(tiny_store[0]))
+    header, row = done.stdout.splitlines()
+    assert header.split() == ["run", "status", "dataset", "model", "relative", "L2", "seconds"]
+    error = f"{tiny_store[1]['metrics']['relative_l2']['mean']:.4f}"
+    assert row.split()[:5] == [tiny_store[1]["run"], "finished", "tiny@v1", "tiny@v1", error]
+
+
+def test_a_run_that_did_not_finish_is_listed_with_what_it_has(tiny_store: TinyStore, tmp_path: Path) -> None:
+    record, store = tiny_store[1], Store(tmp_path)
+    begun = {key: record[key] for key in ("identity", "recipe", "command", "versions")}
+    failed = begun | {"run": "a", "status": "failed", "error": "Busy: somebody", "created": "2026-01-01"}
+    running = begun | {"run": "b", "status": "running", "created": "2026-01-02"}
+    for one in (running, failed):
+        runs.save(store, one["run"], one)
+    done = inside("runs", "--store", store.url)
+    assert [row.split() for row in done.stdout.splitlines()[1:]] == [
+        ["a", "failed", "-", "-", "-", "-"],
+        ["b", "running", "-", "-", "-", "-"],
+    ]
+    assert _document("runs", "--store", store.url) == [failed, running]
+    assert _document("show", "a", "--store", store.url) == {"run": failed}
+    assert "error: 'Busy: somebody'" in inside("show", "a", "--store", store.url).stdout
+
+
+def test_the_store_may_come_from_the_environment(tiny_store: TinyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RITZ_STORE", str(tiny_store[0]))
+    assert [row["dataset"] for row in _document("datasets")] == ["tiny"]

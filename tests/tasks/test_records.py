@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import runs
+from storage.errors import Unknown
+from storage.store import Store
+from tasks.records import VANISHED, recorded
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def _begun(run: str, name: str = "tiny") -> dict[str, Any]:
+    return {"run": run, "status": "running", "identity": "one", "recipe": {"name": name}, "paths": {"store": "here"}}
+
+
+def test_a_run_is_seen_while_it_is_going_on(store: Store) -> None:
+    with recorded(store, _begun("a")):
+        assert runs.load(store, "a").items() >= _begun("a").items()
+        runs.save(store, "a", _begun("a") | {"status": "finished"})
+    assert runs.load(store, "a")["status"] == "finished"
+
+
+def test_a_finished_run_stays_so_whatever_comes_after(store: Store) -> None:
+    def finish_and_stop() -> None:
+        runs.save(store, "a", _begun("a") | {"status": "finished"})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), recorded(store, _begun("a")):
+        finish_and_stop()
+    assert runs.load(store, "a")["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("no such thing\nand much more"), "ValueError: no such thing"),
+        (Unknown("dataset 'x': not there"), "Unknown: dataset 'x': not there"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (RuntimeError(), "RuntimeError"),
+        (KeyboardInterrupt(), "stopped from outside (KeyboardInterrupt)"),
+        (SystemExit(3), "stopped from outside (SystemExit)"),
+    ],
+    ids=repr,
+)
+def test_a_run_that_fails_leaves_its_reason_in_one_line(store: Store, error: BaseException, reason: str) -> None:
+    with pytest.raises(type(error)), recorded(store, _begun("a")):
+        raise error
+    found = runs.load(store, "a")
+    assert found.items() >= (_begun("a") | {"status": "failed", "error": reason}).items()
+
+
+def test_a_driver_that_is_gone_is_said_to_have_failed_by_the_next_of_its_recipe(store: Store) -> None:
+    for run, name in (("gone", "tiny"), ("other", "small")):
+        runs.save(store, run, _begun(run, name))
+    runs.save(store, "done", _begun("done") | {"status": "finished"})
+    with recorded(store, _begun("next")):
+        status = {record["run"]: (record["status"], record.get("error")) for record in runs.list_runs(store)}
+    assert status == {
+        "gone": ("failed", VANISHED),
+        "other": ("running", None),
+        "done": ("finished", None),
+        "next": ("running", None),
+    }
+
+
+def test_what_ended_a_run_is_not_hidden_by_a_store_that_is_gone(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    def lose_the_store() -> None:
+        store.move("runs", "elsewhere")
+        Path(store.location("runs")).write_text("in the way")
+        raise KeyError("the cause")
+
+    caplog.set_level(logging.WARNING, "ritz")
+    with pytest.raises(KeyError, match="the cause"), recorded(store, _begun("a")):
+        lose_the_store()
+    assert "run a: its record is not up to date: cannot" in caplog.text
