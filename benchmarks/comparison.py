@@ -14,7 +14,7 @@ from benchmarks.method import Answer, Method, Step
 log = logging.getLogger(__name__)
 
 LEAST = 3
-"""Steps that even a slow method has to do; 1 where three would take half of the time there is."""
+"""Steps that even a slow method has to do."""
 
 
 @dataclass
@@ -66,12 +66,8 @@ class Row:
         return float(np.mean(self.counts)) if self.counts else None
 
     def ratio(self, other: Row) -> float:
-        """Return the median time over that of another method, on the steps both answered; NaN if there are none."""
-        shared = sorted(self.seconds.keys() & other.seconds.keys())
-        if not shared:
-            return np.nan
-        own, others = (np.median([row.seconds[i] for i in shared]) for row in (self, other))
-        return float(own / others)
+        """Return the median time over that of another method; NaN if either has none."""
+        return self.median / other.median if self.seconds and other.seconds else np.nan
 
     def record(self, i: int, step: Step, answer: Answer, rtol: float) -> None:
         """Take down the answer to step ``i``; a miss leaves no time."""
@@ -92,7 +88,7 @@ class Row:
 
 
 def compare(methods: Sequence[Method], first: Step, sequence: Sequence[Step], rtol: float, budget: float) -> list[Row]:
-    """Run all methods on the same steps, one step of each in turn, the first in a round another each time.
+    """Run all methods on the same steps, one step of each in turn, in an order that is shuffled for every step.
 
     Parameters
     ----------
@@ -106,7 +102,8 @@ def compare(methods: Sequence[Method], first: Step, sequence: Sequence[Step], rt
     rtol
         Largest true relative residual of a good answer.
     budget
-        Seconds for all; methods that are too slow for it do only the first steps.
+        Seconds for all. Methods that are too slow for it do fewer steps, spread over the sequence, or the first ones
+        if they carry something along; a method that takes a quarter of it does ``first`` only.
 
     Returns
     -------
@@ -128,14 +125,17 @@ def compare(methods: Sequence[Method], first: Step, sequence: Sequence[Step], rt
             if answer.seconds > 1:
                 break
         method.restart()
+        if answer.seconds > budget / 4:
+            row.record(len(sequence), first, answer, rtol)
         rows.append(row)
         estimates.append(min(times))
         log.info("  %s: about %.1f ms", method.name, 1e3 * estimates[-1])
-    limits = _limits(np.array(estimates), len(sequence), budget)
+    shares = _shares(np.array(estimates), len(sequence), budget)
+    places = [_places(row.method, share, len(sequence)) for row, share in zip(rows, shares, strict=True)]
+    shuffled = np.random.default_rng(0)
     for i, step in enumerate(sequence):
-        for turn in range(len(rows)):
-            place = (turn + i) % len(rows)
-            if i < limits[place]:
+        for place in shuffled.permutation(len(rows)):
+            if i in places[place]:
                 rows[place].record(i, step, _attempt(rows[place].method, step), rtol)
     return rows
 
@@ -149,7 +149,7 @@ def _attempt(method: Method, step: Step) -> Answer:
         return Answer(np.full_like(step.rhs, np.nan), time.perf_counter() - start, note=reason)
 
 
-def _limits(estimates: np.ndarray, steps: int, budget: float) -> np.ndarray:
+def _shares(estimates: np.ndarray, steps: int, budget: float) -> np.ndarray:
     """Share a budget of seconds: all steps for the quick methods, equal time for those that cannot do them all."""
     left, level = budget, np.inf
     for rank, cost in enumerate(np.sort(estimates) * steps):
@@ -157,5 +157,12 @@ def _limits(estimates: np.ndarray, steps: int, budget: float) -> np.ndarray:
         if cost > level:
             break
         left, level = left - cost, np.inf
-    least = np.where(LEAST * estimates < budget / 2, LEAST, 1)
-    return np.clip(level / np.maximum(estimates, 1e-9), least, steps).astype(int)
+    shares = np.clip(level / np.maximum(estimates, 1e-9), LEAST, steps).astype(int)
+    return np.where(estimates > budget / 4, 0, shares)
+
+
+def _places(method: Method, share: int, steps: int) -> set[int]:
+    """Return the steps that a method does."""
+    if method.carries:
+        return set(range(share))
+    return {int(place) for place in np.linspace(0, steps - 1, share).round()}

@@ -71,8 +71,8 @@ def plate(cells: int, count: int) -> Systems:
     width = max(cells // 64, 1)
     for slot in range(1, 6):
         middle = slot * cells // 6
-        rows = slice(0, cells // 2) if slot % 2 else slice(cells // 2, cells)
-        solid[rows, middle : middle + width // 2 + 1] = False
+        side = slice(0, cells // 2) if slot % 2 else slice(cells // 2, cells)
+        solid[side, middle : middle + width // 2 + 1] = False
     number = np.cumsum(solid.ravel()).reshape(solid.shape) - 1
     rows, columns = [], []
     for here, there in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):

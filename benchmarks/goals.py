@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+
+import numpy as np
+
+from benchmarks.comparison import Row
 
 GMRES_ILU = "PETSc GMRES(30) + ILU(0)"
-
-
-class Row(Protocol):
-    """What a goal asks of a row of the table."""
-
-    name: str
-    group: str
-    missed: int
-    iterations: float | None
-
-    def ratio(self, other: Row) -> float:
-        """Return time over that of another method, on the systems both answered."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +34,14 @@ def faster(least: float, group: str, who: str) -> Goal:
 
     def judge(best: Row | None, peers: Sequence[Row]) -> Verdict:
         goal = f"≥ {least:g}× {who}"
-        rivals = [row for row in peers if group in ("", row.group, row.name) and row.missed == 0]
-        if best is None or not rivals:
-            return Verdict(goal, "–", "no peer answered" if best else "no method of Ritz answered", None)
-        rival = min(rivals, key=lambda row: row.ratio(best))
-        ratio = rival.ratio(best)
-        return Verdict(goal, f"{ratio:.2f}×", rival.name, ratio >= least)
+        if best is None:
+            return Verdict(goal, "–", "no method of Ritz answered all systems", None)
+        rivals = [row for row in peers if group in ("", row.group, row.name) and not row.missed]
+        ratios = {row.name: ratio for row in rivals if np.isfinite(ratio := row.ratio(best))}
+        if not ratios:
+            return Verdict(goal, "–", "no such peer answered all its systems", None)
+        rival = min(ratios, key=ratios.__getitem__)
+        return Verdict(goal, f"{ratios[rival]:.2f}×", rival, ratios[rival] >= least)
 
     return judge
 

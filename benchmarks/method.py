@@ -79,11 +79,14 @@ class Method(ABC):
         ``"ritz"``, ``"direct"`` or ``"iterative"``.
     reuses
         Whether work that depends on the pattern only is done once, outside of the clock.
+    carries
+        Whether something is carried from step to step.
     """
 
     name: str
     group: str
     reuses: bool
+    carries: bool
 
     @abstractmethod
     def begin(self, step: Step) -> None:
@@ -124,7 +127,7 @@ class Peer(Method):
     group: str
     prepare: Callable[[Step, Any], Run]
     analyse: Callable[[Step], Any] | None = None
-    forget: Callable[[], None] = lambda: None
+    forget: Callable[[], None] | None = None
     block: bool = False
     constant: bool = False
 
@@ -132,12 +135,17 @@ class Peer(Method):
     def reuses(self) -> bool:  # type: ignore[override]
         return self.analyse is not None
 
+    @property
+    def carries(self) -> bool:  # type: ignore[override]
+        return self.forget is not None
+
     def begin(self, step: Step) -> None:
         self.analysis = self.analyse(step) if self.analyse else None
         self.run: Run | None = None
 
     def restart(self) -> None:
-        self.forget()
+        if self.forget:
+            self.forget()
 
     def solve(self, step: Step) -> Answer:
         start = time.perf_counter()
@@ -147,13 +155,13 @@ class Peer(Method):
             setup = time.perf_counter() - start
             self.run = run if self.constant else None
         if self.block:
-            x, iterations = run(np.asfortranarray(step.rhs.T))
-            x = x.T
-        else:
-            answers = [run(b) for b in step.rhs]
-            x = np.array([x for x, _ in answers])
-            iterations = None if answers[0][1] is None else float(np.mean([count for _, count in answers]))
-        return Answer(x, time.perf_counter() - start, setup, iterations)
+            block, _ = run(np.asfortranarray(step.rhs.T))
+            return Answer(block.T, time.perf_counter() - start, setup)
+        answers = [run(b) for b in step.rhs]
+        x = np.array([x for x, _ in answers])
+        seconds = time.perf_counter() - start
+        counts = [count for _, count in answers if count is not None]
+        return Answer(x, seconds, setup, float(np.mean(counts)) if counts else None)
 
 
 def steps(systems: Systems, together: int) -> Iterator[Step]:

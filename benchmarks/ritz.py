@@ -27,6 +27,7 @@ class Own(Method):
 
     group = "ritz"
     reuses = True
+    carries = True
 
     def __init__(self, solver: Solver, rtol: float) -> None:
         settings = solver.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True)
@@ -55,9 +56,9 @@ class Own(Method):
         )
 
 
-def methods(recipes: Iterable[dict[str, Any]], systems: Systems, rtol: float) -> tuple[list[Method], dict[str, str]]:
+def methods(recipes: Iterable[dict[str, Any]], systems: Systems, rtol: float) -> tuple[list[Own], dict[str, str]]:
     """Build the solvers that can solve such systems; return them and, by name, what keeps the others from it."""
-    found: list[Method] = []
+    found: list[Own] = []
     absent = {}
     for recipe in recipes:
         try:

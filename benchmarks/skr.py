@@ -78,7 +78,7 @@ def measure(batch: Systems, rtol: float, preconditioner: PreconditionerName) -> 
     )
     methods: dict[str, tuple[Sequential, bool]] = {
         "GMRES": (Krylov(method="gmres", restart=RESTART, preconditioner=preconditioner, maxiter=CAP), False),
-        "carried": (carried, True),
+        "carry": (carried, True),
         "cold": (carried, False),
         "direct": (Direct(), False),
     }
@@ -105,36 +105,33 @@ def row(title: str, preconditioner: str, rtol: float, found: dict[str, tuple[np.
     its = {name: columns[0].mean() for name, columns in found.items()}
     ms = {name: 1e3 * columns[1].mean() for name, columns in found.items()}
     capped = int((found["GMRES"][2] > rtol).sum())
-    missed = sum(int((found[name][2] > rtol).sum()) for name in ("carried", "cold", "direct"))
+    times = f"{ms['carry']:8.1f} {ms['direct']:7.1f} {ms['GMRES'] / ms['carry']:7.1f}"
+    missed = sum(int((found[name][2] > rtol).sum()) for name in ("carry", "cold", "direct"))
     return (
-        f"{title:31s} {preconditioner:7s} {its['GMRES']:7.0f} {capped:6d} {its['carried']:7.0f} {its['cold']:5.0f} "
-        f"{its['GMRES'] / its['carried']:7.1f} {its['cold'] / its['carried']:6.2f} {ms['carried']:9.1f} "
-        f"{ms['GMRES'] / ms['carried']:7.1f} {ms['cold'] / ms['carried']:6.2f} {ms['direct']:9.1f} "
-        f"{ms['carried'] / ms['direct']:8.1f} {missed:6d}"
+        f"{title:31s} {preconditioner:7s} {its['GMRES']:7.0f} {capped:6d} {its['carry']:7.0f} {its['cold']:7.0f} "
+        f"{its['GMRES'] / its['carry']:7.1f} {its['cold'] / its['carry']:7.2f} {times} "
+        f"{ms['cold'] / ms['carry']:7.2f} {ms['carry'] / ms['direct']:7.1f} {missed:7d}"
     )
 
 
 def main() -> None:
     """Print the table."""
     versions = " ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba"))
-    print(
-        f"python -m benchmarks.skr  # {datetime.now(UTC):%Y-%m-%d}, python {sys.version.split()[0]} {versions}, one thread"
-    )
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    print(f"python -m benchmarks.skr  # {today}, python {sys.version.split()[0]} {versions}, one thread")
     print(
         f"""N = {COUNT} systems a row, sorted (greedy), methods in turn system by system; all from this project.
-GMRES: GMRES({RESTART}), at most {CAP} iterations (capped: systems that got there). carried: GCRO-DR({RESTART}, {RECYCLE}) with the
-recycled space carried from system to system, as published. cold: the same without the carry. direct: sparse LU with
-the analysis of the pattern done once. All preconditioned from the right and stopped by the true relative residual
-(the publication stops by that of the left-preconditioned system). its and ms: means over systems; its and time in
-the columns with "/" are ratios. missed: systems on which carried, cold or direct missed the tolerance.
+GMRES: GMRES({RESTART}), at most {CAP} iterations; capped: systems that got there. carry: GCRO-DR({RESTART}, {RECYCLE})
+with the recycled space carried from system to system, as published. cold: the same without the carry. direct: sparse
+LU, the analysis of the pattern done once. Preconditioned from the right, stopped by the true relative residual (the
+publication stops by that of the left-preconditioned system). its, ms: means over systems. missed: systems on which
+carry, cold or direct missed the tolerance.
 """
     )
     print(
-        "                                               ------ iterations ------  --- its / --- |  ms        --- time / ---"
-        "    ms     time\n"
-        "set                             prec      GMRES capped carried  cold   GMRES   cold   carried   GMRES   cold"
-        "    direct  /direct missed\n"
-        "                                                                    /carried /carr.          /carried /carr."
+        f"{'':39s} ------------- its -------------  -- its ratio --  --- ms ---------  -- time ratio ---------\n"
+        f"{'set, tolerance, matrices':31s} {'prec':7s}   GMRES capped   carry    cold   GMRES    cold    carry  direct "
+        f"  GMRES    cold   carry  missed\n{'':71s}  /carry  /carry                   /carry  /carry /direct"
     )
     for name, cells, rtol in (("Darcy", 78, 1e-8), ("Helmholtz", 98, 1e-7)):
         padded = fields(0, COUNT, cells + 2)

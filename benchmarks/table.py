@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +15,17 @@ import numpy as np
 
 from benchmarks.comparison import Row
 from benchmarks.goals import Verdict
+
+
+EXPLANATION = """
+Methods take turns system by system, in an order shuffled for every system. N: right-hand sides answered; slow methods
+do fewer, spread over the sequence (the first ones if they carry something along). ms: median a right-hand side, set-up
+and solve, from the CSR matrix (Ritz: the stencil) in memory to the solution; Ritz's holds the check of the true
+residual. Library loading, compilation and a first solve are outside of the clock for all. †: what depends on the
+pattern only (analysis, symbolic factorisation) is done once, outside of the clock. Where all systems have one matrix
+the set-up is done once, outside of the clock, and shown by itself (ms). ×: ms over those of the best method of Ritz.
+residual: largest true ‖b − Ax‖/‖b‖ in float64; above {rtol:g} is a miss, which has no time.
+"""
 
 
 def machine() -> str:
@@ -40,14 +52,7 @@ def heading(command: str, rtol: float, peers: Sequence[str], missing: Mapping[st
         f"Peers: {'; '.join(peers)}.",
         *(f"Missing: {name} ({reason})." for name, reason in missing.items()),
         "",
-        "Methods take turns system by system; who is first changes with every system. N: right-hand sides answered.",
-        "ms: median a right-hand side, set-up and solve, from the CSR matrix (Ritz: the stencil) in memory to the",
-        "solution; Ritz's holds the check of the true residual. Library loading, compilation and a first solve are",
-        "outside of the clock for all. †: what depends on the pattern only (analysis, symbolic factorisation) is done",
-        "once, outside of the clock. Where all systems have one matrix the set-up is done once, outside of the clock,",
-        "and shown by itself (ms). Slow methods do the first systems only. ×: median time over that of the best method",
-        "of Ritz, on the systems both answered.",
-        f"residual: largest true ‖b − Ax‖/‖b‖ in float64; above {rtol:g} is a miss, which has no time.",
+        *textwrap.wrap(EXPLANATION.format(rtol=rtol), 118),
     ]
 
 

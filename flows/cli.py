@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from importlib.metadata import version as package_version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -27,8 +29,18 @@ for command in (
     app.command()(command)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line; bad input ends with one message on stderr and exit code 2."""
+    code = _run()
+    # Threads of the store's engine may ask for the interpreter while it is being taken down, and before Python 3.14
+    # that aborts the process after all is done (https://github.com/python/cpython/issues/87135). So it is not.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run() -> int:
     prepare_prefect()
     from compute.cluster.profile import ClusterError
     from storage.errors import StorageError
@@ -39,7 +51,10 @@ def main() -> None:
         app()
     except (RecipeError, StorageError, ClusterError, InputError, ServerError) as error:
         sys.stderr.write(f"ritz: {error}\n")
-        sys.exit(2)
+        return 2
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ import importlib
 from benchmarks.method import Method
 from compute.solvers.systems import Systems
 
-_PEERS = {
+PEERS = {
     "PETSc": "petsc",
     "PARDISO": "pardiso",
     "CHOLMOD": "cholmod",
@@ -15,12 +15,13 @@ _PEERS = {
     "pyamg": "amg",
     "SciPy's Krylov solvers": "krylov",
 }
+"""Their modules, by name."""
 
 
 def versions() -> tuple[list[str], dict[str, str]]:
     """Load all peers; return the versions of those that are there and, by name, why one is missing."""
     found, missing = [], {}
-    for name, module in _PEERS.items():
+    for name, module in PEERS.items():
         try:
             found.append(importlib.import_module(f"benchmarks.peers.{module}").about())
         except ImportError as error:
@@ -31,7 +32,7 @@ def versions() -> tuple[list[str], dict[str, str]]:
 def methods(systems: Systems, rtol: float, missing: dict[str, str]) -> list[Method]:
     """Return what the peers that are not missing have for a sequence of systems."""
     found: list[Method] = []
-    for name, module in _PEERS.items():
+    for name, module in PEERS.items():
         if name not in missing:
             found += importlib.import_module(f"benchmarks.peers.{module}").methods(systems, rtol)
     return found

@@ -113,6 +113,7 @@ class Ksp(Method):
     maxiter: int = 3000
     group: str = "iterative"
     reuses: bool = True
+    carries: bool = False
 
     def begin(self, step: Step) -> None:
         del step

@@ -71,7 +71,7 @@ class Lognormal(Law):
         _check(self.alpha, axes)
 
     def amplitudes(self, axes: int = 2) -> np.ndarray:
-        """Return the standard deviations of the cosine coefficients of log a, an axis of the array an axis of the box.
+        """Return the standard deviations of the cosine coefficients of log a; an axis for each of the box.
 
         Raises
         ------
@@ -153,7 +153,7 @@ def _check(alpha: float, axes: int) -> None:
 
 
 def _amplitudes(axes: int, tau: float, alpha: float, modes: int | None) -> np.ndarray:
-    """Return the standard deviations of the cosine coefficients of a field of variance 1, ``axes`` axes of ``modes``."""
+    """Return the standard deviations of the cosine coefficients of a field of variance 1, an axis each."""
     _check(alpha, axes)
     k = np.arange(modes or (64 if axes < 3 else 32), dtype=np.float64)
     squares = sum(np.meshgrid(*[k**2] * axes, indexing="ij", sparse=True))

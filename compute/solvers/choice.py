@@ -10,6 +10,7 @@ from compute.kind import OneOf
 from compute.solvers.direct import Direct
 from compute.solvers.expectation import expected
 from compute.solvers.factorization.analysis import importable
+from compute.solvers.iterative import Krylov
 from compute.solvers.multigrid.solver import Multigrid
 from compute.solvers.race import Lane, race
 from compute.solvers.recycled import Recycled
@@ -25,7 +26,7 @@ REACH = 3.0
 _SLACK = 2.0
 """Factor by which an expectation may be wrong."""
 
-CANDIDATES: tuple[type[Solver], ...] = (Multigrid, Transform, Direct, Recycled)
+CANDIDATES: tuple[type[Solver], ...] = (Multigrid, Transform, Direct, Krylov, Recycled)
 """The shipped solvers that solve by themselves."""
 
 AnyCandidate = Annotated[Solver, OneOf(Solver, lambda: CANDIDATES)]
@@ -153,7 +154,9 @@ class Auto(Solver):
 
 
 def _shipped() -> tuple[Solver, ...]:
-    return (Multigrid(), Transform(), *(Direct(library=library) for library in importable()), Recycled())
+    direct = (Direct(library=library) for library in importable())
+    plain = (Krylov(method="cg", preconditioner="icc"), Krylov(method="bicgstab"), Krylov())
+    return (Multigrid(), Transform(), *direct, *plain, Recycled())
 
 
 def _fields(solver: Solver) -> dict[str, Any]:

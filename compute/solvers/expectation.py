@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from compute.solvers.direct import Direct
+from compute.solvers.iterative import Krylov
 from compute.solvers.multigrid.solver import Multigrid
 from compute.solvers.operators import Stencil
 from compute.solvers.recycled import Recycled
@@ -40,6 +41,12 @@ def expected(solver: Solver, systems: Systems) -> float | None:
         return n * (7e-7 if solid else 1.2e-6)
     if isinstance(solver, Direct):
         return n * _direct(solver, operators.constant, operators.symmetric and operators.definite, solid, grown)
+    if isinstance(solver, Krylov) and solver.preconditioner in ("ilu", "icc", "ssor"):
+        # Indefinite systems are another matter: some converge, some never do.
+        steps = 1.0 if operators.definite else 4.0
+        if solid:
+            return n * steps * 8e-7 * grown ** (1 / 3)
+        return n * steps * (5e-6 if solver.method == "gmres" else 2.2e-6) * grown**0.5
     if isinstance(solver, Recycled):
         return n * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3) if solid else n * 3e-6 * grown**0.5
     return None

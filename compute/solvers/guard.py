@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 APPLICATION = 40.0
 """Passes that one application of ``A M`` is worth, with what else a step of the Arnoldi process does."""
 
-BLOCK = 0.5
+BLOCK = 0.6
 """Passes that a pass within a product of matrices is worth, where vectors stay in cache."""
 
 Phase = Literal["first", "trial", "hold", "check", "rest"]
@@ -33,7 +33,7 @@ class Guard:
 
     Work is counted, not clocked, so that a copy of the state decides alike: in *passes*, one being the multiply-add
     of a long vector with a basis vector. An application of ``A M`` counts as 40 passes, a pass within a product of
-    matrices as half a one, an eigenvalue problem of the projected operator of ``m`` columns as ``50 m³ / n``. These
+    matrices as 0.6 of one, an eigenvalue problem of the projected operator of ``m`` columns as ``50 m³ / n``. These
     are ratios of times; `benchmarks/recycling.py` shows what comes of them by the clock.
 
     Attributes

@@ -7,7 +7,7 @@ from pydantic import Field
 from compute.solvers.composed import MARGIN, minimal_residual, reason
 from compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
 from compute.solvers.krylov.arguments import System
-from compute.solvers.preconditioners.catalogue import PreconditionerName, build
+from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
 from compute.solvers.preconditioners.preconditioner import Preconditioner
 from compute.solvers.recycling import Recycler
 from compute.solvers.sequential import Attempt, Sequential
@@ -31,20 +31,16 @@ class Krylov(Sequential):
     maxiter: int = Field(default=5000, ge=1, le=10_000_000)
     """Iterations after which a system is given up and handed to the direct solver; in GMRES whole cycles are done."""
 
-    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
-        """Answer one system; see `Sequential.attempt`.
-
-        Raises
-        ------
-        ValueError
-            If the method is ``cg`` and the operators are complex or not symmetric.
-        """
+    def lacks(self, systems: Systems) -> str:
+        """Return what keeps it from solving such systems; see `Solver.lacks`."""
         operators = systems.operators
-        if self.method == "cg" and (operators.dtype.kind == "c" or not operators.symmetric):
-            raise ValueError(
-                f"method is 'cg', which needs real symmetric operators; these are {operators.dtype} and "
-                f"{'' if operators.symmetric else 'not '}symmetric: use 'bicgstab' or 'gmres'"
-            )
+        if self.method == "cg" and not (operators.symmetric and operators.definite and operators.dtype.kind != "c"):
+            return "method 'cg' needs real symmetric positive definite operators"
+        return missing(self.preconditioner)
+
+    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
+        """Answer one system; see `Sequential.attempt`."""
+        operators = systems.operators
         try:
             M = build(self.preconditioner, operators, i)
         except FloatingPointError:

@@ -173,7 +173,11 @@ class Stencil(Operators):
 
     def finite(self, i: int) -> bool:
         """Return whether all entries of operator ``i`` are finite."""
-        return bool(np.isfinite(self.coefficients[i]).all())
+        c = self.coefficients[i]
+        if c.dtype.kind == "c":
+            return bool(np.isfinite(c).all())
+        # NaN is handed on by both; there is no array of truth values to be filled.
+        return bool(np.isfinite(c.min()) and np.isfinite(c.max()))
 
     def diagonal(self, i: int) -> np.ndarray:
         """Return the diagonal of operator ``i``, shape ``shape``."""

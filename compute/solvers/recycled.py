@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from compute.solvers.composed import minimal_residual
 from compute.solvers.guard import Guard
-from compute.solvers.preconditioners.catalogue import PreconditionerName, build
+from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
 from compute.solvers.recycling import Recycler
 from compute.solvers.sequential import Attempt, Sequential
 from compute.solvers.systems import Systems
@@ -35,6 +35,11 @@ class Recycled(Sequential):
         if self.recycle >= self.restart:
             raise ValueError(f"recycle is {self.recycle}, expected less than restart, which is {self.restart}")
         return self
+
+    def lacks(self, systems: Systems) -> str:
+        """Return what keeps it from solving such systems; see `Solver.lacks`."""
+        del systems
+        return missing(self.preconditioner)
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Recycler | None) -> tuple[Attempt, Recycler]:
         """Answer one system; see `Sequential.attempt`."""

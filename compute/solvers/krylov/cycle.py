@@ -5,7 +5,7 @@ import scipy.linalg as la
 
 from compute.solvers.guard import BLOCK, small_work
 from compute.solvers.krylov.arguments import System, norm
-from compute.solvers.krylov.deflation import harmonic
+from compute.solvers.krylov.deflation import Space, harmonic, orthonormalise
 
 
 class Cycle:
@@ -118,40 +118,41 @@ class Cycle:
         """Return about how much rounding adds to the residual when ``V z`` is applied: eps ‖A M‖ ‖z‖."""
         return self.eps * self.largest * norm(z)
 
-    def deflate(self, U: np.ndarray, recycle: int) -> np.ndarray:
-        """Put the new recycle space in place of the old: C into the first columns of W; return U."""
+    def deflate(self, space: Space, recycle: int) -> Space:
+        """Put the new recycle space in place of the old: C into the first columns of W; return the rest of it."""
         j, k = self.steps, self.k
         if j == 0:
-            return U
+            return space
         gemm = la.get_blas_funcs("gemm", dtype=self.W.dtype)
         rows, columns = k + j + 1, k + j
-        W, V = self.W[:, :rows], self.V[:, :j]
+        W, V = self.W[:, :rows], self.V[:, : j + 1]
+        # A M [U V] = [C V] G and F = [C V]ᴴ [U V].
         G = np.zeros((rows, columns), dtype=self.W.dtype)
+        G[range(k), range(k)] = 1
         G[:k, k:] = self.B[:, :j]
         G[k:, k:] = self.H[: j + 1, :j]
         F = np.zeros_like(G)
         F[range(k, k + j), range(k, k + j)] = 1
-        scale = np.ones(0)
         if k:
-            scale = 1 / np.sqrt(np.einsum("ij,ij->j", U.conj(), U).real)
-            G[range(k), range(k)] = scale
-            F[:, :k] = gemm(1, W, U, trans_a=2) * scale
-        self.deflation = BLOCK * (rows * k + (rows + columns) * recycle) + small_work(columns, len(W))
+            F[:k, :k] = space.overlap
+            F[k:, :k] = gemm(1, V, space.U, trans_a=2)
+        self.deflation = BLOCK * ((j + 1) * k + (rows + columns) * recycle) + small_work(columns, len(W))
         found = harmonic(G, F, recycle)
         if found is None:
-            return U
+            return space
         of_W, of_UV = found
         if of_W.shape[1] == 0:
-            return U[:, :0]
+            return Space.empty(W)
         C = gemm(1, W, of_W)
-        new = gemm(1, V, of_UV[k:])
+        U = gemm(1, V[:, :j], of_UV[k:])
         if k:
-            new = gemm(1, U, scale[:, None] * of_UV[:k], beta=1, c=new, overwrite_c=1)
+            U = gemm(1, space.U, of_UV[:k], beta=1, c=U, overwrite_c=1)
+        overlap = of_W.conj().T @ F @ of_UV
         # What single passes lost is not handed on from cycle to cycle; a vector finds out if it is too much.
         z = np.cos(np.arange(C.shape[1])).astype(C.dtype)
         if norm(self._gemv(1, C, self._gemv(1, C, z), trans=2) - z) > 1e4 * self.eps * norm(z):
-            inverse = la.inv(la.cholesky(gemm(1, C, C, trans_a=2), check_finite=False), check_finite=False)
-            C, new = gemm(1, C, inverse), gemm(1, new, inverse)
+            C, transform = orthonormalise(C)
+            U = gemm(1, U, transform)
+            overlap = transform.conj().T @ overlap @ transform
         self.W[:, : C.shape[1]] = C
-        return new
-
+        return Space(U, overlap)

@@ -1,8 +1,31 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.linalg as la
 from scipy.sparse.linalg import LinearOperator
+
+
+@dataclass(frozen=True)
+class Space:
+    """A recycle space, as far as it is not kept with the Krylov basis.
+
+    Attributes
+    ----------
+    U
+        ``(n, k)`` in Fortran order; ``C = A M U`` is orthonormal.
+    overlap
+        ``(k, k)`` ``Cᴴ U``.
+    """
+
+    U: np.ndarray
+    overlap: np.ndarray
+
+    @staticmethod
+    def empty(like: np.ndarray) -> Space:
+        """Return a space without vectors, for vectors of the length and type of the columns of ``like``."""
+        return Space(np.empty((len(like), 0), dtype=like.dtype, order="F"), np.empty((0, 0), dtype=like.dtype))
 
 
 def image(A: LinearOperator, M: LinearOperator | None, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -20,8 +43,6 @@ def image(A: LinearOperator, M: LinearOperator | None, basis: np.ndarray) -> tup
     C, U
         ``(n, r)`` each, ``r <= k``.
     """
-    norms = np.linalg.norm(basis, axis=0)
-    basis = basis[:, norms > 0] / norms[norms > 0]
     Y = A.matmat(basis if M is None else M.matmat(basis)).astype(basis.dtype, copy=False)
     if not np.isfinite(Y).all():
         return basis[:, :0], basis[:, :0]
@@ -32,8 +53,8 @@ def image(A: LinearOperator, M: LinearOperator | None, basis: np.ndarray) -> tup
 def orthonormalise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find ``T`` such that the columns of ``Q = Y T`` are an orthonormal basis of the span of ``Y``.
 
-    Two rounds of Cholesky QR, which is all matrix products; pivoted Householder QR where the columns are
-    nearly dependent.
+    Cholesky QR, which is all matrix products, of columns brought to one length; a second round where they are far
+    from orthogonal, pivoted Householder QR where they are nearly dependent.
 
     Parameters
     ----------
@@ -49,14 +70,22 @@ def orthonormalise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if Y.shape[1] == 0:
         return Y, np.zeros((0, 0), dtype=Y.dtype)
     Q, T = Y, np.eye(Y.shape[1], dtype=Y.dtype)
+    gemm = la.get_blas_funcs("gemm", dtype=Y.dtype)
     try:
         for _ in range(2):
-            L = la.cholesky(Q.conj().T @ Q, lower=False, check_finite=False)
-            diagonal = np.abs(np.diag(L))
-            if diagonal.min() < np.sqrt(eps) * 10 * diagonal.max():
+            gram = gemm(1, Q, Q, trans_a=2)
+            lengths = np.sqrt(np.diag(gram).real)
+            if not lengths.min() > 0:
+                raise la.LinAlgError("a column is zero")
+            L = la.cholesky(gram / lengths / lengths[:, None], check_finite=False)
+            # The sines of the angles between a column and those before it.
+            sines = np.abs(np.diag(L))
+            if sines.min() < np.sqrt(eps) * 10:
                 raise la.LinAlgError("nearly dependent columns")
-            inverse = la.solve_triangular(L, np.eye(len(L), dtype=Y.dtype), check_finite=False)
-            Q, T = (inverse.T @ Q.T).T, T @ inverse
+            transform = la.solve_triangular(L, np.eye(len(L), dtype=Y.dtype), check_finite=False) / lengths[:, None]
+            Q, T = gemm(1, Q, transform), T @ transform
+            if sines.min() > 0.3:
+                break
         return Q, T
     except la.LinAlgError:
         Q, R, pivots = la.qr(Y, mode="economic", pivoting=True, check_finite=False)

@@ -9,7 +9,7 @@ import numpy as np
 from compute.solvers.guard import APPLICATION, BLOCK
 from compute.solvers.krylov.arguments import System, at_least_one, limit, norm
 from compute.solvers.krylov.cycle import Cycle
-from compute.solvers.krylov.deflation import image
+from compute.solvers.krylov.deflation import Space, image
 from compute.solvers.recycling import Recycler
 
 _BREAKDOWN = -1
@@ -206,7 +206,7 @@ def _iterate(
         return 0
     # C = A M U is orthonormal; it lies in the first columns of W, before the Krylov basis V of the cycle.
     W = np.empty((system.size, restart + 1), dtype=system.dtype, order="F")
-    U = np.empty((system.size, 0), dtype=system.dtype, order="F")
+    space = Space.empty(W)
     basis = recycler.start() if recycler is not None and recycle else None
     keeps = recycler is not None and recycle > 0 and recycler.keeps
     work = handover = 0.0
@@ -215,22 +215,25 @@ def _iterate(
         C, U = image(system.A, system.M, carried)
         system.matvecs += carried.shape[1]
         W[:, : U.shape[1]] = C
+        space = Space(U, C.conj().T @ U)
         work += 5 * BLOCK * carried.shape[1] ** 2
-    learnt, cycles, info = None, 0, None
+    learnt: np.ndarray | None = None
+    cycles, info = 0, None
     while info is None:
         if cycles == maxiter or (count_steps and system.iterations >= maxiter):
             info = cycles
             break
         cycles += 1
-        steps = restart - U.shape[1]
+        recycled = space.U.shape[1]
+        steps = restart - recycled
         if count_steps:
             steps = min(steps, maxiter - system.iterations)
-        cycle = Cycle(system, W, U.shape[1], r, steps)
+        cycle = Cycle(system, W, recycled, r, steps)
         while cycle.going:
             cycle.step()
             if on_step is not None:
                 on_step(cycle.estimate / system.norm)
-        residual = _improve(system, cycle, U, size)
+        residual = _improve(system, cycle, space.U, size)
         work += handover + cycle.passes
         handover = 0.0
         if residual is None:
@@ -241,8 +244,8 @@ def _iterate(
         if on_cycle is not None:
             on_cycle(system.x.copy())
         if recycle and (keeps or size > system.tolerance):
-            U = learnt = cycle.deflate(U, recycle)
-            handover = cycle.deflation
+            space = cycle.deflate(space, recycle)
+            handover, learnt = cycle.deflation, space.U
         if size <= system.tolerance:
             info = 0
         elif cycle.exhausted and size > 0.5 * before:

@@ -32,26 +32,41 @@ _CHUNK = 1024
 
 
 @kernel
-def residual(stencil, points, padded, symmetric, x, b, start, total):  # type: ignore[no-untyped-def]
-    """Write ``b − A x`` of the slots from ``start`` on into ``total``.
+def subtract_product(stencil, points, padded, symmetric, x, start, total):  # type: ignore[no-untyped-def]
+    """Subtract ``A x`` in the slots from ``start`` on from ``total``, in the precision of the arrays.
 
     A symmetric stencil has its lower couplings among the upper ones of the lower neighbours: half the memory.
+    Two pairs of points at a time: a pass over ``total`` costs as much as two products.
     """
     count = len(total)
-    centre = stencil[start : start + count]
-    here, rhs = x[start:], b[start:]
+    centre, here = stencil[start : start + count], x[start : start + count]
     for i in range(count):
-        total[i] = rhs[i] - centre[i] * here[i]
-    for point in range(1, len(points), 2):
-        shift = point * padded + start
-        upper = stencil[shift + padded : shift + padded + count]
-        if symmetric:
-            shift += padded + points[point]
-        lower = stencil[shift : shift + count]
+        total[i] -= centre[i] * here[i]
+    point = 1
+    while point < len(points):
+        lower, upper = _couplings(stencil, points, padded, symmetric, point, start, count)
         before = x[start + points[point] : start + points[point] + count]
         behind = x[start + points[point + 1] : start + points[point + 1] + count]
-        for i in range(count):
-            total[i] -= lower[i] * before[i] + upper[i] * behind[i]
+        point += 2
+        if point == len(points):
+            for i in range(count):
+                total[i] -= lower[i] * before[i] + upper[i] * behind[i]
+        else:
+            left, right = _couplings(stencil, points, padded, symmetric, point, start, count)
+            first = x[start + points[point] : start + points[point] + count]
+            last = x[start + points[point + 1] : start + points[point + 1] + count]
+            point += 2
+            for i in range(count):
+                total[i] -= lower[i] * before[i] + upper[i] * behind[i] + left[i] * first[i] + right[i] * last[i]
+
+
+@kernel
+def _couplings(stencil, points, padded, symmetric, point, start, count):  # type: ignore[no-untyped-def]
+    """Return the couplings to a lower neighbour and to the upper one opposite."""
+    at = (point + 1) * padded + start
+    upper = stencil[at : at + count]
+    at = at + points[point] if symmetric else at - padded
+    return stencil[at : at + count], upper
 
 
 @kernel
@@ -60,28 +75,37 @@ def smooth(  # type: ignore[no-untyped-def]
 ):
     """Do Jacobi-like sweeps ``d = old d + new D⁻¹(b − A x)``, ``x += d``, with the numbers of `smoother`."""
     sweeps, symmetric = smoother
-    answer, change = x[begin : begin + slots], d[begin : begin + slots]
+    reach = points.max()
+    end = begin + slots
     for sweep in range(len(sweeps)):
         old, new = sweeps[sweep, 0], sweeps[sweep, 1]
         if sweep == 0 and from_zero:
-            rhs, weight = b[begin : begin + slots], scaling[begin : begin + slots]
+            answer, change = x[begin:end], d[begin:end]
+            rhs, weight = b[begin:end], scaling[begin:end]
             for i in range(slots):
                 change[i] = new * weight[i] * rhs[i]
                 answer[i] = change[i]
             continue
-        for start in range(begin, begin + slots, _CHUNK):
-            count = min(_CHUNK, begin + slots - start)
-            total = work[:count]
-            residual(stencil, points, padded, symmetric, x, b, start, total)
-            last, weight = d[start:], scaling[start:]
+        done = begin
+        for start in range(begin, end, _CHUNK):
+            count = min(_CHUNK, end - start)
+            total, rhs = work[:count], b[start : start + count]
+            for i in range(count):
+                total[i] = rhs[i]
+            subtract_product(stencil, points, padded, symmetric, x, start, total)
+            change, weight = d[start : start + count], scaling[start : start + count]
             if sweep == 0:
                 for i in range(count):
-                    last[i] = new * weight[i] * total[i]
+                    change[i] = new * weight[i] * total[i]
             else:
                 for i in range(count):
-                    last[i] = old * last[i] + new * weight[i] * total[i]
-        for i in range(slots):
-            answer[i] += change[i]
+                    change[i] = old * change[i] + new * weight[i] * total[i]
+            # What no later chunk reads is updated while it is in cache.
+            free = end if start + count == end else max(start + count - reach, done)
+            answer, change = x[done:free], d[done:free]
+            for i in range(free - done):
+                answer[i] += change[i]
+            done = free
 
 
 @kernel
@@ -183,7 +207,10 @@ def vcycle(grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
         left = d[here]
         for start in range(level[MARGIN], level[MARGIN] + level[SLOTS], _CHUNK):
             stop = min(start + _CHUNK, level[MARGIN] + level[SLOTS])
-            residual(stencil, near, padded, symmetric, x[here], b[here], start, left[start:stop])
+            total, rhs = left[start:stop], b[here][start:stop]
+            for i in range(stop - start):
+                total[i] = rhs[i]
+            subtract_product(stencil, near, padded, symmetric, x[here], start, total)
         used = level[COLOURS] * coarse_padded
         split(left, level, coarse, planes[:used])
         length = level[SUPPORT] * coarse_padded

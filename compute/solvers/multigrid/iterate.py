@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from compute.solvers.kernel import kernel
-from compute.solvers.multigrid.cycle import vcycle
+from compute.solvers.multigrid.cycle import subtract_product, vcycle
 from compute.solvers.multigrid.hierarchy import build
 from compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, STRIDE_Y, STRIDE_Z
 
@@ -47,22 +47,11 @@ def apply(stencil, points, level, symmetric, x, y):  # type: ignore[no-untyped-d
     end = level[MARGIN] + level[SLOTS]
     for start in range(level[MARGIN], end, _CHUNK):
         count = min(_CHUNK, end - start)
-        target = y[start : start + count]
-        centre = stencil[start : start + count]
-        here = x[start : start + count]
+        target, here = y[start : start + count], x[start : start + count]
+        target[:] = 0
+        subtract_product(stencil, points, padded, symmetric, x, start, target)
         for i in range(count):
-            target[i] = centre[i] * here[i]
-        for point in range(1, len(points), 2):
-            shift = point * padded + start
-            upper = stencil[shift + padded : shift + padded + count]
-            if symmetric:
-                shift += padded + points[point]
-            lower = stencil[shift : shift + count]
-            before = x[start + points[point] : start + points[point] + count]
-            behind = x[start + points[point + 1] : start + points[point + 1] + count]
-            for i in range(count):
-                target[i] += lower[i] * before[i] + upper[i] * behind[i]
-        for i in range(count):
+            target[i] = -target[i]
             product += target[i] * here[i]
     return product
 
@@ -100,34 +89,44 @@ def cg(  # type: ignore[no-untyped-def]
     near = grid[2][: level[POINTS]]
     symmetric = smoother[1]
     fine = level[SLOTS] + 2 * level[MARGIN]
-    r, z, p, q = space[0], space[1], space[2], space[3]
+    r, p, q = space[0], space[1], space[2]
+    z, b = vectors[0][:fine], vectors[1][:fine]
     apply(stencil, near, level, symmetric, x, q)
     total = 0.0
     for i in range(fine):
         r[i] = rhs[i] - q[i]
         total += r[i] * r[i]
     size = np.sqrt(total)
+    for i in range(fine):
+        b[i] = np.float32(r[i] / size) if size > 0 else np.float32(0)
     p[:] = 0
-    curvature = 0.0
+    curvature = 1.0
     iterations = 0
     while not size <= target:
         if iterations == maxiter:
             return iterations, NOT_CONVERGED
-        precondition(r, z, 1 / size, grid, hierarchy, vectors, smoother)
+        vcycle(grid, hierarchy, vectors, smoother)
         # The last direction and A times it are still in p and q.
-        beta = -dot(q, z) / curvature if iterations > 0 else 0.0
+        along, descent = 0.0, 0.0
+        for i in range(fine):
+            along += q[i] * z[i]
+            descent += r[i] * z[i]
+        beta = -along / curvature if iterations > 0 else 0.0
         for i in range(fine):
             p[i] = z[i] + beta * p[i]
-        descent = dot(r, z)
         curvature = apply(stencil, near, level, symmetric, p, q)
         if not (curvature > 0 and descent > 0):
             return iterations, BREAKDOWN
         step = descent / curvature
         total = 0.0
+        # The scale of what the V-cycle gets is free: about one keeps float32 in its range.
+        factor = 1 / size
         for i in range(fine):
             x[i] += step * p[i]
-            r[i] -= step * q[i]
-            total += r[i] * r[i]
+            value = r[i] - step * q[i]
+            r[i] = value
+            b[i] = np.float32(factor * value)
+            total += value * value
         size = np.sqrt(total)
         iterations += 1
     return iterations, CONVERGED
@@ -251,11 +250,22 @@ def load(  # type: ignore[no-untyped-def]
 def solve(  # type: ignore[no-untyped-def]
     rhs, x, stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother
 ):
-    """Improve ``x`` ``(nz, ny, nx)`` until the residual has the norm ``target``; see `cg` and `bicgstab`."""
+    """Improve ``x`` ``(nz, ny, nx)`` until the residual has the norm ``target``; see `cg` and `bicgstab`.
+
+    Returns
+    -------
+    iterations, ended, size
+        The last is the norm of the true residual.
+    """
     level = grid[0][0]
     pad(level, rhs, padded_rhs)
     pad(level, x, padded_x)
     arguments = (stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother)
-    ended = cg(*arguments) if smoother[1] else bicgstab(*arguments)
+    iterations, ended = cg(*arguments) if smoother[1] else bicgstab(*arguments)
     unpad(level, padded_x, x)
-    return ended
+    apply(stencil, grid[2][: level[POINTS]], level, smoother[1], padded_x, space[0])
+    total = 0.0
+    for i in range(len(padded_rhs)):
+        left = padded_rhs[i] - space[0, i]
+        total += left * left
+    return iterations, ended, np.sqrt(total)

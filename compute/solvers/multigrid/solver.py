@@ -66,9 +66,9 @@ class Multigrid(Sequential):
         x = np.zeros(rhs.shape) if systems.guess is None else systems.guess[i]
         total, ended = 0, iterate.NOT_CONVERGED
         for _ in range(_RESTARTS):
-            iterations, ended, x = space.iterate(rhs, x, _MARGIN * rtol * size, self.maxiter, sweeps)
+            iterations, ended, left, x = space.iterate(rhs, x, _MARGIN * rtol * size, self.maxiter, sweeps)
             total += iterations
-            if ended != iterate.CONVERGED or np.linalg.norm(rhs - operators.matvec(i, x)) <= 0.999 * rtol * size:
+            if ended != iterate.CONVERGED or left <= 0.999 * rtol * size:
                 break
         reason = {iterate.CONVERGED: "", iterate.NOT_CONVERGED: "not_converged"}.get(ended, "breakdown")
         products = (total if operators.symmetric else 2 * total) + 1
@@ -143,12 +143,12 @@ class Workspace:
 
     def iterate(
         self, rhs: np.ndarray, guess: np.ndarray, target: float, maxiter: int, sweeps: np.ndarray
-    ) -> tuple[int, int, np.ndarray]:
-        """Solve from a guess to a norm of the residual; return iterations, how they ended, and x."""
+    ) -> tuple[int, int, float, np.ndarray]:
+        """Solve from a guess to a norm of the residual; return iterations, end, residual, x."""
         plan = self.plan
         restriction = self.prolongation if self.symmetric else self.restriction
         x = np.array(guess).reshape(self.shape)
-        iterations, ended = iterate.solve(
+        iterations, ended, left = iterate.solve(
             rhs.reshape(self.shape),
             x,
             self.stencil,
@@ -162,7 +162,7 @@ class Workspace:
             (*self.vectors, self.planes, self.cycle_work),
             (sweeps, self.symmetric),
         )
-        return iterations, ended, x.reshape(rhs.shape)
+        return iterations, ended, left, x.reshape(rhs.shape)
 
 
 _local = threading.local()

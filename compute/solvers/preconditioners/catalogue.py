@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Literal
 
 from compute.solvers.operators import Operators
@@ -21,6 +22,15 @@ _BUILDERS: dict[str, Callable[[Operators, int], Preconditioner]] = {
     "amg": amg,
     "hypre": hypre,
 }
+
+
+_LIBRARIES = {"amg": "pyamg", "hypre": "petsc4py"}
+
+
+def missing(name: PreconditionerName) -> str:
+    """Return what has to be installed for the named preconditioner, ``""`` if it is there."""
+    library = _LIBRARIES.get(name)
+    return "" if library is None or find_spec(library) else f"preconditioner {name!r} needs {library}"
 
 
 def build(name: PreconditionerName, operators: Operators, i: int) -> Preconditioner | None:

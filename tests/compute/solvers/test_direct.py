@@ -33,6 +33,16 @@ def rhs(operators, seed=1):
     return np.random.default_rng(seed).standard_normal((len(operators), *operators.shape))
 
 
+def counting(calls, function):
+    """Return the function, which now also leaves a mark of every call."""
+
+    def counted(*arguments):
+        calls.append(1)
+        return function(*arguments)
+
+    return counted
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(
     "make", [plane, flow, lambda: shifted(plane(), -300.0, definite=False)], ids=["spd", "lu", "indefinite"]
@@ -57,7 +67,7 @@ def test_an_unstructured_matrix_of_many_right_hand_sides_is_factored_once(librar
     operators = Matrices(
         np.broadcast_to(matrix.data, (6, matrix.nnz)), pattern, one.shape, symmetric=True, definite=True
     )
-    count = []
+    count: list[int] = []
     found = analysis.analyze(library, operators)
     original = type(found).factor
     monkeypatch.setattr(type(found), "factor", counting(count, original))
@@ -80,7 +90,8 @@ def test_an_older_factorisation_still_answers(library):
 
 
 def test_operators_that_come_again_are_factored_twice_at_most(monkeypatch):
-    operators, made = plane(), []
+    operators = plane()
+    made: list[int] = []
     found = analysis.analyze("superlu", operators)
     original = type(found).factor
     monkeypatch.setattr(type(found), "factor", counting(made, original))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.slotted import SlottedPlate, slotted_plate
+from compute.solvers.matrices import Matrices
+from compute.solvers.systems import Systems
+
+_RANGES = {"level": (0.0, 100.0), "rise": (0.0, 100.0), "centre": (0.1, 0.9), "width": (0.1, 0.3)}
+"""Every parameter is uniform between these, on each of the two walls by itself."""
+
+
+class Plate(Problem):
+    """A metal plate with two slots between a left and a right wall that are heated: steady temperature T.
+
+    Equation
+        −∇·(λ ∇T) = 0 with the conductivity λ = 1 W/(m K) on (0, 1)² m less two slots 1/8 wide, one from the bottom up
+        to y = 5/8 between x = 1/4 and 3/8, one from the top down to y = 3/8 between x = 5/8 and 3/4. On the left wall
+        x = 0 and on the right wall x = 1
+
+            T(y) = level + rise · exp(−(y − centre)² / 2 width²)
+
+        with four random numbers for each wall, uniform: level and rise in 0 … 100 K, centre in 0.1 … 0.9 m, width in
+        0.1 … 0.3 m. Bottom, top and slots are insulated. T is linear in level and rise, not in centre and width.
+    Discretisation
+        Linear finite elements on triangles that get eight times finer towards the corners of the slots, where ∇T is
+        unbounded; the mesh is made here (`compute.problems.slotted`). Second order in the length of the edges where
+        T is smooth; 4/3 at the corners, by a factor smaller for the grading.
+    Systems
+        One matrix for all samples, symmetric and positive definite; only the right-hand side differs.
+    Arrays
+        Inputs ``level``, ``rise``, ``centre`` and ``width``, ``(sample, wall)``, the left wall first; output ``T``,
+        ``(sample, node)``; all float32. Node i lies at ``(x[i], y[i])``, and the corners of the triangles are the
+        nodes ``triangle``, ``(face, corner)``; both are coordinates. ``T`` holds the given temperatures too.
+
+    Source: the thermal problem of Wang et al., "Accelerating data generation for neural operators via Krylov subspace
+    recycling", ICLR 2024: one matrix, two random boundary temperatures; here they also vary along the walls.
+    """
+
+    kind: Literal["plate"] = "plate"
+    cells: int = Field(default=32, ge=8, le=1024, multiple_of=8)
+    """Edges along a side of the plate, away from the slots. 32 gives 2581 nodes, 64 gives 9441, 168 gives 61651."""
+
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples; see `Problem.template`."""
+        plate = slotted_plate(self.cells)
+        about = {
+            "level": {"units": "K", "long_name": "temperature of a wall"},
+            "rise": {"units": "K", "long_name": "rise at the hot spot"},
+            "centre": {"units": "m", "long_name": "y of the hot spot"},
+            "width": {"units": "m", "long_name": "width of the hot spot"},
+        }
+        per_wall = np.broadcast_to(np.float32(np.nan), (n, 2))
+        fields = {
+            name: (("sample", "wall"), per_wall, {"role": "input", "transform": "identity"} | attrs)
+            for name, attrs in about.items()
+        }
+        temperature = {"role": "output", "transform": "identity", "units": "K", "long_name": "temperature"}
+        nodes = np.broadcast_to(np.float32(np.nan), (n, len(plate.points)))
+        return xr.Dataset(
+            {**fields, "T": (("sample", "node"), nodes, temperature)},
+            coords={
+                "wall": ("wall", [0.0, 1.0], {"units": "m", "long_name": "x of the wall"}),
+                "x": ("node", plate.points[:, 0], {"units": "m", "long_name": "x of the node"}),
+                "y": ("node", plate.points[:, 1], {"units": "m", "long_name": "y of the node"}),
+                "triangle": (("face", "corner"), plate.triangles, {"long_name": "nodes of the triangle"}),
+            },
+            attrs={"symmetries": "none"},
+        )
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw the parameters of the wall temperatures, ``(n, 2)`` float32 each; see `Problem.draw`."""
+        drawn = np.empty((len(ids), len(_RANGES), 2))
+        for numbers, sample in zip(drawn, ids, strict=True):
+            generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(sample)))))
+            numbers[...] = generator.random(numbers.shape)
+        return {
+            name: (low + (high - low) * drawn[:, i]).astype(np.float32)
+            for i, (name, (low, high)) in enumerate(_RANGES.items())
+        }
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the parameters, each from 0 to 1, ``(n, 8)`` float32."""
+        scaled = [(inputs[name] - low) / (high - low) for name, (low, high) in _RANGES.items()]
+        return np.concatenate(scaled, axis=1).astype(np.float32)
+
+    def walls(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the given temperatures of the nodes on both walls, the left first, ``(n, nodes)`` float64."""
+        plate = slotted_plate(self.cells)
+        found = []
+        for side, nodes in enumerate(plate.walls):
+            level, rise, centre, width = (inputs[name][:, side, None].astype(np.float64) for name in _RANGES)
+            found.append(level + rise * np.exp(-0.5 * ((plate.points[nodes, 1] - centre) / width) ** 2))
+        return np.concatenate(found, axis=1)
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Solve for the temperature, ``T`` ``(n, nodes)`` float64; see `Problem.simulate`."""
+        plate, given = slotted_plate(self.cells), self.walls(inputs)
+        values = np.broadcast_to(plate.values, (len(given), len(plate.values)))
+        operators = Matrices(values, plate.pattern, (len(plate.free),), symmetric=True, definite=True)
+        temperature = _on_walls(plate, given)
+        temperature[:, plate.free] = solve(Systems(operators, -(given @ plate.coupling.T)))
+        return {"T": temperature}
+
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals from the balance of heat, element by element; see `Problem.residual`.
+
+        A node on a wall counts by how far it is from the given temperature, times 1 W/(m K).
+        """
+        plate, given = slotted_plate(self.cells), _on_walls(slotted_plate(self.cells), self.walls(inputs))
+        found = fields["T"].astype(np.float64)
+        left_over = found - given
+        left_over[:, plate.free] = plate.outflow(found)[:, plate.free]
+        return _norm(left_over) / _norm(plate.outflow(given)[:, plate.free])
+
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
+        plate, given = slotted_plate(self.cells), _on_walls(slotted_plate(self.cells), self.walls(inputs))
+        total = np.abs(fields["T"].astype(np.float64))
+        total[:, plate.free] = plate.outflow(total, np.add)[:, plate.free]
+        return _norm(total) / _norm(plate.outflow(given)[:, plate.free])
+
+
+def _on_walls(plate: SlottedPlate, given: np.ndarray) -> np.ndarray:
+    """Return fields that have the given temperatures on the walls and are zero elsewhere, ``(n, nodes)``."""
+    fields = np.zeros((len(given), len(plate.points)))
+    fields[:, np.concatenate(plate.walls)] = given
+    return fields
+
+
+def _norm(x: np.ndarray) -> np.ndarray:
+    """Return the Euclidean norm of every sample."""
+    return np.sqrt(np.sum(np.square(x), axis=1))

@@ -1,0 +1,14 @@
+from benchmarks.choice import BLOCK, contest
+from benchmarks.families import posed
+from compute.problems.darcy import Darcy
+
+
+def test_who_is_not_the_best_has_spent_its_time_without_finishing():
+    systems = posed(Darcy(shape=(12, 12)), 4 * BLOCK)
+    outcome = contest(systems.take(slice(3 * BLOCK)), systems.take(slice(3 * BLOCK, None)))
+    assert outcome.best is not None
+    assert outcome.best.done == outcome.chosen.done == 3 * BLOCK
+    for lane in outcome.others:
+        assert lane.seconds >= outcome.best.seconds
+    assert outcome.probe > 0
+    assert outcome.ratio == (outcome.probe + outcome.chosen.seconds) / outcome.best.seconds

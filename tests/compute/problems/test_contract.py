@@ -1,0 +1,225 @@
+"""What every family of problems promises, on small instances; what is particular to one is in its own file."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import get_args
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from compute.dimensions import Dimensions
+from compute.kind import OneOf
+from compute.problems.burgers import Burgers
+from compute.problems.catalogue import AnyProblem
+from compute.problems.convection import Convection
+from compute.problems.darcy import Darcy
+from compute.problems.elliptic import Elliptic
+from compute.problems.heat import Heat
+from compute.problems.helmholtz import Helmholtz
+from compute.problems.laws import Lognormal, TwoPhase
+from compute.problems.plate import Plate
+from compute.problems.poisson import Poisson
+from compute.problems.problem import Problem
+from compute.solvers.direct import Direct
+from compute.solvers.sequence import simulate
+from compute.training.augmentation import symmetries, transform
+from tasks.recipes import load, names
+
+SMALL: dict[str, Problem] = {
+    "darcy": Darcy(shape=(12, 16)),
+    "darcy-square": Darcy(shape=(12, 12)),
+    "darcy-3d": Darcy(shape=(6, 7, 8)),
+    "darcy-two-phase": Darcy(shape=(12, 16), law=TwoPhase()),
+    "darcy-contrast": Darcy(shape=(12, 12), law=TwoPhase(low=1, high=1000)),
+    "poisson": Poisson(shape=(12, 16)),
+    "elliptic": Elliptic(shape=(12, 16)),
+    "elliptic-square": Elliptic(shape=(12, 12), law=Lognormal()),
+    "convection": Convection(shape=(12, 16)),
+    "helmholtz": Helmholtz(shape=(16, 18), wavenumber=8.0),
+    "helmholtz-3d": Helmholtz(shape=(8, 8, 8), wavenumber=6.0),
+    "heat": Heat(shape=(12, 16), steps=4),
+    "burgers": Burgers(points=48, steps=6, end=0.2),
+    "plate": Plate(cells=8),
+}
+
+IDS = np.arange(5)
+
+families = pytest.mark.parametrize("problem", SMALL.values(), ids=SMALL)
+
+
+@pytest.fixture(scope="module", params=SMALL.values(), ids=SMALL)
+def solved(request):
+    problem = request.param
+    inputs = problem.draw(0, IDS)
+    fields, ledger = simulate(problem, inputs, Direct(), 1e-8)
+    return problem, inputs, fields, ledger
+
+
+def kinds():
+    return set(next(item for item in get_args(AnyProblem) if isinstance(item, OneOf)).kinds())
+
+
+def test_every_family_is_here_and_has_a_recipe():
+    assert {problem.kind for problem in SMALL.values()} == kinds()
+    assert {load(name).problem.kind for name in names()} == kinds()
+
+
+@pytest.mark.parametrize("recipe", names())
+def test_the_first_samples_of_a_recipe_can_be_solved(recipe):
+    pipeline = load(recipe)
+    inputs = pipeline.problem.draw(pipeline.data.seed, np.arange(2))
+    fields, ledger = simulate(pipeline.problem, inputs, Direct(), 1e-8)
+    assert ledger["status"] == ["ok"] * 2
+    assert np.all(pipeline.problem.residual(inputs, fields) <= 1e-8)
+
+
+@families
+def test_the_docstring_states_the_discrete_problem(problem):
+    said = type(problem).__doc__
+    assert all(f"\n    {section}\n" in said for section in ("Equation", "Discretisation", "Arrays"))
+    assert "order" in said
+    units = {variable.attrs["units"] for variable in problem.template(1).data_vars.values()}
+    assert all(f" {unit}" in said for unit in units - {"1"})
+    assert ("dimensionless" in said) == (units == {"1"})
+
+
+@families
+def test_a_template_takes_no_memory_and_explains_itself(problem):
+    template = problem.template(10**6)
+    assert template.sizes["sample"] == 10**6
+    for variable in template.data_vars.values():
+        assert variable.values.strides[0] == 0
+        assert variable.dims[0] == "sample"
+        assert variable.dtype == np.float32
+        assert variable.attrs["role"] in ("input", "output")
+        assert variable.attrs["transform"] in ("identity", "log")
+        assert all(variable.attrs[name] for name in ("units", "long_name"))
+    assert all(coordinate.attrs["long_name"] for coordinate in template.coords.values())
+    # What a surrogate reads of it.
+    dimensions = Dimensions.of(template)
+    if not dimensions.mesh:
+        assert all(np.all(np.diff(template[dim].values) > 0) for dim in dimensions.sizes)
+        assert all(template[dim].attrs["units"] and template[dim].attrs["axis"] for dim in dimensions.sizes)
+        assert dimensions.lengths == pytest.approx([1] * len(dimensions.space))
+
+
+@families
+def test_an_id_has_the_same_bits_in_any_block_and_order(problem):
+    whole = problem.draw(3, np.arange(9))
+    order = np.random.default_rng(0).permutation(9)
+    mixed = problem.draw(3, order)
+    blocks = [problem.draw(3, np.arange(9)[part]) for part in (slice(4), slice(4, 8), slice(8, 9))]
+    for name, values in whole.items():
+        assert np.array_equal(mixed[name], values[order])
+        assert np.array_equal(np.concatenate([block[name] for block in blocks]), values)
+
+
+@families
+def test_ids_seeds_and_inputs_have_their_own_numbers(problem):
+    drawn = [problem.draw(seed, np.arange(3)) for seed in (0, 1)]
+    for name in drawn[0]:
+        rows = np.concatenate([inputs[name].reshape(3, -1) for inputs in drawn])
+        assert np.all(rows.std(axis=0).max() > 0.1 * np.abs(rows - rows.mean(axis=0)).max())
+        assert len({row.tobytes() for row in rows}) == 6
+
+
+def test_arrays_are_those_of_the_template(solved):
+    problem, inputs, fields, _ = solved
+    template = problem.template(len(IDS))
+    roles = {str(name): variable.attrs["role"] for name, variable in template.data_vars.items()}
+    assert {name for name, role in roles.items() if role == "input"} == set(inputs)
+    assert {name for name, role in roles.items() if role == "output"} == set(fields)
+    for name, values in {**inputs, **fields}.items():
+        assert values.shape == template[name].shape
+        assert np.isfinite(values).all()
+        if template[name].attrs["transform"] == "log":
+            assert values.min() > 0
+    # Rounded before they are solved with; the outputs are rounded where they are stored.
+    assert all(values.dtype == template[name].dtype for name, values in inputs.items())
+    assert all(values.dtype == np.float64 for values in fields.values())
+
+
+def test_features_tell_samples_apart_in_any_block(solved):
+    problem, inputs, _, _ = solved
+    whole = problem.features(inputs)
+    assert whole.dtype == np.float32
+    assert whole.shape[0] == len(IDS)
+    assert 1 <= whole.shape[1] <= 16
+    parts = [problem.features({name: values[i : i + 2] for name, values in inputs.items()}) for i in (0, 2, 4)]
+    assert np.array_equal(np.concatenate(parts), whole)
+    distances = np.linalg.norm(whole[:, None] - whole[None], axis=2)[~np.eye(len(IDS), dtype=bool)]
+    assert distances.min() > 0.1 * distances.max()
+
+
+def test_residuals_are_small_and_seen_without_the_operators(solved):
+    problem, inputs, fields, ledger = solved
+    assert ledger["status"] == ["ok"] * len(IDS)
+    assert max(ledger["residual"]) <= 1e-8
+    assert np.all(problem.residual(inputs, fields) <= 1e-8)
+
+
+def test_a_residual_sees_one_wrong_value(solved):
+    problem, inputs, fields, _ = solved
+    for name in fields:
+        wrong = {other: values.copy() for other, values in fields.items()}
+        flat = wrong[name][2].reshape(-1)
+        flat[np.abs(flat).argmax()] *= 1.001
+        found = problem.residual(inputs, wrong)
+        assert found[2] > 1e-5
+        assert np.all(np.delete(found, 2) <= 1e-8)
+
+
+def test_a_residual_sees_every_input(solved):
+    problem, inputs, fields, _ = solved
+    for name, values in inputs.items():
+        exchanged = {**inputs, name: values[[0, 1, 3, 2, 4]]}
+        found = problem.residual(exchanged, fields)
+        assert np.all(found[[2, 3]] > 1e-3), name
+        assert np.all(found[[0, 1, 4]] <= 1e-8)
+
+
+def test_what_storing_adds_to_a_residual_keeps_its_bound(solved):
+    problem, inputs, fields, _ = solved
+    stored = {name: values.astype(np.float32) for name, values in fields.items()}
+    found, added = problem.residual(inputs, stored), 2**-24 * problem.rounding(inputs, stored)
+    assert np.all(found <= 1e-8 + added)
+    assert np.all(found > 0.01 * added)
+
+
+def test_a_sample_does_not_depend_on_its_block(solved):
+    problem, inputs, fields, _ = solved
+    order = np.array([3, 1])
+    alone, _ = simulate(problem, {name: values[order] for name, values in inputs.items()}, Direct(), 1e-8)
+    for name, values in fields.items():
+        assert alone[name] == pytest.approx(values[order], rel=1e-9, abs=1e-10 * np.abs(values).max())
+
+
+def test_symmetries_turn_solutions_into_solutions(solved):
+    problem, inputs, fields, _ = solved
+    template = problem.template(1)
+    dimensions = Dimensions.of(template)
+    group = symmetries(template.attrs["symmetries"], len(dimensions.space))
+    # All others are made of a flip or an exchange of two axes each.
+    for order, flips in group:
+        moved = sum(axis != place for place, axis in enumerate(order))
+        if moved + 2 * len(flips) != 2:
+            continue
+
+        def turned(name, values, element=(order, flips)):
+            channels = transform(dimensions.stack(name, values[:1]), [element], np.zeros(1, dtype=int))
+            return dimensions.unstack(name, channels)
+
+        found, _ = simulate(problem, {name: turned(name, values) for name, values in inputs.items()}, Direct(), 1e-8)
+        for name, values in fields.items():
+            assert found[name] == pytest.approx(turned(name, values), rel=1e-6, abs=1e-8 * np.abs(values).max())
+
+
+@families
+def test_problems_go_through_json_and_pickle(problem):
+    adapter = TypeAdapter(AnyProblem)
+    assert adapter.validate_python(json.loads(adapter.dump_json(problem))) == problem
+    assert adapter.validate_python(problem.kind) == type(problem)()
+    assert pickle.loads(pickle.dumps(problem)) == problem

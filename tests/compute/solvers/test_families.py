@@ -1,0 +1,81 @@
+"""Every solver against every other on the systems of every family."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compute.problems.burgers import Burgers
+from compute.problems.convection import Convection
+from compute.problems.darcy import Darcy
+from compute.problems.elliptic import Elliptic
+from compute.problems.heat import Heat
+from compute.problems.helmholtz import Helmholtz
+from compute.problems.laws import TwoPhase
+from compute.problems.plate import Plate
+from compute.problems.poisson import Poisson
+from compute.solvers.direct import Direct
+from compute.solvers.factorization.analysis import importable
+from compute.solvers.iterative import Krylov
+from compute.solvers.multigrid.solver import Multigrid
+from compute.solvers.recycled import Recycled
+from compute.solvers.transform import Transform
+
+FAMILIES = {
+    "darcy": Darcy(shape=(24, 20)),
+    "two phases": Darcy(shape=(24, 24), law=TwoPhase()),
+    "contrast": Darcy(shape=(24, 24), law=TwoPhase(low=1, high=1000)),
+    "darcy 3D": Darcy(shape=(8, 9, 10)),
+    "poisson": Poisson(shape=(20, 24)),
+    "elliptic": Elliptic(shape=(16, 16)),
+    "convection": Convection(shape=(24, 24), diffusivity=0.01),
+    "helmholtz": Helmholtz(shape=(24, 24), wavenumber=12.0),
+    "helmholtz 3D": Helmholtz(shape=(8, 8, 8), wavenumber=6.0),
+    "heat": Heat(shape=(16, 16), steps=3),
+    "burgers": Burgers(points=64, steps=3, end=0.1),
+    "plate": Plate(cells=16),
+}
+SOLVERS = (
+    *(Direct(library=library) for library in importable()),
+    Multigrid(),
+    Transform(),
+    Krylov(method="cg", preconditioner="icc"),
+    Krylov(method="bicgstab", preconditioner="ilu"),
+    Krylov(method="gmres", preconditioner="ssor"),
+    Recycled(),
+)
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def posed(request):
+    """All batches of systems of two samples, with their dense solutions."""
+    problem = FAMILIES[request.param]
+    batches = []
+
+    def record(systems):
+        exact = np.stack(
+            [np.linalg.solve(systems.operators.csr(i).toarray(), systems.rhs[i].ravel()) for i in range(len(systems))]
+        ).reshape(systems.rhs.shape)
+        batches.append((systems, exact))
+        return exact
+
+    problem.simulate(problem.draw(0, np.arange(2)), record)
+    return batches
+
+
+@pytest.mark.parametrize(
+    "solver", SOLVERS, ids=lambda solver: "-".join(map(str, list(solver.model_dump().values())[:2]))
+)
+def test_every_solver_answers_every_family_alike(solver, posed):
+    reason = solver.lacks(posed[0][0])
+    if reason:
+        with pytest.raises(ValueError, match="expected a solver that can"):
+            solver.solve(posed[0][0], rtol=1e-10)
+        return
+    carry = None
+    for systems, exact in posed:
+        solutions, carry = solver.solve(systems, rtol=1e-10, carry=carry)
+        assert solutions.ledger["status"] == ["ok", "ok"]
+        assert max(solutions.ledger["residual"]) <= 1e-10
+        for x, y in zip(solutions.x, exact, strict=True):
+            assert np.linalg.norm(x - y) <= 1e-7 * np.linalg.norm(y)
