@@ -16,19 +16,20 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from benchmarks import ritz
-from benchmarks.families import JUMPS, SOLVERS, TWO_PHASE, plate, posed
+from benchmarks.families import JUMPS, SOLVERS, TWO_PHASE, posed
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
 from compute.problems.convection import Convection
 from compute.problems.darcy import Darcy
 from compute.problems.helmholtz import Helmholtz
+from compute.problems.plate import Plate
 from compute.problems.poisson import Poisson
+from compute.problems.problem import Problem
 from compute.solvers.choice import Auto
 from compute.solvers.solver import Solver
 from compute.solvers.systems import Systems
@@ -41,30 +42,31 @@ BLOCK = 20
 GOALS = {200: 1.3, 2000: 1.1}
 """Largest ratio by number of systems."""
 
-FAMILIES: dict[str, tuple[str, Callable[[int], Systems]]] = {
-    "lognormal": ("Darcy 64², log-normal", partial(posed, Darcy(shape=(64, 64)))),
-    "two-phase": ("Darcy 64², phases 3, 12", partial(posed, Darcy(shape=(64, 64), law=TWO_PHASE))),
-    "contrast": ("Darcy 64², jumps of 1000", partial(posed, Darcy(shape=(64, 64), law=JUMPS))),
+FAMILIES: dict[str, tuple[str, Problem]] = {
+    "lognormal": ("Darcy 64², log-normal", Darcy(shape=(64, 64))),
+    "two-phase": ("Darcy 64², phases 3, 12", Darcy(shape=(64, 64), law=TWO_PHASE)),
+    "contrast": ("Darcy 64², jumps of 1000", Darcy(shape=(64, 64), law=JUMPS)),
+    "lognormal-3d": ("Darcy 16³, log-normal", Darcy(shape=(16, 16, 16))),
     **{
         f"convection-{diffusivity}": (
             f"convection–diffusion 64², ε = {diffusivity}",
-            partial(posed, Convection(shape=(64, 64), diffusivity=diffusivity)),
+            Convection(shape=(64, 64), diffusivity=diffusivity),
         )
         for diffusivity in (0.1, 0.01, 0.001)
     },
     **{
         f"helmholtz-{k}-{percent}": (
             f"Helmholtz 64², k₀ = {k} ± {percent} %",
-            partial(posed, Helmholtz(shape=(64, 64), wavenumber=k, variation=percent / 100)),
+            Helmholtz(shape=(64, 64), wavenumber=k, variation=percent / 100),
         )
         for k, percent in ((20, 2), (20, 20), (40, 10))
     },
     "helmholtz-3d": (
         "Helmholtz 16³, k₀ = 10 ± 10 %",
-        partial(posed, Helmholtz(shape=(16, 16, 16), wavenumber=10, variation=0.1)),
+        Helmholtz(shape=(16, 16, 16), wavenumber=10, variation=0.1),
     ),
-    "constant-square": ("one matrix, 64²", partial(posed, Poisson(shape=(64, 64)))),
-    "constant-plate": ("one matrix, slotted plate of 64²", partial(plate, 64)),
+    "constant-square": ("one matrix, square 64²", Poisson(shape=(64, 64))),
+    "constant-plate": ("one matrix, slotted plate, 9311 unknowns", Plate(cells=64)),
 }
 
 
@@ -118,18 +120,21 @@ class Outcome:
         return (self.probe + self.chosen.seconds) / self.best.seconds
 
 
-def contest(systems: Systems, warm: Systems) -> Outcome:
+def contest(
+    systems: Systems, warm: Systems, auto: Auto | None = None, recipes: Sequence[dict[str, Any]] = SOLVERS
+) -> Outcome:
     """Let `Auto` choose, and run its choice beside all solvers that can; ``warm`` are other systems of the family."""
-    methods, absent = ritz.methods(SOLVERS, systems, RTOL)
+    auto = auto or Auto()
+    methods, absent = ritz.methods(recipes, systems, RTOL)
     for name, reason in absent.items():
         log.info("  left out: %s (%s)", name, reason)
     lanes = [Lane(method.solver, method.name) for method in methods]
     for lane in lanes:
         for _ in range(2):
             lane.solver.solve(warm, rtol=RTOL)
-    Auto().choose(warm, RTOL)
+    auto.choose(warm, RTOL)
     start = time.perf_counter()
-    solver, _ = Auto().choose(systems, RTOL)
+    solver, _ = auto.choose(systems, RTOL)
     probe = time.perf_counter() - start
     chosen = Lane(solver, ritz.Own(solver, RTOL).name)
     best: Lane | None = None
@@ -189,9 +194,9 @@ def main() -> None:
     )
     lines = []
     for name in arguments.family or FAMILIES:
-        title, pose = FAMILIES[name]
+        title, problem = FAMILIES[name]
         log.info("%s", title)
-        systems = pose(max(counts) + BLOCK)
+        systems = posed(problem, max(counts) + BLOCK)
         warm = systems.take(slice(max(counts), None))
         for count in counts:
             lines.append(row(title, count, contest(systems.take(slice(count)), warm)))

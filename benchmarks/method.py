@@ -35,6 +35,10 @@ class Step:
     matrix: sp.csr_array
     rhs: np.ndarray
 
+    def take(self, count: int) -> Step:
+        """Return the step with the first ``count`` right-hand sides only."""
+        return Step(self.systems.take(slice(count)), self.matrix, self.rhs[:count])
+
     def residuals(self, x: np.ndarray) -> np.ndarray:
         """Return the true ``‖b − Ax‖ / ‖b‖`` of every solution, in float64; NaN counts as infinite."""
         missed = self.rhs - (self.matrix @ x.T).T

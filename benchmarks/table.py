@@ -16,7 +16,6 @@ import numpy as np
 from benchmarks.comparison import Row
 from benchmarks.goals import Verdict
 
-
 EXPLANATION = """
 Methods take turns system by system, in an order shuffled for every system. N: right-hand sides answered; slow methods
 do fewer, spread over the sequence (the first ones if they carry something along). ms: median a right-hand side, set-up
@@ -52,7 +51,7 @@ def heading(command: str, rtol: float, peers: Sequence[str], missing: Mapping[st
         f"Peers: {'; '.join(peers)}.",
         *(f"Missing: {name} ({reason})." for name, reason in missing.items()),
         "",
-        *textwrap.wrap(EXPLANATION.format(rtol=rtol), 118),
+        *textwrap.wrap(EXPLANATION.format(rtol=rtol).strip(), 118),
     ]
 
 

@@ -35,7 +35,11 @@ class Problem(Kind, ABC):
         xarray.Dataset
             Every variable has ``sample`` as first dimension, lazily filled (no memory), the attributes
             ``role`` (``"input"`` or ``"output"``), ``transform`` (``"identity"`` or ``"log"``: what a surrogate
-            should see), ``units`` and ``long_name``. Global attribute ``symmetries``: ``"square"`` (flips
+            should see), ``units`` and ``long_name``. Dimensions of space are told by coordinates with the attribute
+            ``axis`` ``"X"``, ``"Y"`` or ``"Z"`` (names ``x``, ``y``, ``z``); time is ``time``, with ``axis`` ``"T"``;
+            the nodes of a mesh are ``node`` alone, with the coordinates ``x`` and ``y`` and, for pictures, the
+            corners ``triangle`` ``(face, corner)`` along them. An output lies on all of space, an input on any part
+            of it; see `compute.dimensions.Dimensions`. Global attribute ``symmetries``: ``"square"`` (flips
             and transpose), ``"flips"`` or ``"none"``, the transformations of the grid under which a solution
             stays a solution.
         """

@@ -94,7 +94,8 @@ def hilbert(features: np.ndarray, components: int = 6) -> np.ndarray:
     features
         ``(N, d)`` finite real numbers; samples are compared by Euclidean distance.
     components
-        Principal components the curve runs through, at most ``d`` of them are used.
+        Largest number of principal components the curve runs through; those along which samples spread less than
+        a tenth as far as along the first are left out.
 
     Returns
     -------
@@ -127,9 +128,13 @@ def hilbert(features: np.ndarray, components: int = 6) -> np.ndarray:
     axes = axes * np.sign(axes[np.argmax(np.abs(axes), axis=0), np.arange(components)])
     places = points @ axes
     places -= places.min(axis=0)
-    bits = _BITS // components
-    widest = places.max()
-    cells = (places * ((2.0**bits - 1) / widest if widest > 0 else 0.0)).astype(np.int64)
+    # The curve goes back and forth along an edge of the cube: an axis on which little happens does harm.
+    places = places[:, places.max(axis=0) > 0.1 * places.max()]
+    if not places.size:
+        return np.arange(len(points))
+    # 31 bits an axis are plenty, and few enough for the largest cell to be exact in float64.
+    bits = min(_BITS // places.shape[1], 31)
+    cells = (places * ((2.0**bits - 1) / places.max())).astype(np.int64)
     return np.argsort(_distances(cells, bits), kind="stable")
 
 

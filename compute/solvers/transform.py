@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -13,6 +14,7 @@ from compute.solvers.krylov import cg, gmres
 from compute.solvers.operators import Stencil
 from compute.solvers.sequential import Attempt, Sequential
 from compute.solvers.systems import Systems
+from compute.solvers.tridiagonal import factor, solve
 
 _MARGIN = 0.999
 _EXACT = 1e-12
@@ -26,9 +28,9 @@ class Transform(Sequential):
 
     Cell-centred stencils with constant coefficients and a Dirichlet or Neumann wall on each side are diagonal in
     products of sines and cosines (DST-II, DCT-II, and the transforms of type IV where the two walls of an axis
-    differ). Where the coefficients vary, the stencil of their means is the preconditioner: of conjugate
-    gradients if the systems are symmetric and both are definite, of GMRES otherwise. ``iterations`` in the
-    ledger counts theirs, 0 for a direct solve.
+    differ); along the first axis of a definite one tridiagonal systems are solved instead. Where the coefficients
+    vary, the stencil of their means is the preconditioner: of conjugate gradients if the systems are symmetric and
+    both are definite, of GMRES otherwise. ``iterations`` in the ledger counts theirs, 0 for a direct solve.
 
     Sources: G. Strang, "The discrete cosine transform", SIAM Review 41 (1999); P. Concus, G. Golub, "Use of fast
     direct methods for the efficient numerical solution of nonseparable elliptic equations", SIAM J. Numer.
@@ -55,7 +57,7 @@ class Transform(Sequential):
         if not operators.constant or not isinstance(operators, Stencil) or self.lacks(systems) or not len(systems):
             return None
         model = Separable.of(operators.coefficients[0])
-        return model.solve(systems.rhs) if model.exact and model.regular else None
+        return model.inverse()(systems.rhs) if model.exact and model.regular else None
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: None) -> tuple[Attempt, None]:
         """Answer one system; see `Sequential.attempt`. There is nothing to carry."""
@@ -65,9 +67,10 @@ class Transform(Sequential):
         if not model.regular:
             return Attempt(None, 0, 0, "breakdown"), carry
         if model.exact:
-            return Attempt(model.solve(rhs).ravel(), 0, 0), carry
+            return Attempt(model.inverse()(rhs).ravel(), 0, 0), carry
         size = rhs.size
         counts = {"A": 0, "M": 0}
+        inverse = model.inverse()
 
         def product(x: np.ndarray) -> np.ndarray:
             counts["A"] += 1
@@ -75,7 +78,7 @@ class Transform(Sequential):
 
         def approximate(x: np.ndarray) -> np.ndarray:
             counts["M"] += 1
-            return model.solve(x.reshape(rhs.shape)).ravel()
+            return inverse(x.reshape(rhs.shape)).ravel()
 
         dtype = np.result_type(operators.dtype, rhs.dtype)
         A = spla.LinearOperator((size, size), matvec=product, dtype=dtype)
@@ -92,19 +95,25 @@ class Transform(Sequential):
 
 @dataclass(frozen=True)
 class Separable:
-    """A stencil with constant coefficients, and how it is diagonalised.
+    """A stencil with constant coefficients, and how it is inverted.
 
     Attributes
     ----------
-    eigenvalues
-        In the shape of the grid, in the order of the transforms.
+    lines
+        Eigenvalues of the second differences along each axis, in the order of the transforms.
+    couplings
+        Minus the coupling of neighbours along each axis.
+    shift
+        Coefficient of the term without derivatives.
     walls
         The lower and the upper wall of each axis.
     difference
         Largest difference from the stencil it stands for, relative to that one's largest coefficient.
     """
 
-    eigenvalues: np.ndarray
+    lines: tuple[np.ndarray, ...]
+    couplings: tuple[float, ...]
+    shift: float
     walls: tuple[tuple[Wall, Wall], ...]
     difference: float
 
@@ -112,38 +121,38 @@ class Separable:
     def of(cls, coefficients: np.ndarray) -> Separable:
         """Take the means of a stencil ``(1 + 2 d, *shape)``."""
         shape = coefficients.shape[1:]
-        axes = len(shape)
-        couplings, walls = [], []
         sums = coefficients.sum(axis=0)
-        inner = sums[(slice(1, -1),) * axes]
-        shift = float(inner.mean()) if inner.size else 0.0
-        model = np.zeros_like(coefficients)
-        model[0] = shift
-        for axis in range(axes):
-            lower = np.moveaxis(coefficients[1 + 2 * axis], axis, 0)
-            upper = np.moveaxis(coefficients[2 + 2 * axis], axis, 0)
-            coupling = -0.5 * float(lower[1:].mean() + upper[:-1].mean()) if shape[axis] > 1 else 0.0
-            couplings.append(coupling)
-            sides: list[Wall] = []
-            for end in (0, -1):
-                # What a row lacks to the sum of an inner row: 2 couplings at half a cell to a given value.
-                at_wall = np.moveaxis(sums, axis, 0)[end]
-                middle = at_wall[(slice(1, -1),) * (axes - 1)] if min(shape) > 2 else at_wall
-                sides.append("dirichlet" if float(middle.mean()) - shift > coupling else "neumann")
-            walls.append((sides[0], sides[1]))
-            line = np.moveaxis(model, 1 + axis, 1)
-            line[1 + 2 * axis, 1:] = line[2 + 2 * axis, :-1] = -coupling
-            line[0, 1:] += coupling
-            line[0, :-1] += coupling
+        inner = sums[tuple(slice(1, -1) if n > 2 else slice(None) for n in shape)]
+        shift = float(inner.mean())
+        couplings, walls = [], []
+        difference = 0.0
+        model = np.full(shape, shift)
+        for axis, n in enumerate(shape):
+            lower = np.moveaxis(coefficients[1 + 2 * axis], axis, 0)[1:]
+            upper = np.moveaxis(coefficients[2 + 2 * axis], axis, 0)[:-1]
+            coupling = -0.5 * float(lower.mean() + upper.mean()) if n > 1 else 0.0
+            sides = _walls(np.moveaxis(sums, axis, 0) - shift, coupling)
+            for values in (lower, upper):
+                if n > 1:
+                    difference = max(difference, abs(values.min() + coupling), abs(values.max() + coupling))
+            line = np.moveaxis(model, axis, 0)
+            line[1:] += coupling
+            line[:-1] += coupling
             for side, end in zip(sides, (0, -1), strict=True):
-                line[0, end] += 2 * coupling if side == "dirichlet" else 0.0
+                line[end] += 2 * coupling if side == "dirichlet" else 0.0
+            couplings.append(coupling)
+            walls.append(sides)
+        model -= coefficients[0]
+        difference = max(difference, model.max(), -model.min())
         lines = [_eigenvalues(n, w, c) for n, w, c in zip(shape, walls, couplings, strict=True)]
         scale = float(np.abs(coefficients).max()) or 1.0
-        return cls(
-            reduce(np.add.outer, lines) + shift,
-            tuple(walls),
-            float(np.abs(model - coefficients).max()) / scale,
-        )
+        return cls(tuple(lines), tuple(couplings), shift, tuple(walls), float(difference) / scale)
+
+    @property
+    def eigenvalues(self) -> np.ndarray:
+        """Eigenvalues in the shape of the grid."""
+        values: np.ndarray = reduce(np.add.outer, self.lines) + self.shift
+        return values
 
     @property
     def exact(self) -> bool:
@@ -159,18 +168,59 @@ class Separable:
     @property
     def definite(self) -> bool:
         """Whether all eigenvalues are positive."""
-        return bool(self.eigenvalues.min() > 0)
+        return bool(sum(line.min() for line in self.lines) + self.shift > 0)
 
-    def solve(self, rhs: np.ndarray) -> np.ndarray:
-        """Solve for right-hand sides ``(..., *shape)``."""
-        axes = len(self.walls)
-        x = rhs
-        for axis, (lower, upper) in enumerate(self.walls, start=-axes):
-            x = _forward(x, lower, upper, axis)
-        x = x / self.eigenvalues
-        for axis, (lower, upper) in enumerate(self.walls, start=-axes):
-            x = _backward(x, lower, upper, axis)
-        return x
+    def inverse(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what solves for right-hand sides ``(..., *shape)``.
+
+        All axes are transformed, but a definite stencil is solved along the first one by elimination, which takes
+        less than a transform.
+        """
+        shape = tuple(len(line) for line in self.lines)
+        axes = len(shape)
+        if not self.definite or shape[0] < 2:
+            eigenvalues = self.eigenvalues
+
+            def diagonalise(x: np.ndarray) -> np.ndarray:
+                for axis in range(-axes, 0):
+                    x = _forward(x, *self.walls[axis], axis)
+                x = x / eigenvalues
+                for axis in range(-axes, 0):
+                    x = _backward(x, *self.walls[axis], axis)
+                return x
+
+            return diagonalise
+        coupling = self.couplings[0]
+        shifts = np.ravel(reduce(np.add.outer, self.lines[1:], np.full((), self.shift)))
+        ends = np.array([3 * coupling if side == "dirichlet" else coupling for side in self.walls[0]])
+        pivots = np.empty((shape[0], len(shifts)))
+        factor(ends, 2 * coupling, coupling, shifts, pivots)
+
+        def eliminate(x: np.ndarray) -> np.ndarray:
+            if np.iscomplexobj(x):
+                return eliminate(x.real) + 1j * eliminate(x.imag)
+            answers = np.empty(x.shape)
+            # One right-hand side at a time stays in cache.
+            for rhs, answer in zip(x.reshape(-1, *shape), answers.reshape(-1, *shape), strict=True):
+                y = rhs
+                for axis in range(1 - axes, 0):
+                    y = _forward(y, *self.walls[axis], axis)
+                y = np.array(y, dtype=np.float64, order="C").reshape(pivots.shape)
+                solve(pivots, coupling, y)
+                y = y.reshape(shape)
+                for axis in range(1 - axes, 0):
+                    y = _backward(y, *self.walls[axis], axis)
+                answer[...] = y
+            return answers
+
+        return eliminate
+
+
+def _walls(excess: np.ndarray, coupling: float) -> tuple[Wall, Wall]:
+    """Tell the walls of the first axis by what a row there has more in sum than one inside: 2 couplings, or nothing."""
+    inside = tuple(slice(1, -1) if n > 2 else slice(None) for n in excess.shape[1:])
+    low, high = ("dirichlet" if float(excess[end][inside].mean()) > coupling else "neumann" for end in (0, -1))
+    return low, high  # type: ignore[return-value]
 
 
 def _eigenvalues(cells: int, walls: tuple[Wall, Wall], coupling: float) -> np.ndarray:

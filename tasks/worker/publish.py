@@ -24,12 +24,13 @@ def report(
     store_url: str, record: dict[str, Any], surrogate: Surrogate | None = None
 ) -> tuple[bytes, dict[str, bytes]]:
     """Draw the report of a run: the HTML page, and its pictures as PNG by name."""
-    material = _material(Store(store_url), record, surrogate)
+    material = gather(Store(store_url), record, surrogate)
     drawn = pictures(record, material)
     return render(record, material, drawn), drawn
 
 
-def _material(store: Store, record: dict[str, Any], surrogate: Surrogate | None) -> Material:
+def gather(store: Store, record: dict[str, Any], surrogate: Surrogate | None = None) -> Material:
+    """Read what a report draws: test samples with their predictions, and how the training and the solving went."""
     model = f"{record['model']['name']}@{record['model']['version']}"
     dataset = f"{record['dataset']['name']}@{record['dataset']['version']}"
     trained, bands = load_model(store, model, surrogate)

@@ -1,11 +1,17 @@
 from benchmarks.choice import BLOCK, contest
 from benchmarks.families import posed
 from compute.problems.darcy import Darcy
+from compute.solvers.choice import Auto
+from compute.solvers.direct import Direct
+from compute.solvers.transform import Transform
 
 
 def test_who_is_not_the_best_has_spent_its_time_without_finishing():
     systems = posed(Darcy(shape=(12, 12)), 4 * BLOCK)
-    outcome = contest(systems.take(slice(3 * BLOCK)), systems.take(slice(3 * BLOCK, None)))
+    solvers = Direct(library="superlu"), Transform()
+    recipes = [solver.model_dump(mode="json") for solver in solvers]
+    auto = Auto(candidates=solvers)
+    outcome = contest(systems.take(slice(3 * BLOCK)), systems.take(slice(3 * BLOCK, None)), auto, recipes)
     assert outcome.best is not None
     assert outcome.best.done == outcome.chosen.done == 3 * BLOCK
     for lane in outcome.others:

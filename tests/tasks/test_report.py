@@ -136,6 +136,7 @@ def record() -> dict[str, Any]:
                 {"solver": recycled, "iterations": 21.5, "seconds": 0.0182, "missed": 0},
                 {"solver": {"kind": "direct"}, "iterations": 1.0, "seconds": 0.0243, "missed": 0},
             ],
+            "left_out": [{"solver": {"kind": "multigrid"}, "reason": "multigrid needs stencils on a grid"}],
             "chosen": recycled,
             "ratio": 1.34,
         },
@@ -201,6 +202,7 @@ def test_numbers_of_the_record_appear(page: bytes) -> None:
         "0.0203", "0.0181", "0.0377", "0.0633", "0.402", "0.102", "5.0 ×", "90.4 %", "50.4 %", "0.00900", "0.0153",
         "9.81e-9", "1e-8", "900 samples solved", "122 taken from the store", "2 failed (2 not converged)",
         "152 of 200 training steps (76 %)", "recycled (restart 50, recycle 20, preconditioner ilu), 1.34 times",
+        "multigrid needs stencils on a grid",
         "recycled, carry, sorted", "18.2 ms", "4 min 12 s", "warming up 3.50 s", "263 MB", "2.13.0",
         "shape: [32, 32]", "ritz run darcy --set 'problem.shape=[32,32]'", "'/data/store/datasets/darcy'", "tag='v3'",
     ):  # fmt: skip

@@ -46,7 +46,7 @@ def bicgstab(
               not finite
         -10   breakdown: the residual is orthogonal to the first one
         -11   breakdown: an update is orthogonal to what it should reduce (``A M`` singular, or its field of values
-              holds 0)
+              holds 0), or so long that rounding alone would make another residual
         ====  ================================================================================================
 
     Raises
@@ -70,13 +70,15 @@ def bicgstab(
     return system.x, 0 if system.zero else iterate(system, maxiter, callback)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], object] | None = None) -> int:
     """Improve ``system.x``, whose ``b`` is not zero, until it converges; return info."""
-    tiny = float(np.finfo(system.dtype).eps) ** 2
+    eps = float(np.finfo(system.dtype).eps)
+    tiny = eps**2
     r = system.residual()
     shadow, p, v = r.copy(), r.copy(), r
     before = alpha = omega = 1.0
-    fresh, proven, stuck = True, np.inf, False
+    fresh, proven, stuck, largest = True, np.inf, False, 0.0
     while True:
         size = norm(r)
         if size <= system.tolerance:
@@ -113,6 +115,10 @@ def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], objec
             return _OMEGA
         alpha = rho / along
         before = rho
+        length = norm(towards)
+        largest = max(largest, norm(v) / length)
+        if not eps * largest * abs(alpha) * length < 0.1 * size:
+            return _OMEGA
         r -= alpha * v
         system.x += alpha * towards
         # The half step may be all that is needed; the head of the loop finds out.

@@ -46,9 +46,9 @@ def cg(
         ====  ================================================================================================
         0     converged
         > 0   not converged after this many iterations (``maxiter``)
-        < 0   breakdown: the curvature ``pᴴ A p`` is zero or changes its sign, so ``A`` is indefinite (or singular
-              and ``b`` outside its range); or ``rᴴ M r`` does, so ``M`` is; or rounding keeps the true residual
-              above the tolerance; or a product with ``A`` or ``M`` is not finite
+        < 0   breakdown: the curvature ``pᴴ A p`` is zero to working precision or changes its sign, so ``A`` is
+              indefinite, or singular and ``b`` outside its range; or ``rᴴ M r`` does, so ``M`` is; or rounding
+              keeps the true residual above the tolerance; or a product with ``A`` or ``M`` is not finite
         ====  ================================================================================================
 
     Raises
@@ -82,12 +82,14 @@ def cg(
     return system.x, 0 if system.zero else iterate(system, maxiter, callback)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], object] | None = None) -> int:
     """Improve ``system.x``, whose ``b`` is not zero, until it converges; return info."""
     axpy = la.get_blas_funcs("axpy", dtype=system.dtype)
     r, p = system.residual(), np.empty_like(system.b)
     sign = rho = 0.0
-    fresh, proven = True, np.inf
+    fresh, proven, shortest = True, np.inf, np.inf
+    eps = np.finfo(system.dtype).eps
     while True:
         size = norm(r)
         if size <= system.tolerance:
@@ -118,6 +120,10 @@ def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], objec
         if not (np.isfinite(curvature) and curvature.real * sign > 0):
             return _BREAKDOWN
         alpha = rho / curvature
+        # Step lengths lie between the reciprocals of the extreme eigenvalues: such a ratio is a condition number.
+        shortest = min(shortest, abs(alpha))
+        if not eps * abs(alpha) < 0.1 * shortest:
+            return _BREAKDOWN
         system.x, r = axpy(p, system.x, a=alpha), axpy(q, r, a=-alpha)
         system.iterations += 1
         if callback is not None:

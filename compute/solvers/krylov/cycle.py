@@ -79,15 +79,15 @@ class Cycle:
 
         Classical Gram–Schmidt loses orthogonality as eps κ², κ the condition of the residual and what spans the
         Krylov space, which is about what the residual has fallen by (L. Giraud et al., Numer. Math. 101 (2005)).
-        So a second pass is spared while that is below 1e-10 in double precision, unless it is seen that most of
-        ``w`` was taken away. Twice is enough.
+        So a second pass is spared while that is below √eps, unless it is seen that most of ``w`` was taken away.
+        Twice is enough.
         """
         W = self.W[:, : self.k + self.steps + 1]
         h = self._gemv(1, W, w, trans=2)
         self._gemv(-1, W, h, beta=1, y=w, overwrite_y=1)
         after = norm(w)
         self.passes += 2 * W.shape[1]
-        if after < 0.1 * before or self.estimate < 10 * self.eps**0.25 * self.beta:
+        if after < 0.1 * before or self.estimate < self.eps**0.25 * self.beta:
             again = self._gemv(1, W, w, trans=2)
             self._gemv(-1, W, again, beta=1, y=w, overwrite_y=1)
             h += again
@@ -118,8 +118,11 @@ class Cycle:
         """Return about how much rounding adds to the residual when ``V z`` is applied: eps ‖A M‖ ‖z‖."""
         return self.eps * self.largest * norm(z)
 
-    def deflate(self, space: Space, recycle: int) -> Space:
-        """Put the new recycle space in place of the old: C into the first columns of W; return the rest of it."""
+    def deflate(self, space: Space, recycle: int, last: bool) -> Space:
+        """Put the new recycle space in place of the old: C into the first columns of W; return the rest of it.
+
+        After the ``last`` cycle of a solve only its ``U`` is of use, and the rest is left undone.
+        """
         j, k = self.steps, self.k
         if j == 0:
             return space
@@ -143,14 +146,17 @@ class Cycle:
         of_W, of_UV = found
         if of_W.shape[1] == 0:
             return Space.empty(W)
-        C = gemm(1, W, of_W)
         U = gemm(1, V[:, :j], of_UV[k:])
         if k:
             U = gemm(1, space.U, of_UV[:k], beta=1, c=U, overwrite_c=1)
+        if last:
+            self.deflation -= BLOCK * rows * recycle
+            return Space(U, space.overlap[:0, :0])
+        C = gemm(1, W, of_W)
         overlap = of_W.conj().T @ F @ of_UV
         # What single passes lost is not handed on from cycle to cycle; a vector finds out if it is too much.
         z = np.cos(np.arange(C.shape[1])).astype(C.dtype)
-        if norm(self._gemv(1, C, self._gemv(1, C, z), trans=2) - z) > 1e4 * self.eps * norm(z):
+        if norm(self._gemv(1, C, self._gemv(1, C, z), trans=2) - z) > self.eps**0.5 * norm(z):
             C, transform = orthonormalise(C)
             U = gemm(1, U, transform)
             overlap = transform.conj().T @ overlap @ transform

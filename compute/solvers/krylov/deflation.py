@@ -23,6 +23,11 @@ class Space:
     overlap: np.ndarray
 
     @staticmethod
+    def of(C: np.ndarray, U: np.ndarray) -> Space:
+        """Return the space of ``U`` with ``C = A M U``."""
+        return Space(U, la.get_blas_funcs("gemm", dtype=U.dtype)(1, C, U, trans_a=2))
+
+    @staticmethod
     def empty(like: np.ndarray) -> Space:
         """Return a space without vectors, for vectors of the length and type of the columns of ``like``."""
         return Space(np.empty((len(like), 0), dtype=like.dtype, order="F"), np.empty((0, 0), dtype=like.dtype))

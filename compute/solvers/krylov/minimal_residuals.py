@@ -215,7 +215,7 @@ def _iterate(
         C, U = image(system.A, system.M, carried)
         system.matvecs += carried.shape[1]
         W[:, : U.shape[1]] = C
-        space = Space(U, C.conj().T @ U)
+        space = Space.of(C, U)
         work += 5 * BLOCK * carried.shape[1] ** 2
     learnt: np.ndarray | None = None
     cycles, info = 0, None
@@ -244,7 +244,7 @@ def _iterate(
         if on_cycle is not None:
             on_cycle(system.x.copy())
         if recycle and (keeps or size > system.tolerance):
-            space = cycle.deflate(space, recycle)
+            space = cycle.deflate(space, recycle, last=size <= system.tolerance)
             handover, learnt = cycle.deflation, space.U
         if size <= system.tolerance:
             info = 0

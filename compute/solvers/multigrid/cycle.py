@@ -71,41 +71,72 @@ def _couplings(stencil, points, padded, symmetric, point, start, count):  # type
 
 @kernel
 def smooth(  # type: ignore[no-untyped-def]
-    stencil, points, padded, begin, slots, scaling, x, b, d, smoother, from_zero, work
+    stencil, points, padded, begin, slots, scaling, x, b, d, smoother, from_zero, with_residual, work
 ):
-    """Do Jacobi-like sweeps ``d = old d + new D⁻¹(b − A x)``, ``x += d``, with the numbers of `smoother`."""
+    """Do Jacobi-like sweeps ``d = old d + new D⁻¹(b − A x)``, ``x += d``, with the numbers of `smoother`.
+
+    With ``with_residual`` the new residual is in ``d`` at the end. All is done in one pass through memory: a
+    sweep follows the one before at the distance its stencil reaches, so that what it needs is still in cache.
+    """
     sweeps, symmetric = smoother
     reach = points.max()
     end = begin + slots
-    for sweep in range(len(sweeps)):
-        old, new = sweeps[sweep, 0], sweeps[sweep, 1]
-        if sweep == 0 and from_zero:
-            answer, change = x[begin:end], d[begin:end]
-            rhs, weight = b[begin:end], scaling[begin:end]
-            for i in range(slots):
-                change[i] = new * weight[i] * rhs[i]
-                answer[i] = change[i]
-            continue
-        done = begin
-        for start in range(begin, end, _CHUNK):
-            count = min(_CHUNK, end - start)
-            total, rhs = work[:count], b[start : start + count]
-            for i in range(count):
-                total[i] = rhs[i]
-            subtract_product(stencil, points, padded, symmetric, x, start, total)
-            change, weight = d[start : start + count], scaling[start : start + count]
-            if sweep == 0:
+    changed = np.full(len(sweeps), begin)
+    added = np.full(len(sweeps), begin)
+    left = begin
+    front = begin
+    while left < end:
+        front = min(front + _CHUNK, end)
+        ready = end
+        for sweep in range(len(sweeps)):
+            old, new = sweeps[sweep, 0], sweeps[sweep, 1]
+            start = changed[sweep]
+            if sweep == 0 and from_zero:
+                answer, change = x[start:front], d[start:front]
+                rhs, weight = b[start:front], scaling[start:front]
+                for i in range(front - start):
+                    change[i] = new * weight[i] * rhs[i]
+                    answer[i] = change[i]
+                changed[0] = ready = front
+                continue
+            # A sweep has all it needs as far as its neighbours have the sweep before.
+            stop = front if sweep == 0 else _behind(ready, reach, start, end)
+            for at in range(start, stop, _CHUNK):
+                count = min(_CHUNK, stop - at)
+                total, rhs = work[:count], b[at : at + count]
                 for i in range(count):
-                    change[i] = new * weight[i] * total[i]
-            else:
-                for i in range(count):
-                    change[i] = old * change[i] + new * weight[i] * total[i]
-            # What no later chunk reads is updated while it is in cache.
-            free = end if start + count == end else max(start + count - reach, done)
-            answer, change = x[done:free], d[done:free]
-            for i in range(free - done):
+                    total[i] = rhs[i]
+                subtract_product(stencil, points, padded, symmetric, x, at, total)
+                change, weight = d[at : at + count], scaling[at : at + count]
+                if sweep == 0:
+                    for i in range(count):
+                        change[i] = new * weight[i] * total[i]
+                else:
+                    for i in range(count):
+                        change[i] = old * change[i] + new * weight[i] * total[i]
+            changed[sweep] = stop
+            # It is added where no slot that follows needs what was there.
+            start = added[sweep]
+            ready = _behind(stop, reach, start, end)
+            answer, change = x[start:ready], d[start:ready]
+            for i in range(ready - start):
                 answer[i] += change[i]
-            done = free
+            added[sweep] = ready
+        stop = _behind(ready, reach, left, end)
+        if with_residual:
+            for at in range(left, stop, _CHUNK):
+                count = min(_CHUNK, stop - at)
+                total, rhs = d[at : at + count], b[at : at + count]
+                for i in range(count):
+                    total[i] = rhs[i]
+                subtract_product(stencil, points, padded, symmetric, x, at, total)
+        left = stop
+
+
+@kernel
+def _behind(front, reach, least, end):  # type: ignore[no-untyped-def]
+    """Return how far one may go behind a front: by the reach of the stencil, unless the front is at the end."""
+    return end if front == end else max(front - reach, least)
 
 
 @kernel
@@ -182,7 +213,6 @@ def vcycle(grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
     levels, begin, points, gathered = grid
     stencils, scaling, prolongation, restriction, inverse = hierarchy
     x, b, d, planes, work = vectors
-    symmetric = smoother[1]
     last = len(levels) - 1
     for k in range(last):
         level, coarse = levels[k], levels[k + 1]
@@ -202,17 +232,11 @@ def vcycle(grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
             d[here],
             smoother,
             True,
+            True,
             work,
         )
-        left = d[here]
-        for start in range(level[MARGIN], level[MARGIN] + level[SLOTS], _CHUNK):
-            stop = min(start + _CHUNK, level[MARGIN] + level[SLOTS])
-            total, rhs = left[start:stop], b[here][start:stop]
-            for i in range(stop - start):
-                total[i] = rhs[i]
-            subtract_product(stencil, near, padded, symmetric, x[here], start, total)
         used = level[COLOURS] * coarse_padded
-        split(left, level, coarse, planes[:used])
+        split(d[here], level, coarse, planes[:used])
         length = level[SUPPORT] * coarse_padded
         restrict(
             planes[:used],
@@ -255,6 +279,7 @@ def vcycle(grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
             b[here],
             d[here],
             smoother,
+            False,
             False,
             work,
         )

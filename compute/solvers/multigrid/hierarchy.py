@@ -201,6 +201,24 @@ def galerkin(  # type: ignore[no-untyped-def]
 
 
 @kernel
+def add_viscosity(stencil, points, padded):  # type: ignore[no-untyped-def]
+    """Make a stencil one of an M-matrix by adding diffusion along every line where a coupling is positive.
+
+    Galerkin products of an upwind operator lean towards central differences from level to level, until no
+    smoother is stable. What is added to a pair of opposite couplings and, twice, to the centre keeps the sum of the
+    row and its first moment: it is the viscosity of upwind differences.
+    """
+    for point in range(1, points, 2):
+        lower = stencil[point * padded : (point + 1) * padded]
+        upper = stencil[(point + 1) * padded : (point + 2) * padded]
+        for i in range(padded):
+            viscosity = max(lower[i], upper[i], np.float32(0))
+            lower[i] -= viscosity
+            upper[i] -= viscosity
+            stencil[i] += 2 * viscosity
+
+
+@kernel
 def dense(stencil, points, level):  # type: ignore[no-untyped-def]
     """Return the matrix of a level in float64, cells in C order."""
     size = level[NZ] * level[NY] * level[NX]
@@ -271,6 +289,8 @@ def build(  # type: ignore[no-untyped-def]
             stencils[coarse[STENCIL] : coarse[STENCIL] + coarse[POINTS] * coarse_padded],
             work[: level[REACH] * _CHUNK],
         )
+        if not symmetric:
+            add_viscosity(stencils[coarse[STENCIL] :], coarse[POINTS], coarse_padded)
     last = levels[-1]
     padded = last[SLOTS] + 2 * last[MARGIN]
     stencil = stencils[last[STENCIL] : last[STENCIL] + last[POINTS] * padded]

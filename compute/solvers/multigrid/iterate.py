@@ -42,10 +42,33 @@ def unpad(level, padded, values):  # type: ignore[no-untyped-def]
 @kernel
 def apply(stencil, points, level, symmetric, x, y):  # type: ignore[no-untyped-def]
     """Write ``A x`` into ``y``; return the product of ``x`` and ``y``."""
+    begin = level[MARGIN]
+    return _product(stencil, points, level, symmetric, x, y, begin, begin + level[SLOTS])
+
+
+@kernel
+def direct(stencil, points, level, symmetric, z, beta, p, q):  # type: ignore[no-untyped-def]
+    """Make the new direction ``p = z + beta p`` and ``q = A p`` in one pass; return the product of the two."""
+    begin, end = level[MARGIN], level[MARGIN] + level[SLOTS]
+    reach = points.max()
+    product = 0.0
+    done = begin
+    for start in range(begin, end, _CHUNK):
+        stop = min(start + _CHUNK, end)
+        direction, step = p[start:stop], z[start:stop]
+        for i in range(stop - start):
+            direction[i] = step[i] + beta * direction[i]
+        free = end if stop == end else max(stop - reach, done)
+        product += _product(stencil, points, level, symmetric, p, q, done, free)
+        done = free
+    return product
+
+
+@kernel
+def _product(stencil, points, level, symmetric, x, y, begin, end):  # type: ignore[no-untyped-def]
     padded = level[SLOTS] + 2 * level[MARGIN]
     product = 0.0
-    end = level[MARGIN] + level[SLOTS]
-    for start in range(level[MARGIN], end, _CHUNK):
+    for start in range(begin, end, _CHUNK):
         count = min(_CHUNK, end - start)
         target, here = y[start : start + count], x[start : start + count]
         target[:] = 0
@@ -112,9 +135,7 @@ def cg(  # type: ignore[no-untyped-def]
             along += q[i] * z[i]
             descent += r[i] * z[i]
         beta = -along / curvature if iterations > 0 else 0.0
-        for i in range(fine):
-            p[i] = z[i] + beta * p[i]
-        curvature = apply(stencil, near, level, symmetric, p, q)
+        curvature = direct(stencil, near, level, symmetric, z, beta, p, q)
         if not (curvature > 0 and descent > 0):
             return iterations, BREAKDOWN
         step = descent / curvature

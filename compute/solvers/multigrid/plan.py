@@ -185,7 +185,7 @@ def _tabulate(
             tables["apply"].append((place[offset], *plane(point, fine), reached[fine]))
     at = {offset: i for i, offset in enumerate(coarse_stencil)}
     for fine in sorted(touched):
-        for step in product((-1, 0, 1), repeat=3):
+        for step in product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1)):
             moved = (factors[0] * step[0], factors[1] * step[1], factors[2] * step[2])
             seen = _sum(fine, _negative(moved))
             if seen in place and _negative(step) in at:

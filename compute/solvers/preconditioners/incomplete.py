@@ -6,9 +6,9 @@ from compute.solvers.operators import Operators, Stencil
 from compute.solvers.preconditioners import pattern_sweeps, stencil_sweeps
 from compute.solvers.preconditioners.preconditioner import Preconditioner
 from compute.solvers.preconditioners.splitting import (
-    AXES,
     coefficients,
     grid,
+    has_sweeps,
     layout,
     pattern_split,
     stencil_split,
@@ -44,7 +44,7 @@ def ilu(operators: Operators, i: int) -> Preconditioner:
     -----
     Source: J. A. Meijerink, H. A. van der Vorst, Math. Comp. 31 (1977).
     """
-    if isinstance(operators, Stencil) and len(operators.shape) <= AXES:
+    if has_sweeps(operators):
         return stencil_split(operators, i, _stencil_pivots(operators, i))
     return pattern_split(operators, i, _factors(operators, i))
 
@@ -77,7 +77,7 @@ def icc(operators: Operators, i: int) -> Preconditioner:
             f"ICC(0) needs real symmetric operators, these are {operators.dtype} and "
             f"{'' if operators.symmetric else 'not '}symmetric: use ilu"
         )
-    if isinstance(operators, Stencil) and len(operators.shape) <= AXES:
+    if has_sweeps(operators):
         pivots = _stencil_pivots(operators, i)
         _check_positive(pivots, i)
         return stencil_split(operators, i, pivots)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.operators import Operators, Stencil
+from compute.solvers.operators import Operators
 from compute.solvers.preconditioners.preconditioner import Preconditioner
-from compute.solvers.preconditioners.splitting import AXES, check, layout, pattern_split, stencil_split
+from compute.solvers.preconditioners.splitting import check, has_sweeps, layout, pattern_split, stencil_split
 
 
 def jacobi(operators: Operators, i: int) -> Preconditioner:
@@ -59,7 +59,7 @@ def ssor(operators: Operators, i: int, omega: float = 1.0) -> Preconditioner:
     if not 0 < omega < 2:
         raise ValueError(f"omega is {omega}, expected a number between 0 and 2")
     pivots = operators.diagonal(i).ravel() / omega
-    if isinstance(operators, Stencil) and len(operators.shape) <= AXES:
+    if has_sweeps(operators):
         return stencil_split(operators, i, pivots)
     about = layout(operators.pattern)
     check(pivots, i)

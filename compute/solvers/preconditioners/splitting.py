@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeGuard
 
 import numpy as np
 
 from compute.solvers.operators import Operators, Pattern, Stencil
 from compute.solvers.preconditioners import pattern_sweeps, stencil_sweeps
 from compute.solvers.preconditioners.preconditioner import Preconditioner
-
-AXES = 3
-"""Largest number of space axes of a grid that the sweeps over stencils know."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +51,21 @@ def layout(pattern: Pattern) -> Layout:
     return Layout(pattern.indptr.copy(), pattern.indices.copy(), diagonal, below)
 
 
+def has_sweeps(operators: Operators) -> TypeGuard[Stencil]:
+    """Whether operators are stencils for which the sweeps are compiled: real ones.
+
+    Complex ones are rare; compiling for them would take longer than what it saves in most runs.
+    """
+    return isinstance(operators, Stencil) and operators.dtype.kind != "c"
+
+
 def stencil_split(operators: Stencil, i: int, pivots: np.ndarray) -> Preconditioner:
     """Return the inverse of ``(D + L) D⁻¹ (D + U)`` with the off-diagonal triangles of a stencil.
 
     Parameters
     ----------
     operators, i
-        The stencil, on at most three axes.
+        The stencil, real.
     pivots
         ``(n,)`` diagonal of D.
 
@@ -123,7 +129,7 @@ def pattern_split(operators: Operators, i: int, factors: np.ndarray) -> Precondi
 
 def grid(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return the shape of a grid with three axes."""
-    nz, ny, nx = (1,) * (AXES - len(shape)) + tuple(shape)
+    nz, ny, nx = (1,) * (3 - len(shape)) + tuple(shape)
     return nz, ny, nx
 
 

@@ -49,13 +49,18 @@ def draw_group(ax: Axes, material: Material, group: dict[str, Drawn], theme: The
     for position, (name, drawn) in enumerate(group.items()):
         x = positions(material, drawn.dims[0], drawn.values.size)
         marker = "" if material.is_space(drawn.dims[0]) else "o"
-        label, colour = f"{name} over {drawn.dims[0]}", colours[position % len(colours)]
-        ax.plot(x, drawn.values, color=colour, linewidth=1, label=label, marker=marker, markersize=2.5)
+        colour = colours[position % len(colours)]
+        ax.plot(x, drawn.values, color=colour, linewidth=1, label=plain(name, 16), marker=marker, markersize=2.5)
+    ax.margins(x=0)
     if is_log(material, next(iter(group)), next(iter(group.values())).values):
         ax.set_yscale("log")
         log_axis(ax.yaxis, *span(*(drawn.values for drawn in group.values())))
     if len(group) > 1:
-        legend(ax, theme, loc="best")
+        # Room above the lines for their names, two in a row.
+        low, high = ax.get_ylim()
+        rows = -(-len(group) // 2)
+        ax.set_ylim(low, high + (0.17 * rows * (high - low) if ax.get_yscale() == "linear" else 0))
+        legend(ax, theme, loc="upper left", ncols=2, handlelength=0.8, columnspacing=0.7, borderaxespad=0.2)
 
 
 def _row(

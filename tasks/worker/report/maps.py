@@ -24,7 +24,7 @@ ROWS = 4
 WIDTH = 10.6
 """Of the figure, in inches."""
 
-_ABOVE, _TITLE, _BELOW = 0.3, 0.24, 0.16
+_ABOVE, _LINE, _TITLE, _BELOW = 0.3, 0.15, 0.24, 0.16
 _LEFT, _GAP, _SCALE = 0.55, 0.3, 0.66
 """Inches around the panels of a row; ``_SCALE`` is the room for a scale beside a panel."""
 
@@ -43,12 +43,12 @@ def samples(material: Material, output: str, theme: Theme) -> Figure:
 
 @dataclass(frozen=True)
 class _Panel:
-    """One field, or lines; without ``scale`` the next one to the right has the same."""
+    """One field, or lines over the dimension ``along``; without ``scale`` the next one to the right has the same."""
 
     title: str
     draw: Callable[[Axes], ScalarMappable | None]
     scale: bool = True
-    map: bool = True
+    along: str | None = None
 
 
 def _images(material: Material, shown: list[Shown], theme: Theme) -> Figure:
@@ -56,12 +56,13 @@ def _images(material: Material, shown: list[Shown], theme: Theme) -> Figure:
     extent = _extent(material, shown[0].dims, shown[0].truth.shape)
     width = (WIDTH - _LEFT - _GAP - _SCALE * (len(rows[0]) - 1)) / len(rows[0])
     height = width * _aspect(extent)
-    top = total = len(rows) * (_ABOVE + _TITLE + height + _BELOW) + 0.34
+    above = _ABOVE + _LINE * shown[0].heading(material).count("\n")
+    top = total = len(rows) * (above + _TITLE + height + _BELOW) + 0.34
     whole = figure(theme, WIDTH, total, layout=None)
     for sample, panels in zip(shown, rows, strict=True):
         text: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": NORMAL, "color": theme.ink, "weight": "bold"}
         whole.text(0.05 / WIDTH, (top - 0.06) / total, sample.heading(material), **text)
-        x, bottom, last = _LEFT, top - _ABOVE - _TITLE - height, sample is shown[-1]
+        x, bottom, last = _LEFT, top - above - _TITLE - height, sample is shown[-1]
         names = [axis_name(material, dim) for dim in (("y", "x") if sample.dims == (NODE,) else sample.dims)]
         for panel in panels:
             ax = whole.add_axes((x / WIDTH, bottom / total, width / WIDTH, height / total))
@@ -71,13 +72,13 @@ def _images(material: Material, shown: list[Shown], theme: Theme) -> Figure:
             for spine in ax.spines.values():
                 spine.set_visible(True)
             ax.locator_params(nbins=3)
-            if panel.map:
-                ax.tick_params(labelleft=panel is panels[0], labelbottom=last)
+            ax.tick_params(labelbottom=last)
+            if panel.along is None:
+                ax.tick_params(labelleft=panel is panels[0])
                 ax.set_ylabel(names[0] if panel is panels[0] else "")
-                ax.set_xlabel(names[1] if last else "")
             else:
                 ax.yaxis.tick_right()
-                ax.tick_params(labelbottom=last)
+            ax.set_xlabel((names[1] if panel.along is None else panel.along) if last else "")
             x += width + (_SCALE if panel.scale else _GAP)
             if found is not None and panel.scale:
                 beside = (x - _SCALE + 0.06) / WIDTH, bottom / total, 0.08 / WIDTH, height / total
@@ -96,7 +97,9 @@ def _panels(material: Material, sample: Shown, theme: Theme) -> list[_Panel]:
         return _Panel(title, lambda ax: _field(ax, material, drawn, colours, norm), scale)
 
     def group(drawn: dict[str, Drawn]) -> _Panel:
-        return _Panel(group_name(material, drawn), lambda ax: draw_group(ax, material, drawn, theme), map=False)
+        dims = sorted({one.dims[0] for one in drawn.values()})
+        along = ", ".join(axis_name(material, dim) for dim in dims)
+        return _Panel(group_name(material, drawn), lambda ax: draw_group(ax, material, drawn, theme), along=along)
 
     error = sample.prediction - sample.truth
     shared = Normalize(*span(sample.truth, sample.prediction))

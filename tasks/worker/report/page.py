@@ -112,6 +112,7 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "coverage_rows": sorted(found["coverage"].values(), key=lambda row: row["nominal"]),
         "panel_rows": [{**row, "name": figures.panel_name(row)} for row in record.get("panel") or ()],
         "tried": [{**row, "solver": _solver(row.get("solver"))} for row in found["choice"].get("tried") or ()],
+        "left_out": [{**row, "solver": _solver(row.get("solver"))} for row in found["choice"].get("left_out") or ()],
         "verdict": _verdict(found["choice"]),
         "by_solver": _by_solver(material),
         "failures": _failures(material),

@@ -74,16 +74,22 @@ class Shown:
         )
 
     def heading(self, material: Material) -> str:
-        """Return the line above the sample: which it is, how good it is, its numbers."""
+        """Return the line above the sample: which it is, how good it is, its numbers (several below it)."""
         label = f", {material.labels[self.row]}" if self.row < len(material.labels) else ""
         parts = [f"sample {material.sample_id[self.row]}{label}:  relative L2 {self.relative_l2:.3g}"]
         if np.isfinite(self.inside):
             parts.append(f"{100 * self.inside:.0f} % of the points inside the {band(material)}")
+        numbers = self._numbers(material)
+        rows = [parts + numbers] if len(numbers) < 2 else [parts, numbers]
+        return "\n".join(plain(",  ".join(row)) for row in rows)
+
+    def _numbers(self, material: Material) -> list[str]:
+        found = []
         for name, values in self.numbers.items():
             called = material.label(name) if len(self.numbers) == 1 else name
             several = ", ".join(f"{value:.4g}" for value in np.ravel(values))
-            parts.append(f"{called} = {several} {material.unit(name)}".rstrip())
-        return plain(",  ".join(parts))
+            found.append(f"{called} = {several} {material.unit(name)}".rstrip())
+        return found
 
 
 def cut(material: Material, name: str, values: np.ndarray) -> Drawn:

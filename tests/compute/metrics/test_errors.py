@@ -37,6 +37,22 @@ def test_relative_h1_knows_the_lengths_of_the_domain() -> None:
     assert got == pytest.approx(exact, rel=3e-3)
 
 
+@pytest.mark.parametrize("time_first", [True, False])
+def test_slopes_and_waves_are_along_space_alone(time_first: bool) -> None:
+    # States of very different size: what jumps along time is smooth in space.
+    truth = np.array([1.0, 100.0, 1.0])[:, None] * np.cos(np.pi * CENTRES)
+    wrong = np.array([0.0, 1.0, 0.0])[:, None] * np.cos(4 * np.pi * CENTRES)
+    exact, found = truth[None], (truth + wrong)[None]
+    if not time_first:
+        exact, found = exact.swapaxes(1, 2), found.swapaxes(1, 2)
+    space = (2,) if time_first else (1,)
+    slopes = (1 + (4 * np.pi / 2) ** 2) / (1 + (np.pi / 2) ** 2)
+    got = relative_h1(found, exact, lengths=(2.0,), space=space)[0]
+    assert got == pytest.approx(np.sqrt(slopes / 10002), rel=0.01)
+    bands = spectral(found, exact, space=space)
+    np.testing.assert_allclose([band[0] for band in bands.values()], [1 / np.sqrt(10002), 0, 0], atol=1e-12)
+
+
 def test_relative_max_of_a_single_wrong_point() -> None:
     truth = np.array([[1.0, -4.0, 2.0]])
     assert relative_max(truth + np.array([0, 0, 0.5]), truth)[0] == 0.125

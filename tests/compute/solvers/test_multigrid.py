@@ -127,7 +127,14 @@ def test_coarse_operators_are_products_with_the_transfers(shape, symmetric):
     A, coarse = matrix(space, 0), matrix(space, 1)
     scale = np.abs(operators.coefficients).max()
     assert scale * A == pytest.approx(operators.csr(0).toarray(), rel=1e-5, abs=1e-5 * scale)
-    assert coarse == pytest.approx(R.T @ A @ P, abs=2e-6 * np.abs(coarse).max())
+    added = coarse - R.T @ A @ P
+    rounding = 2e-6 * np.abs(coarse).max()
+    if symmetric:
+        assert np.abs(added).max() <= rounding
+    else:
+        # Viscosity keeps the sums of rows, but for what goes to walls, and leaves no positive coupling.
+        assert (coarse - np.diag(np.diag(coarse))).max() <= rounding
+        assert added.sum(axis=1).min() >= -rounding
     # Away from the walls a constant is interpolated exactly.
     if symmetric:
         inner = np.all([(at >= 3) & (at < n - 3) for at, n in zip(np.indices(shape), shape, strict=True)], axis=0)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.solvers.order import greedy
+from compute.solvers import order as module
+from compute.solvers.order import greedy, hilbert, order
 
 
 @settings(deadline=None, max_examples=40)
@@ -37,8 +40,77 @@ def test_neighbours_get_closer():
     assert step(features[greedy(features)]) < 0.4 * step(features)
 
 
-def test_bad_features_are_refused():
+def path_length(points):
+    return np.linalg.norm(np.diff(points, axis=0), axis=1).mean()
+
+
+@pytest.mark.parametrize(("dims", "bits"), [(1, 5), (2, 4), (3, 3), (4, 2)])
+def test_the_curve_visits_every_cell_of_a_cube_and_goes_to_a_neighbour_each_time(dims, bits):
+    cells = np.stack(np.meshgrid(*[np.arange(2**bits)] * dims, indexing="ij"), axis=-1).reshape(-1, dims)
+    places = module._distances(cells, bits)
+    assert sorted(places) == list(range(len(cells)))
+    walked = cells[np.argsort(places)]
+    assert (np.abs(np.diff(walked, axis=0)).sum(axis=1) == 1).all()
+
+
+def test_the_curve_is_between_greedy_and_random_on_a_cloud():
+    # Variances like those of the leading modes of a random field.
+    scales = 1 / np.sqrt(1 + np.arange(12.0))
+    features = np.random.default_rng(0).standard_normal((3000, 12)) * scales
+    random, nearest, curve = (
+        path_length(features[path]) for path in (np.arange(3000), greedy(features), hilbert(features))
+    )
+    assert nearest < 0.45 * random
+    assert nearest < curve < 0.65 * random
+
+
+def test_the_curve_follows_what_varies_whatever_the_axes():
+    rng = np.random.default_rng(0)
+    turned = rng.standard_normal((2000, 2)) @ np.linalg.qr(rng.standard_normal((8, 8)))[0][:2]
+    features = turned + 1e-3 * rng.standard_normal((2000, 8))
+    assert path_length(features[hilbert(features, components=2)]) < 0.06 * path_length(features)
+    # Two numbers fill all of the space there is: more components find nothing else.
+    assert path_length(features[hilbert(features)]) < 0.1 * path_length(features)
+
+
+def test_a_hundred_thousand_points_take_seconds():
+    features = np.random.default_rng(0).standard_normal((100_000, 16)).astype(np.float32)
+    start = time.process_time()
+    path = hilbert(features)
+    assert time.process_time() - start < 10
+    assert np.array_equal(np.sort(path), np.arange(100_000))
+    assert np.array_equal(path, hilbert(features.copy()))
+
+
+def test_the_curve_is_a_permutation_at_any_size():
+    for shape in ((0, 3), (1, 3), (5, 0), (7, 1), (40, 70)):
+        features = np.random.default_rng(0).standard_normal(shape)
+        assert sorted(hilbert(features)) == list(range(shape[0]))
+    assert list(hilbert(np.zeros((5, 3)))) == [0, 1, 2, 3, 4]
+
+
+def test_a_line_is_walked_from_end_to_end_by_the_curve():
+    shuffled = np.random.default_rng(0).permutation(300)
+    walked = shuffled[hilbert(np.outer(shuffled, [1.0, -2.0, 0.5]))]
+    assert np.array_equal(walked, np.arange(300)) or np.array_equal(walked, np.arange(300)[::-1])
+
+
+def test_large_batches_are_ordered_along_the_curve(monkeypatch):
+    features = np.random.default_rng(0).standard_normal((300, 4))
+    assert np.array_equal(order(features), greedy(features))
+    monkeypatch.setattr(module, "GREEDY_LIMIT", 299)
+    assert np.array_equal(order(features), hilbert(features))
+    assert not np.array_equal(hilbert(features), greedy(features))
+
+
+@pytest.mark.parametrize("sort", [greedy, hilbert, order])
+def test_bad_features_are_refused(sort):
     with pytest.raises(ValueError, match=r"shape \(3,\)"):
-        greedy(np.zeros(3))
+        sort(np.zeros(3))
     with pytest.raises(ValueError, match="NaN"):
-        greedy(np.array([[np.nan]]))
+        sort(np.array([[np.nan]]))
+
+
+def test_components_are_checked():
+    with pytest.raises(ValueError, match="components is 0"):
+        hilbert(np.zeros((3, 2)), components=0)

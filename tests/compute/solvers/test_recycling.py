@@ -149,10 +149,11 @@ def test_the_block_a_sequence_is_cut_in_does_not_matter(few_parameters):
 def test_the_carry_halves_the_iterations_of_few_parameter_systems(few_parameters):
     drawn, ordered = few_parameters
     means = {}
-    for recycle in (0, 20):
-        solutions, _ = Recycled(restart=30 if recycle == 0 else 50, recycle=recycle, guard=False).solve(ordered, rtol=1e-8)
+    plain = Recycled(guard=False)
+    for recycle, solver in ((0, Recycled(restart=30, recycle=0)), (20, plain)):
+        solutions, _ = solver.solve(ordered, rtol=1e-8)
         means[recycle] = np.mean(solutions.ledger["iterations"][1:])
-    cold = [Recycled(guard=False).solve(ordered.take(slice(i, i + 1)), rtol=1e-8)[0].ledger["iterations"] for i in range(12)]
+    cold = [plain.solve(ordered.take(slice(i, i + 1)), rtol=1e-8)[0].ledger["iterations"] for i in range(12)]
     assert means[20] < 0.65 * np.mean(cold)
     assert means[20] < 0.5 * means[0]
     unsorted = Recycled(guard=False).solve(drawn, rtol=1e-8)[0].ledger["iterations"]

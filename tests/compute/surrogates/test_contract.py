@@ -10,13 +10,22 @@ import torch
 import xarray as xr
 
 from compute.surrogates.fno import FNO
+from compute.surrogates.fully_connected import FullyConnected
 from compute.surrogates.model import Model, network
 from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
+from compute.surrogates.surrogate import Grid, Surrogate
 
-SURROGATES = [FNO(modes=4, width=6, layers=2), FNO(modes=4, width=6, layers=2, coordinates=False)]
+ANY_GRID: list[Surrogate] = [FNO(modes=4, width=6, layers=2), FNO(modes=4, width=6, layers=2, coordinates=False)]
 
-surrogates = pytest.mark.parametrize("surrogate", SURROGATES, ids=["fno", "fno-without-coordinates"])
+ONE_GRID: list[Surrogate] = [FullyConnected(width=6, layers=2)]
+
+SURROGATES = ANY_GRID + ONE_GRID
+
+surrogates = pytest.mark.parametrize("surrogate", SURROGATES, ids=["fno", "fno-without-coordinates", "fully-connected"])
+
+
+def _grid(inputs: int, *shape: int) -> Grid:
+    return Grid(shape, ((True,) * len(shape),) * inputs)
 
 
 def _model(surrogate: Surrogate, template: xr.Dataset, fields: dict[str, np.ndarray]) -> Model:
@@ -29,7 +38,7 @@ def _model(surrogate: Surrogate, template: xr.Dataset, fields: dict[str, np.ndar
 @pytest.mark.parametrize("space", [(16,), (16, 16), (8, 12), (9, 7), (3, 4), (6, 8, 4)])
 def test_any_grid_in_one_two_and_three_dimensions(surrogate: Surrogate, space: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    built = surrogate.build(3, 2, axes=len(space))
+    built = surrogate.build_on(3, 2, _grid(3, *space))
     out = built(torch.randn(2, 3, *space))
     assert out.shape == (2, 2, *space)
     assert out.dtype == torch.float32
@@ -39,7 +48,7 @@ def test_any_grid_in_one_two_and_three_dimensions(surrogate: Surrogate, space: t
 @surrogates
 def test_every_parameter_has_a_part_in_the_output(surrogate: Surrogate) -> None:
     torch.manual_seed(0)
-    built = surrogate.build(2, 1)
+    built = surrogate.build_on(2, 1, _grid(2, 12, 12))
     built(torch.randn(3, 2, 12, 12)).square().sum().backward()
     idle = [name for name, p in built.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert idle == []
@@ -48,13 +57,54 @@ def test_every_parameter_has_a_part_in_the_output(surrogate: Surrogate) -> None:
 @surrogates
 def test_every_input_channel_is_seen_and_samples_do_not_mix(surrogate: Surrogate) -> None:
     torch.manual_seed(0)
-    built = surrogate.build(2, 1).eval()
+    built = surrogate.build_on(2, 1, _grid(2, 8, 8)).eval()
     x = torch.randn(3, 2, 8, 8, requires_grad=True)
     built(x)[1].sum().backward()
     assert x.grad is not None
     reach = x.grad.abs().amax(dim=(2, 3))
     assert (reach[1] > 0).all()
     assert (reach[[0, 2]] == 0).all()
+
+
+@pytest.mark.parametrize("surrogate", ANY_GRID, ids=["fno", "fno-without-coordinates"])
+def test_what_is_for_any_grid_is_built_without_one(surrogate: Surrogate) -> None:
+    torch.manual_seed(0)
+    plain = surrogate.build(2, 1)
+    torch.manual_seed(0)
+    told = surrogate.build_on(2, 1, _grid(2, 8, 8))
+    x = torch.randn(1, 2, 10, 6)
+    assert surrogate.any_grid
+    torch.testing.assert_close(told(x), plain(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("surrogate", ONE_GRID, ids=["fully-connected"])
+def test_what_is_for_one_grid_refuses_another(surrogate: Surrogate) -> None:
+    built = surrogate.build_on(1, 1, _grid(1, 8, 6))
+    assert not surrogate.any_grid
+    with pytest.raises(ValueError, match=r"on a grid of \(6, 8\) points; .* training alone, \(8, 6\)"):
+        built(torch.randn(1, 1, 6, 8))
+    with pytest.raises(ValueError, match="build_on"):
+        surrogate.build(1, 1)
+
+
+def test_a_fully_connected_network_takes_every_value_once() -> None:
+    grid = Grid((8, 6), ((True, True), (True, False), (False, True), (False, False)))
+    built = FullyConnected(width=5, layers=1).build_on(4, 3, grid)
+    shapes = [tuple(weights.shape) for weights in built.parameters() if weights.ndim == 2]
+    assert shapes == [(5, 8 * 6 + 8 + 6 + 1), (3 * 8 * 6, 5)]
+    x = torch.randn(1, 4, 8, 6)
+    repeated = torch.stack(
+        [x[0, 0], x[0, 1, :, :1].expand(8, 6), x[0, 2, :1].expand(8, 6), x[0, 3, :1, :1].expand(8, 6)]
+    )
+    # Values that a repeated channel could not have are not looked at.
+    torch.testing.assert_close(built(x), built(repeated[None]), rtol=0, atol=0)
+
+
+def test_a_mesh_is_refused_by_what_needs_a_grid() -> None:
+    mesh = Grid((50,), ((False,),), mesh=True)
+    with pytest.raises(ValueError, match=r"'fno' needs a regular grid.*take 'fully_connected'"):
+        FNO().build_on(1, 1, mesh)
+    assert FullyConnected(width=4).build_on(1, 1, mesh)(torch.zeros(2, 1, 50)).shape == (2, 1, 50)
 
 
 @pytest.mark.parametrize("space", [(15, 16), (16, 15), (15, 15)])
@@ -125,7 +175,8 @@ def test_configuration_alone_loads_no_torch() -> None:
 import sys
 import compute.surrogates.catalogue, compute.surrogates.model, compute.surrogates.baselines
 import compute.training.online, compute.uncertainty.conformal, compute.metrics.errors
-compute.training.online.Online(); compute.surrogates.fno.FNO(); compute.uncertainty.conformal.Conformal()
+compute.surrogates.fno.FNO(); compute.surrogates.fully_connected.FullyConnected(); compute.training.online.Online()
+compute.uncertainty.conformal.Conformal()
 print(sorted({"torch", "neuralop", "sklearn", "prefect"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from compute.surrogates.catalogue import AnySurrogate
 from compute.surrogates.fno import FNO
+from compute.surrogates.fully_connected import FullyConnected
 from compute.surrogates.model import Model, network
 from compute.surrogates.normalisation import Normalisation
 from compute.surrogates.surrogate import Surrogate
@@ -74,8 +75,66 @@ def test_normalisation_refuses_what_it_cannot_learn_from(template: xr.Dataset, f
         Normalisation.fit(template, fields | {"u": np.full_like(fields["u"], np.nan)})
     with pytest.raises(ValueError, match="'k' is missing, got"):
         Normalisation.fit(template, {name: fields[name] for name in ("a", "f", "u")})
-    with pytest.raises(ValueError, match="expected the same dims"):
-        Normalisation.fit(template.assign(f=template["f"][:, 0]), fields)
+    with pytest.raises(ValueError, match="different numbers of points along 'x'"):
+        Normalisation.fit(template, fields | {"f": fields["f"][:, :, 1:]})
+    with pytest.raises(ValueError, match="output 'u' has the dimensions"):
+        Normalisation.fit(template.assign(u=template["u"][:, 0]), fields)
+
+
+@pytest.fixture
+def mixed() -> tuple[xr.Dataset, dict[str, np.ndarray]]:
+    """A field, values along a wall, a number and a vector a sample in; a field over time out."""
+    rng = np.random.default_rng(4)
+    values = {"a": (16, 12), "west": (16,), "nu": (), "p": (5,), "u": (3, 16, 12)}
+    dims = {"a": ("y", "x"), "west": ("y",), "nu": (), "p": ("mode",), "u": ("time", "y", "x")}
+    fields = {name: rng.standard_normal((6, *shape)).astype(np.float32) for name, shape in values.items()}
+    variables = {
+        name: (("sample", *dims[name]), fields[name][:1], {"role": "output" if name == "u" else "input"})
+        for name in values
+    }
+    return xr.Dataset(variables), fields
+
+
+def test_other_dimensions_are_channels_and_missing_ones_are_repeated(
+    mixed: tuple[xr.Dataset, dict[str, np.ndarray]],
+) -> None:
+    template, fields = mixed
+    normalisation = Normalisation.fit(template, fields)
+    assert normalisation.axes == 2
+    assert normalisation.channels("input") == (slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 8))
+    channels = normalisation.encode("input", fields)
+    assert channels.shape == (6, 8, 16, 12)
+    assert channels.dtype == np.float32
+    a, west, nu, p = normalisation.inputs
+    np.testing.assert_array_equal(channels[:, 0], a.encode(fields["a"]))
+    np.testing.assert_array_equal(channels[:, 1, :, 7], west.encode(fields["west"]))
+    np.testing.assert_array_equal(channels[:, 2, 3, 9], nu.encode(fields["nu"]))
+    np.testing.assert_array_equal(channels[:, 3:, 15, 0], p.encode(fields["p"]))
+    outputs = normalisation.encode("output", fields)
+    assert outputs.shape == (6, 3, 16, 12)
+    back = normalisation.unstack(normalisation.decode(torch.from_numpy(outputs)).numpy())
+    np.testing.assert_allclose(back["u"], fields["u"], rtol=1e-5, atol=1e-6)
+
+
+def test_rows_have_the_distances_of_the_channels(mixed: tuple[xr.Dataset, dict[str, np.ndarray]]) -> None:
+    template, fields = mixed
+    normalisation = Normalisation.fit(template, fields)
+    rows = normalisation.rows("input", fields)
+    assert rows.shape == (6, 16 * 12 + 16 + 1 + 5)
+    channels = normalisation.encode("input", fields).reshape(6, -1).astype(np.float64)
+    np.testing.assert_allclose(rows @ rows.T, channels @ channels.T, rtol=1e-5, atol=1e-4)
+
+
+def test_a_model_of_mixed_variables_works_on_another_grid(mixed: tuple[xr.Dataset, dict[str, np.ndarray]]) -> None:
+    template, fields = mixed
+    normalisation = Normalisation.fit(template, fields)
+    surrogate = FNO(modes=4, width=4, layers=1)
+    model = Model(surrogate, normalisation, network(surrogate, normalisation))
+    finer = fields | {"a": np.repeat(fields["a"], 2, axis=2)}
+    assert model.predict(finer)["u"].shape == (6, 3, 16, 24)
+    np.testing.assert_array_equal(Model.from_bytes(model.to_bytes()).predict(finer)["u"], model.predict(finer)["u"])
+    with pytest.raises(ValueError, match=r"'p' has the shape \(6, 4\), expected \(sample, mode: 5\)"):
+        model.predict(fields | {"p": fields["p"][:, 1:]})
 
 
 def test_prediction_does_not_depend_on_the_batch(model: Model, fields: dict[str, np.ndarray]) -> None:
@@ -90,8 +149,10 @@ def test_prediction_does_not_depend_on_the_batch(model: Model, fields: dict[str,
 def test_prediction_names_what_is_wrong_with_its_input(model: Model, fields: dict[str, np.ndarray]) -> None:
     with pytest.raises(ValueError, match=re.escape("['f'] are missing, expected ['a', 'f']")):
         model.predict({"a": fields["a"]})
-    with pytest.raises(ValueError, match="expected one shape: sample and 2 axes"):
+    with pytest.raises(ValueError, match=r"different numbers of points along 'y': \{'a': 16, 'f': 4\}"):
         model.predict({"a": fields["a"], "f": fields["f"][:, :4]})
+    with pytest.raises(ValueError, match=r"'f' has the shape \(6, 16\), expected \(sample, y, x\)"):
+        model.predict({"a": fields["a"], "f": fields["f"][:, :, 0]})
     broken = fields["f"].copy()
     broken[2, 0, 0] = np.nan
     with pytest.raises(ValueError, match=re.escape("'f' holds values that are not finite, in samples [2]")):
@@ -126,6 +187,7 @@ def test_catalogue_chooses_by_kind() -> None:
     adapter: TypeAdapter[Surrogate] = TypeAdapter(AnySurrogate)
     assert adapter.validate_python({"kind": "fno", "width": 8}) == FNO(width=8)
     assert adapter.validate_python("fno") == FNO()
+    assert adapter.validate_python({"kind": "fully_connected", "layers": 1}) == FullyConnected(layers=1)
     with pytest.raises(ValidationError, match="multiple of 2"):
         adapter.validate_python({"kind": "fno", "modes": 5})
     with pytest.raises(ValidationError, match="unet"):

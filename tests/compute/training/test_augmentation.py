@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.training.augmentation import averages, symmetries, transform
+from compute.dimensions import Dimensions
+from compute.training.augmentation import averages, check_symmetries, symmetries, transform
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,34 @@ def test_averages_of_blocks_of_two() -> None:
 def test_an_unknown_symmetry_is_refused() -> None:
     with pytest.raises(ValueError, match="symmetries is 'hexagon', expected 'square', 'flips' or 'none'"):
         symmetries("hexagon", 2)
+
+
+def _dimensions(space: tuple[str, ...], points: int = 8, **variables: tuple[str, ...]) -> Dimensions:
+    sizes = dict.fromkeys(space, points) | {"time": 3, "mode": 5}
+    return Dimensions(space=space, sizes=sizes, variables=variables, inputs=tuple(n for n in variables if n != "u"))
+
+
+def test_symmetries_move_space_alone() -> None:
+    plane = _dimensions(("y", "x"), a=("y", "x"), nu=(), p=("mode",), u=("time", "y", "x"))
+    for kind in ("square", "flips", "none"):
+        check_symmetries(kind, plane)
+    check_symmetries("flips", _dimensions(("y", "x"), west=("y",), u=("y", "x")))
+    check_symmetries("none", _dimensions(("node",), u=("node",)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dimensions", "said"),
+    [
+        ("square", _dimensions(("y", "x"), west=("y",), u=("y", "x")), r"the variables \['west'\] lie along some"),
+        ("flips", _dimensions(("node",), u=("node",)), "nodes of a mesh"),
+        ("hexagon", _dimensions(("x",), u=("x",)), "symmetries is 'hexagon'"),
+        (
+            "square",
+            _dimensions(("y", "x"), u=("y", "x")).model_copy(update={"sizes": {"y": 8, "x": 12}}),
+            r"'square' on a grid of \(8, 12\) points",
+        ),
+    ],
+)
+def test_symmetries_that_the_variables_cannot_have_are_refused(kind: str, dimensions: Dimensions, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        check_symmetries(kind, dimensions)

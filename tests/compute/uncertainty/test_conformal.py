@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from compute.dimensions import Dimensions
+from compute.uncertainty.alignment import align
 from compute.uncertainty.conformal import Bands, Conformal, Predicted, risk_control
 from compute.uncertainty.width import Width
 
@@ -132,6 +134,53 @@ def test_the_width_follows_the_error_from_sample_to_sample() -> None:
     predicted = width.predict(test.inputs, test.prediction["u"]).mean(axis=(1, 2))
     found = test.error("u").mean(axis=(1, 2))
     assert np.corrcoef(np.log(predicted), np.log(found))[0, 1] > 0.95
+
+
+def _over_time(n: int, seed: int, mesh: bool = False) -> tuple[Predicted, Dimensions]:
+    """Errors that grow with time, with one number of the sample and with the place, which on a mesh has no order."""
+    rng = np.random.default_rng(seed)
+    points = 40
+    place = np.linspace(0.1, 1.1, points)
+    if mesh:
+        place = np.random.default_rng(99).permutation(place)
+    p, nu, wall = rng.standard_normal((n, 3)), np.exp(rng.standard_normal(n)), rng.standard_normal((n, points))
+    u = np.ones((n, points, 4)) + 0.1 * rng.standard_normal((n, 1, 1))
+    size = 0.01 * np.exp(p[:, 1])[:, None, None] * place[:, None] ** 2 * np.array([1.0, 2.0, 3.0, 4.0])
+    wrong = size * rng.standard_normal(u.shape)
+    dim = "node" if mesh else "x"
+    roles = {"p": ("mode",), "nu": (), "wall": (dim,), "u": (dim, "time")}
+    sizes = {"mode": 3, dim: points, "time": 4}
+    dimensions = Dimensions(space=(dim,), sizes=sizes, variables=roles, inputs=("p", "nu", "wall"))
+    return Predicted({"p": p, "nu": nu, "wall": wall}, {"u": u}, {"u": u + wrong}), dimensions
+
+
+@pytest.mark.parametrize("mesh", [False, True], ids=["grid", "mesh"])
+def test_the_width_follows_time_place_and_numbers(mesh: bool) -> None:
+    (validate, dimensions), (calibrate, _), (test, _) = (_over_time(n, i, mesh) for i, n in enumerate((60, 120, 200)))
+    bands = Conformal(levels=(0.9,)).calibrate(validate, calibrate, {"nu": "log"}, dimensions)
+    row = Bands.from_bytes(bands.to_bytes()).measure(test)["0.9"]
+    assert row["measured"] == pytest.approx(0.9, abs=0.03)
+    assert row["width"] < 0.7 * row["constant_width_at_equal_coverage"]
+    half = bands.half_width(test.inputs, test.prediction, 0.9)["u"]
+    assert half.shape == (200, 40, 4)
+    expected = test.error("u")
+    for axes in ((0, 1), (0, 2), (1, 2)):
+        # Over time, over the place and over the samples.
+        assert np.corrcoef(np.log(half).mean(axis=axes), np.log(expected.mean(axis=axes)))[0, 1] > 0.9
+
+
+def test_inputs_are_laid_along_the_axes_of_the_output() -> None:
+    predicted, dimensions = _over_time(5, 0)
+    found = align(predicted.inputs, "u", dimensions)
+    assert {name: values.shape for name, values in found.items()} == {
+        "p[0]": (5, 1, 1), "p[1]": (5, 1, 1), "p[2]": (5, 1, 1), "nu": (5, 1, 1), "wall": (5, 40, 1),
+    }  # fmt: skip
+    np.testing.assert_array_equal(found["p[1]"][:, 0, 0], predicted.inputs["p"][:, 1])
+    many = dimensions.model_copy(update={"sizes": dimensions.sizes | {"mode": 33}})
+    found = align({"p": np.arange(2 * 33.0).reshape(2, 33)}, "u", many)
+    assert {name: values[1, 0, 0] for name, values in found.items() if name != "p[std]"} == {
+        "p[mean]": 49.0, "p[min]": 33.0, "p[max]": 65.0,
+    }  # fmt: skip
 
 
 def test_bad_input_is_named() -> None:

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from compute.problems.darcy import Darcy
+from compute.training.online import Online
+from compute.uncertainty.conformal import Conformal
+from storage import models
+from storage.committer import Committer
+from storage.datasets import read
+from storage.files import read_file
+from storage.shards import write_shard
+from storage.store import Store
+from tasks.predict import InputError, predict
+from tasks.worker import train
+from tasks.worker.evaluate import evaluate, load_model, quantify
+from tasks.worker.publish import gather
+from tasks.worker.report.page import pictures
+from tasks.worker.report.shown import caption
+from tests.tasks.families import FAMILIES, SAMPLES, Family
+
+SHARD = 10
+
+TRAINING = Online(
+    batches_per_sample=2.5, batch_size=6, reservoir=36, watermark=36, learning_rate=1e-2, validation=2, coarse=0.25
+)
+
+LEVELS = (0.5, 0.9)
+
+
+class Trained:
+    """A family from its samples to a model with bands, in one process and with no cluster."""
+
+    def __init__(self, family: Family, store: Store) -> None:
+        self.family, self.store = family, store
+        self.split = np.array(["train"] * 12 + ["validate"] * 2 + ["calibrate"] * 3 + ["test"] * 3)[
+            np.arange(SAMPLES) % 20
+        ]
+        self._fill()
+        job = train.Fitting(
+            identity="one", store=store.url, dataset="data", version="v1", problem=Darcy(), surrogate=family.surrogate,
+            training=TRAINING, shards=SAMPLES // SHARD, samples=36, seed=0, dataset_identity=None, channel=None,
+        )  # fmt: skip
+        recipe = {"uncertainty": Conformal(levels=LEVELS).model_dump(mode="json")}
+        card = {"dataset": {"name": "data", "version": "v1"}, "recipe": recipe, "mode": "offline"}
+        train.register(store.url, "one", "model", card | {"training": train.fit(job)})
+        self.measured = evaluate(store.url, "model", "data@v1")
+        self.coverage = quantify(store.url, "model", "data@v1", Conformal(levels=LEVELS))["coverage"]
+
+    def _fill(self) -> None:
+        dataset = Committer.ensure(
+            self.store, "data", self.family.template(), identity="one", recipe={}, sample_id=np.arange(SAMPLES),
+            split=self.split, shard=SHARD, solvers=("direct",), attrs={"rtol": 1e-8},
+        )  # fmt: skip
+        ledger: dict[str, Any] = {name: np.zeros(SHARD, int) for name in ("iterations", "matvecs", "seconds")}
+        ledger |= {"status": ["ok"] * SHARD, "reason": [""] * SHARD, "solver": ["direct"] * SHARD}
+        ledger["residual"] = np.full(SHARD, 1e-9)
+        with dataset.lock():
+            for index in range(SAMPLES // SHARD):
+                part = self.family.data.isel(sample=slice(index * SHARD, (index + 1) * SHARD))
+                fields = {str(name): field.values for name, field in part.data_vars.items()}
+                dataset.commit(index, write_shard(dataset.fork(), index, fields, ledger), ledger)
+            dataset.publish("all")
+
+    def of(self, role: str, split: str = "test") -> xr.Dataset:
+        names = [name for name, field in self.family.data.data_vars.items() if field.attrs["role"] == role]
+        return self.family.data[names].isel(sample=np.flatnonzero(self.split == split))
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    with pytest.MonkeyPatch.context() as patch:
+        # The one thing that needs a cluster: to tell the driver how far the training is.
+        patch.setattr(train, "tell", lambda *_: None)
+        return Trained(FAMILIES[request.param](), Store(tmp_path_factory.mktemp(request.param)))
+
+
+def test_a_surrogate_learns_and_is_measured(trained: Trained) -> None:
+    error = trained.measured["metrics"]["relative_l2"]["mean"]
+    assert error < 0.5 * trained.measured["baselines"]["mean"]["relative_l2"]["mean"]
+    assert trained.measured["baselines"]["quadratic"]["relative_l2"]["mean"] < 0.2
+    on_mesh = "node" in trained.family.data.dims
+    assert ("h1" in trained.measured["metrics"]) == ("spectral" in trained.measured["metrics"]) == (not on_mesh)
+
+
+def test_a_prediction_has_the_form_of_the_data(trained: Trained) -> None:
+    model, bands = load_model(trained.store, "model")
+    inputs = {str(name): field.values for name, field in trained.of("input").data_vars.items()}
+    predicted, truth = model.predict(inputs), trained.of("output")
+    assert bands is not None
+    half = bands.half_width(inputs, predicted, 0.9)
+    assert set(predicted) == set(half) == set(truth.data_vars)
+    errors = []
+    for name, values in predicted.items():
+        assert values.shape == half[name].shape == truth[name].shape
+        assert values.dtype == half[name].dtype == np.float32
+        assert (half[name] > 0).all()
+        errors.append(np.linalg.norm(values - truth[name], axis=None) / np.linalg.norm(truth[name]))
+    assert np.mean(errors) < 0.3
+    assert trained.coverage["0.9"]["measured"] == pytest.approx(0.9, abs=0.15)
+
+
+def test_a_report_shows_it_and_says_what_part(trained: Trained) -> None:
+    record = {"dataset": {"name": "data", "version": "v1"}, "model": {"name": "model", "version": "v1"}}
+    material = dataclasses.replace(gather(trained.store, record), curve={}, relative_l2=np.empty(0), ledger={})
+    drawn = pictures({}, material)
+    outputs = list(trained.of("output").data_vars)
+    assert list(drawn) == ["samples", "samples_2"][: len(outputs)]
+    assert [caption(material, str(name)) for name in outputs] == list(trained.family.shown)
+
+
+def test_inputs_from_a_file_give_outputs_with_names_units_and_places(trained: Trained, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.nc", tmp_path / "out.nc"
+    trained.of("input").to_netcdf(source, engine="h5netcdf")
+    assert predict(trained.store.url, "model", source, target)["samples"] == 9
+    found, truth = read_file(target), trained.of("output")
+    for name, field in truth.data_vars.items():
+        assert found[name].dims == field.dims
+        assert found[f"{name}_upper"].dims == ("level", *field.dims)
+        assert found[name].attrs["units"] == field.attrs["units"]
+    for name, coordinate in trained.family.data.coords.items():
+        xr.testing.assert_equal(found[name].variable, coordinate.variable)
+
+
+def test_a_file_with_other_sizes_is_refused(trained: Trained, tmp_path: Path) -> None:
+    given = trained.of("input")
+    dim = next(str(dim) for dim in given.dims if dim != "sample")
+    given.isel({dim: slice(1, None)}).to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    with pytest.raises(InputError, match=f"points along '{dim}'; the model is for {given.sizes[dim]}"):
+        predict(trained.store.url, "model", tmp_path / "in.nc", tmp_path / "out.nc")
+
+
+def test_a_mesh_lies_beside_the_card_and_not_in_it(trained: Trained) -> None:
+    card = models.read_card(trained.store, "model")
+    blob = models.read_file(trained.store, "model", "mesh.safetensors")
+    assert (blob is not None) == ("node" in trained.family.data.dims)
+    assert "triangle" not in card["grid"]
+    assert card["training"]["any_grid"] == (blob is None)
+    stored = read(trained.store, "data@v1")
+    assert set(trained.family.data.coords) <= set(stored.coords)
