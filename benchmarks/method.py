@@ -28,7 +28,7 @@ class Step:
     matrix
         As the peers take it; columns sorted, int32 indices.
     rhs
-        ``(count, unknowns)``.
+        ``(count, unknowns)``, contiguous: libraries are handed its address.
     """
 
     systems: Systems
@@ -174,4 +174,4 @@ def steps(systems: Systems, together: int) -> Iterator[Step]:
         raise ValueError(f"together is {together}, expected 1 for a sequence with more than one matrix")
     for first in range(0, len(systems), together):
         part = systems.take(slice(first, first + together))
-        yield Step(part, part.operators.csr(0), part.rhs.reshape(len(part), -1))
+        yield Step(part, part.operators.csr(0), np.ascontiguousarray(part.rhs.reshape(len(part), -1)))

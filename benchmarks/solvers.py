@@ -61,7 +61,7 @@ def main() -> None:
     one_thread()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", action="append", choices=FAMILIES, help="may be given often; all by default")
-    parser.add_argument("--seconds", type=float, default=60, help="time for each family, warm-up not counted")
+    parser.add_argument("--seconds", type=float, default=50, help="time for each family, warm-up not counted")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     log.setLevel(logging.INFO)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,20 +59,26 @@ class Server:
         # Debian keeps the petsc4py of real numbers outside of the interpreter's own path.
         path = os.environ.get("PETSC_PYTHONPATH") or ":".join(sorted(map(str, Path("/usr/lib").glob(_DEBIAN))))
         environment = os.environ | {"PYTHONPATH": path}
-        script = Path(__file__).with_name("petsc_server.py")
+        command = [PYTHON, str(Path(__file__).with_name("petsc_server.py"))]
+        # Not a pipe: nobody reads along, and a full one would stop the process.
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         try:
             self.process = subprocess.Popen(
-                [PYTHON, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment
             )
             self.versions = self.receive()
         except (OSError, EOFError) as error:
+            self.errors.close()
             raise ImportError(f"petsc4py does not start with {PYTHON} and PYTHONPATH={path}: {error}") from error
 
     def receive(self) -> dict[str, Any]:
         """Read a line of JSON."""
         line = self.process.stdout.readline()  # type: ignore[union-attr]
         if not line:
-            raise EOFError(f"PETSc's process ended with status {self.process.wait()}")
+            self.process.communicate()
+            self.errors.seek(0)
+            said = self.errors.read().decode().strip().splitlines()
+            raise EOFError(said[-1] if said else f"the process ended with status {self.process.returncode}")
         return json.loads(line)
 
     def ask(self, request: dict[str, Any], arrays: list[np.ndarray], count: int) -> tuple[dict[str, Any], np.ndarray]:

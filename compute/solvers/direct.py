@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from compute.solvers.factorization.analysis import Library, Solve, analyze, importable, lacks
+from compute.solvers.factorization import analysis
+from compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
 from compute.solvers.factorization.superlu import partial_pivoting
 from compute.solvers.operators import Operators
 from compute.solvers.sequential import Attempt, Sequential, relative_residual
@@ -42,7 +43,7 @@ class Direct(Sequential):
     def chosen(self, operators: Operators) -> Library:
         """Return the library that factors such operators."""
         if self.library == "auto":
-            return next(library for library in importable() if not lacks(library, operators))
+            return next(library for library in analysis.importable() if not lacks(library, operators))
         return self.library
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
@@ -84,7 +85,7 @@ class Direct(Sequential):
             return None
         rhs = systems.rhs.reshape(len(systems), -1)
         # Measured: CHOLMOD and PARDISO take less for a block than for its columns, SuperLU more.
-        x = np.stack([solve(row) for row in rhs]) if library == "superlu" else solve(np.asfortranarray(rhs.T)).T
+        x = np.stack([solve(row) for row in rhs]) if library == "superlu" else solve(rhs.T).T
         return x.reshape(systems.rhs.shape)
 
 

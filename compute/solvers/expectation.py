@@ -35,27 +35,29 @@ def expected(solver: Solver, systems: Systems) -> float | None:
     if isinstance(solver, Transform) and isinstance(operators, Stencil):
         model = Separable.of(operators.coefficients[0])
         if model.exact:
-            return n * (1.2e-8 if operators.constant else 3e-8)
+            return n * (8e-9 if operators.constant else 3e-8)
         if operators.symmetric and operators.definite:
             return n * 2.5e-7
         return n * (7e-7 if solid else 1.2e-6)
     if isinstance(solver, Direct):
         return n * _direct(solver, operators.constant, operators.symmetric and operators.definite, solid, grown)
     if isinstance(solver, Krylov) and solver.preconditioner in ("ilu", "icc", "ssor"):
-        # Indefinite systems are another matter: some converge, some never do.
-        steps = 1.0 if operators.definite else 4.0
+        per_unknown = 5e-6 if solver.method == "gmres" else 2.2e-6
         if solid:
-            return n * steps * 8e-7 * grown ** (1 / 3)
-        return n * steps * (5e-6 if solver.method == "gmres" else 2.2e-6) * grown**0.5
+            # Indefinite systems are another matter: some converge, some never do.
+            return n * (8e-7 if operators.definite else 3 * per_unknown) * grown ** (1 / 3)
+        return n * (per_unknown if operators.definite else 1e-4) * grown**0.5
     if isinstance(solver, Recycled):
-        return n * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3) if solid else n * 3e-6 * grown**0.5
+        if solid:
+            return n * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3)
+        return n * (3e-6 if operators.definite else 2.4e-5) * grown**0.5
     return None
 
 
 def _direct(solver: Direct, constant: bool, definite: bool, solid: bool, grown: float) -> float:
     """Return seconds an unknown."""
     if constant:
-        return 5e-7 * grown ** (1 / 3) if solid else 4e-8
+        return 5e-7 * grown ** (1 / 3) if solid else 5e-8
     if solid:
         return {"pardiso": 5.5e-6, "cholmod": 8.5e-6}.get(solver.library, 2e-5) * grown
     if solver.library == "pardiso":

@@ -6,6 +6,7 @@ from benchmarks.method import steps
 from benchmarks.peers import catalogue
 from compute.problems.convection import Convection
 from compute.problems.darcy import Darcy
+from compute.problems.plate import Plate
 from compute.problems.poisson import Poisson
 
 RTOL = 1e-8
@@ -14,7 +15,8 @@ FAMILIES = {
     "symmetric": (Darcy(shape=(12, 15)), 1),
     "three dimensions": (Darcy(shape=(6, 7, 8)), 1),
     "nonsymmetric": (Convection(shape=(12, 15), diffusivity=0.01), 1),
-    "one matrix": (Poisson(shape=(12, 15)), 3),
+    "one matrix": (Poisson(shape=(12, 15)), 2),
+    "one unstructured matrix": (Plate(cells=8), 2),
 }
 
 

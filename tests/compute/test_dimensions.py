@@ -71,7 +71,7 @@ def test_lengths_come_from_the_coordinates() -> None:
         ({}, "expected one to three"),
     ],
 )
-def test_what_has_no_space_or_too_much_is_refused(variables: dict[str, str], said: str) -> None:
+def test_what_has_no_space_or_too_much_is_refused(variables: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Dimensions.of(_template(**variables))
 

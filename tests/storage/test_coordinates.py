@@ -36,7 +36,7 @@ def _template() -> xr.Dataset:
 def dataset(tmp_path) -> Committer:
     return Committer.ensure(
         Store(tmp_path), "mesh", _template(), identity="one", recipe={}, shard=2, sample_id=np.arange(4),
-        split=["train"] * 4, solvers=("direct",), attrs={"rtol": 1e-8},
+        split=np.array(["train"] * 4), solvers=("direct",), attrs={"rtol": 1e-8},
     )  # fmt: skip
 
 
@@ -59,5 +59,5 @@ def test_the_attribute_that_names_them_is_the_stores(tmp_path) -> None:
     with pytest.raises(StorageError, match=r"attributes \['coordinates'\] are written by the store"):
         Committer.ensure(
             Store(tmp_path), "mesh", named, identity="one", recipe={}, shard=2, sample_id=np.arange(4),
-            split=["train"] * 4, solvers=("direct",), attrs={"rtol": 1e-8},
+            split=np.array(["train"] * 4), solvers=("direct",), attrs={"rtol": 1e-8},
         )  # fmt: skip

@@ -25,6 +25,8 @@ class Family:
     data: xr.Dataset
     surrogate: Surrogate
     shown: tuple[str, ...] = ("",)
+    fixed: str = ""
+    """A dimension along which the model works for one number of points alone."""
 
     def template(self) -> xr.Dataset:
         nothing = {name: field.copy(data=np.full_like(field, np.nan)) for name, field in self.data.data_vars.items()}
@@ -62,9 +64,8 @@ def line() -> Family:
     }
     time = ("time", times, {"units": "s", "axis": "T"})
     surrogate = FNO(modes=4, width=12, layers=2)
-    return Family(
-        _dataset(fields, {"x": x, "time": time}), surrogate, (_part("at time = 0.4 s (the last that is stored)"),)
-    )
+    shown = (_part("at time = 0.4 s (the last that is stored)"),)
+    return Family(_dataset(fields, {"x": x, "time": time}), surrogate, shown, fixed="time")
 
 
 def plane() -> Family:
@@ -83,15 +84,14 @@ def plane() -> Family:
         "u": (("sample", "y", "x"), u, _OUTPUT | {"units": "Pa", "long_name": "pressure"}),
         "v": (("sample", "y", "x", "component"), v, _OUTPUT | {"units": "m s-1"}),
     }
-    return Family(
-        _dataset(fields, {"y": y, "x": x}), FNO(modes=4, width=12, layers=2), ("", _part("at component = entry 1"))
-    )
+    shown = ("", _part("at component = entry 1"))
+    return Family(_dataset(fields, {"y": y, "x": x}), FNO(modes=4, width=12, layers=2), shown, fixed="component")
 
 
 def box() -> Family:
     """Three dimensions, where all axes may be exchanged."""
-    axes = {name: _axis(name, 6) for name in ("z", "y", "x")}
-    cosine, flat = np.cos(np.pi * axes["z"][1]), np.ones(6)
+    axes = {name: _axis(name, 4) for name in ("z", "y", "x")}
+    cosine, flat = np.cos(np.pi * axes["z"][1]), np.ones(4)
     waves = [np.einsum("i,j,k", *(cosine if axis == along else flat for axis in range(3))) for along in range(3)]
     logs = np.einsum("nk,kzyx", _numbers(3), np.array(waves))
     dims = ("sample", "z", "y", "x")
@@ -99,7 +99,7 @@ def box() -> Family:
         "a": (dims, np.exp(logs), _INPUT | {"transform": "log"}),
         "u": (dims, 1 + 0.5 * logs, _OUTPUT | {"units": "Pa"}),
     }
-    return Family(_dataset(fields, axes, "square"), FNO(modes=4, width=8, layers=2), (_part("at z = 0.5833 m"),))
+    return Family(_dataset(fields, axes, "square"), FNO(modes=4, width=8, layers=2), (_part("at z = 0.625 m"),))
 
 
 def mesh() -> Family:
@@ -120,7 +120,7 @@ def mesh() -> Family:
         "y": ("node", points[:, 1], {"units": "m"}),
         "triangle": (("face", "corner"), triangles.astype(np.int32)),
     }
-    return Family(_dataset(fields, coords), FullyConnected(width=24, layers=1))
+    return Family(_dataset(fields, coords), FullyConnected(width=24, layers=1), fixed="node")
 
 
 FAMILIES = {"line": line, "plane": plane, "box": box, "mesh": mesh}

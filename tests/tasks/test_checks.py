@@ -70,6 +70,13 @@ def test_a_run_of_a_dataset_that_is_written_is_refused(store: Store) -> None:
         check_run(load(TINY), store.url)
 
 
+def test_a_surrogate_that_is_not_for_the_grid_is_refused(store: Store) -> None:
+    plate = {"name": "plate", "problem": {"kind": "plate", "cells": 8}}
+    with pytest.raises(Refused, match=r"problem 'plate', surrogate 'fno': .*nodes of a mesh: take 'fully_connected'"):
+        check_run(load(TINY, plate), store.url)
+    check_run(load(TINY, plate | {"surrogate": "fully_connected"}), store.url)
+
+
 def test_training_on_an_unfinished_dataset_is_refused(store: Store, begun: Callable[..., str]) -> None:
     with pytest.raises(Refused, match="holds 0 of 160 samples"):
         check_training(load(TINY), store.url, begun("half"))

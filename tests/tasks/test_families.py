@@ -14,9 +14,11 @@ from compute.uncertainty.conformal import Conformal
 from storage import models
 from storage.committer import Committer
 from storage.datasets import read
+from storage.errors import Refused
 from storage.files import read_file
 from storage.shards import write_shard
 from storage.store import Store
+from tasks.checks import check_measuring
 from tasks.predict import InputError, predict
 from tasks.worker import train
 from tasks.worker.evaluate import evaluate, load_model, quantify
@@ -28,10 +30,16 @@ from tests.tasks.families import FAMILIES, SAMPLES, Family
 SHARD = 10
 
 TRAINING = Online(
-    batches_per_sample=2.5, batch_size=6, reservoir=36, watermark=36, learning_rate=1e-2, validation=2, coarse=0.25
+    batches_per_sample=1.5, batch_size=6, reservoir=36, watermark=36, learning_rate=2e-2, validation=2, coarse=0.25
 )
 
 LEVELS = (0.5, 0.9)
+
+RECIPE = {
+    "problem": {},
+    "data": {"seed": 0, "splits": {}},
+    "uncertainty": Conformal(levels=LEVELS).model_dump(mode="json"),
+}
 
 
 class Trained:
@@ -47,17 +55,19 @@ class Trained:
             identity="one", store=store.url, dataset="data", version="v1", problem=Darcy(), surrogate=family.surrogate,
             training=TRAINING, shards=SAMPLES // SHARD, samples=36, seed=0, dataset_identity=None, channel=None,
         )  # fmt: skip
-        recipe = {"uncertainty": Conformal(levels=LEVELS).model_dump(mode="json")}
-        card = {"dataset": {"name": "data", "version": "v1"}, "recipe": recipe, "mode": "offline"}
+        card = {"dataset": {"name": "data", "version": "v1"}, "recipe": RECIPE, "mode": "offline"}
         train.register(store.url, "one", "model", card | {"training": train.fit(job)})
         self.measured = evaluate(store.url, "model", "data@v1")
         self.coverage = quantify(store.url, "model", "data@v1", Conformal(levels=LEVELS))["coverage"]
 
-    def _fill(self) -> None:
-        dataset = Committer.ensure(
-            self.store, "data", self.family.template(), identity="one", recipe={}, sample_id=np.arange(SAMPLES),
-            split=self.split, shard=SHARD, solvers=("direct",), attrs={"rtol": 1e-8},
+    def begin(self, name: str, template: xr.Dataset) -> Committer:
+        return Committer.ensure(
+            self.store, name, template, identity=name, recipe=RECIPE, sample_id=np.arange(SAMPLES), split=self.split,
+            shard=SHARD, solvers=("direct",), attrs={"rtol": 1e-8},
         )  # fmt: skip
+
+    def _fill(self) -> None:
+        dataset = self.begin("data", self.family.template())
         ledger: dict[str, Any] = {name: np.zeros(SHARD, int) for name in ("iterations", "matvecs", "seconds")}
         ledger |= {"status": ["ok"] * SHARD, "reason": [""] * SHARD, "solver": ["direct"] * SHARD}
         ledger["residual"] = np.full(SHARD, 1e-9)
@@ -108,7 +118,13 @@ def test_a_prediction_has_the_form_of_the_data(trained: Trained) -> None:
 
 def test_a_report_shows_it_and_says_what_part(trained: Trained) -> None:
     record = {"dataset": {"name": "data", "version": "v1"}, "model": {"name": "model", "version": "v1"}}
-    material = dataclasses.replace(gather(trained.store, record), curve={}, relative_l2=np.empty(0), ledger={})
+    whole = gather(trained.store, record)
+    # One sample and no other figure, to be quick.
+    rows: dict[str, Any] = {
+        part: {name: values[:1] for name, values in getattr(whole, part).items()}
+        for part in ("inputs", "truth", "prediction", "half_width")
+    }
+    material = dataclasses.replace(whole, **rows, curve={}, relative_l2=np.empty(0), ledger={})
     drawn = pictures({}, material)
     outputs = list(trained.of("output").data_vars)
     assert list(drawn) == ["samples", "samples_2"][: len(outputs)]
@@ -134,6 +150,22 @@ def test_a_file_with_other_sizes_is_refused(trained: Trained, tmp_path: Path) ->
     given.isel({dim: slice(1, None)}).to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
     with pytest.raises(InputError, match=f"points along '{dim}'; the model is for {given.sizes[dim]}"):
         predict(trained.store.url, "model", tmp_path / "in.nc", tmp_path / "out.nc")
+
+
+def test_what_the_model_is_not_for_cannot_be_measured_on(trained: Trained) -> None:
+    def less(dim: str) -> str:
+        trained.begin(f"less-{dim}", trained.family.template().isel({dim: slice(1, None)}))
+        return f"less-{dim}@head"
+
+    fixed = trained.family.fixed
+    if fixed:
+        points = trained.family.data.sizes[fixed]
+        with pytest.raises(
+            Refused, match=f"has {points - 1} points along '{fixed}'; model model works for {points} alone"
+        ):
+            check_measuring(trained.store.url, "model", less(fixed), ("test",))
+    if fixed != "node":
+        check_measuring(trained.store.url, "model", less("x"), ("test",))
 
 
 def test_a_mesh_lies_beside_the_card_and_not_in_it(trained: Trained) -> None:

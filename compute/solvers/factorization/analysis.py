@@ -31,6 +31,7 @@ class Analysis(Protocol):
         ...
 
 
+@lru_cache(maxsize=1)
 def importable() -> tuple[Library, ...]:
     """Return the libraries there are, the fastest on large systems first."""
     modules: dict[Library, str] = {"pardiso": "pypardiso", "cholmod": "sksparse", "superlu": "scipy"}

@@ -7,8 +7,8 @@ from sksparse import cholmod
 from compute.solvers.factorization.analysis import Solve
 from compute.solvers.operators import Pattern
 
-_SUPERNODAL_FROM = 8000
-"""Unknowns from which on nested dissection and dense blocks beat minimum degree: measured on grids."""
+_DISSECTION_FROM = 8000
+"""Unknowns from which on nested dissection beats minimum degree: measured on grids."""
 
 
 class Cholmod:
@@ -19,10 +19,12 @@ class Cholmod:
 
     def __init__(self, pattern: Pattern, dtype: np.dtype) -> None:
         self.pattern = pattern
-        large = pattern.size >= _SUPERNODAL_FROM
+        large = pattern.size >= _DISSECTION_FROM
+        # Dense blocks pay where rows are long, as in space and on triangles; not for 5-point stencils: measured.
+        dense = len(pattern.indices) > 6 * pattern.size
         self.analysed = cholmod.analyze(
             self._matrix(np.ones(len(pattern.indices), dtype=dtype)),
-            mode="supernodal" if large else "auto",
+            mode="auto" if not large else "supernodal" if dense else "simplicial",
             ordering_method="nesdis" if large else "amd",
         )
 
@@ -36,7 +38,7 @@ class Cholmod:
                 self._factor(matrix)
             if np.iscomplexobj(rhs) and entries.dtype.kind != "c":
                 return solve(rhs.real) + 1j * solve(rhs.imag)
-            x: np.ndarray = self.analysed(np.ascontiguousarray(rhs, dtype=entries.dtype))
+            x: np.ndarray = self.analysed(rhs.astype(entries.dtype, copy=False))
             return x
 
         return solve

@@ -52,8 +52,8 @@ class Pardiso:
         parameters[9] = 8 if kind == _SYMMETRIC else 13  # Tiny pivots are moved by 10⁻ᵏ of the norm.
         parameters[20] = 1  # 1×1 and 2×2 pivots where the matrix is indefinite.
         # Without scaling and matching (10, 12) the analysis depends on the pattern alone and serves every matrix.
-        # Refinement is left to the caller, who measures the residual: −1 would be PARDISO's own extra precision.
-        parameters[7] = 1
+        # The caller measures residuals and refines: here it is done only where pivots were moved.
+        parameters[7] = 0
         self._call(_ANALYSE, sp.csr_array((np.ones(len(self.keep)), self.indices, self.indptr), shape=(self.size,) * 2))
         # The library's memory is not Python's.
         weakref.finalize(self, self.solver.free_memory, everything=True)

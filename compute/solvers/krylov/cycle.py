@@ -57,7 +57,7 @@ class Cycle:
         system.iterations += 1
         if self.exhausted:
             w[:] = 0
-            self.estimate = 0.0 if np.isfinite(after) else np.nan
+            self.estimate = self._left_over() if np.isfinite(after) else np.nan
         else:
             self.H[j + 1, j] = after
             w *= 1 / after
@@ -99,14 +99,27 @@ class Cycle:
         """Return the coefficients of U and V that make the residual least."""
         j = self.steps
         if self.exhausted:
-            # H is square then, and singular if A M is on this space: the shortest of the best answers.
-            cond = 10 * j * self.eps
-            z = la.lstsq(self.H[:j, :j], self.beta * np.eye(j, 1)[:, 0], cond=cond, check_finite=False)[0]
+            z = self._shortest()
         else:
             Q, R = la.qr(self.H[: j + 1, :j], mode="economic", check_finite=False)
             z = la.solve_triangular(R, self.beta * Q[0].conj(), check_finite=False)
         z = z.astype(self.W.dtype, copy=False)
         return self.y0 - self.B[:, :j] @ z, z
+
+    def _shortest(self) -> np.ndarray:
+        """Return the shortest of the best answers where the Krylov space is exhausted.
+
+        H is square then, and singular if A M is on this space.
+        """
+        j = self.steps
+        right = self.beta * np.eye(j, 1, dtype=self.W.dtype)[:, 0]
+        return la.lstsq(self.H[:j, :j], right, cond=10 * j * self.eps, check_finite=False)[0]
+
+    def _left_over(self) -> float:
+        """Return the residual of that answer."""
+        missed = self.H[: self.steps, : self.steps] @ self._shortest()
+        missed[0] -= self.beta
+        return norm(missed)
 
     def combination(self, U: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Return ``U y + V z``."""

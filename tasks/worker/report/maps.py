@@ -54,7 +54,7 @@ class _Panel:
 def _images(material: Material, shown: list[Shown], theme: Theme) -> Figure:
     rows = [_panels(material, sample, theme) for sample in shown]
     extent = _extent(material, shown[0].dims, shown[0].truth.shape)
-    width = (WIDTH - _LEFT - _GAP - _SCALE * (len(rows[0]) - 1)) / len(rows[0])
+    width = _width(len(rows[0]))
     height = width * _aspect(extent)
     above = _ABOVE + _LINE * shown[0].heading(material).count("\n")
     top = total = len(rows) * (above + _TITLE + height + _BELOW) + 0.34
@@ -87,8 +87,20 @@ def _images(material: Material, shown: list[Shown], theme: Theme) -> Figure:
     return whole
 
 
+def _width(panels: int) -> float:
+    """Return the width of a panel in inches; two of them share a scale."""
+    return (WIDTH - _LEFT - _GAP - _SCALE * (panels - 1)) / panels
+
+
 def _panels(material: Material, sample: Shown, theme: Theme) -> list[_Panel]:
     from matplotlib.colors import LogNorm, Normalize
+
+    groups = [{name: one for name, one in group.items() if one.dims != (NODE,)} for group in grouped(material, sample)]
+    groups = [group for group in groups if group]
+    maps = {name: one for name, one in sample.inputs.items() if one.values.ndim == 2 or one.dims == (NODE,)}
+    count = len(maps) + len(groups) + 3 + (sample.half_width is not None)
+    # About so many characters fit above a panel and its scale.
+    limit = min(32, int(16 * (_width(count) + _SCALE)))
 
     def field(
         title: str, values: np.ndarray, colours: str, norm: Normalize, dims: tuple[str, ...] = (), scale: bool = True
@@ -96,7 +108,7 @@ def _panels(material: Material, sample: Shown, theme: Theme) -> list[_Panel]:
         drawn = Drawn(dims or sample.dims, values)
         return _Panel(title, lambda ax: _field(ax, material, drawn, colours, norm), scale)
 
-    def group(drawn: dict[str, Drawn]) -> _Panel:
+    def lines_of(drawn: dict[str, Drawn]) -> _Panel:
         dims = sorted({one.dims[0] for one in drawn.values()})
         along = ", ".join(axis_name(material, dim) for dim in dims)
         return _Panel(group_name(material, drawn), lambda ax: draw_group(ax, material, drawn, theme), along=along)
@@ -106,19 +118,17 @@ def _panels(material: Material, sample: Shown, theme: Theme) -> list[_Panel]:
     spread = span(np.zeros(1), np.abs(error), *([] if sample.half_width is None else [sample.half_width]))[1]
     panels = [
         field(
-            named(material, name),
+            named(material, name, limit),
             drawn.values,
             "cividis",
             (LogNorm if is_log(material, name, drawn.values) else Normalize)(*span(drawn.values)),
             drawn.dims,
         )
-        for name, drawn in sample.inputs.items()
-        if drawn.values.ndim == 2 or drawn.dims == (NODE,)
+        for name, drawn in maps.items()
     ]
-    rest = [{name: one for name, one in group.items() if one.dims != (NODE,)} for group in grouped(material, sample)]
-    panels += [group(lines) for lines in rest if lines]
+    panels += [lines_of(group) for group in groups]
     panels += [
-        field(f"{named(material, sample.output)}: truth", sample.truth, "viridis", shared, scale=False),
+        field(f"{named(material, sample.output, limit - 7)}: truth", sample.truth, "viridis", shared, scale=False),
         field("prediction", sample.prediction, "viridis", shared),
         field("prediction − truth", error, "RdBu_r", Normalize(-spread, spread)),
     ]

@@ -125,10 +125,11 @@ def band(material: Material) -> str:
     return f"{100 * material.level:g} % band"
 
 
-def named(material: Material, name: str) -> str:
-    """Return a variable with its symbol and unit, as the title of a panel."""
-    unit = material.unit(name)
-    return plain(material.label(name) + (f" ({unit})" if unit else ""), 32)
+def named(material: Material, name: str, limit: int = 32) -> str:
+    """Return a variable with its symbol and unit, as the title of a panel; the symbol alone where it is too long."""
+    unit = f" ({material.unit(name)})" if material.unit(name) else ""
+    whole = material.label(name) + unit
+    return plain(whole if len(whole) <= limit else name + unit, limit)
 
 
 def axis_name(material: Material, dim: str) -> str:

@@ -50,7 +50,7 @@ IDS = np.arange(5)
 families = pytest.mark.parametrize("problem", SMALL.values(), ids=SMALL)
 
 
-@pytest.fixture(scope="module", params=SMALL.values(), ids=SMALL)
+@pytest.fixture(scope="module", params=list(SMALL.values()), ids=list(SMALL))
 def solved(request):
     problem = request.param
     inputs = problem.draw(0, IDS)
@@ -78,7 +78,7 @@ def test_the_first_samples_of_a_recipe_can_be_solved(recipe):
 
 @families
 def test_the_docstring_states_the_discrete_problem(problem):
-    said = type(problem).__doc__
+    said = str(type(problem).__doc__)
     assert all(f"\n    {section}\n" in said for section in ("Equation", "Discretisation", "Arrays"))
     assert "order" in said
     units = {variable.attrs["units"] for variable in problem.template(1).data_vars.values()}

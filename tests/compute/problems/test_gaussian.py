@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.gaussian import Gaussian
+from compute.problems.gaussian import Edges, Gaussian
 from compute.problems.laws import Lognormal
 
-EDGES = ["free", "zero", "periodic"]
+EDGES: list[Edges] = ["free", "zero", "periodic"]
 SHAPES = [(24,), (16, 20), (8, 10, 12)]
 
 
