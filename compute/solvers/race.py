@@ -23,6 +23,8 @@ class Lane:
         The systems, cut in parts that are solved in one call.
     carries
         Whether the state goes on from heat to heat.
+    cold
+        The state every heat begins with if it does not.
     ledger
         Of the systems solved so far.
     running
@@ -35,6 +37,7 @@ class Lane:
     solver: Solver
     heats: Sequence[Systems]
     carries: bool = True
+    cold: Any = None
     ledger: Ledger = field(default_factory=lambda: {name: [] for name in COLUMNS})
     running: bool = True
     carry: Any = None
@@ -54,7 +57,7 @@ class Lane:
     def heat(self, i: int, rtol: float) -> None:
         """Solve one heat."""
         start = time.process_time()
-        solutions, carry = self.solver.solve(self.heats[i], rtol=rtol, carry=self.carry if self.carries else None)
+        solutions, carry = self.solver.solve(self.heats[i], rtol=rtol, carry=self.carry if self.carries else self.cold)
         self.cost.append((time.process_time() - start) / len(self.heats[i]))
         self.carry = carry
         for name in COLUMNS:
