@@ -85,12 +85,15 @@ class Method(ABC):
         Whether work that depends on the pattern only is done once, outside of the clock.
     carries
         Whether something is carried from step to step.
+    compiles
+        Whether kernels may be compiled in the first answer of all.
     """
 
     name: str
     group: str
     reuses: bool
     carries: bool
+    compiles: bool = False
 
     @abstractmethod
     def begin(self, step: Step) -> None:

@@ -28,6 +28,7 @@ class Own(Method):
     group = "ritz"
     reuses = True
     carries = True
+    compiles = True
 
     def __init__(self, solver: Solver, rtol: float) -> None:
         settings = solver.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True)

@@ -29,9 +29,9 @@ for command in (
     app.command()(command)
 
 
-def main() -> NoReturn:
-    """Run the command line; bad input ends with one message on stderr and exit code 2."""
-    code = _run()
+def start() -> NoReturn:
+    """Run the command line and end the process: what ``ritz`` starts."""
+    code = main()
     # Threads of the store's engine may ask for the interpreter while it is being taken down, and before Python 3.14
     # that aborts the process after all is done (https://github.com/python/cpython/issues/87135). So it is not.
     atexit._run_exitfuncs()
@@ -40,7 +40,8 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-def _run() -> int:
+def main() -> int:
+    """Run the command line and return its exit code; bad input is one message on stderr and code 2."""
     prepare_prefect()
     from compute.cluster.profile import ClusterError
     from storage.errors import StorageError

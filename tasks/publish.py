@@ -16,6 +16,9 @@ from tasks.worker import publish as worker
 
 log = logging.getLogger("ritz")
 
+ROOM = 1_300_000
+"""Characters of all pictures in the artifact of a run."""
+
 
 @stage("publish")
 def publish(
@@ -39,11 +42,22 @@ def publish(
 def _artifacts(record: dict[str, Any], pictures: dict[str, bytes]) -> None:
     name = record["model"]["name"]
     create_table_artifact(rows(record), key=artifact_key(name, "summary"), description="The run in ten lines")
-    shown = "\n\n".join(
-        f"## {name.replace('_', ' ').capitalize()}\n\n"
-        f"![{name}](data:image/png;base64,{base64.b64encode(picture).decode()})"
-        for name, picture in pictures.items()
-    )
     create_markdown_artifact(
-        f"# {record['run']}\n\n{shown}", key=artifact_key(name, "report"), description="The run in pictures"
+        f"# {record['run']}\n\n{gallery(pictures, record['paths']['report'])}",
+        key=artifact_key(name, "report"),
+        description="The run in pictures",
     )
+
+
+def gallery(pictures: dict[str, bytes], report: str) -> str:
+    """Return the pictures of a run as Markdown; those for which there is no room only say where they are.
+
+    Prefect refuses events above 1.5 MB, and an artifact makes an event that holds all of it.
+    """
+    parts, room = [], ROOM
+    for name, picture in pictures.items():
+        data = base64.b64encode(picture).decode()
+        shown = f"![{name}](data:image/png;base64,{data})" if len(data) <= room else f"In the report: {report}"
+        room -= len(data) if len(data) <= room else 0
+        parts.append(f"## {name.replace('_', ' ').capitalize()}\n\n{shown}")
+    return "\n\n".join(parts)

@@ -51,15 +51,12 @@ def ritz(*arguments: str, timeout: float = 240, **options: object) -> subprocess
 
 def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Do what `ritz` does in this process, which costs no imports."""
-    stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+    stdout, stderr = io.StringIO(), io.StringIO()
     with (
         redirect_stdout(stdout),
         redirect_stderr(stderr),
         patch.object(sys, "argv", ["ritz", *arguments]),
         patch.dict(os.environ),
     ):
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
+        code = main()
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())

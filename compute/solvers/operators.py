@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
-from compute.solvers.stencil_product import product
+from compute.solvers.stencil_product import product, residual_squares
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +88,10 @@ class Operators(ABC):
     def finite(self, i: int) -> bool:
         """Return whether all entries of operator ``i`` are finite."""
         return bool(np.isfinite(self.entries(i)).all())
+
+    def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
+        """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision."""
+        return float(np.linalg.norm(rhs - self.matvec(i, x))), float(np.linalg.norm(rhs))
 
     def csr(self, i: int) -> sp.csr_array:
         """Return operator ``i`` as a sparse matrix; its index arrays are shared, so do not change them."""
@@ -189,6 +193,18 @@ class Stencil(Operators):
         y = np.empty(c.shape[1:], dtype=np.result_type(c, x))
         product(c, np.ascontiguousarray(x).reshape(y.shape), y)
         return y.reshape(x.shape)
+
+    def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
+        """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision."""
+        c = self.solid(i)
+        cells = c.shape[1:]
+        left, whole = residual_squares(
+            c,
+            np.ascontiguousarray(x).reshape(cells),
+            np.ascontiguousarray(rhs).reshape(cells),
+            np.empty(cells, dtype=np.result_type(c, x)),
+        )
+        return float(np.sqrt(left)), float(np.sqrt(whole))
 
     def solid(self, i: int) -> np.ndarray:
         """Return the coefficients of operator ``i`` on a grid of three axes, ``(points, nz, ny, nx)``.

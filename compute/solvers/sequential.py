@@ -147,8 +147,7 @@ def relative_residuals(systems: Systems, x: np.ndarray) -> np.ndarray:
 
 def relative_residual(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarray) -> float:
     """Return the true ``‖b − A_i x‖ / ‖b‖`` in double precision; 0 if both are zero, inf if only ``b`` is."""
-    norm = float(np.linalg.norm(rhs))
-    residual = float(np.linalg.norm(rhs - operators.matvec(i, x)))
+    residual, norm = operators.residual(i, x, rhs)
     if norm == 0:
         return 0.0 if residual == 0 else np.inf
     return residual / norm

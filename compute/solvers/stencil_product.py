@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+
 from compute.solvers.kernel import kernel
 
 
@@ -41,3 +43,18 @@ def product(coefficients, x, y):  # type: ignore[no-untyped-def]
                 row, behind = coefficients[first_x + 1, i, j], here[1:]
                 for k in range(nx - 1):
                     target[k] += row[k] * behind[k]
+
+
+@kernel
+def residual_squares(coefficients, x, rhs, y):  # type: ignore[no-untyped-def]
+    """Return the squared norms of ``b − A x`` and of ``b`` for a stencil; ``y`` is room for ``A x``."""
+    product(coefficients, x, y)
+    left, whole = 0.0, 0.0
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            b, there = rhs[i, j], y[i, j]
+            for k in range(len(b)):
+                difference = b[k] - there[k]
+                left += (difference * np.conj(difference)).real
+                whole += (b[k] * np.conj(b[k])).real
+    return left, whole

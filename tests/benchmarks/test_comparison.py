@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,18 @@ def test_slow_methods_are_spread_over_the_sequence_unless_they_carry(sequence):
     spread, carried = Exact("spread", estimate), Exact("carried", estimate, carries=True)
     rows = compare([spread, carried], sequence[0], sequence, RTOL, budget=6.1)
     assert [sorted(row.seconds) for row in rows] == [[0, 2, 4], [0, 1, 2]]
+
+
+def test_compiling_does_not_count_as_slow(sequence):
+    class Compiled(Exact):
+        compiles = True
+
+        def solve(self, step):
+            answer = super().solve(step)
+            return answer if len(self.calls) > 1 else replace(answer, seconds=100.0)
+
+    (row,) = compare([Compiled("a")], sequence[0], sequence, RTOL, budget=10)
+    assert (row.answered, row.median) == (len(sequence), 1e-3)
 
 
 def test_a_method_that_would_take_all_the_time_is_measured_once(sequence):
