@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 from compute.cluster.profile import Attach, Local
 from compute.kind import Kind, OneOf
+from compute.solvers.choice import Auto
+from compute.solvers.direct import Direct
 from compute.solvers.recycled import Recycled
 from tasks.pipeline import BLOCK, Gate, Pipeline, Splits
 from tasks.recipes import load, names
@@ -120,7 +122,7 @@ def test_shipped_recipes_survive_their_document(recipe: str) -> None:
 
 
 def test_a_document_holds_every_default() -> None:
-    document = Pipeline(name="x").document()
+    document = Pipeline(name="x", solver=Auto(candidates=(Direct(), Recycled()))).document()
     assert document["solver"]["candidates"][1] == {**Recycled().model_dump(), "kind": "recycled"}
     assert document["problem"]["law"]["tau"] == 3.0
     assert document["training"]["batches_per_sample"] == 2.5
