@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+
+class Kernel:
+    """A function that numba compiles when it is first called; see `kernel`."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.dispatcher: Any = None
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run the compiled function."""
+        return (self.dispatcher or self._compiled())(*arguments)
+
+    def _compiled(self) -> Any:
+        if self.dispatcher is None:
+            # numba takes 60 MB, which a process that only handles solvers, like the driver of a run, has no use for.
+            from numba import njit
+
+            compiled: Any = njit(cache=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")(
+                self.function
+            )
+            folder = Path(inspect.getfile(self.function)).parent
+            stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.glob("*.py"))]
+            compiled._cache._cache_file._source_stamp = tuple(stamps)
+            self.dispatcher = compiled
+            # numba finds the kernels that this one calls by their names, and must find them as its own.
+            names = self.function.__globals__
+            for name, value in list(names.items()):
+                if isinstance(value, Kernel):
+                    names[name] = value._compiled()
+        return self.dispatcher
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -19,8 +50,4 @@ def kernel(function: Callable[..., Any]) -> Any:
     changed (numba by itself looks at the file of the function alone, and would go on with what was
     inlined from another). Kernels do not call themselves.
     """
-    compiled: Any = njit(cache=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")(function)
-    folder = Path(inspect.getfile(function)).parent
-    stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.glob("*.py"))]
-    compiled._cache._cache_file._source_stamp = tuple(stamps)
-    return compiled
+    return Kernel(function)

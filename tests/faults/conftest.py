@@ -26,8 +26,11 @@ ROOT = Path(__file__).parents[2]
 SHARD, SHARDS, STEPS = 8, 20, 96
 """Samples in a shard, shards, and training steps of the tiny recipe."""
 
-PROBES = 2
-"""Blocks that the probe of a run solves."""
+PROBES = 3
+"""Blocks that the probe of a run poses: a shard in two orders, and its first two samples step by step."""
+
+PROBED = 2 * SHARD + 2
+"""Samples in them."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from storage import runs
 from storage.datasets import read
 from tasks.records import VANISHED
 from tests.command import RITZ, ritz, started
-from tests.faults.conftest import PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
+from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
 from tests.faults.trapped import checksums, solved
 
 
@@ -132,7 +132,7 @@ def test_nothing_stays_behind_when_the_driver_alone_is_ended(
     trap = new_trap
     with trap.gated(PROBES + 1), started(RITZ, *trap.command(), env=trap.environment) as driver:
         # The probe, the shard that was let through, and two that wait in the middle of their work.
-        wait_until(lambda: len(solved(trap.folder)) >= (PROBES + 3) * SHARD, driver)
+        wait_until(lambda: len(solved(trap.folder)) >= PROBED + 3 * SHARD, driver)
         family = psutil.Process(driver.pid).children(recursive=True)
         assert {pid for pid, _ in solved(trap.folder)} < {process.pid for process in family}
         driver.send_signal(ended_by)

@@ -15,7 +15,7 @@ from compute.cluster.cluster import Cluster
 from storage.datasets import read
 from tasks.generate import generate
 from tests.command import RITZ, started
-from tests.faults.conftest import PROBES, SHARD, SHARDS, STEPS, Trap, wait_until, workers
+from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until, workers
 from tests.faults.trapped import checksums, collect, solved
 
 
@@ -65,8 +65,8 @@ def test_the_run_ends_with_every_sample_once(battered: Battered, trap: Trap) -> 
 def test_only_what_died_is_solved_again(battered: Battered, trap: Trap) -> None:
     posed = [sample for _, sample in solved(trap.folder)]
     assert set(posed) == set(checksums(read(trap.store, "tiny")["a"].values))
-    # Beside each shard: the probe's two blocks, and the block that was killed.
-    again = len(posed) - SHARDS * SHARD - PROBES * SHARD
+    # Beside each shard: the probe's blocks, and the block that was killed.
+    again = len(posed) - SHARDS * SHARD - PROBED
     assert SHARD <= again <= 2 * SHARD
 
 
