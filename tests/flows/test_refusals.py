@@ -26,7 +26,9 @@ def store(tmp_path: Path) -> Store:
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
     fields = {"inputs": {"a": {"dims": ["y", "x"]}}, "outputs": {"u": {"dims": ["y", "x"]}}}
-    models.save(store, "model", {}, {"identity": "two", "recipe": Pipeline(name="model").document(), **fields})
+    grid = {"sizes": {}, "space": ["y", "x"], "training": {"any_grid": True}}
+    card = {"identity": "two", "recipe": Pipeline(name="model").document(), **fields, **grid}
+    models.save(store, "model", {}, card)
     return store
 
 
