@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
+from compute.problems.balance import norms, outflow
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
@@ -75,30 +76,9 @@ class Darcy(Problem):
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
         u = fields["u"].astype(np.float64)
-        outflow = _flux_balance(inputs["a"].astype(np.float64), u, np.subtract)
-        return _norm(1.0 - outflow) / _norm(np.ones_like(u))
+        return norms(1.0 - outflow(inputs["a"].astype(np.float64), u)) / norms(np.ones_like(u))
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
-        return _norm(_flux_balance(inputs["a"].astype(np.float64), u, np.add)) / _norm(np.ones_like(u))
-
-
-def _flux_balance(a: np.ndarray, u: np.ndarray, difference: np.ufunc) -> np.ndarray:
-    """Sum the fluxes out of every cell, per volume; with ``np.add`` for ``difference`` all terms count positive."""
-    resistance = 0.5 / a
-    total = np.zeros_like(u)
-    for axis in range(1, u.ndim):
-        wall = [(0, 0)] * u.ndim
-        wall[axis] = (1, 1)
-        # Outside there is no resistance and no pressure: that is the half cell to a wall at u = 0.
-        r = np.moveaxis(np.pad(resistance, wall), axis, -1)
-        p = np.moveaxis(np.pad(u, wall), axis, -1)
-        flux = difference(p[..., 1:], p[..., :-1]) / (r[..., 1:] + r[..., :-1])
-        total += np.moveaxis(difference(flux[..., :-1], flux[..., 1:]), -1, axis) * u.shape[axis] ** 2
-    return total
-
-
-def _norm(x: np.ndarray) -> np.ndarray:
-    """Return the Euclidean norm of every sample."""
-    return np.sqrt(np.sum(np.square(x), axis=tuple(range(1, x.ndim))))
+        return norms(outflow(inputs["a"].astype(np.float64), u, np.add)) / norms(np.ones_like(u))

@@ -75,7 +75,7 @@ class Gaussian(Kind):
             ``(n, *shape)`` float64.
         """
         amplitudes = self.amplitudes(len(shape), edges)
-        synthesis = {"free": _cosines, "zero": _sines, "periodic": _plane_waves}[edges]
+        synthesis = {"free": cosines, "zero": _sines, "periodic": _plane_waves}[edges]
         fields = np.empty((len(ids), *shape))
         for field, sample in zip(fields, ids, strict=True):
             numbers = np.random.SeedSequence((seed, int(sample)), spawn_key=(1 + stream,))
@@ -84,7 +84,7 @@ class Gaussian(Kind):
         return fields
 
 
-def _cosines(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def cosines(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sum up products of 1, √2 cos(πt), √2 cos(2πt), and so on along every axis."""
     kept = tuple(slice(cells) for cells in shape)
     return idctn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))

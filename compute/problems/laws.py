@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
-from scipy.fft import idctn
 
 from compute.kind import Kind, OneOf
+from compute.problems.gaussian import cosines
 
 Tau = Annotated[float, Field(gt=0, le=1000)]
 Alpha = Annotated[float, Field(gt=1, le=20)]
@@ -165,12 +165,9 @@ def _amplitudes(axes: int, tau: float, alpha: float, modes: int | None) -> np.nd
 
 def _gaussian(seed: int, ids: np.ndarray, shape: tuple[int, ...], amplitudes: np.ndarray) -> Iterator[np.ndarray]:
     """Yield for every id the sum of cosines with random coefficients of the given standard deviations."""
-    kept = tuple(slice(cells) for cells in shape)
-    scale = np.sqrt(np.prod(shape))
     for sample in ids:
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(sample)))))
-        coefficients = generator.standard_normal(amplitudes.shape) * amplitudes
-        yield idctn(coefficients[kept], s=shape, norm="ortho") * scale
+        yield cosines(generator.standard_normal(amplitudes.shape) * amplitudes, shape)
 
 
 AnyLaw = Annotated[Law, OneOf(Law, lambda: (Lognormal, TwoPhase))]

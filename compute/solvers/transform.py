@@ -10,13 +10,13 @@ import scipy.fft
 import scipy.sparse.linalg as spla
 from pydantic import Field
 
+from compute.solvers.composed import MARGIN, reason
 from compute.solvers.krylov import cg, gmres
 from compute.solvers.operators import Stencil
 from compute.solvers.sequential import Attempt, Sequential
 from compute.solvers.systems import Systems
 from compute.solvers.tridiagonal import factor, solve
 
-_MARGIN = 0.999
 _EXACT = 1e-12
 """Largest relative difference at which a stencil counts as one with constant coefficients."""
 
@@ -85,12 +85,11 @@ class Transform(Sequential):
         M = spla.LinearOperator((size, size), matvec=approximate, dtype=dtype)
         x0 = None if systems.guess is None else systems.guess[i].ravel()
         if operators.symmetric and operators.definite and model.definite:
-            x, info = cg(A, rhs.ravel(), x0, rtol=_MARGIN * rtol, maxiter=self.maxiter, M=M)
+            x, info = cg(A, rhs.ravel(), x0, rtol=MARGIN * rtol, maxiter=self.maxiter, M=M)
         else:
             cycles = -(-self.maxiter // self.restart)
-            x, info = gmres(A, rhs.ravel(), x0, rtol=_MARGIN * rtol, restart=self.restart, maxiter=cycles, M=M)
-        reason = "" if info == 0 else "not_converged"
-        return Attempt(x, counts["M"], counts["A"], reason), carry
+            x, info = gmres(A, rhs.ravel(), x0, rtol=MARGIN * rtol, restart=self.restart, maxiter=cycles, M=M)
+        return Attempt(x, counts["M"], counts["A"], reason(info)), carry
 
 
 @dataclass(frozen=True)

@@ -241,22 +241,23 @@ def dense(stencil, points, level):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def build(  # type: ignore[no-untyped-def]
-    levels,
-    begin,
-    points,
-    interpolated,
-    applied,
-    collected,
-    stencils,
-    scaling,
-    prolongation,
-    restriction,
-    planes,
-    work,
-    symmetric,
-):
-    """Fill all buffers from the finest stencil; return the inverse of the coarsest operator, float32."""
+def build(tables, hierarchy, room, symmetric):  # type: ignore[no-untyped-def]
+    """Fill the hierarchy from the finest stencil; return the inverse of the coarsest operator, float32.
+
+    Parameters
+    ----------
+    tables
+        ``(levels, begin, points, interpolate, apply, collect)`` of the plan.
+    hierarchy
+        ``(stencils, scaling, prolongation, restriction)``; the finest stencil is there already.
+    room
+        ``(planes, work)`` to work in; what they hold does not matter.
+    symmetric
+        Whether the operator is; then prolongation and restriction are one buffer.
+    """
+    levels, begin, points, interpolated, applied, collected = tables
+    stencils, scaling, prolongation, restriction = hierarchy
+    planes, work = room
     for k in range(len(levels) - 1):
         level, coarse = levels[k], levels[k + 1]
         padded, coarse_padded = level[SLOTS] + 2 * level[MARGIN], coarse[SLOTS] + 2 * coarse[MARGIN]

@@ -222,27 +222,15 @@ def bicgstab(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def load(  # type: ignore[no-untyped-def]
-    coefficients,
-    stencil,
-    levels,
-    begin,
-    points,
-    interpolated,
-    applied,
-    collected,
-    stencils,
-    scaling,
-    prolongation,
-    restriction,
-    planes,
-    work,
-    symmetric,
-):
-    """Take an operator ``(points, nz, ny, nx)`` into the buffers; return the inverse of the coarsest operator."""
-    padded = levels[0, SLOTS] + 2 * levels[0, MARGIN]
+def load(coefficients, stencil, tables, hierarchy, room, symmetric):  # type: ignore[no-untyped-def]
+    """Take an operator ``(points, nz, ny, nx)`` into the buffers; return the inverse of the coarsest operator.
+
+    ``tables``, ``hierarchy`` and ``room`` are those of `hierarchy.build`.
+    """
+    level, stencils = tables[0][0], hierarchy[0]
+    padded = level[SLOTS] + 2 * level[MARGIN]
     for point in range(len(coefficients)):
-        pad(levels[0], coefficients[point], stencil[point * padded : (point + 1) * padded])
+        pad(level, coefficients[point], stencil[point * padded : (point + 1) * padded])
     # A preconditioner may have any scale; this one keeps float32 in its range.
     largest = 0.0
     for i in range(padded):
@@ -250,21 +238,7 @@ def load(  # type: ignore[no-untyped-def]
     factor = 1 / largest
     for i in range(len(stencil)):
         stencils[i] = np.float32(factor * stencil[i])
-    return build(
-        levels,
-        begin,
-        points,
-        interpolated,
-        applied,
-        collected,
-        stencils,
-        scaling,
-        prolongation,
-        restriction,
-        planes,
-        work,
-        symmetric,
-    )
+    return build(tables, hierarchy, room, symmetric)
 
 
 @kernel

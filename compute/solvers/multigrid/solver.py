@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from compute.solvers.multigrid import cycle, hierarchy, iterate
-from compute.solvers.multigrid.plan import Plan, plan
+from compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, Plan, plan
 from compute.solvers.operators import Stencil
 from compute.solvers.sequential import Attempt, Sequential
 from compute.solvers.systems import Systems
@@ -99,10 +99,9 @@ class Workspace:
         stencils, vectors, transfers, planes = plan.sizes
         self.plan = plan
         levels = plan.levels
-        shape = (levels[0, 0], levels[0, 1], levels[0, 2])
-        self.shape = tuple(int(cells) for cells in shape)
-        self.padded = int(levels[0, 5] + 2 * levels[0, 6])
-        self.points = int(levels[0, 8])
+        self.shape = tuple(int(levels[0, axis]) for axis in (NZ, NY, NX))
+        self.padded = int(levels[0, SLOTS] + 2 * levels[0, MARGIN])
+        self.points = int(levels[0, POINTS])
         self.stencils = np.zeros(stencils, np.float32)
         self.scaling = np.zeros(vectors, np.float32)
         self.prolongation = np.zeros(transfers, np.float32)
@@ -126,18 +125,9 @@ class Workspace:
         self.inverse = iterate.load(
             coefficients,
             self.stencil,
-            plan.levels,
-            plan.begin,
-            plan.points,
-            plan.interpolate,
-            plan.apply,
-            plan.collect,
-            self.stencils,
-            self.scaling,
-            self.prolongation,
-            self.prolongation if symmetric else self.restriction,
-            self.planes,
-            self.build_work,
+            (plan.levels, plan.begin, plan.points, plan.interpolate, plan.apply, plan.collect),
+            (self.stencils, self.scaling, self.prolongation, self.prolongation if symmetric else self.restriction),
+            (self.planes, self.build_work),
             symmetric,
         )
 

@@ -8,7 +8,6 @@ from compute.solvers.assembly import convection_diffusion
 from compute.solvers.direct import Direct
 from compute.solvers.sequence import simulate
 from compute.solvers.systems import Systems
-from tasks.recipes import load
 
 
 @pytest.fixture(scope="module", params=[("closed", 0.1), ("closed", 0.001), ("open", 0.01)], ids=str)
@@ -168,11 +167,3 @@ def test_template_describes_what_is_drawn_and_solved(solved):
         assert template[name].dtype == np.float32
     assert template["x"].values == pytest.approx((np.arange(25) + 0.5) / 25)
     assert template.attrs["symmetries"] == "none"
-
-
-def test_the_shipped_recipe_is_solvable():
-    problem = load("convection").problem
-    inputs = problem.draw(0, np.arange(2))
-    fields, ledger = simulate(problem, inputs, Direct(), 1e-8)
-    assert ledger["status"] == ["ok"] * 2
-    assert np.all(problem.residual(inputs, fields) <= 1e-8)

@@ -11,7 +11,6 @@ from compute.problems.laws import Lognormal
 from compute.solvers.assembly import diffusion
 from compute.solvers.direct import Direct
 from compute.solvers.sequence import simulate
-from tasks.recipes import load
 
 
 @pytest.fixture(scope="module")
@@ -199,11 +198,3 @@ def test_template_describes_what_is_drawn_and_solved(solved):
 def test_a_bad_field_is_named(field, value):
     with pytest.raises(ValidationError, match=field):
         Heat(**{field: value})
-
-
-def test_the_shipped_recipe_is_solvable():
-    problem = load("heat").problem
-    inputs = problem.draw(0, np.arange(2))
-    fields, ledger = simulate(problem, inputs, Direct(), 1e-8)
-    assert ledger["status"] == ["ok"] * 2
-    assert np.all(problem.residual(inputs, fields) <= 1e-8)

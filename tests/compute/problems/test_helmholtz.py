@@ -9,7 +9,6 @@ from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.direct import Direct
 from compute.solvers.sequence import simulate
 from compute.solvers.systems import Systems
-from tasks.recipes import load
 
 
 @pytest.fixture(scope="module", params=[(20, 25), (8, 9, 10)], ids=str)
@@ -180,12 +179,3 @@ def test_template_describes_what_is_drawn_and_solved(solved):
 def test_a_bad_field_is_named(field, value):
     with pytest.raises(ValidationError, match=field):
         Helmholtz(**{field: value})
-
-
-@pytest.mark.parametrize(("recipe", "samples"), [("helmholtz", 2), ("helmholtz-3d", 1)])
-def test_the_shipped_recipe_is_solvable(recipe, samples):
-    problem = load(recipe).problem
-    inputs = problem.draw(0, np.arange(samples))
-    fields, ledger = simulate(problem, inputs, Direct(), 1e-8)
-    assert ledger["status"] == ["ok"] * samples
-    assert np.all(problem.residual(inputs, fields) <= 1e-8)
