@@ -10,7 +10,7 @@ run: .venv/run.stamp
 	$(BIN)/ritz run darcy --store $(STORE)
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from urllib.error import URLError
+from http import HTTPStatus
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from flows.settings import EMBEDDED, QUIET, prepare_prefect
+from flows.settings import EMBEDDED, QUIET, SHIPPED, prepare_prefect
 
 START = 120.0
 """Seconds a server may take to start on a loaded machine."""
@@ -23,10 +24,12 @@ class ServerError(ValueError):
 
 
 def answers(url: str) -> bool:
-    """Return whether a Prefect server answers at an API URL."""
+    """Return whether a Prefect server answers at an API URL, if only to ask who wants to know."""
     try:
         with urlopen(f"{url}/health", timeout=5) as response:
-            return bool(response.status == 200)
+            return bool(response.status == HTTPStatus.OK)
+    except HTTPError as error:
+        return error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
     except (URLError, TimeoutError, ConnectionError):
         return False
 
@@ -40,7 +43,9 @@ def embedded() -> Iterator[None]:
     imported.
     """
     prepare_prefect(QUIET)
-    if os.environ.get("PREFECT_API_URL"):
+    if configured := os.environ.get("PREFECT_API_URL"):
+        if not answers(configured):
+            raise ServerError(_silent(configured))
         yield
         return
     with socket.socket() as free:
@@ -67,7 +72,7 @@ def standing(port: int, configured: str | None) -> Iterator[str]:
         yield url
         return
     if configured:
-        raise ServerError(f"PREFECT_API_URL: no Prefect server answers at {configured!r}")
+        raise ServerError(_silent(configured))
     # Without this the pages that it serves ask port 4200, whatever port it has.
     with _process(port, {"PREFECT_SERVER_UI_API_URL": url}) as process:
         _wait(url, process)
@@ -77,6 +82,10 @@ def standing(port: int, configured: str | None) -> Iterator[str]:
 def local_url(port: int) -> str:
     """Return the API URL of a server at a port of this machine."""
     return f"http://127.0.0.1:{port}/api"
+
+
+def _silent(configured: str) -> str:
+    return f"PREFECT_API_URL: no Prefect server answers at {configured!r}"
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -92,7 +101,8 @@ def _process(port: int, environment: Mapping[str, str]) -> Iterator[subprocess.P
     command = [sys.executable, "-m", "flows.server", str(port), str(os.getpid())]
     # A session of its own: an interrupt or a signal to the group must reach this process first, which still has
     # things to tell the server. If this process dies the server leaves by itself.
-    process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    settings = {**SHIPPED, **os.environ, **environment}
+    process = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         yield process
     finally:

@@ -143,9 +143,10 @@ def test_nothing_stays_behind_when_the_driver_alone_is_ended(
 
 
 def checkpoints(trap: Trap) -> list[bytes]:
-    """The checkpoints of unfinished trainings in the store."""
-    found = [f"fits/{fit}/checkpoint.safetensors" for fit in trap.store.list("fits")]
-    return [trap.store.read(key) for key in found if trap.store.exists(key)]
+    """The checkpoints of unfinished trainings in the store that have done a step."""
+    keys = [f"fits/{fit}/checkpoint.safetensors" for fit in trap.store.list("fits")]
+    found = [trap.store.read(key) for key in keys if trap.store.exists(key)]
+    return [blob for blob in found if unpack(blob)[1]["step"] > 0]
 
 
 def alive(process: psutil.Process) -> bool:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -32,12 +33,18 @@ class Server:
     store: Path
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Call the REST API of Prefect."""
+        """Call the REST API of Prefect; as its clients do, again while its database is busy."""
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"http://127.0.0.1:{self.port}/api/{path}", data, method=method)
         request.add_header("Content-Type", "application/json")
-        with urlopen(request, timeout=30) as response:
-            content = response.read()
+        try:
+            with urlopen(request, timeout=30) as response:
+                content = response.read()
+        except HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            time.sleep(1)
+            return self.ask(method, path, body)
         return json.loads(content) if content else None
 
     def deployment(self, name: str) -> dict[str, Any]:
