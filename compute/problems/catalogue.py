@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from compute.kind import OneOf
+from compute.problems.acoustic import Acoustic
 from compute.problems.burgers import Burgers
 from compute.problems.convection import Convection
 from compute.problems.darcy import Darcy
@@ -17,7 +18,7 @@ AnyProblem = Annotated[
     Problem,
     OneOf(
         Problem,
-        lambda: (Darcy, Poisson, Elliptic, Convection, Helmholtz, Heat, Burgers, Plate),
+        lambda: (Darcy, Poisson, Elliptic, Convection, Helmholtz, Acoustic, Heat, Burgers, Plate),
         group="ritz.problems",
     ),
 ]

@@ -85,9 +85,7 @@ class Helmholtz(Problem):
 
     def source(self) -> np.ndarray:
         """Return f at the cell centres, ``(*shape)`` float64."""
-        centres = [((np.arange(cells) + 0.5) / cells - 0.5) ** 2 for cells in self.shape]
-        square = sum(np.meshgrid(*centres, indexing="ij", sparse=True))
-        return self.wavenumber**2 * np.exp(-0.5 * self.wavenumber**2 * square)
+        return source(self.shape, self.wavenumber)
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the amplitude, ``u`` ``(n, *shape)`` float64; see `Problem.simulate`."""
@@ -123,3 +121,24 @@ class Helmholtz(Problem):
             along[[0, -1]] = 3.0
             centre += np.expand_dims(along, [i for i in range(u.ndim) if i != axis]) * u.shape[axis] ** 2
         return norms(total + np.abs(centre) * u) / norms(self.source()[None])
+
+
+def source(shape: tuple[int, ...], wavenumber: float) -> np.ndarray:
+    """Return k₀² exp(−k₀² |x − c|²/2), c the centre of the unit box, at the centres of its cells.
+
+    Parameters
+    ----------
+    shape
+        Cells along each axis.
+    wavenumber
+        k₀, in radians a box width.
+
+    Returns
+    -------
+    f
+        ``(*shape)`` float64.
+    """
+    centres = [((np.arange(cells) + 0.5) / cells - 0.5) ** 2 for cells in shape]
+    square = sum(np.meshgrid(*centres, indexing="ij", sparse=True))
+    found: np.ndarray = wavenumber**2 * np.exp(-0.5 * wavenumber**2 * square)
+    return found

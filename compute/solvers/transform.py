@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -125,7 +125,6 @@ class Separable:
         shift = float(inner.mean())
         couplings, walls = [], []
         difference = 0.0
-        model = np.full(shape, shift)
         for axis, n in enumerate(shape):
             lower = np.moveaxis(coefficients[1 + 2 * axis], axis, 0)[1:]
             upper = np.moveaxis(coefficients[2 + 2 * axis], axis, 0)[:-1]
@@ -134,15 +133,10 @@ class Separable:
             for values in (lower, upper):
                 if n > 1:
                     difference = max(difference, abs(values.min() + coupling), abs(values.max() + coupling))
-            line = np.moveaxis(model, axis, 0)
-            line[1:] += coupling
-            line[:-1] += coupling
-            for side, end in zip(sides, (0, -1), strict=True):
-                line[end] += 2 * coupling if side == "dirichlet" else 0.0
             couplings.append(coupling)
             walls.append(sides)
-        model -= coefficients[0]
-        difference = max(difference, model.max(), -model.min())
+        apart = _diagonal(shape, couplings, shift, walls) - coefficients[0]
+        difference = max(difference, apart.max(), -apart.min())
         lines = [_eigenvalues(n, w, c) for n, w, c in zip(shape, walls, couplings, strict=True)]
         scale = float(np.abs(coefficients).max()) or 1.0
         return cls(tuple(lines), tuple(couplings), shift, tuple(walls), float(difference) / scale)
@@ -152,6 +146,11 @@ class Separable:
         """Eigenvalues in the shape of the grid."""
         values: np.ndarray = reduce(np.add.outer, self.lines) + self.shift
         return values
+
+    @property
+    def diagonal(self) -> np.ndarray:
+        """Its diagonal in the shape of the grid."""
+        return _diagonal(tuple(len(line) for line in self.lines), self.couplings, self.shift, self.walls)
 
     @property
     def exact(self) -> bool:
@@ -220,6 +219,19 @@ def _walls(excess: np.ndarray, coupling: float) -> tuple[Wall, Wall]:
     inside = tuple(slice(1, -1) if n > 2 else slice(None) for n in excess.shape[1:])
     low, high = ("dirichlet" if float(excess[end][inside].mean()) > coupling else "neumann" for end in (0, -1))
     return low, high  # type: ignore[return-value]
+
+
+def _diagonal(
+    shape: Sequence[int], couplings: Sequence[float], shift: float, walls: Sequence[tuple[Wall, Wall]]
+) -> np.ndarray:
+    found = np.full(shape, shift)
+    for axis, (coupling, sides) in enumerate(zip(couplings, walls, strict=True)):
+        line = np.moveaxis(found, axis, 0)
+        line[1:] += coupling
+        line[:-1] += coupling
+        for side, end in zip(sides, (0, -1), strict=True):
+            line[end] += 2 * coupling if side == "dirichlet" else 0.0
+    return found
 
 
 def _eigenvalues(cells: int, walls: tuple[Wall, Wall], coupling: float) -> np.ndarray:

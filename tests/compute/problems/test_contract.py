@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from compute.dimensions import Dimensions
 from compute.kind import OneOf
+from compute.problems.acoustic import Acoustic
 from compute.problems.burgers import Burgers
 from compute.problems.catalogue import AnyProblem
 from compute.problems.convection import Convection
@@ -40,6 +41,8 @@ SMALL: dict[str, Problem] = {
     "convection": Convection(shape=(12, 16)),
     "helmholtz": Helmholtz(shape=(16, 18), wavenumber=8.0),
     "helmholtz-3d": Helmholtz(shape=(8, 8, 8), wavenumber=6.0),
+    "acoustic": Acoustic(shape=(12, 16), wavenumber=6.0),
+    "acoustic-3d": Acoustic(shape=(8, 8, 8), wavenumber=6.0),
     "heat": Heat(shape=(12, 16), steps=4),
     "burgers": Burgers(points=48, steps=6, end=0.2),
     "plate": Plate(cells=8),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from compute.problems.acoustic import Acoustic
 from compute.problems.burgers import Burgers
 from compute.problems.convection import Convection
 from compute.problems.darcy import Darcy
@@ -31,6 +32,7 @@ FAMILIES = {
     "convection": Convection(shape=(24, 24), diffusivity=0.01),
     "helmholtz": Helmholtz(shape=(24, 24), wavenumber=12.0),
     "helmholtz 3D": Helmholtz(shape=(8, 8, 8), wavenumber=6.0),
+    "acoustic": Acoustic(shape=(8, 9, 10), wavenumber=6.0),
     "heat": Heat(shape=(16, 16), steps=3),
     "burgers": Burgers(points=64, steps=3, end=0.1),
     "plate": Plate(cells=16),

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field, model_validator
+
+from compute.problems.balance import norms, outflow
+from compute.problems.helmholtz import source
+from compute.problems.laws import AnyLaw, Lognormal
+from compute.problems.problem import Arrays, Problem, Solve
+from compute.problems.spectrum import leading_cosines
+from compute.solvers.assembly import diffusion, shifted
+from compute.solvers.systems import Systems
+
+Cells = Annotated[int, Field(ge=4, le=8192)]
+
+
+class Acoustic(Problem):
+    """Sound of one frequency in a box whose density varies: pressure p from the buoyancy a of the medium.
+
+    Equation
+        −∇·(a∇p) − k₀² p = f on (0, 1)ᵈ, d = 2 or 3, p = 0 on the boundary (walls that give way to pressure). a = ρ₀/ρ
+        is the relative buoyancy, the bulk modulus is constant, and f is the source of
+        `compute.problems.helmholtz.Helmholtz`. All quantities are dimensionless.
+    Waves
+        The local wave number is k₀/√a: with a about 1 the box is k₀/2π wavelengths wide, each sampled by 2πN/k₀
+        points of N along an axis, and fewer where a is small. The matrix is indefinite: for k₀ = 9 in 3D a uniform
+        medium gives it 4 negative eigenvalues, one of the default law 5 to 15. As a varies in the leading term no
+        fast transform comes near it, and what makes the systems hard is a small space that changes slowly with a.
+    Resonance
+        Nothing damps; see `compute.problems.helmholtz.Helmholtz`.
+    Discretisation
+        Cell-centred finite volumes with harmonic means of a on the faces and the 5- or 7-point stencil; a boundary
+        face lies half a cell from the centre. Second order in the cell width.
+    Arrays
+        Input ``a`` and output ``p``, ``(sample, y, x)`` or ``(sample, z, y, x)`` float32; along an axis of N cells
+        the centre of cell i lies at (i + ½)/N. A surrogate sees log a.
+    """
+
+    kind: Literal["acoustic"] = "acoustic"
+    shape: tuple[Cells, Cells] | tuple[Cells, Cells, Cells] = (24, 24, 24)
+    """Cells along y and x, or along z, y and x."""
+    wavenumber: float = Field(default=9.0, gt=0, le=10_000)
+    """k₀, in radians a box width."""
+    law: AnyLaw = Lognormal(sigma=0.5, modes=2)
+    """Distribution of the buoyancy."""
+
+    @model_validator(mode="after")
+    def _law_fits(self) -> Acoustic:
+        self.law.check(len(self.shape))
+        return self
+
+    def template(self, n: int) -> xr.Dataset:
+        """Describe ``n`` samples; see `Problem.template`."""
+        axes = ("z", "y", "x")[-len(self.shape) :]
+        nothing = np.broadcast_to(np.float32(np.nan), (n, *self.shape))
+        dims = ("sample", *axes)
+        about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "relative buoyancy"}
+        about_p = {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"}
+        centre = {"units": "1", "long_name": "centre of the cell"}
+        return xr.Dataset(
+            {"a": (dims, nothing, about_a), "p": (dims, nothing, about_p)},
+            coords={
+                axis: (axis, (np.arange(cells) + 0.5) / cells, centre | {"axis": axis.upper()})
+                for axis, cells in zip(axes, self.shape, strict=True)
+            },
+            attrs={"symmetries": "square" if len(set(self.shape)) == 1 else "flips"},
+        )
+
+    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
+        """Draw buoyancies, ``a`` ``(n, *shape)`` float32; see `Problem.draw`."""
+        return {"a": self.law.draw(seed, ids, self.shape).astype(np.float32)}
+
+    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the 16 leading cosine coefficients of log a, ``(n, 16)`` float32."""
+        return leading_cosines(np.log(inputs["a"].astype(np.float64)))
+
+    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Solve for the pressure, ``p`` ``(n, *shape)`` float64; see `Problem.simulate`."""
+        a = inputs["a"]
+        operators = shifted(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
+        return {"p": solve(Systems(operators, np.broadcast_to(source(self.shape, self.wavenumber), a.shape)))}
+
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
+        p, f = fields["p"].astype(np.float64), source(self.shape, self.wavenumber)
+        return norms(f + self.wavenumber**2 * p - outflow(inputs["a"].astype(np.float64), p)) / norms(f[None])
+
+    def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return ``‖|A| |p|‖ / ‖b‖``; see `Problem.rounding`."""
+        a, p = inputs["a"].astype(np.float64), np.abs(fields["p"].astype(np.float64))
+        one = np.ones_like(p)
+        # What fluxes add to the diagonal: neighbours add up with one sign, and cancel with the other.
+        diagonal = 0.5 * (outflow(a, one, np.add) + outflow(a, one))
+        total = outflow(a, p, np.add) + (np.abs(diagonal - self.wavenumber**2) - diagonal) * p
+        return norms(total) / norms(source(self.shape, self.wavenumber)[None])
