@@ -105,7 +105,8 @@ class Plate(Problem):
         values = np.broadcast_to(plate.values, (len(given), len(plate.values)))
         operators = Matrices(values, plate.pattern, (len(plate.free),), symmetric=True, definite=True)
         temperature = _on_walls(plate, given)
-        temperature[:, plate.free] = solve(Systems(operators, -(given @ plate.coupling.T)))
+        load = np.ascontiguousarray(-(given @ plate.coupling.T))
+        temperature[:, plate.free] = solve(Systems(operators, load))
         return {"T": temperature}
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -112,7 +112,8 @@ def shifted(operators: Stencil, values: np.ndarray | float, definite: bool) -> S
         one = np.array(c[:1])
         one[:, 0] += values
         return Stencil(np.broadcast_to(one, c.shape), operators.symmetric, definite)
-    c = np.array(c, dtype=np.result_type(c, values))
+    # A broadcast array would be copied in the order of its strides, with the operators innermost.
+    c = np.array(c, dtype=np.result_type(c, values), order="C")
     c[:, 0] += values
     return Stencil(c, operators.symmetric, definite)
 

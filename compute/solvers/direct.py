@@ -69,7 +69,7 @@ class Direct(Sequential):
                 log.info("system %d: %s", i, error)
                 best = Attempt(None, 0, 0, "breakdown")
             steps, products = attempt.iterations + best.iterations, attempt.matvecs + best.matvecs
-            attempt = Attempt(best.x, steps, products, best.reason)
+            attempt = Attempt(best.x, steps, products, best.reason, best.residual)
         return attempt, kept
 
     def together(self, systems: Systems) -> np.ndarray | None:
@@ -138,4 +138,4 @@ def _refined(solve: Solve, operators: Operators, i: int, rhs: np.ndarray, rtol: 
         x = x + solve(rhs - operators.matvec(i, x))
         steps += 1
     reason = "" if residual <= rtol else "not_converged" if np.isfinite(residual) else "breakdown"
-    return Attempt(x if np.isfinite(residual) else None, steps, 2 * steps + 1, reason)
+    return Attempt(x if np.isfinite(residual) else None, steps, 2 * steps + 1, reason, residual)

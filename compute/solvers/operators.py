@@ -202,7 +202,7 @@ class Stencil(Operators):
             c,
             np.ascontiguousarray(x).reshape(cells),
             np.ascontiguousarray(rhs).reshape(cells),
-            np.empty(cells, dtype=np.result_type(c, x)),
+            np.empty(cells[-1], dtype=np.result_type(c, x)),
         )
         return float(np.sqrt(left)), float(np.sqrt(whole))
 

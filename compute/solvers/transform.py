@@ -203,9 +203,9 @@ class Separable:
                 y = rhs
                 for axis in range(1 - axes, 0):
                     y = _forward(y, *self.walls[axis], axis)
-                y = np.array(y, dtype=np.float64, order="C").reshape(pivots.shape)
-                solve(pivots, coupling, y)
-                y = y.reshape(shape)
+                answer[...] = y
+                solve(pivots, coupling, answer.reshape(pivots.shape))
+                y = answer
                 for axis in range(1 - axes, 0):
                     y = _backward(y, *self.walls[axis], axis)
                 answer[...] = y

@@ -229,15 +229,28 @@ def load(coefficients, stencil, tables, hierarchy, room, symmetric):  # type: ig
     """
     level, stencils = tables[0][0], hierarchy[0]
     padded = level[SLOTS] + 2 * level[MARGIN]
-    for point in range(len(coefficients)):
-        pad(level, coefficients[point], stencil[point * padded : (point + 1) * padded])
-    # A preconditioner may have any scale; this one keeps float32 in its range.
     largest = 0.0
-    for i in range(padded):
-        largest = max(largest, abs(stencil[i]))
+    for z in range(level[NZ]):
+        for y in range(level[NY]):
+            row = coefficients[0, z, y]
+            for i in range(len(row)):
+                largest = max(largest, abs(row[i]))
+    # A preconditioner may have any scale; this one keeps float32 in its range.
     factor = 1 / largest
-    for i in range(len(stencil)):
-        stencils[i] = np.float32(factor * stencil[i])
+    for point in range(len(coefficients)):
+        # The lower couplings of a symmetric operator are not read: see `cycle.subtract_product`.
+        needed = not symmetric or point % 2 == 0
+        for z in range(level[NZ]):
+            for y in range(level[NY]):
+                source = coefficients[point, z, y]
+                begin = point * padded + level[MARGIN] + z * level[STRIDE_Z] + y * level[STRIDE_Y]
+                single = stencils[begin:]
+                for i in range(level[NX]):
+                    single[i] = np.float32(factor * source[i])
+                if needed:
+                    double = stencil[begin:]
+                    for i in range(level[NX]):
+                        double[i] = source[i]
     return build(tables, hierarchy, room, symmetric)
 
 

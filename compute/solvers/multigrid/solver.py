@@ -33,7 +33,7 @@ class Multigrid(Sequential):
     kind: Literal["multigrid"] = "multigrid"
     sweeps: int = Field(default=2, ge=1, le=10)
     """Chebyshev sweeps before and after each coarse correction."""
-    lowest: float = Field(default=0.4, gt=0, lt=2)
+    lowest: float = Field(default=0.5, gt=0, lt=2)
     """Lower end of the eigenvalues of the scaled operator that the smoother damps; the upper end is 2."""
     damping: float = Field(default=0.7, gt=0, lt=1)
     """Factor of the Jacobi sweeps for operators that are not symmetric."""
@@ -58,7 +58,7 @@ class Multigrid(Sequential):
         operators, rhs = systems.operators, systems.rhs[i]
         size = float(np.linalg.norm(rhs))
         if size == 0:
-            return Attempt(np.zeros(rhs.size), 0, 0), carry
+            return Attempt(np.zeros(rhs.size), 0, 0, residual=0.0), carry
         assert isinstance(operators, Stencil)
         space = _workspace(operators.shape)
         space.load(operators.solid(i), operators.symmetric)
@@ -72,7 +72,9 @@ class Multigrid(Sequential):
                 break
         reason = {iterate.CONVERGED: "", iterate.NOT_CONVERGED: "not_converged"}.get(ended, "breakdown")
         products = (total if operators.symmetric else 2 * total) + 1
-        return Attempt(x.ravel() if np.isfinite(x).all() else None, total, products, reason), carry
+        if not np.isfinite(left):
+            return Attempt(None, total, products, reason), carry
+        return Attempt(x.ravel(), total, products, reason, left / size), carry
 
 
 def _chebyshev(sweeps: int, lowest: float) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.operators import Stencil
 from compute.solvers.systems import Systems
 
@@ -86,3 +87,9 @@ def test_right_hand_sides_must_fit_the_operators():
         Systems(operators, np.zeros((1, 4, 4)))
     with pytest.raises(ValueError, match="rhs has dtype float32"):
         Systems(operators, np.zeros((2, 4, 4), dtype=np.float32))
+
+
+def test_a_shift_keeps_the_entries_of_an_operator_together():
+    a = np.broadcast_to(1.0, (3, 8, 9))
+    varied = shifted(diffusion(a), -np.random.default_rng(0).random((3, 8, 9)), definite=True)
+    assert varied.coefficients.flags.c_contiguous
