@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments import run_deployment
 from prefect.deployments.runner import EntrypointType
@@ -74,24 +75,29 @@ def trigger(recipe: str, overrides: dict[str, Any], port: int, wait: bool) -> di
     ServerError
         If no server answers.
     RecipeError
-        If it does not serve the recipe.
+        If it does not serve the recipe, or serves another one than the given file under its name.
     """
     url = PREFECT_API_URL.value() or local_url(port)
     if not answers(url):
         raise ServerError(f"no Prefect server answers at {url}; start `ritz serve`, or set PREFECT_API_URL")
+    name = _deployment(recipe)
     with temporary_settings({PREFECT_API_URL: url}):
         try:
-            started: Any = run_deployment(
-                f"{FLOW}/{_deployment(recipe)}",
-                # Prefect merges parameters at the top level only: the overrides travel whole.
-                parameters={"overrides": overrides},
-                timeout=None if wait else 0,
-                as_subflow=False,
-            )
+            with get_client(sync_client=True) as client:
+                served = client.read_deployment_by_name(f"{FLOW}/{name}")
         except ObjectNotFound:
             raise RecipeError(
                 f"the server at {url} does not serve recipe {recipe!r}; start `ritz serve --recipe {recipe}`"
             ) from None
+        if recipe != name and served.version != load(recipe).identity:
+            raise RecipeError(f"the server at {url} serves another recipe as {FLOW}/{name} than the file {recipe!r}")
+        started: Any = run_deployment(
+            served.id,
+            # Prefect merges parameters at the top level only: the overrides travel whole.
+            parameters={"overrides": overrides},
+            timeout=None if wait else 0,
+            as_subflow=False,
+        )
     state = started.state.name if started.state else "Scheduled"
     return {"flow_run": str(started.id), "name": started.name, "state": state}
 
@@ -107,7 +113,8 @@ class _Runner(Runner):
 
 
 def _to_deployment(recipe: str, store: str, profile: str) -> Any:
-    schedule = load(recipe).schedule
+    pipeline = load(recipe)
+    schedule = pipeline.schedule
     return run_served.to_deployment(
         _deployment(recipe),
         cron=schedule.cron if schedule else None,
@@ -116,6 +123,8 @@ def _to_deployment(recipe: str, store: str, profile: str) -> Any:
         # The lock of the dataset would keep a late run out too, after a process was started for it.
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,
+        # By this a file is told from another one of its name.
+        version=pipeline.identity,
         description=f"Recipe {recipe}: dataset, surrogate and its measured error bars.",
     )
 

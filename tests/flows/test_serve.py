@@ -200,3 +200,11 @@ def test_a_bad_trigger_is_refused_and_starts_nothing(served: Server, arguments: 
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert len(served.ask("POST", "flow_runs/filter", {})) == before
+
+
+def test_another_file_of_a_served_name_starts_nothing(served: Server, tmp_path: Path) -> None:
+    other = tmp_path / Path(SMALL).name
+    other.write_text(Path(SMALL).read_text().replace("samples: 40", "samples: 48"))
+    done = ritz("trigger", str(other), "--port", str(served.port))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"serves another recipe as ritz/small than the file '{other}'" in done.stderr

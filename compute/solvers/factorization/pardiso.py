@@ -50,9 +50,9 @@ class Pardiso:
         parameters[0] = 1  # What follows instead of the defaults.
         parameters[1] = 2  # Nested dissection.
         parameters[9] = 8 if kind == _SYMMETRIC else 13  # Tiny pivots are moved by 10⁻ᵏ of the norm.
-        # Two-level factorisation: measured, a tenth to a third less time also on one core. 10 is the newer one, for
-        # matrices that are not symmetric; for others it is not made, and some crashed.
-        parameters[23] = 10 if kind == _GENERAL else 1
+        # Two-level factorisation: measured, a tenth to a third less time also on one core. The newer one (10) takes
+        # still less, but crashes beside another OpenMP library, such as the one that CHOLMOD brings.
+        parameters[23] = 1
         parameters[20] = 1  # 1×1 and 2×2 pivots where the matrix is indefinite.
         # Without scaling and matching (10, 12) the analysis depends on the pattern alone and serves every matrix.
         # The caller measures residuals and refines: here it is done only where pivots were moved.
