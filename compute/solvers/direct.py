@@ -10,7 +10,7 @@ import numpy as np
 from compute.solvers.factorization import analysis
 from compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
 from compute.solvers.factorization.superlu import partial_pivoting
-from compute.solvers.operators import Operators
+from compute.solvers.operators import Operators, Pattern
 from compute.solvers.sequential import Attempt, Sequential, relative_residual
 from compute.solvers.systems import Systems
 
@@ -117,16 +117,15 @@ _local = threading.local()
 
 
 def _shared(library: Library, operators: Operators) -> Solve:
-    """Return the factored matrix of constant operators; that of the last ones is kept."""
+    """Return the factored matrix of constant operators; the last one of each library is kept."""
     entries = operators.entries(0)
-    known = getattr(_local, "shared", None)
-    if known is not None:
-        what, values, solve = known
-        if what == (library, operators.pattern) and np.array_equal(values, entries):
-            kept: Solve = solve
-            return kept
+    kept: dict[str, tuple[Pattern, np.ndarray, Solve]] = _local.__dict__
+    if library in kept:
+        pattern, values, solve = kept[library]
+        if pattern == operators.pattern and np.array_equal(values, entries):
+            return solve
     solve = analyze(library, operators).factor(entries)
-    _local.shared = (library, operators.pattern), entries.copy(), solve
+    kept[library] = operators.pattern, entries.copy(), solve
     return solve
 
 
