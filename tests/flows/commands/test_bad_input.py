@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[str, str]] = {
         "samples = 161 is no multiple of shard = 8; the nearest that are: 160 or 168",
     ),
     "not YAML": ("run {no_yaml} --store {new}", "ritz: recipe '{no_yaml}' is not YAML: .*, line 2, column 1"),
-    "unknown recipe": ("run nobody --store {new}", "recipe 'nobody' is unknown; expected one of burgers"),
+    "unknown recipe": ("run nobody --store {new}", "recipe 'nobody' is unknown; expected one of acoustic"),
     "unknown profile": (
         "run {recipe} --profile cloud --store {new}",
         "profile 'cloud' is unknown; expected one of attach, local",
