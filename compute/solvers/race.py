@@ -85,8 +85,8 @@ def race(lanes: Sequence[Lane], rtol: float, *, reach: float = np.inf, limit: fl
     rtol
         Largest true relative residual of a good answer.
     reach
-        A lane that takes more than this many times the time of the quickest one that missed nothing stops; from
-        the second heat on, where what a lane carries has had its effect, the square root of it is enough.
+        A lane that takes more than this many times the time of the quickest one that missed nothing stops; after the
+        first heat, where nothing has been carried yet, only one that takes more than the square of it.
     limit
         Seconds after which no further heat begins; every lane has at least one.
     """
@@ -104,5 +104,5 @@ def race(lanes: Sequence[Lane], rtol: float, *, reach: float = np.inf, limit: fl
             lane.heat(i, rtol)
         able = [lane.seconds for lane in running if lane.missed == 0]
         for lane in running:
-            if able and lane.seconds > (reach if i == 0 else np.sqrt(reach)) * min(able):
+            if able and lane.seconds > (reach**2 if i == 0 else reach) * min(able):
                 lane.running = False
