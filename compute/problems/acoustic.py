@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
+from compute.problems import box
 from compute.problems.balance import norms, outflow
 from compute.problems.helmholtz import source
 from compute.problems.laws import AnyLaw, Lognormal
@@ -14,8 +15,6 @@ from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.systems import Systems
-
-Cells = Annotated[int, Field(ge=4, le=8192)]
 
 
 class Acoustic(Problem):
@@ -41,7 +40,7 @@ class Acoustic(Problem):
     """
 
     kind: Literal["acoustic"] = "acoustic"
-    shape: tuple[Cells, Cells] | tuple[Cells, Cells, Cells] = (24, 24, 24)
+    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = (24, 24, 24)
     """Cells along y and x, or along z, y and x."""
     wavenumber: float = Field(default=9.0, gt=0, le=10_000)
     """k₀, in radians a box width."""
@@ -55,20 +54,11 @@ class Acoustic(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
-        axes = ("z", "y", "x")[-len(self.shape) :]
-        nothing = np.broadcast_to(np.float32(np.nan), (n, *self.shape))
-        dims = ("sample", *axes)
-        about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "relative buoyancy"}
-        about_p = {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"}
-        centre = {"units": "1", "long_name": "centre of the cell"}
-        return xr.Dataset(
-            {"a": (dims, nothing, about_a), "p": (dims, nothing, about_p)},
-            coords={
-                axis: (axis, (np.arange(cells) + 0.5) / cells, centre | {"axis": axis.upper()})
-                for axis, cells in zip(axes, self.shape, strict=True)
-            },
-            attrs={"symmetries": "square" if len(set(self.shape)) == 1 else "flips"},
-        )
+        about = {
+            "a": {"role": "input", "transform": "log", "units": "1", "long_name": "relative buoyancy"},
+            "p": {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"},
+        }
+        return box.template(n, self.shape, about, box.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw buoyancies, ``a`` ``(n, *shape)`` float32; see `Problem.draw`."""

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import xarray as xr
 from pydantic import Field
 
+from compute.problems import box
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
@@ -71,7 +72,7 @@ class Burgers(Problem):
         about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first velocity"}
         about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "velocity"}
         times = self.end * np.arange(1, self.steps + 1) / self.steps
-        centres = (np.arange(self.points) + 0.5) / self.points
+        centres = box.centres(self.points)
         return xr.Dataset(
             {
                 "u0": (("sample", "x"), nothing[:, 0], about_u0),

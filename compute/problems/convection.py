@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from compute.problems import box
 from compute.problems.balance import norms
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import convection_diffusion
 from compute.solvers.systems import Systems
-
-Cells = Annotated[int, Field(ge=4, le=8192)]
 
 
 class Convection(Problem):
@@ -42,7 +41,7 @@ class Convection(Problem):
     """
 
     kind: Literal["convection"] = "convection"
-    shape: tuple[Cells, Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] = (64, 64)
     """Cells along y and x."""
     diffusivity: float = Field(default=0.01, gt=0, le=1000)
     """ε. The layers at a closed wall are about √ε wide, at an open one with outflow ε/|v|."""
@@ -53,20 +52,11 @@ class Convection(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
-        ny, nx = self.shape
-        nothing = np.broadcast_to(np.float32(np.nan), (n, ny, nx))
-        dims = ("sample", "y", "x")
-        about_psi = {"role": "input", "transform": "identity", "units": "1", "long_name": "stream function"}
-        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "concentration"}
-        centre = {"units": "1", "long_name": "centre of the cell"}
-        return xr.Dataset(
-            {"psi": (dims, nothing, about_psi), "u": (dims, nothing, about_u)},
-            coords={
-                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
-                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
-            },
-            attrs={"symmetries": "none"},
-        )
+        about = {
+            "psi": {"role": "input", "transform": "identity", "units": "1", "long_name": "stream function"},
+            "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "concentration"},
+        }
+        return box.template(n, self.shape, about, "none")
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw stream functions, ``psi`` ``(n, ny, nx)`` float32; see `Problem.draw`."""

@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
+from compute.problems import box
 from compute.problems.balance import norms, outflow
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
 from compute.solvers.systems import Systems
-
-Cells = Annotated[int, Field(ge=4, le=8192)]
 
 
 class Darcy(Problem):
@@ -33,7 +32,7 @@ class Darcy(Problem):
     """
 
     kind: Literal["darcy"] = "darcy"
-    shape: tuple[Cells, ...] = Field(default=(64, 64), min_length=2, max_length=3)
+    shape: tuple[box.Cells, ...] = Field(default=(64, 64), min_length=2, max_length=3)
     """Cells along y and x, or along z, y and x."""
     law: AnyLaw = Lognormal()
     """Distribution of the permeability."""
@@ -45,20 +44,11 @@ class Darcy(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
-        axes = ("z", "y", "x")[-len(self.shape) :]
-        nothing = np.broadcast_to(np.float32(np.nan), (n, *self.shape))
-        dims = ("sample", *axes)
-        about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "permeability"}
-        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"}
-        centre = {"units": "1", "long_name": "centre of the cell"}
-        return xr.Dataset(
-            {"a": (dims, nothing, about_a), "u": (dims, nothing, about_u)},
-            coords={
-                axis: (axis, (np.arange(cells) + 0.5) / cells, centre | {"axis": axis.upper()})
-                for axis, cells in zip(axes, self.shape, strict=True)
-            },
-            attrs={"symmetries": "square" if len(set(self.shape)) == 1 else "flips"},
-        )
+        about = {
+            "a": {"role": "input", "transform": "log", "units": "1", "long_name": "permeability"},
+            "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"},
+        }
+        return box.template(n, self.shape, about, box.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw permeabilities, ``a`` ``(n, *shape)`` float32; see `Problem.draw`."""

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
+from compute.problems import box
 from compute.problems.gaussian import Gaussian
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
@@ -18,7 +19,6 @@ from compute.solvers.systems import Systems
 
 log = logging.getLogger(__name__)
 
-Cells = Annotated[int, Field(ge=4, le=8192)]
 
 _STEPS = 30
 _HALVINGS = 30
@@ -66,7 +66,7 @@ class Elliptic(Problem):
     """
 
     kind: Literal["elliptic"] = "elliptic"
-    shape: tuple[Cells, Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] = (64, 64)
     """Cells along y and x."""
     law: AnyLaw = Lognormal(sigma=0.5)
     """Distribution of ``a``."""
@@ -86,21 +86,13 @@ class Elliptic(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
-        ny, nx = self.shape
-        nothing = np.broadcast_to(np.float32(np.nan), (n, ny, nx))
-        dims = ("sample", "y", "x")
-        about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "conductivity of the cold material"}
-        about_f = {"role": "input", "transform": "identity", "units": "1", "long_name": "source"}
-        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "temperature"}
-        centre = {"units": "1", "long_name": "centre of the cell"}
-        return xr.Dataset(
-            {"a": (dims, nothing, about_a), "f": (dims, nothing, about_f), "u": (dims, nothing, about_u)},
-            coords={
-                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
-                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
-            },
-            attrs={"symmetries": "square" if ny == nx else "flips"},
-        )
+        cold = "conductivity of the cold material"
+        about = {
+            "a": {"role": "input", "transform": "log", "units": "1", "long_name": cold},
+            "f": {"role": "input", "transform": "identity", "units": "1", "long_name": "source"},
+            "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "temperature"},
+        }
+        return box.template(n, self.shape, about, box.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw conductivities and sources, ``a`` and ``f`` ``(n, ny, nx)`` float32; see `Problem.draw`."""

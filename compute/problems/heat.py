@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
+from compute.problems import box
 from compute.problems.balance import norms, outflow
 from compute.problems.gaussian import Gaussian
 from compute.problems.laws import AnyLaw, Lognormal
@@ -14,8 +15,6 @@ from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.systems import Systems
-
-Cells = Annotated[int, Field(ge=4, le=8192)]
 
 
 class Heat(Problem):
@@ -45,7 +44,7 @@ class Heat(Problem):
     """
 
     kind: Literal["heat"] = "heat"
-    shape: tuple[Cells, Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] = (64, 64)
     """Cells along y and x."""
     steps: int = Field(default=16, ge=1, le=10_000)
     """Time steps, the first in two halves; all states are stored."""
@@ -63,13 +62,11 @@ class Heat(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
-        ny, nx = self.shape
-        nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps + 1, ny, nx))
+        nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps + 1, *self.shape))
         dims = ("sample", "y", "x")
         about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "diffusivity"}
         about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first temperature"}
         about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "temperature"}
-        centre = {"units": "1", "long_name": "centre of the cell"}
         times = self.end / self.steps * np.array([0.5, *range(1, self.steps + 1)])
         return xr.Dataset(
             {
@@ -79,10 +76,9 @@ class Heat(Problem):
             },
             coords={
                 "time": ("time", times, {"units": "1", "long_name": "time", "axis": "T"}),
-                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
-                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
+                **box.coordinates(self.shape),
             },
-            attrs={"symmetries": "square" if ny == nx else "flips"},
+            attrs={"symmetries": box.symmetries(self.shape)},
         )
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:

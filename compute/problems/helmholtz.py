@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from compute.problems import box
 from compute.problems.balance import norms
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.systems import Systems
-
-Cells = Annotated[int, Field(ge=4, le=8192)]
 
 
 class Helmholtz(Problem):
@@ -47,7 +46,7 @@ class Helmholtz(Problem):
     """
 
     kind: Literal["helmholtz"] = "helmholtz"
-    shape: tuple[Cells, Cells] | tuple[Cells, Cells, Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = (64, 64)
     """Cells along y and x, or along z, y and x."""
     wavenumber: float = Field(default=20.0, gt=0, le=10_000)
     """k₀, in radians a box width."""
@@ -58,20 +57,11 @@ class Helmholtz(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
-        axes = ("z", "y", "x")[-len(self.shape) :]
-        nothing = np.broadcast_to(np.float32(np.nan), (n, *self.shape))
-        dims = ("sample", *axes)
-        about_k = {"role": "input", "transform": "identity", "units": "1", "long_name": "wave number"}
-        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "amplitude"}
-        centre = {"units": "1", "long_name": "centre of the cell"}
-        return xr.Dataset(
-            {"k": (dims, nothing, about_k), "u": (dims, nothing, about_u)},
-            coords={
-                axis: (axis, (np.arange(cells) + 0.5) / cells, centre | {"axis": axis.upper()})
-                for axis, cells in zip(axes, self.shape, strict=True)
-            },
-            attrs={"symmetries": "square" if len(set(self.shape)) == 1 else "flips"},
-        )
+        about = {
+            "k": {"role": "input", "transform": "identity", "units": "1", "long_name": "wave number"},
+            "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "amplitude"},
+        }
+        return box.template(n, self.shape, about, box.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw wave numbers, ``k`` ``(n, *shape)`` float32; see `Problem.draw`."""
@@ -138,7 +128,7 @@ def source(shape: tuple[int, ...], wavenumber: float) -> np.ndarray:
     f
         ``(*shape)`` float64.
     """
-    centres = [((np.arange(cells) + 0.5) / cells - 0.5) ** 2 for cells in shape]
-    square = sum(np.meshgrid(*centres, indexing="ij", sparse=True))
+    squares = [(box.centres(cells) - 0.5) ** 2 for cells in shape]
+    square = sum(np.meshgrid(*squares, indexing="ij", sparse=True))
     found: np.ndarray = wavenumber**2 * np.exp(-0.5 * wavenumber**2 * square)
     return found

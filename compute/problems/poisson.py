@@ -1,19 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from compute.problems import box
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, wall_source
 from compute.solvers.systems import Systems
-
-Cells = Annotated[int, Field(ge=4, le=8192)]
 
 _WALLS = {"south": (0, False), "east": (1, True), "north": (0, True), "west": (1, False)}
 """Axis across the wall, and whether it is the upper one; in the order of a walk round the square."""
@@ -43,7 +42,7 @@ class Poisson(Problem):
     """
 
     kind: Literal["poisson"] = "poisson"
-    shape: tuple[Cells, Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] = (64, 64)
     """Cells along y and x."""
     source: Gaussian = Gaussian(tau=5.0, alpha=2.0)
     """Distribution of f, up to its scale."""
@@ -65,13 +64,9 @@ class Poisson(Problem):
             along, cells = ("x", nx) if axis == 0 else ("y", ny)
             about = about_f | {"long_name": f"potential at the {wall} wall"}
             variables[wall] = (("sample", along), np.broadcast_to(nan, (n, cells)), about)
-        centre = {"units": "1", "long_name": "centre of the cell"}
         return xr.Dataset(
             variables | {"u": (dims, nothing, about_u)},
-            coords={
-                "y": ("y", (np.arange(ny) + 0.5) / ny, centre | {"axis": "Y"}),
-                "x": ("x", (np.arange(nx) + 0.5) / nx, centre | {"axis": "X"}),
-            },
+            coords=box.coordinates(self.shape),
             attrs={"symmetries": "none"},
         )
 
@@ -90,7 +85,7 @@ class Poisson(Problem):
         amplitudes = self.walls.amplitudes(1, "periodic")
         waves = 2 * np.pi * np.arange(-self.walls.modes, self.walls.modes + 1)
         ny, nx = self.shape
-        forward_x, forward_y = (np.arange(nx) + 0.5) / nx, (np.arange(ny) + 0.5) / ny
+        forward_x, forward_y = box.centres(nx), box.centres(ny)
         ways = {"south": forward_x, "east": 1 + forward_y, "north": 3 - forward_x, "west": 4 - forward_y}
         values: Arrays = {}
         for wall, way in ways.items():

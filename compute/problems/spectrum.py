@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from compute.problems.box import centres
+
 FEATURES = 16
 """Coefficients kept."""
 
@@ -27,7 +29,7 @@ def leading_cosines(fields: np.ndarray) -> np.ndarray:
     # The axis in front keeps the product of a one-dimensional field from joining all samples in one.
     coefficients = fields.astype(np.float64)[:, None]
     for cells, count in zip(shape, waves, strict=True):
-        angles = np.pi * np.outer((np.arange(cells) + 0.5) / cells, np.arange(count))
+        angles = np.pi * np.outer(centres(cells), np.arange(count))
         cosines = np.cos(angles) * np.where(np.arange(count) > 0, np.sqrt(2), 1) / cells
         coefficients = np.moveaxis(coefficients, 2, -1) @ cosines
     squares = sum(np.meshgrid(*(np.arange(count) ** 2 for count in waves), indexing="ij", sparse=True))

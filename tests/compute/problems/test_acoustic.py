@@ -13,14 +13,6 @@ from compute.solvers.sequence import simulate
 from compute.solvers.systems import Systems
 
 
-@pytest.fixture(scope="module", params=[(20, 25), (8, 9, 10)], ids=str)
-def solved(request):
-    problem = Acoustic(shape=request.param, wavenumber=7.0)
-    inputs = problem.draw(0, np.arange(5))
-    fields, ledger = simulate(problem, inputs, Direct(), 1e-8)
-    return problem, inputs, fields, ledger
-
-
 def operators_of(a, wavenumber):
     return shifted(diffusion(a), np.full(a.shape, -(wavenumber**2)), definite=False)
 
@@ -65,34 +57,12 @@ def test_the_matrix_has_the_negative_eigenvalues_of_the_docstring():
     assert (min(counts), max(counts)) == (6, 15)
 
 
-@pytest.mark.parametrize("turn", [lambda f: f[:, ::-1], lambda f: f[:, :, ::-1], lambda f: f.swapaxes(1, 2)])
-def test_solutions_have_the_symmetries_of_the_square(turn):
-    problem = Acoustic(shape=(16, 16), wavenumber=8.0)
-    inputs = problem.draw(1, np.arange(2))
-    p = simulate(problem, inputs, Direct(), 1e-10)[0]["p"]
-    q = simulate(problem, {"a": np.ascontiguousarray(turn(inputs["a"]))}, Direct(), 1e-10)[0]["p"]
-    assert q == pytest.approx(turn(p), rel=1e-8, abs=1e-9)
-    assert problem.template(1).attrs["symmetries"] == "square"
-    assert Acoustic(shape=(8, 8, 9)).template(1).attrs["symmetries"] == "flips"
-
-
-def test_residual_is_independent_and_small(solved):
-    problem, inputs, fields, ledger = solved
-    assert ledger["status"] == ["ok"] * 5
-    assert np.all(problem.residual(inputs, fields) <= 1e-8)
-    assert problem.residual(inputs, fields) == pytest.approx(np.array(ledger["residual"]), abs=1e-11)
-    wrong = {"p": fields["p"].copy()}
-    wrong["p"][(2, *[4] * len(problem.shape))] *= 1.001
-    found = problem.residual(inputs, wrong)
-    assert found[2] > 1e-5
-    assert np.all(np.delete(found, 2) <= 1e-8)
-
-
 # With k₀ = 60 the wave number outweighs the fluxes in many cells.
 @pytest.mark.parametrize("wavenumber", [7.0, 60.0])
-def test_residual_and_rounding_are_those_of_the_operator_for_any_field(solved, wavenumber):
-    problem, inputs, _, _ = solved
-    problem = problem.model_copy(update={"wavenumber": wavenumber})
+@pytest.mark.parametrize("shape", [(20, 25), (8, 9, 10)], ids=str)
+def test_residual_and_rounding_are_those_of_the_operator_for_any_field(shape, wavenumber):
+    problem = Acoustic(shape=shape, wavenumber=wavenumber)
+    inputs = problem.draw(0, np.arange(5))
     p = np.random.default_rng(0).standard_normal((5, *problem.shape))
     f = Helmholtz(shape=problem.shape, wavenumber=wavenumber).source()
     operators = operators_of(inputs["a"].astype(np.float64), wavenumber)
@@ -102,14 +72,6 @@ def test_residual_and_rounding_are_those_of_the_operator_for_any_field(solved, w
         assert found[i] == pytest.approx(expected, rel=1e-11)
         expected = np.linalg.norm(abs(operators.csr(i)) @ np.abs(p[i]).ravel()) / np.linalg.norm(f)
         assert bound[i] == pytest.approx(expected, rel=1e-11)
-
-
-def test_stored_fields_keep_the_bound_of_rounding(solved):
-    problem, inputs, fields, _ = solved
-    stored = {"p": fields["p"].astype(np.float32)}
-    found, added = problem.residual(inputs, stored), 2**-24 * problem.rounding(inputs, stored)
-    assert np.all(found <= 1e-8 + added)
-    assert np.all(found > 0.01 * added)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.families import posed
 from compute.problems.acoustic import Acoustic
 from compute.problems.darcy import Darcy
 from compute.problems.laws import Lognormal, TwoPhase
@@ -12,17 +13,6 @@ from compute.solvers.expectation import expected
 from compute.solvers.multigrid.solver import Multigrid
 from compute.solvers.systems import Systems
 from compute.solvers.transform import Transform
-
-
-def posed(problem, count=1):
-    systems: list[Systems] = []
-
-    def record(batch):
-        systems.append(batch)
-        return np.zeros(batch.rhs.shape)
-
-    problem.simulate(problem.draw(0, np.arange(count)), record)
-    return systems[0]
 
 
 def cost(solver, systems):
