@@ -174,15 +174,20 @@ def clear_padding(transfer, coarse, support):  # type: ignore[no-untyped-def]
 
 @kernel
 def galerkin(  # type: ignore[no-untyped-def]
-    planes, prolongation, restriction, applied, collected, begin, slots, padded, points, stencil, work
+    planes, prolongation, restriction, applied, collected, begin, slots, padded, points, symmetric, stencil, work
 ):
-    """Multiply restriction, fine operator and prolongation; the product is a coarse stencil."""
-    stencil[: points * padded] = 0
+    """Multiply restriction, fine operator and prolongation; the product is a coarse stencil.
+
+    Of a symmetric one the lower couplings are those of the lower neighbours to this point.
+    """
+    stencil[: len(points) * padded] = 0
     for start in range(begin, begin + slots, _CHUNK):
         stop = min(start + _CHUNK, begin + slots)
         count = stop - start
         work[:] = 0
         for at in range(len(applied)):
+            if symmetric and applied[at, 4] == 0:
+                continue
             shift = applied[at, 0] * padded
             basis = prolongation[shift + start : shift + stop]
             shift = applied[at, 1] * padded + applied[at, 2]
@@ -191,6 +196,8 @@ def galerkin(  # type: ignore[no-untyped-def]
             for i in range(count):
                 product[i] += entries[i] * basis[i]
         for at in range(len(collected)):
+            if symmetric and collected[at, 2] % 2 == 1:
+                continue
             product = work[collected[at, 0] * _CHUNK : collected[at, 0] * _CHUNK + count]
             shift = collected[at, 1] * padded + collected[at, 3]
             weights = restriction[shift + start : shift + stop]
@@ -198,6 +205,13 @@ def galerkin(  # type: ignore[no-untyped-def]
             target = stencil[shift + start : shift + stop]
             for i in range(count):
                 target[i] += weights[i] * product[i]
+    if symmetric:
+        for point in range(1, len(points), 2):
+            lower = stencil[point * padded + begin : point * padded + begin + slots]
+            shift = (point + 1) * padded + begin + points[point]
+            upper = stencil[shift : shift + slots]
+            for i in range(slots):
+                lower[i] = upper[i]
 
 
 @kernel
@@ -286,7 +300,8 @@ def build(tables, hierarchy, room, symmetric):  # type: ignore[no-untyped-def]
             coarse[MARGIN],
             coarse[SLOTS],
             coarse_padded,
-            coarse[POINTS],
+            points[coarse[POINT] : coarse[POINT] + coarse[POINTS]],
+            symmetric,
             stencils[coarse[STENCIL] : coarse[STENCIL] + coarse[POINTS] * coarse_padded],
             work[: level[REACH] * _CHUNK],
         )

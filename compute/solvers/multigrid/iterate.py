@@ -80,6 +80,25 @@ def _product(stencil, points, level, symmetric, x, y, begin, end):  # type: igno
 
 
 @kernel
+def residual(stencil, points, level, symmetric, rhs, x, guessed, r):  # type: ignore[no-untyped-def]
+    """Write ``rhs − A x`` into ``r``, where x is zero if not ``guessed``; return its norm."""
+    padded = level[SLOTS] + 2 * level[MARGIN]
+    total = 0.0
+    for start in range(0, padded, _CHUNK):
+        count = min(_CHUNK, padded - start)
+        target, wanted = r[start : start + count], rhs[start : start + count]
+        for i in range(count):
+            target[i] = wanted[i]
+        # The margins of both are zero and stay so.
+        begin, end = max(start, level[MARGIN]), min(start + count, level[MARGIN] + level[SLOTS])
+        if guessed and begin < end:
+            subtract_product(stencil, points, padded, symmetric, x, begin, r[begin:end])
+        for i in range(count):
+            total += target[i] * target[i]
+    return np.sqrt(total)
+
+
+@kernel
 def dot(a, b):  # type: ignore[no-untyped-def]
     """Return the product of two vectors."""
     total = 0.0
@@ -101,11 +120,11 @@ def precondition(r, z, factor, grid, hierarchy, vectors, smoother):  # type: ign
 
 @kernel
 def cg(  # type: ignore[no-untyped-def]
-    stencil, rhs, x, target, maxiter, space, grid, hierarchy, vectors, smoother
+    stencil, rhs, x, guessed, target, maxiter, space, grid, hierarchy, vectors, smoother
 ):
     """Conjugate gradients with the V-cycle as preconditioner; return iterations and how they ended.
 
-    ``target`` is the wanted norm of the residual. The formula for β is the flexible one, since the V-cycle is
+    ``target`` is the wanted norm of the residual; without ``guessed`` x is zero. The formula for β is the flexible one, since the V-cycle is
     rounded to float32: Y. Notay, "Flexible conjugate gradients", SIAM J. Sci. Comput. 22 (2000).
     """
     level = grid[0][0]
@@ -114,12 +133,7 @@ def cg(  # type: ignore[no-untyped-def]
     fine = level[SLOTS] + 2 * level[MARGIN]
     r, p, q = space[0], space[1], space[2]
     z, b = vectors[0][:fine], vectors[1][:fine]
-    apply(stencil, near, level, symmetric, x, q)
-    total = 0.0
-    for i in range(fine):
-        r[i] = rhs[i] - q[i]
-        total += r[i] * r[i]
-    size = np.sqrt(total)
+    size = residual(stencil, near, level, symmetric, rhs, x, guessed, r)
     for i in range(fine):
         b[i] = np.float32(r[i] / size) if size > 0 else np.float32(0)
     p[:] = 0
@@ -155,9 +169,9 @@ def cg(  # type: ignore[no-untyped-def]
 
 @kernel
 def bicgstab(  # type: ignore[no-untyped-def]
-    stencil, rhs, x, target, maxiter, space, grid, hierarchy, vectors, smoother
+    stencil, rhs, x, guessed, target, maxiter, space, grid, hierarchy, vectors, smoother
 ):
-    """BiCGStab with the V-cycle as right preconditioner; return iterations and how they ended.
+    """BiCGStab with the V-cycle as right preconditioner; arguments and answer are those of `cg`.
 
     Source: H. A. van der Vorst, "Bi-CGSTAB", SIAM J. Sci. Stat. Comput. 13 (1992).
     """
@@ -166,13 +180,8 @@ def bicgstab(  # type: ignore[no-untyped-def]
     symmetric = smoother[1]
     fine = level[SLOTS] + 2 * level[MARGIN]
     r, z, p, q, shadow, t, s = space[0], space[1], space[2], space[3], space[4], space[5], space[6]
-    apply(stencil, near, level, symmetric, x, q)
-    total = 0.0
-    for i in range(fine):
-        r[i] = rhs[i] - q[i]
-        shadow[i] = r[i]
-        total += r[i] * r[i]
-    size = np.sqrt(total)
+    size = residual(stencil, near, level, symmetric, rhs, x, guessed, r)
+    shadow[:] = r
     p[:] = 0
     q[:] = 0
     rho, alpha, omega = 1.0, 1.0, 1.0
@@ -256,9 +265,11 @@ def load(coefficients, stencil, tables, hierarchy, room, symmetric):  # type: ig
 
 @kernel
 def solve(  # type: ignore[no-untyped-def]
-    rhs, x, stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother
+    rhs, x, guessed, stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother
 ):
     """Improve ``x`` ``(nz, ny, nx)`` until the residual has the norm ``target``; see `cg` and `bicgstab`.
+
+    Without ``guessed`` it begins at zero, whatever is in ``x``.
 
     Returns
     -------
@@ -267,13 +278,12 @@ def solve(  # type: ignore[no-untyped-def]
     """
     level = grid[0][0]
     pad(level, rhs, padded_rhs)
-    pad(level, x, padded_x)
-    arguments = (stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother)
+    if guessed:
+        pad(level, x, padded_x)
+    else:
+        padded_x[:] = 0
+    arguments = (stencil, padded_rhs, padded_x, guessed, target, maxiter, space, grid, hierarchy, vectors, smoother)
     iterations, ended = cg(*arguments) if smoother[1] else bicgstab(*arguments)
     unpad(level, padded_x, x)
-    apply(stencil, grid[2][: level[POINTS]], level, smoother[1], padded_x, space[0])
-    total = 0.0
-    for i in range(len(padded_rhs)):
-        left = padded_rhs[i] - space[0, i]
-        total += left * left
-    return iterations, ended, np.sqrt(total)
+    near = grid[2][: level[POINTS]]
+    return iterations, ended, residual(stencil, near, level, smoother[1], padded_rhs, padded_x, True, space[0])

@@ -46,7 +46,8 @@ class Plan:
         Rows (offset, plane of the fine stencil, distance, plane of the transposed stencil, distance, offset it
         multiplies or −1 for the denominator).
     apply
-        Rows (offset, plane of the fine stencil, distance, reached point): the operator times a basis function.
+        Rows (offset, plane of the fine stencil, distance, reached point, 1 if the upper half of a symmetric coarse
+        stencil needs it): the operator times a basis function.
     collect
         Rows (reached point, offset, point of the coarse stencil, distance): a row of the restriction times that.
     gather
@@ -145,7 +146,7 @@ def plan(shape: tuple[int, ...]) -> Plan:
     )
 
 
-_WIDTHS = (("interpolate", 6), ("apply", 4), ("collect", 4), ("gather", 2))
+_WIDTHS = (("interpolate", 6), ("apply", 5), ("collect", 4), ("gather", 2))
 
 
 def _tabulate(
@@ -177,19 +178,24 @@ def _tabulate(
                 tables["interpolate"].append((place[offset], *plane(point, offset), *there, target))
     reach = list(product(*[range(-2, 3) if factor == 2 else range(-1, 2) for factor in factors]))
     reached = {offset: i for i, offset in enumerate(reach)}
-    touched = set()
-    for offset in support:
-        for point, step in enumerate(stencil):
-            fine = _sum(offset, _negative(step))
-            touched.add(fine)
-            tables["apply"].append((place[offset], *plane(point, fine), reached[fine]))
+    products = [
+        (place[offset], *plane(point, _sum(offset, _negative(step))), reached[_sum(offset, _negative(step))])
+        for offset in support
+        for point, step in enumerate(stencil)
+    ]
+    touched = {product[-1] for product in products}
     at = {offset: i for i, offset in enumerate(coarse_stencil)}
-    for fine in sorted(touched):
+    upper = set()
+    for fine in [fine for fine in reach if reached[fine] in touched]:
         for step in product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1)):
             moved = (factors[0] * step[0], factors[1] * step[1], factors[2] * step[2])
             seen = _sum(fine, _negative(moved))
             if seen in place and _negative(step) in at:
-                tables["collect"].append((reached[fine], place[seen], at[_negative(step)], _distance(step, strides)))
+                point = at[_negative(step)]
+                tables["collect"].append((reached[fine], place[seen], point, _distance(step, strides)))
+                if point % 2 == 0:
+                    upper.add(reached[fine])
+    tables["apply"] += [(*product, int(product[-1] in upper)) for product in products]
     tables["gather"] += [_place(offset, factors, strides) for offset in support]
     return support
 

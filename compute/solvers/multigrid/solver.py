@@ -63,8 +63,8 @@ class Multigrid(Sequential):
         space = _workspace(operators.shape)
         space.load(operators.solid(i), operators.symmetric)
         sweeps = _chebyshev(self.sweeps, self.lowest) if operators.symmetric else _damped(self.sweeps, self.damping)
-        x = np.zeros(rhs.shape) if systems.guess is None else systems.guess[i]
-        total, ended = 0, iterate.NOT_CONVERGED
+        x = None if systems.guess is None else systems.guess[i]
+        total, ended, left = 0, iterate.NOT_CONVERGED, np.inf
         for _ in range(_RESTARTS):
             iterations, ended, left, x = space.iterate(rhs, x, _MARGIN * rtol * size, self.maxiter, sweeps)
             total += iterations
@@ -72,7 +72,7 @@ class Multigrid(Sequential):
                 break
         reason = {iterate.CONVERGED: "", iterate.NOT_CONVERGED: "not_converged"}.get(ended, "breakdown")
         products = (total if operators.symmetric else 2 * total) + 1
-        if not np.isfinite(left):
+        if x is None or not np.isfinite(left):
             return Attempt(None, total, products, reason), carry
         return Attempt(x.ravel(), total, products, reason, left / size), carry
 
@@ -134,15 +134,16 @@ class Workspace:
         )
 
     def iterate(
-        self, rhs: np.ndarray, guess: np.ndarray, target: float, maxiter: int, sweeps: np.ndarray
+        self, rhs: np.ndarray, guess: np.ndarray | None, target: float, maxiter: int, sweeps: np.ndarray
     ) -> tuple[int, int, float, np.ndarray]:
-        """Solve from a guess to a norm of the residual; return iterations, end, residual, x."""
+        """Solve from a guess, or from zero, to a norm of the residual; return iterations, end, residual, x."""
         plan = self.plan
         restriction = self.prolongation if self.symmetric else self.restriction
-        x = np.array(guess).reshape(self.shape)
+        x = np.empty(self.shape) if guess is None else np.array(guess).reshape(self.shape)
         iterations, ended, left = iterate.solve(
             rhs.reshape(self.shape),
             x,
+            guess is not None,
             self.stencil,
             self.rhs,
             self.x,
