@@ -39,15 +39,15 @@ class Auto(Solver):
 
     What fits the structure of the systems is put in the order of its expected cost; what cannot come
     within three times the leader is left out. The others solve the same systems, in the same order and with
-    their carry, in turn, until each has had all or has fallen behind by three times, and after the first by nine. The
-    one with the least time a system (median) wins among those that answered every system themselves to the tolerance.
+    their carry, in turn, until each has had all or has fallen behind (see `compute.solvers.race.race`). The one with
+    the least time a system (median) wins among those that answered every system themselves to the tolerance.
     """
 
     kind: Literal["auto"] = "auto"
     candidates: tuple[AnyCandidate, ...] = ()
     """What to try; by default all shipped solvers that fit, with every library that is installed."""
     probe: int = Field(default=5, ge=1, le=1000)
-    """Systems to try them on; four times as many where all have one matrix, since blocks are quicker than single ones."""
+    """Systems to try them on."""
 
     @field_validator("candidates")
     @classmethod
@@ -168,9 +168,8 @@ def _fields(solver: Solver) -> dict[str, Any]:
 def _heats(batches: Sequence[Systems], probe: int) -> list[Systems]:
     """Cut what is tried on: single systems of one batch, or the first two samples of a sequence of batches."""
     if len(batches) == 1 and batches[0].operators.constant and len(batches[0]) > 1:
-        # What is done once for the matrix is done before the clock starts; blocks are what the run will solve, and
-        # small ones would favour libraries that do not gain from them.
-        first = batches[0].take(slice(4 * probe))
+        # What is done once for the matrix is done before the clock starts; blocks are what the run will solve.
+        first = batches[0].take(slice(2 * probe))
         half = (len(first) + 1) // 2
         return [first.take(slice(half)), first.take(slice(half, None))]
     if len(batches) == 1:

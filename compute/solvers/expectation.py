@@ -51,6 +51,8 @@ def expected(solver: Solver, systems: Systems) -> float | None:
         if solid:
             # Indefinite systems are another matter: some converge, some never do.
             return n * (8e-7 if operators.definite else 3 * per_unknown) * grown ** (1 / 3)
+        if operators.definite and not operators.symmetric:
+            return n * 1.2 * per_unknown * max(grown, 0.6) ** 0.5
         return n * (per_unknown if operators.definite else 1e-4) * grown**0.5
     if isinstance(solver, Recycled):
         if solid:

@@ -86,7 +86,8 @@ def race(lanes: Sequence[Lane], rtol: float, *, reach: float = np.inf, limit: fl
         Largest true relative residual of a good answer.
     reach
         A lane that takes more than this many times the time of the quickest one that missed nothing stops; after the
-        first heat, where nothing has been carried yet, only one that takes more than the square of it.
+        first heat, where nothing has been carried yet, only one that takes more than the square of it, and from the
+        third heat on already one that takes more than the root of it, unless its last heat was better.
     limit
         Seconds after which no further heat begins; every lane has at least one.
     """
@@ -99,10 +100,13 @@ def race(lanes: Sequence[Lane], rtol: float, *, reach: float = np.inf, limit: fl
         for k in range(len(running)):
             lane = running[(i + k) % len(running)]
             if i == 0:
-                # What is done once for a pattern, and the first touch of libraries, belongs to no system.
-                lane.solver.solve(lane.heats[0].take(slice(1)), rtol=rtol)
+                # What is done once for a pattern or for the one matrix of a block, and the first touch of libraries,
+                # belongs to no system.
+                block = lane.heats[0].operators.constant and len(lane.heats[0]) > 1
+                lane.solver.solve(lane.heats[0].take(slice(2 if block else 1)), rtol=rtol)
             lane.heat(i, rtol)
         able = [lane.seconds for lane in running if lane.missed == 0]
+        allowed = reach ** (2.0 if i == 0 else 1.0 if i == 1 else 0.5)
         for lane in running:
-            if able and lane.seconds > (reach**2 if i == 0 else reach) * min(able):
+            if able and min(lane.seconds, lane.cost[-1]) > allowed * min(able):
                 lane.running = False

@@ -124,8 +124,9 @@ def cg(  # type: ignore[no-untyped-def]
 ):
     """Conjugate gradients with the V-cycle as preconditioner; return iterations and how they ended.
 
-    ``target`` is the wanted norm of the residual; without ``guessed`` x is zero. The formula for β is the flexible one, since the V-cycle is
-    rounded to float32: Y. Notay, "Flexible conjugate gradients", SIAM J. Sci. Comput. 22 (2000).
+    ``target`` is the wanted norm of the residual; without ``guessed`` x is zero. The formula for β is the flexible
+    one, since the V-cycle is rounded to float32: Y. Notay, "Flexible conjugate gradients", SIAM J. Sci. Comput. 22
+    (2000).
     """
     level = grid[0][0]
     near = grid[2][: level[POINTS]]
