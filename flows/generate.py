@@ -7,6 +7,7 @@ from prefect import flow
 
 from tasks import generate as stage
 from tasks.checks import check_run
+from tasks.growth import planned, published
 from tasks.recipes import load, load_profile
 
 
@@ -19,7 +20,7 @@ def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile:
     tasks.recipes.RecipeError
         For bad input, before any work.
     """
-    pipeline = load(recipe, overrides)
+    pipeline = planned(load(recipe, overrides), store, lambda one: published(one, store))
     check_run(pipeline, store)
     with load_profile(profile).open() as cluster:
         generated = stage.generate(pipeline, store, cluster)

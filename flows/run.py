@@ -28,6 +28,7 @@ from storage.store import Store
 from tasks import evaluate as evaluation
 from tasks.checks import check_run
 from tasks.generate import Generated, generate
+from tasks.growth import planned
 from tasks.inspect import finished
 from tasks.pipeline import Pipeline
 from tasks.publish import publish
@@ -68,6 +69,7 @@ def run_pipeline(
         The run record. A pipeline that has finished in this store before is not run again.
     """
     store = Store(store).url
+    pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
     done = finished(pipeline, store)
     if done is not None:
         log.info("nothing to do: run %s made all of it", done["run"])
@@ -141,7 +143,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any
 
 
 def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, Trained]:
-    identity = pipeline.model_identity("online", pipeline.dataset_identity)
+    identity = pipeline.model_identity("online", pipeline.samples_identity)
     channel = cluster.channel(run, CHANNEL)
     try:
         training = train.submit(pipeline, store, cluster, identity=identity, dataset=pipeline.name, channel=channel)

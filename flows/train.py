@@ -32,7 +32,7 @@ def train(
     pipeline = load(recipe, overrides)
     check_training(pipeline, store, dataset)
     version = resolve(Store(store), dataset)
-    data = Dataset.open(Store(store), version.name)
+    data = Dataset.open(Store(store), version.name).at(version.version)
     source = {"name": version.name, "version": version.version, "snapshot": version.snapshot}
     with load_profile(profile).open() as cluster:
         trained = stage.train(

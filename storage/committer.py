@@ -10,7 +10,7 @@ import xarray as xr
 
 from storage.datasets import Dataset, dataset_key
 from storage.errors import Refused
-from storage.layout import Layout, layout
+from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
 from storage.repository import BRANCH, create_repository, stored_shards
 from storage.shards import Fork, check_changes, check_index
@@ -45,6 +45,7 @@ class Committer(Dataset):
     def __init__(self, store: Store, name: str, repository: icechunk.Repository) -> None:
         super().__init__(store, name, repository)
         self._committed: set[int] = set()
+        self._bytes = 0
         self._head = ""
 
     @classmethod
@@ -64,7 +65,8 @@ class Committer(Dataset):
     ) -> Self:
         """Open the dataset if it has this identity; make one that holds everything but its samples if there is none.
 
-        It appears in one step: a process killed meanwhile leaves nothing that counts as a dataset.
+        One that exists keeps the number of samples it has; see `grow`. A new one appears in one step: a process
+        killed meanwhile leaves nothing that counts as a dataset.
 
         Parameters
         ----------
@@ -126,6 +128,33 @@ class Committer(Dataset):
         """
         return _lock(self.store, self.name, wait)
 
+    def grow(self, sample_id: np.ndarray, split: np.ndarray, recipe: Mapping[str, Any]) -> None:
+        """Add samples that are still to be solved, behind those there are; published versions stay as they are.
+
+        Parameters
+        ----------
+        sample_id, split
+            (m,) integers that are not in the dataset and (m,) names of `storage.ledger.SPLITS`, in the order of
+            solving; m is a multiple of the shard.
+        recipe
+            What makes the grown dataset, as JSON can hold it.
+
+        Raises
+        ------
+        StorageError
+            Something is not as said; nothing was changed.
+        Refused
+            This process does not hold the lock.
+        """
+        self._check_lock()
+        with self._engine():
+            self._refresh()
+            session = self._repository.writable_session(BRANCH)
+            planned = grow(session.store, sample_id, split, recipe)
+            held = {"samples": len(self._committed) * self.shard, "bytes": self._bytes}
+            session.commit(f"grow to {planned} samples", {"grown": planned, **held})
+        self._look()
+
     def fork(self) -> Fork:
         """Return a session to write in, for any number of workers.
 
@@ -157,8 +186,7 @@ class Committer(Dataset):
             This process does not hold the lock, the fork is of another dataset or changes anything but this
             shard, or the ledger is wrong.
         """
-        if not self._locked:
-            raise Refused(f"dataset {self.name!r}: one process commits, inside `with dataset.lock():`")
+        self._check_lock()
         check_index(shard_index, self.n_shards)
         with self._engine():
             self._refresh()
@@ -171,9 +199,11 @@ class Committer(Dataset):
             written = check_changes(fork, shard_index, self.fields)
             session = self._repository.writable_session(BRANCH)
             session.merge(written)
-            head = session.commit(f"shard {shard_index}", {"shard": shard_index})
+            samples, size = (len(self._committed) + 1) * self.shard, self._bytes + fork.bytes
+            head = session.commit(f"shard {shard_index}", {"shard": shard_index, "samples": samples, "bytes": size})
         # In this order an interrupt in between only makes the next commit look at the head again.
         self._committed.add(shard_index)
+        self._bytes = size
         self._head = head
         return True
 
@@ -192,7 +222,7 @@ class Committer(Dataset):
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
             samples = len(self._committed) * self.shard
-            found = publish(self._repository, self.name, self._head, samples, message)
+            found = publish(self._repository, self.name, self._head, samples, self._bytes, message)
             # Publishing adds a commit, but no shard.
             self._head = found.snapshot
             return found
@@ -201,11 +231,16 @@ class Committer(Dataset):
     def _locked(self) -> bool:
         return self.store.holds(_lock_key(self.name))
 
+    def _check_lock(self) -> None:
+        if not self._locked:
+            raise Refused(f"dataset {self.name!r}: one process commits, inside `with dataset.lock():`")
+
     def _refresh(self) -> None:
         # Another process may have committed since (it held the lock then).
         head = self._repository.lookup_branch(BRANCH)
         if head != self._head:
             self._committed = stored_shards(self._repository.readonly_session(snapshot_id=head))
+            self._bytes = int(self._repository.lookup_snapshot(head).metadata["bytes"])
             self._head = head
 
 

@@ -23,15 +23,22 @@ from storage.versions import Version, find_snapshot, numbers, published
 class Dataset:
     """Handle on one dataset, to read it: an Icechunk repository in the store.
 
-    Made by `Dataset.open` or `Dataset.find`. Holds no samples. It can be pickled; the copy opens the same dataset.
-    What makes and fills a dataset is `storage.committer.Committer`.
+    Made by `Dataset.open` or `Dataset.find`. It follows the dataset as it is filled, or stays at one version. Holds
+    no samples. It can be pickled; the copy opens the same dataset. What makes and fills a dataset is
+    `storage.committer.Committer`.
     """
 
-    def __init__(self, store: Store, name: str, repository: icechunk.Repository) -> None:
-        self.store, self.name = store, name
+    def __init__(
+        self, store: Store, name: str, repository: icechunk.Repository, version: Version | None = None
+    ) -> None:
+        self.store, self.name, self.version = store, name, version
         self._repository = repository
+        self._look()
+
+    def _look(self) -> None:
+        """Take in the attributes and the size of the state that is handled."""
         with self._engine():
-            session = repository.readonly_session(BRANCH)
+            session = self._session()
             self.attrs: dict[str, Any] = attributes(session)
             version = self.attrs.get("layout_version")
             if version != LAYOUT_VERSION:
@@ -43,9 +50,14 @@ class Dataset:
         self.samples: int = arrays["status"].shape[0]
         self.fields: tuple[str, ...] = tuple(name for name, array in arrays.items() if "role" in array.attrs)
 
+    def _session(self) -> icechunk.Session:
+        if self.version is None:
+            return self._repository.readonly_session(BRANCH)
+        return self._repository.readonly_session(snapshot_id=self.version.snapshot)
+
     @classmethod
     def open(cls, store: Store, name: str) -> Self:
-        """Open a dataset that exists.
+        """Open a dataset that exists, as it is now and will be.
 
         Raises
         ------
@@ -59,6 +71,10 @@ class Dataset:
             known = ", ".join(list_datasets(store)) or "none yet"
             raise Unknown(f"dataset {name!r}: not in {store.url}; there are: {known}")
         return cls(store, name, open_repository(store, key))
+
+    def at(self, version: str) -> Dataset:
+        """Return a handle that stays at one version, given as for `resolve`; what is committed later is not in it."""
+        return Dataset(self.store, self.name, self._repository, self.resolve(version))
 
     @classmethod
     def find(cls, store: Store, name: str, identity: str) -> Self | None:
@@ -87,7 +103,9 @@ class Dataset:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).open, (self.store, self.name)
+        if self.version is None:
+            return type(self).open, (self.store, self.name)
+        return _open_at, (self.store, self.name, self.version.snapshot)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.store.url!r}, {self.name!r})"
@@ -126,7 +144,7 @@ class Dataset:
     def template(self) -> xr.Dataset:
         """The fields as the problem described them: dims, coordinates, dtypes, attributes; NaN, no memory."""
         with self._engine():
-            stored = _open(self._repository.readonly_session(BRANCH))
+            stored = _open(self._session())
         fields = {
             name: (
                 variable.dims,
@@ -142,16 +160,16 @@ class Dataset:
     def index(self) -> tuple[np.ndarray, np.ndarray]:
         """Return ``sample_id`` (n,) int64 and ``split`` (n,) str of all samples, in the order of solving."""
         with self._engine():
-            stored = _open(self._repository.readonly_session(BRANCH))
+            stored = _open(self._session())
             return stored["sample_id"].values, np.array(SPLITS)[stored["split"].values]
 
     def committed(self) -> set[int]:
-        """Return the shards the dataset has now."""
+        """Return the shards there are."""
         with self._engine():
-            return stored_shards(self._repository.readonly_session(BRANCH))
+            return stored_shards(self._session())
 
     def read_shard(self, shard_index: int) -> Samples | None:
-        """Read one shard as it is now, None if it is not committed.
+        """Read one shard, None if it is not committed.
 
         Returns
         -------
@@ -160,7 +178,7 @@ class Dataset:
         """
         check_index(shard_index, self.n_shards)
         with self._engine():
-            session = self._repository.readonly_session(BRANCH)
+            session = self._session()
             if not has_shard(session, shard_index):
                 return None
             group = zarr.open_group(session.store, mode="r")
@@ -223,8 +241,8 @@ class Dataset:
         with self._engine():
             return _open(self._repository.readonly_session(snapshot_id=found.snapshot))
 
-    def ledger(self, version: str | None = None) -> Arrays:
-        """Return the ledger of all samples, with ``sample_id`` and ``split``; of the state now by default.
+    def ledger(self) -> Arrays:
+        """Return the ledger of all samples, with ``sample_id`` and ``split``.
 
         Returns
         -------
@@ -232,7 +250,8 @@ class Dataset:
             Columns (n,); ``status`` is ``"absent"`` where nothing is committed; the other columns say
             nothing there.
         """
-        stored = self.open_version(version or "head")
+        with self._engine():
+            stored = _open(self._session())
         return {
             "sample_id": stored["sample_id"].values,
             "split": np.array(SPLITS)[stored["split"].values],
@@ -240,8 +259,9 @@ class Dataset:
         }
 
     def progress(self) -> dict[str, int]:
-        """Return how many samples are ``done`` (ok), ``failed`` and ``to_go`` now."""
-        status = self.open_version("head")["status"].values
+        """Return how many samples are ``done`` (ok), ``failed`` and ``to_go``."""
+        with self._engine():
+            status = _open(self._session())["status"].values
         counts = np.bincount(status, minlength=len(STATUSES))
         return {"done": int(counts[1]), "failed": int(counts[2]), "to_go": int(counts[0])}
 
@@ -314,6 +334,10 @@ def read(store: Store, spec: str, statuses: tuple[str, ...] = ("ok",)) -> xr.Dat
     keep = np.isin(stored["status"].values, [STATUSES.index(status) for status in statuses])
     # Selecting by position is slow within a shard, so it is left out where it would change nothing.
     return stored if keep.all() else stored.isel(sample=np.flatnonzero(keep))
+
+
+def _open_at(store: Store, name: str, snapshot: str) -> Dataset:
+    return Dataset.open(store, name).at(snapshot)
 
 
 def _open(session: icechunk.Session) -> xr.Dataset:

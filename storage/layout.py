@@ -11,7 +11,7 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from storage.errors import StorageError
-from storage.ledger import NUMBERS, SPLITS, flags
+from storage.ledger import COLUMNS, NUMBERS, SPLITS, flags
 from storage.names import check_name
 
 LAYOUT_VERSION = 1
@@ -84,6 +84,45 @@ class Layout:
                 array[:] = self.samples[name]
 
 
+def grow(store: Any, sample_id: np.ndarray, split: np.ndarray, recipe: Mapping[str, Any]) -> int:
+    """Add samples that are still to be solved to the arrays of a dataset; what they hold stays as it is.
+
+    Parameters
+    ----------
+    store
+        Zarr store of a session that can be written to.
+    sample_id, split
+        (m,) integers and (m,) names of `storage.ledger.SPLITS` of the new samples, in the order of solving.
+    recipe
+        What makes the grown dataset, as JSON can hold it.
+
+    Returns
+    -------
+    int
+        Samples there are then.
+
+    Raises
+    ------
+    StorageError
+        m is no multiple of the shard, an id comes twice or is in the dataset already, or a split is unknown.
+    """
+    group = zarr.open_group(store, mode="r+")
+    arrays = dict(group.arrays())
+    ids, positions = _samples(len(sample_id), sample_id, split, int(str(group.attrs["shard"])))
+    known = np.asarray(arrays["sample_id"][:])
+    twice = ids[np.isin(ids, known)]
+    if len(twice):
+        raise StorageError(f"sample_id: {twice[0]} is in the dataset already; expected new ids")
+    before, after = len(known), len(known) + len(ids)
+    for name, array in arrays.items():
+        if name in ("sample_id", "split", *COLUMNS) or "role" in array.attrs:
+            array.resize((after, *array.shape[1:]))
+    for name, values in (("sample_id", ids), ("split", positions)):
+        arrays[name][before:after] = values
+    group.attrs["recipe"] = _text(recipe, {})
+    return after
+
+
 def layout(
     template: xr.Dataset,
     *,
@@ -127,7 +166,7 @@ def layout(
     StorageError
         Any of these is not as said.
     """
-    ids, splits = _samples(template, sample_id, split, shard)
+    ids, splits = _samples(template.sizes.get("sample", 0), sample_id, split, shard)
     variables = {
         "sample_id": _coordinate("sample_id", ids),
         "split": _coordinate("split", splits, _flags("split", SPLITS)),
@@ -170,10 +209,7 @@ def _unnamed(beside: Mapping[str, set[Any]], variables: Mapping[str, Variable]) 
     return {"coordinates": " ".join(alone)} if alone else {}
 
 
-def _samples(
-    template: xr.Dataset, sample_id: np.ndarray, split: np.ndarray, shard: int
-) -> tuple[np.ndarray, np.ndarray]:
-    n = template.sizes.get("sample", 0)
+def _samples(n: int, sample_id: np.ndarray, split: np.ndarray, shard: int) -> tuple[np.ndarray, np.ndarray]:
     ids, names = np.asarray(sample_id), np.asarray(split)
     if shard < 1 or n < 1 or n % shard:
         raise StorageError(f"{n} samples in shards of {shard}: expected a positive multiple of the shard")
@@ -248,11 +284,7 @@ def _attributes(
     rtol = given.get("rtol")
     if not isinstance(rtol, float) or not 0 < rtol < 1:
         raise StorageError(f"attribute rtol: expected a number between 0 and 1, got {rtol!r}")
-    try:
-        text = json.dumps(recipe, allow_nan=False)
-        json.dumps(given, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise StorageError(f"recipe and attributes must be what JSON can hold: {error}") from error
+    text = _text(recipe, given)
     return {
         "Conventions": "CF-1.11",
         **given,
@@ -263,3 +295,12 @@ def _attributes(
         # A string, so that the attributes also fit into formats that know no nesting.
         "recipe": text,
     }
+
+
+def _text(recipe: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
+    """Return the recipe as JSON, if that can hold it and the attributes."""
+    try:
+        json.dumps(attrs, allow_nan=False)
+        return json.dumps(recipe, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"recipe and attributes must be what JSON can hold: {error}") from error

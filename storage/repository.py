@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import icechunk
 import zarr
@@ -15,6 +15,8 @@ from storage.layout import Layout
 from storage.store import Store
 
 BRANCH = "main"
+
+T = TypeVar("T")
 
 # Icechunk logs, on every opening, that commits to a local folder are not safe against each other. Here they
 # cannot meet: a commit needs the dataset's lock, which one process holds. Other warnings are let through.
@@ -49,7 +51,7 @@ def create_repository(store: Store, key: str, aside: str, plan: Layout) -> None:
         )
         session = repository.writable_session(BRANCH)
         plan.write(session.store)
-        session.commit("layout", {"samples": 0})
+        session.commit("layout", {"samples": 0, "bytes": 0})
     store.move(aside, key)
 
 
@@ -82,9 +84,22 @@ def stored_shards(session: icechunk.Session) -> set[int]:
     async def collect() -> set[int]:
         return {int(position[0]) async for position in session.chunk_coordinates("/status")}
 
+    return _finish(collect())
+
+
+def stored_bytes(session: icechunk.Session | icechunk.ForkSession, keys: Iterable[str]) -> int:
+    """Return how many bytes chunks take in the store, all together; ``keys`` are those of Zarr."""
+
+    async def add() -> int:
+        return sum([await session.store.getsize(key) for key in keys])
+
+    return _finish(add())
+
+
+def _finish(work: Coroutine[Any, Any, T]) -> T:
     # A thread of its own, because the caller's may be running an event loop already.
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, collect()).result()
+        return pool.submit(asyncio.run, work).result()
 
 
 def has_shard(session: icechunk.Session, shard: int) -> bool:

@@ -11,6 +11,7 @@ import zarr
 
 from storage.errors import Refused
 from storage.ledger import COLUMNS, STATUSES, Ledger, encode
+from storage.repository import stored_bytes
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Fork:
     """The session, pickled; it holds no samples."""
     shard: int | None = None
     """The shard written in it."""
+    bytes: int = 0
+    """What the fields of the shard take in the store."""
 
     @classmethod
-    def of(cls, identity: str, session: icechunk.ForkSession, shard: int | None = None) -> Fork:
+    def of(cls, identity: str, session: icechunk.ForkSession, shard: int | None = None, bytes: int = 0) -> Fork:
         """Wrap a session."""
-        return cls(identity, pickle.dumps(session), shard)
+        return cls(identity, pickle.dumps(session), shard, bytes)
 
     def session(self) -> icechunk.ForkSession:
         """Return the session that can be written to or merged."""
@@ -79,7 +82,8 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
     region = slice(shard_index * length, (shard_index + 1) * length)
     for name, values in {**columns, **arrays}.items():
         stored[name].with_config({"write_empty_chunks": True})[region] = values
-    return Fork.of(fork.identity, session, shard_index)
+    chunks = [f"{name}/c/{shard_index}{'/0' * (array.ndim - 1)}" for name, array in fields.items()]
+    return Fork.of(fork.identity, session, shard_index, stored_bytes(session, chunks))
 
 
 def check_index(shard_index: int, shards: int) -> None:

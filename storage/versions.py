@@ -7,7 +7,7 @@ import icechunk
 import zarr
 
 from storage.names import version_number
-from storage.repository import BRANCH, attributes, stored_shards
+from storage.repository import BRANCH
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Version:
     """When, UTC, ISO 8601."""
     message: str = ""
     """What was said when it was published."""
+    bytes: int = 0
+    """What the fields of its samples take in the store."""
 
     @property
     def spec(self) -> str:
@@ -73,22 +75,19 @@ def find_snapshot(repository: icechunk.Repository, name: str, version: str) -> V
 def at_snapshot(repository: icechunk.Repository, name: str, version: str, snapshot: str) -> Version:
     """Describe a snapshot of a dataset."""
     info = repository.lookup_snapshot(snapshot)
-    samples = info.metadata.get("samples")
-    if samples is None:
-        session = repository.readonly_session(snapshot_id=snapshot)
-        samples = len(stored_shards(session)) * int(attributes(session)["shard"])
     return Version(
         name=name,
         version=version,
         snapshot=snapshot,
-        samples=int(samples),
+        samples=int(info.metadata["samples"]),
         created=info.written_at.isoformat(timespec="seconds"),
         message=info.message,
+        bytes=int(info.metadata["bytes"]),
     )
 
 
-def publish(repository: icechunk.Repository, name: str, head: str, samples: int, message: str) -> Version:
-    """Give the state ``head``, the branch's, the next number; its number if it has one.
+def publish(repository: icechunk.Repository, name: str, head: str, samples: int, size: int, message: str) -> Version:
+    """Give the state ``head``, the branch's, with its samples and bytes the next number; its number if it has one.
 
     The caller holds the dataset's lock.
     """
@@ -103,6 +102,6 @@ def publish(repository: icechunk.Repository, name: str, head: str, samples: int,
         history = str(group.attrs.get("history", "")).splitlines()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         group.attrs["history"] = "\n".join([*history, f"{now} {tag}: {message}"])
-        head = session.commit(message, {"version": tag, "samples": samples})
+        head = session.commit(message, {"version": tag, "samples": samples, "bytes": size})
     repository.create_tag(tag, head)
     return at_snapshot(repository, name, tag, head)

@@ -14,6 +14,7 @@ from storage.committer import Committer
 from storage.datasets import Dataset, resolve
 from storage.errors import Refused
 from storage.store import Store
+from tasks.growth import version_of
 from tasks.pipeline import Pipeline
 from tasks.records import run_lock
 
@@ -26,7 +27,8 @@ def check_run(pipeline: Pipeline, store_url: str) -> None:
     storage.errors.StorageError
         If the store cannot be written.
     storage.errors.Refused
-        If the problem has a grid that the surrogate is not for, or another recipe made the dataset of this name.
+        If the problem has a grid that the surrogate is not for, another recipe made the dataset of this name, or it
+        has been grown beyond the samples of this one, and no version holds just these.
     storage.errors.Busy
         If another process runs this recipe or works on its dataset.
     """
@@ -35,6 +37,7 @@ def check_run(pipeline: Pipeline, store_url: str) -> None:
     store.check_writable()
     dataset = Committer.find(store, pipeline.name, identity=pipeline.dataset_identity)
     if dataset is not None:
+        version_of(dataset, pipeline.data.samples)
         with store.lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store.url}"), dataset.lock():
             pass
 
@@ -52,7 +55,7 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
     store = Store(store_url)
     version = resolve(store, dataset)
     store.check_writable()
-    data = Dataset.open(store, version.name)
+    data = Dataset.open(store, version.name).at(version.version)
     if version.samples != data.samples:
         raise Refused(f"dataset {version.spec} holds {version.samples} of {data.samples} samples; finish it first")
     train = int(np.count_nonzero(data.index()[1] == "train"))
@@ -83,7 +86,7 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
     store = Store(store_url)
     card, version = models.read_card(store, model), resolve(store, dataset)
     store.check_writable()
-    data = Dataset.open(store, version.name)
+    data = Dataset.open(store, version.name).at(version.version)
     dimensions = Dimensions.of(data.template)
     fields = dimensions.variables
     for name, entry in {**card["inputs"], **card["outputs"]}.items():

@@ -20,6 +20,7 @@ from compute.solvers.solver import Solver
 from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.store import Store
+from tasks.growth import version_of
 from tasks.pipeline import Pipeline
 from tasks.progress import Reporter
 from tasks.stage import stage
@@ -60,36 +61,43 @@ class Generated:
 def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Channel | None = None) -> Generated:
     """Solve, commit and publish the samples of a recipe that the store does not have yet.
 
-    This stage is the only one that commits. Where a trainer listens, each shard goes to it through ``channel``
+    A dataset with fewer samples is grown; with more, one of its versions has to hold just those of the recipe. This
+    stage is the only one that commits. Where a trainer listens, each shard goes to it through ``channel``
     after its commit, and a full channel makes the solvers wait.
 
     Raises
     ------
     storage.errors.Refused
-        If another recipe made the dataset of this name.
+        If another recipe made the dataset of this name, or it has been grown beyond these samples and no version
+        holds just them.
     storage.errors.Busy
         If another driver works on it.
     """
-    start, store = time.monotonic(), Store(store_url)
+    start, store, data = time.monotonic(), Store(store_url), pipeline.data
     store.check_writable()
     dataset = _dataset(pipeline, store, cluster)
     with dataset.lock():
-        ids, split = dataset.index()
-        before = dataset.committed()
-        report = Reporter("solve", pipeline.data.samples, pipeline.name)
-        report(len(before) * dataset.shard)
+        if dataset.samples < data.samples:
+            ids = _ordered(pipeline, cluster, dataset.samples)
+            dataset.grow(ids, data.splits.of(ids), pipeline.document())
+        published = version_of(dataset, data.samples)
+        ids, split = (column[: data.samples] for column in dataset.index())
+        shards = data.samples // data.shard
+        before = {index for index in dataset.committed() if index < shards}
+        report = Reporter("solve", data.samples, pipeline.name)
+        report(len(before) * data.shard)
         last_shard = None
-        if len(before) < dataset.n_shards:
-            order = np.random.default_rng([pipeline.data.seed, dataset.n_shards]).permutation(dataset.n_shards)
+        if len(before) < shards:
+            order = np.random.default_rng([data.seed, shards]).permutation(shards)
             todo = [int(index) for index in order if int(index) not in before]
-            probed = _probe(pipeline, cluster, dataset, ids[todo[0] * dataset.shard :][: dataset.shard])
-            shards = _shards(pipeline, dataset, ids, split, todo, probed.solver)
-            last_shard = _solve(cluster, dataset, shards, len(before), channel, report)
-        published = dataset.publish(f"{pipeline.data.samples} samples of {pipeline.name}")
+            probed = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard])
+            work = _shards(pipeline, dataset, ids, split, todo, probed.solver)
+            last_shard = _solve(cluster, dataset, work, len(before), channel, report)
+        published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         key = _probe_key(pipeline)
         # A dataset that was copied here came without its probe.
         probe = json.loads(store.read(key)) if store.exists(key) else {"choice": {}, "panel": []}
-        ledger = _summary(dataset, pipeline.data.rtol, len(before) * dataset.shard)
+        ledger = _summary(dataset.at(published.version), data.rtol, len(before) * data.shard)
     names, counts = np.unique(split, return_counts=True)
     return Generated(
         dataset={
@@ -113,7 +121,7 @@ def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
     if existing is not None:
         return existing
     data = pipeline.data
-    ids = _ordered(pipeline, cluster)
+    ids = _ordered(pipeline, cluster, 0)
     return Committer.ensure(
         store,
         pipeline.name,
@@ -128,16 +136,17 @@ def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
     )
 
 
-def _ordered(pipeline: Pipeline, cluster: Cluster) -> np.ndarray:
+def _ordered(pipeline: Pipeline, cluster: Cluster, first: int) -> np.ndarray:
+    """Return the ids from ``first`` on, in the order of solving."""
     data = pipeline.data
     blocks = [
         worker.FeatureBlock(pipeline.problem, data.seed, start, min(start + FEATURE_BLOCK, data.samples))
-        for start in range(0, data.samples, FEATURE_BLOCK)
+        for start in range(first, data.samples, FEATURE_BLOCK)
     ]
     parts: dict[int, np.ndarray] = {}
     for done in stream(cluster, worker.features, blocks, window=2 * cluster.workers("solve"), role="solve"):
         parts[done.item.start] = done.receipt
-    return order(np.concatenate([parts[start] for start in sorted(parts)]))
+    return first + order(np.concatenate([parts[start] for start in sorted(parts)]))
 
 
 def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.ndarray) -> worker.Probed:

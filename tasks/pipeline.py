@@ -72,6 +72,9 @@ class Data(Kind):
     """Which samples there are and how exactly they are solved and stored."""
 
     samples: int = Field(1024, gt=0, le=10**9, description="Number of samples; a multiple of `shard`.")
+    grow: int | None = Field(
+        None, gt=0, le=10**9, description="New samples of every further run; a multiple of `shard`."
+    )
     shard: int = Field(16, gt=0, le=65536, description="Samples of one task, one write and one Zarr shard.")
     seed: int = Field(0, ge=0, description="Seed of the law; a sample is fixed by it and its id.")
     rtol: float = Field(1e-8, gt=0, lt=1, description="True relative residual ‖b − Ax‖/‖b‖ every sample is solved to.")
@@ -80,12 +83,13 @@ class Data(Kind):
 
     @model_validator(mode="after")
     def _whole_shards(self) -> Data:
-        below = self.samples // self.shard * self.shard
-        if below != self.samples:
-            nearest = f"{below} or {below + self.shard}" if below else str(self.shard)
-            raise ValueError(
-                f"samples = {self.samples} is no multiple of shard = {self.shard}; the nearest that are: {nearest}"
-            )
+        for name, samples in (("samples", self.samples), ("grow", self.grow or 0)):
+            below = samples // self.shard * self.shard
+            if below != samples:
+                nearest = f"{below} or {below + self.shard}" if below else str(self.shard)
+                raise ValueError(
+                    f"{name} = {samples} is no multiple of shard = {self.shard}; the nearest that are: {nearest}"
+                )
         return self
 
 
@@ -175,18 +179,37 @@ class Pipeline(Kind):
         """Number of samples in the train split."""
         return self.data.splits.count(self.data.samples)["train"]
 
+    def with_samples(self, samples: int) -> Pipeline:
+        """Return this pipeline with another number of samples, checked anew."""
+        data = self.data.model_dump() | {"samples": samples, "splits": self.data.splits}
+        return type(self).model_validate({**dict(self), "data": Data.model_validate(data)})
+
     def document(self) -> dict[str, Any]:
         """Return the recipe as a JSON-able dict with every default written out."""
         return self.model_dump(mode="json", by_alias=True)
 
     @property
     def dataset_identity(self) -> str:
-        """Hash of what fixes the samples: problem, law, seed, tolerance, dtype, layout."""
+        """Hash of what fixes each sample: problem, law, seed, tolerance, dtype, layout; not how many there are."""
         document = self.document()
-        return _hash({"problem": document["problem"], "data": document["data"]})
+        data = {name: value for name, value in document["data"].items() if name not in ("samples", "grow")}
+        return _hash({"problem": document["problem"], "data": data})
+
+    @property
+    def samples_identity(self) -> str:
+        """Hash of what fixes all samples: `dataset_identity` and how many there are."""
+        return _hash({"dataset": self.dataset_identity, "samples": self.data.samples})
 
     def model_identity(self, mode: str, dataset: str) -> str:
-        """Hash of what fixes a model: the dataset (identity or snapshot), how it arrives, surrogate, training."""
+        """Hash of what fixes a model: the samples, how they arrive, surrogate, training.
+
+        Parameters
+        ----------
+        mode
+            ``"online"`` or ``"offline"``.
+        dataset
+            What fixes the samples: `samples_identity`, or the snapshot.
+        """
         document = self.document()
         return _hash(
             {
@@ -202,6 +225,7 @@ class Pipeline(Kind):
         """Hash of everything that changes the outcome of a run."""
         document = self.document()
         document.pop("schedule")
+        document["data"].pop("grow")
         return _hash(document)
 
 

@@ -38,7 +38,7 @@ def expected(solver: Solver, systems: Systems) -> float | None:
     if isinstance(solver, Transform) and isinstance(operators, Stencil):
         model = Separable.of(operators.coefficients[0])
         if model.exact:
-            return n * (8e-9 if operators.constant else 3e-8)
+            return n * (1.2e-8 if operators.constant else 3e-8)
         iterations = np.mean([_concus_golub(operators, i) for i in range(min(len(operators), _LOOKED_AT))])
         if operators.symmetric and operators.definite:
             return float(n * (3.5e-8 if solid else 1.8e-8) * iterations)
@@ -79,7 +79,8 @@ def _concus_golub(operators: Stencil, i: int) -> float:
 def _direct(solver: Direct, constant: bool, definite: bool, solid: bool, grown: float) -> float:
     """Return seconds an unknown."""
     if constant:
-        return 5e-7 * grown ** (1 / 3) if solid else 5e-8
+        plane = {"cholmod": 1.6e-8, "pardiso": 3.3e-8}.get(solver.library, 6e-8)
+        return 10 * plane * grown ** (1 / 3) if solid else plane
     if solid:
         return {"pardiso": 5.5e-6, "cholmod": 8.5e-6}.get(solver.library, 2e-5) * grown
     if solver.library == "pardiso":

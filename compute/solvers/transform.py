@@ -54,7 +54,7 @@ class Transform(Sequential):
     def together(self, systems: Systems) -> np.ndarray | None:
         """Answer all systems at once if they share constant coefficients; see `Sequential.together`."""
         operators = systems.operators
-        if not operators.constant or not isinstance(operators, Stencil) or self.lacks(systems) or not len(systems):
+        if not operators.constant or not isinstance(operators, Stencil) or self.lacks(systems) or len(systems) < 2:
             return None
         model = Separable.of(operators.coefficients[0])
         return model.inverse()(systems.rhs) if model.exact and model.regular else None

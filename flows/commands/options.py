@@ -9,6 +9,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the recipe; repeatable."),
 ]
+Samples = Annotated[
+    int | None, typer.Option("--samples", help="Number of samples, as --set data.samples=N; more than before grow it.")
+]
 StoreUrl = Annotated[
     str,
     typer.Option("--store", envvar="RITZ_STORE", help="Folder or URL where datasets, models and runs lie."),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.options import DatasetName, Json, ModelName, Overrides, ProfileName, Recipe, StoreUrl
+from flows.commands.options import DatasetName, Json, ModelName, Overrides, ProfileName, Recipe, Samples, StoreUrl
 from flows.server import embedded
 from flows.settings import DEFAULT_STORE
 
@@ -13,6 +13,7 @@ from flows.settings import DEFAULT_STORE
 def run(
     recipe: Recipe,
     overrides: Overrides = None,
+    samples: Samples = None,
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
     as_json: Json = False,
@@ -23,12 +24,14 @@ def run(
     """
     from flows.terminal import print_json, print_table, watching
     from tasks.checks import check_run
+    from tasks.growth import planned
     from tasks.inspect import finished
-    from tasks.recipes import load, load_profile, parse_assignments
+    from tasks.recipes import load, load_profile
 
-    changes = parse_assignments(overrides or [])
+    changes = _changes(overrides, samples)
     pipeline, cluster = load(recipe, changes), load_profile(profile)
     with watching():
+        pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
         record = finished(pipeline, store)
         if record is None:
             cluster.check()
@@ -53,22 +56,24 @@ def run(
 def generate(
     recipe: Recipe,
     overrides: Overrides = None,
+    samples: Samples = None,
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Solve and publish the dataset of a recipe.
+    """Solve and publish the dataset of a recipe; one that is published is grown to more samples.
 
-    Example: ritz generate darcy --set data.samples=512
+    Example: ritz generate darcy --samples 4096
     """
     from flows.terminal import watching
     from tasks.checks import check_run
-    from tasks.recipes import load, load_profile, parse_assignments
+    from tasks.growth import planned, published
+    from tasks.recipes import load, load_profile
 
-    changes = parse_assignments(overrides or [])
+    changes = _changes(overrides, samples)
     pipeline = load(recipe, changes)
     load_profile(profile).check()
-    check_run(pipeline, store)
+    check_run(planned(pipeline, store, lambda one: published(one, store)), store)
     with watching(), embedded():
         from flows.generate import generate as flow
 
@@ -171,6 +176,13 @@ def predict(
         print_json(result)
     else:
         typer.echo(f"{result['samples']} predictions by {result['model']} in {result['output']}")
+
+
+def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]:
+    from tasks.recipes import parse_assignments
+
+    changes = parse_assignments(overrides or [])
+    return changes if samples is None else changes | {"data.samples": samples}
 
 
 def _absolute(store: str) -> str:

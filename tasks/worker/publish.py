@@ -57,7 +57,7 @@ def gather(store: Store, record: dict[str, Any], surrogate: Surrogate | None = N
         curve=columns(history["curve"]),
         arrivals=np.array([entry["time"] for entry in history["received"]]),
         relative_l2=relative_l2,
-        ledger=Dataset.open(store, record["dataset"]["name"]).ledger(record["dataset"]["version"]),
+        ledger=Dataset.open(store, record["dataset"]["name"]).at(record["dataset"]["version"]).ledger(),
     )
 
 

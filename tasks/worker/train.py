@@ -45,7 +45,8 @@ class Fitting:
     samples
         Number of training samples among them.
     dataset_identity
-        Identity of the growing dataset: what another recipe made under its name is never learnt from.
+        Identity of the growing dataset: what another recipe made under its name is never learnt from. None with
+        ``version``.
     channel
         Channel on which solved shards arrive, or None for offline training.
     """
@@ -198,8 +199,9 @@ class _Source:
             yield block
 
     def _dataset(self) -> Dataset | None:
-        if self.job.dataset_identity is None:
-            return Dataset.open(self.store, self.job.dataset)
+        if self.job.version is not None:
+            return Dataset.open(self.store, self.job.dataset).at(self.job.version)
+        assert self.job.dataset_identity is not None
         return Dataset.find(self.store, self.job.dataset, self.job.dataset_identity)
 
     def _committed(self, missing: set[int]) -> set[int]:

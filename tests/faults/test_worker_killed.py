@@ -30,7 +30,7 @@ class Battered:
 @pytest.fixture(scope="module")
 def battered(trap: Trap, cluster: Cluster) -> Battered:
     profile = f"attach:{cluster.client.scheduler_info()['address']}"
-    identity = trap.pipeline.model_identity("online", trap.pipeline.dataset_identity)
+    identity = trap.pipeline.model_identity("online", trap.pipeline.samples_identity)
 
     def steps() -> int:
         return max((event["message"]["step"] for _, event in cluster.client.get_events(identity)), default=0)

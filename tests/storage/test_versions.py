@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import icechunk
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ def test_versions_are_numbered_and_named_again_only_when_something_was_committed
         second = dataset.publish("three shards")
     assert (second.version, second.samples) == ("v2", 3 * SHARD)
     assert dataset.versions() == [first, second]
+    chunks = sum(path.stat().st_size for path in Path(dataset.store.location("datasets/made/chunks")).iterdir())
+    assert 0 < first.bytes < second.bytes <= chunks
 
 
 def test_a_version_is_found_by_tag_snapshot_latest_and_head(dataset):
@@ -40,7 +44,7 @@ def test_a_version_is_found_by_tag_snapshot_latest_and_head(dataset):
     assert read(store, "made@v1").sizes["sample"] == SHARD
     assert read(store, f"made@{second.snapshot}").sizes["sample"] == 2 * SHARD
     assert read(store, "made@head").sizes["sample"] == 3 * SHARD
-    assert list(dataset.ledger("v1")["status"]).count("ok") == SHARD
+    assert list(dataset.at("v1").ledger()["status"]).count("ok") == SHARD
 
 
 @pytest.mark.parametrize("version", ["v2", "v0", "v01", "1", "newest", "1CECHNKREP0F1RSTCMT0", "AAAAAAAAAAAAAAAAAAAA"])

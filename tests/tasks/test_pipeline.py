@@ -29,7 +29,6 @@ SHARES = [Splits(), Splits(train=8, validate=3, steer=2, calibrate=6, test=1), S
 SAMPLES = [
     ("problem.shape", [32, 32]),
     ("problem.law.sigma", 0.5),
-    ("data.samples", 512),
     ("data.shard", 32),
     ("data.seed", 1),
     ("data.rtol", 1e-6),
@@ -103,8 +102,19 @@ def test_another_outcome_is_another_run(path: str, value: Any) -> None:
     assert load("darcy", {path: value}).identity != load("darcy").identity
 
 
-def test_a_schedule_does_not_make_another_run() -> None:
-    assert load("darcy", {"schedule": {"cron": "0 3 * * *"}}).identity == load("darcy").identity
+@pytest.mark.parametrize("override", [{"schedule": {"cron": "0 3 * * *"}}, {"data.grow": 64}], ids=str)
+def test_when_it_runs_and_grows_does_not_make_another_run(override: dict[str, Any]) -> None:
+    assert load("darcy", override).identity == load("darcy").identity
+
+
+def test_more_samples_are_another_run_on_the_same_dataset() -> None:
+    darcy, more = load("darcy"), load("darcy", {"data.samples": 512})
+    assert more.dataset_identity == darcy.dataset_identity
+    assert more.samples_identity != darcy.samples_identity
+    assert more.identity != darcy.identity
+    assert darcy.with_samples(512) == more
+    with pytest.raises(ValidationError, match="the nearest that are: 496 or 512"):
+        darcy.with_samples(500)
 
 
 def test_the_same_number_written_otherwise_is_the_same_identity() -> None:

@@ -177,7 +177,7 @@ def _tabulate(
                 there = plane(opposite, _sum(offset, step))
                 tables["interpolate"].append((place[offset], *plane(point, offset), *there, target))
     reach = list(product(*[range(-2, 3) if factor == 2 else range(-1, 2) for factor in factors]))
-    reached = {offset: i for i, offset in enumerate(reach)}
+    reached: dict[Offset, int] = {offset: i for i, offset in enumerate(reach)}  # type: ignore[misc]
     products = [
         (place[offset], *plane(point, _sum(offset, _negative(step))), reached[_sum(offset, _negative(step))])
         for offset in support
@@ -186,7 +186,7 @@ def _tabulate(
     touched = {product[-1] for product in products}
     at = {offset: i for i, offset in enumerate(coarse_stencil)}
     upper = set()
-    for fine in [fine for fine in reach if reached[fine] in touched]:
+    for fine in [fine for fine, number in reached.items() if number in touched]:
         for step in product((-1, 0, 1), (-1, 0, 1), (-1, 0, 1)):
             moved = (factors[0] * step[0], factors[1] * step[1], factors[2] * step[2])
             seen = _sum(fine, _negative(moved))
