@@ -4,7 +4,7 @@ CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 STORE ?= ritz-store
 
-.PHONY: run test lint clean
+.PHONY: run test lint layouts clean
 
 run: .venv/run.stamp
 	$(BIN)/ritz run darcy --store $(STORE)
@@ -17,6 +17,12 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# After a change of structure, with a new LAYOUT_VERSION in storage/layout.py.
+layouts: .venv/run.stamp
+	for recipe in deployments/recipes/*.yaml; do \
+		name=$$(basename $$recipe .yaml); $(BIN)/ritz layout $$name > deployments/layouts/$$name.txt || exit 1; \
+	done
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

@@ -89,6 +89,7 @@ def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> dict[str, 
         "run": f"{now:%Y%m%dT%H%M%S}-{pipeline.name[:60]}-{pipeline.identity[:8]}",
         "status": "running",
         "identity": pipeline.identity,
+        "fit": _fit_identity(pipeline),
         "created": now.isoformat(timespec="seconds"),
         "command": list(command),
         "recipe": pipeline.document(),
@@ -142,8 +143,12 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any
         return publish(store, cluster, record, pipeline.surrogate)
 
 
+def _fit_identity(pipeline: Pipeline) -> str:
+    return pipeline.model_identity("online", pipeline.samples_identity)
+
+
 def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, Trained]:
-    identity = pipeline.model_identity("online", pipeline.samples_identity)
+    identity = _fit_identity(pipeline)
     channel = cluster.channel(run, CHANNEL)
     try:
         training = train.submit(pipeline, store, cluster, identity=identity, dataset=pipeline.name, channel=channel)

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 import icechunk
 import numpy as np
 import xarray as xr
 
-from storage.datasets import Dataset, dataset_key
+from storage.datasets import Dataset, dataset_key, lock_key
 from storage.errors import Refused
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
@@ -227,9 +227,23 @@ class Committer(Dataset):
             self._head = found.snapshot
             return found
 
+    @contextmanager
+    def sweeping(self) -> Iterator[icechunk.Repository]:
+        """Give the repository to `storage.garbage.sweep`; the caller holds the lock.
+
+        Raises
+        ------
+        Refused
+            This process does not hold the lock.
+        """
+        self._check_lock()
+        with self._engine():
+            yield self._repository
+        self._head = ""
+
     @property
     def _locked(self) -> bool:
-        return self.store.holds(_lock_key(self.name))
+        return self.store.holds(lock_key(self.name))
 
     def _check_lock(self) -> None:
         if not self._locked:
@@ -244,12 +258,8 @@ class Committer(Dataset):
             self._head = head
 
 
-def _lock_key(name: str) -> str:
-    return f"datasets/.{name}.lock"
-
-
 def _lock(store: Store, name: str, wait: float = 0.0) -> AbstractContextManager[None]:
-    return store.lock(_lock_key(name), f"dataset {name!r} in {store.url}", wait)
+    return store.lock(lock_key(name), f"dataset {name!r} in {store.url}", wait)
 
 
 def _create(store: Store, name: str, plan: Layout) -> None:

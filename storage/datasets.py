@@ -214,6 +214,10 @@ class Dataset:
         back = np.argsort(found)
         return take(join(parts), back)
 
+    def driver(self) -> str | None:
+        """Return which process holds the dataset's lock, to commit to it, in words; None if none does."""
+        return self.store.holder(lock_key(self.name))
+
     def versions(self) -> list[Version]:
         """Return the published versions, oldest first."""
         with self._engine():
@@ -265,6 +269,26 @@ class Dataset:
         counts = np.bincount(status, minlength=len(STATUSES))
         return {"done": int(counts[1]), "failed": int(counts[2]), "to_go": int(counts[0])}
 
+    def splits(self) -> dict[str, int]:
+        """Return how many samples that are ok each split has."""
+        with self._engine():
+            stored = _open(self._session())
+            counts = np.bincount(stored["split"].values[stored["status"].values == 1], minlength=len(SPLITS))
+        return {split: int(count) for split, count in zip(SPLITS, counts, strict=True) if count}
+
+    def rate(self, commits: int = 50) -> float | None:
+        """Return how many samples a second the last shards brought, None if less than two were committed."""
+        with self._engine():
+            when = []
+            for info in self._repository.ancestry(branch=BRANCH):
+                if "shard" in info.metadata:
+                    when.append(info.written_at)
+                # A growth begins anew, and what was before it may be long ago.
+                if len(when) > commits or "grown" in info.metadata:
+                    break
+        span = (when[0] - when[-1]).total_seconds() if when else 0.0
+        return (len(when) - 1) * self.shard / span if span > 0 else None
+
     @property
     def _location(self) -> str:
         return self.store.location(dataset_key(self.name))
@@ -282,6 +306,11 @@ def dataset_key(name: str) -> str:
         It cannot be the name of a dataset.
     """
     return f"datasets/{check_name('dataset', name)}"
+
+
+def lock_key(name: str) -> str:
+    """Return the key of the lock that the process which commits to a dataset holds."""
+    return f"datasets/.{check_name('dataset', name)}.lock"
 
 
 def list_datasets(store: Store) -> list[str]:

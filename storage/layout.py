@@ -22,6 +22,9 @@ _RESERVED = ("Conventions", "layout_version", "identity", "recipe", "shard", "so
 # Coordinates of the samples are written whole: few large chunks, of a length that growing does not change.
 _COORDINATE_CHUNK = 65536
 
+CODECS = (BloscCodec(cname="lz4", shuffle="shuffle"), Crc32cCodec())
+"""Of every chunk; the checksum is outermost, so that it is tested before the decompressor sees the bytes."""
+
 _DESCRIPTIONS = {
     "residual": {"long_name": "true relative residual in float64, before storing", "units": "1"},
     "iterations": {"long_name": "iterations of the solver", "units": "1"},
@@ -74,8 +77,7 @@ class Layout:
                 dtype=variable.dtype,
                 chunks=variable.chunks,
                 shards=variable.shards,
-                # The checksum is outermost, so that it is tested before the decompressor sees the bytes.
-                compressors=(BloscCodec(cname="lz4", shuffle="shuffle"), Crc32cCodec()),
+                compressors=CODECS,
                 fill_value=variable.fill,
                 dimension_names=variable.dims,
                 attributes=dict(variable.attrs),

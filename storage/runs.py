@@ -81,6 +81,11 @@ def find(store: Store, identity: str) -> dict[str, Any] | None:
     return None
 
 
+def remove(store: Store, run_id: str) -> None:
+    """Remove the record of a run and its report; nothing happens where there is none."""
+    store.remove(_key(run_id))
+
+
 def report_location(store: Store, run_id: str) -> str:
     """Return where the report of a run lies, for a person to open."""
     return store.location(f"{_key(run_id)}/report.html")

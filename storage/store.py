@@ -193,6 +193,10 @@ class Store:
         """
         return lock.locked(self.location(key), what, wait)
 
+    def holder(self, key: str) -> str | None:
+        """Return which process, here or elsewhere, holds the lock file ``key``, in words; None if none does."""
+        return lock.holder(self.location(key))
+
     def holds(self, key: str) -> bool:
         """Return whether this process holds the lock file ``key``."""
         return lock.held(self.location(key))

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version as package_version
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,14 @@ import numpy as np
 from compute.cluster.channel import Channel
 from compute.cluster.cluster import Cluster
 from compute.cluster.stream import stream
-from compute.solvers.catalogue import answering
 from compute.solvers.order import order
 from compute.solvers.solver import Solver
 from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.store import Store
+from tasks.flight import InFlight
 from tasks.growth import version_of
+from tasks.layouts import described
 from tasks.pipeline import Pipeline
 from tasks.progress import Reporter
 from tasks.stage import stage
@@ -120,20 +120,8 @@ def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
     existing = Committer.find(store, pipeline.name, identity=pipeline.dataset_identity)
     if existing is not None:
         return existing
-    data = pipeline.data
     ids = _ordered(pipeline, cluster, 0)
-    return Committer.ensure(
-        store,
-        pipeline.name,
-        pipeline.problem.template(data.samples),
-        identity=pipeline.dataset_identity,
-        recipe=pipeline.document(),
-        sample_id=ids,
-        split=data.splits.of(ids),
-        shard=data.shard,
-        solvers=answering(pipeline.solver),
-        attrs={"rtol": data.rtol, "ritz_version": package_version("ritz")},
-    )
+    return Committer.ensure(store, pipeline.name, **described(pipeline, ids))
 
 
 def _ordered(pipeline: Pipeline, cluster: Cluster, first: int) -> np.ndarray:
@@ -202,7 +190,9 @@ def _solve(
 ) -> float:
     """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
     failed, last = 0, time.time()
-    for completed in stream(cluster, worker.solve, shards, window=2 * cluster.workers("solve"), role="solve"):
+    flight, window = InFlight(dataset), 2 * cluster.workers("solve")
+    for completed in stream(cluster, worker.solve, flight.begin(shards), window=window, role="solve"):
+        flight.end()
         receipt: worker.Receipt = completed.receipt
         if receipt.fork is not None:
             dataset.commit(receipt.index, receipt.fork, receipt.ledger)

@@ -10,6 +10,8 @@ from storage.datasets import Dataset, list_datasets, resolve
 from storage.errors import Unknown
 from storage.names import split_spec
 from storage.store import Store
+from tasks.flight import in_flight
+from tasks.lineage import consumers
 from tasks.pipeline import Pipeline
 
 
@@ -129,12 +131,21 @@ def _show_model(store: Store, spec: str) -> dict[str, Any]:
 
 
 def _show_dataset(store: Store, name: str, spec: str) -> dict[str, Any]:
-    dataset = Dataset.open(store, name)
-    versions = [
-        {"version": version.version, "snapshot": version.snapshot, "samples": version.samples}
-        for version in dataset.versions()
-    ]
-    shown: dict[str, Any] = {"name": name, "progress": dataset.progress(), "versions": versions}
+    dataset, users = Dataset.open(store, name), consumers(store)
+    state: dict[str, Any] = dataset.progress()
+    if state["to_go"]:
+        rate = dataset.rate()
+        state |= {
+            "in_flight": in_flight(dataset),
+            "driver": dataset.driver(),
+            "samples_per_second": None if rate is None else round(rate, 2),
+        }
+    versions = []
+    for version in dataset.versions():
+        row: dict[str, Any] = {"version": version.version, "snapshot": version.snapshot, "created": version.created}
+        row |= {"samples": version.samples, "bytes": version.bytes, "splits": dataset.at(version.version).splits()}
+        versions.append({**row, "used_by": users.get((name, version.snapshot), {"models": [], "runs": []})})
+    shown: dict[str, Any] = {"name": name, "progress": state, "versions": versions}
     if versions and "@" in spec:
         chosen = resolve(store, spec)
         shown["chosen"] = {"version": chosen.version, "snapshot": chosen.snapshot}

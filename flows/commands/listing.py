@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.options import Json, StoreUrl
+from flows.commands.options import Json, Overrides, Recipe, StoreUrl
 from flows.settings import DEFAULT_STORE
 
 
@@ -30,6 +30,17 @@ def recipes(as_json: Json = False) -> None:
             }
         )
     _list(rows, as_json)
+
+
+def layout(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Show how the dataset of a recipe lies in the store: arrays, dimensions, chunks, codecs, attributes.
+
+    Example: ritz layout darcy
+    """
+    from tasks.layouts import text
+    from tasks.recipes import load, parse_assignments
+
+    typer.echo(text(load(recipe, parse_assignments(overrides or []))).rstrip())
 
 
 def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
@@ -72,12 +83,45 @@ def show(
 
     Example: ritz show darcy@v1
     """
+    from tasks.inspect import show as look
+
+    _document(look(store, name), as_json)
+
+
+def diff(
+    first: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="A version of a dataset.")],
+    second: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="Another, of this dataset or of another one.")],
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two versions: samples, recipe, variables, attributes.
+
+    Example: ritz diff darcy@v1 darcy@v2
+    """
+    from tasks.difference import difference
+
+    _document(difference(store, first, second), as_json)
+
+
+def lineage(
+    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A dataset, or a model.")],
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Show what a dataset was made by and what was made of it; for a model, what it was made of.
+
+    Example: ritz lineage darcy
+    """
+    from tasks.lineage import lineage as trace
+
+    _document(trace(store, name), as_json)
+
+
+def _document(found: dict[str, Any], as_json: bool) -> None:
     import yaml
 
     from flows.terminal import print_json
-    from tasks.inspect import show as look
 
-    found = look(store, name)
     if as_json:
         print_json(found)
     else:

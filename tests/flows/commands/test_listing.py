@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from storage import runs
+from storage.datasets import read
 from storage.store import Store
 from tasks.recipes import names
 from tests.command import inside, ritz
@@ -73,6 +75,67 @@ def test_show_as_json(tiny_store: TinyStore) -> None:
     assert found["model"]["evaluation"]["metrics"] == record["metrics"]
     assert found["model"]["calibration"]["coverage"] == record["coverage"]
     assert _document("show", record["run"], "--store", str(store)) == {"run": record}
+
+
+def test_show_says_what_a_version_holds_and_who_used_it(tiny_store: TinyStore) -> None:
+    store, record = tiny_store
+    (version,) = _document("show", "tiny", "--store", str(store))["dataset"]["versions"]
+    files = sum(path.stat().st_size for path in (store / "datasets" / "tiny" / "chunks").iterdir())
+    assert 0.8 * files < version["bytes"] < 1.2 * files
+    assert version["splits"] == record["dataset"]["splits"]
+    assert version["used_by"] == {"models": ["tiny@v1"], "runs": [record["run"]]}
+
+
+def test_lineage_of_a_dataset_and_of_a_model(tiny_store: TinyStore) -> None:
+    store, record = tiny_store
+    down = _document("lineage", "tiny", "--store", str(store))
+    assert down["recipe"]["problem"] == record["recipe"]["problem"]
+    (version,) = down["versions"]
+    assert (version["models"], version["runs"]) == (["tiny@v1"], [record["run"]])
+    up = _document("lineage", "tiny@v1", "--store", str(store))
+    assert up["dataset"]["snapshot"] == version["snapshot"] == record["dataset"]["snapshot"]
+    assert (up["run"], up["recipe"]) == (record["run"], down["recipe"])
+    unknown = inside("lineage", "other", "--store", str(store))
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+
+
+def test_a_version_does_not_differ_from_itself(tiny_store: TinyStore) -> None:
+    found = _document("diff", "tiny@v1", "tiny@latest", "--store", str(tiny_store[0]))
+    assert found["same_samples"]
+    assert found["samples"] | {"common": 160, "added": {}, "removed": {}} == found["samples"]
+    assert found["recipe"] == found["variables"] == found["attributes"] == []
+
+
+def test_a_collection_of_garbage_is_dry_unless_told(tiny_store: TinyStore, tmp_path: Path) -> None:
+    record = tiny_store[1]
+    store = shutil.copytree(tiny_store[0], tmp_path / "store")
+    failed = {name: record[name] for name in ("identity", "command", "recipe", "versions")}
+    for name, fit in (("old", "abandoned"), ("older", record["fit"])):
+        (store / "fits" / fit).mkdir(exist_ok=True)
+        runs.save(Store(store), name, failed | {"run": name, "status": "failed", "fit": fit, "error": "killed"})
+
+    def look() -> set[str]:
+        return {str(path.relative_to(store)) for path in store.rglob("*") if not path.name.startswith(".")}
+
+    before = look()
+    dry = _document_on("gc", "--older-than", "0", "--store", str(store))
+    assert look() == before
+    # The layout and 20 shards; the version is their end.
+    assert [row["snapshots"] for row in dry["datasets"]] == [21]
+    assert (dry["runs"], dry["fits"]) == (["old", "older"], ["abandoned"])
+    done = _document_on("gc", "--older-than", "0", "--delete", "--store", str(store))
+    assert (done["runs"], done["fits"], done["deleted"]) == (dry["runs"], dry["fits"], True)
+    assert done["datasets"][0]["bytes"] > 0
+    assert _document("runs", "--store", str(store)) == [record]
+    assert _document_on("gc", "--older-than", "0", "--store", str(store))["datasets"][0]["snapshots"] == 0
+    assert read(Store(store), "tiny@v1").load().identical(read(Store(tiny_store[0]), "tiny@v1").load())
+    assert _document_on("gc", "--store", str(tiny_store[0]))["datasets"][0]["snapshots"] == 0
+
+
+def _document_on(*arguments: str) -> Any:
+    done = inside(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("command", ["datasets", "models", "runs"])

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import Json, StoreUrl
+from flows.settings import DEFAULT_STORE
+
+
+def gc(
+    store: StoreUrl = DEFAULT_STORE,
+    days: Annotated[float, typer.Option("--older-than", min=0, help="Leave what is younger than so many days.")] = 7.0,
+    delete: Annotated[bool, typer.Option("--delete", help="Do it; without, only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take away history that no version, model or run record names, and runs that failed; a dry run by default.
+
+    Example: ritz gc --older-than 30 --delete
+    """
+    from datetime import timedelta
+
+    import yaml
+
+    from flows.terminal import print_json
+    from tasks.garbage import collect
+
+    found = collect(store, timedelta(days=days), delete)
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(yaml.safe_dump(found, sort_keys=False).rstrip())
+    if not delete:
+        typer.echo("nothing was changed; --delete does it", err=True)

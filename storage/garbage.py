@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import icechunk
+
+from storage.committer import Committer
+from storage.names import version_number
+from storage.repository import BRANCH
+
+_KEPT = "kept-"
+"""Begin of the tags that hold a snapshot which is named, but no version."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What was, or would be, taken away from a dataset.
+
+    Attributes
+    ----------
+    snapshots
+        States of its history that nothing names; the samples in them are in later ones.
+    objects, bytes
+        Files that no snapshot needs any more, and their size: of these snapshots, if they were taken away, and of
+        writes that were never committed.
+    """
+
+    dataset: str
+    snapshots: int
+    objects: int
+    bytes: int
+
+
+def sweep(dataset: Committer, named: Set[str], older_than: timedelta, delete: bool) -> Garbage:
+    """Take away the history of a dataset that nothing names, and what writers left that were killed.
+
+    Versions, the state now and the snapshots that are named stay, whole; to a reader of one of them nothing changes.
+
+    Parameters
+    ----------
+    dataset
+        The caller holds its lock, so that nobody is writing.
+    named
+        Snapshots that must stay: those that models and run records name.
+    older_than
+        What is younger stays.
+    delete
+        Whether to do it; without, it is only counted, and the files of the snapshots that would go are not in the
+        count.
+
+    Raises
+    ------
+    storage.errors.Refused
+        This process does not hold the lock.
+    """
+    with dataset.sweeping() as repository:
+        before = datetime.now(UTC) - older_than
+        held = _held(repository)
+        expired = {
+            info.id
+            for info in _history(repository)
+            if info.written_at < before and info.parent_id is not None and info.id not in held | named
+        }
+        if delete and expired:
+            for snapshot in sorted(named & _known(repository) - held):
+                repository.create_tag(f"{_KEPT}{snapshot}", snapshot)
+            repository.expire_snapshots(before)
+        found = repository.garbage_collect(before, dry_run=not delete)
+        objects = sum(
+            getattr(found, f"{kind}_deleted") for kind in ("chunks", "manifests", "snapshots", "transaction_logs")
+        )
+        return Garbage(dataset.name, len(expired), objects, found.bytes_deleted)
+
+
+def _held(repository: icechunk.Repository) -> set[str]:
+    """Return the snapshots that versions, kept ones and the state now are."""
+    tags = [tag for tag in repository.list_tags() if version_number(tag) is not None or tag.startswith(_KEPT)]
+    return {repository.lookup_branch(BRANCH), *(repository.lookup_tag(tag) for tag in tags)}
+
+
+def _history(repository: icechunk.Repository) -> Iterable[icechunk.SnapshotInfo]:
+    # Versions are published on the branch, so that its history holds theirs.
+    return repository.ancestry(branch=BRANCH)
+
+
+def _known(repository: icechunk.Repository) -> set[str]:
+    return {info.id for info in _history(repository)}

@@ -1,0 +1,44 @@
+"""How the dataset of a recipe will lie in the store."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as package_version
+from typing import Any
+
+import numpy as np
+
+from compute.solvers.catalogue import answering
+from storage.description import describe
+from storage.layout import layout
+from tasks.pipeline import Pipeline
+
+
+def described(pipeline: Pipeline, ids: np.ndarray) -> dict[str, Any]:
+    """Return what `storage.layout.layout` is told of a recipe's dataset.
+
+    Parameters
+    ----------
+    ids
+        (n,) ids of its samples, in the order of solving.
+    """
+    data = pipeline.data
+    return {
+        "template": pipeline.problem.template(len(ids)),
+        "identity": pipeline.dataset_identity,
+        "recipe": pipeline.document(),
+        "sample_id": ids,
+        "split": data.splits.of(ids),
+        "shard": data.shard,
+        "solvers": answering(pipeline.solver),
+        "attrs": {"rtol": data.rtol, "ritz_version": package_version("ritz")},
+    }
+
+
+def text(pipeline: Pipeline) -> str:
+    """Return the layout of a recipe's dataset as text, the same for the same layout.
+
+    The texts of the shipped recipes are kept in ``deployments/layouts``, so that a change of structure shows in a
+    diff.
+    """
+    # The number of samples is no matter of structure, and two shards say all.
+    return describe(layout(**described(pipeline, np.arange(2 * pipeline.data.shard))))

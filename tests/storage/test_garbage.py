@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.committer import Committer
+from storage.datasets import Dataset, read
+from storage.errors import Refused, Unknown
+from storage.garbage import sweep
+from storage.shards import write_shard
+from tests.storage.fields import SHAPE, SHARD, fill, ledger
+
+NOW = timedelta(0)
+
+
+def noise(shard: int) -> dict[str, np.ndarray]:
+    """Values that cannot be compressed into a manifest: they are files of their own."""
+    random = np.random.default_rng(shard)
+    return {name: random.standard_normal(SHAPE).astype(np.float32) for name in ("a", "u")}
+
+
+def fill_noise(dataset: Committer, *shards: int) -> None:
+    with dataset.lock():
+        fork = dataset.fork()
+        for shard in shards:
+            dataset.commit(shard, write_shard(fork, shard, noise(shard), ledger(shard)), ledger(shard))
+
+
+def chunks(dataset: Dataset) -> int:
+    return len(list(Path(dataset.store.location("datasets/made/chunks")).iterdir()))
+
+
+@pytest.fixture
+def old(dataset: Committer) -> Committer:
+    """Two versions, an unpublished state between them, and a shard that was written but never committed."""
+    fill_noise(dataset, 0, 1)
+    dataset.publish("two")
+    fill_noise(dataset, 2)
+    fill_noise(dataset, 3)
+    dataset.publish("four")
+    with dataset.lock():
+        write_shard(dataset.fork(), 4, noise(4), ledger(4))
+    return dataset
+
+
+def test_a_dry_run_counts_and_changes_nothing(old):
+    before = chunks(old)
+    with old.lock():
+        found = sweep(old, frozenset(), NOW, delete=False)
+        assert sweep(old, frozenset(), NOW, delete=False) == found
+    # The layout and a commit for each of four shards; two files of the shard that was never committed.
+    assert (found.dataset, found.snapshots, found.objects) == ("made", 5, 2)
+    assert found.bytes > 2 * SHARD * 64 * 4 * 0.8
+    assert chunks(old) == before
+
+
+def test_sweeping_leaves_versions_and_the_state_now_as_they_were(old):
+    seen = read(old.store, "made@v1")
+    before = [read(old.store, f"made@{version}").load() for version in ("v1", "v2")]
+    versions, count = old.versions(), chunks(old)
+    with old.lock():
+        found = sweep(old, frozenset(), NOW, delete=True)
+        assert sweep(old, frozenset(), NOW, delete=True).objects == 0
+    assert found.snapshots == 5
+    assert chunks(old) == count - 2
+    assert Dataset.open(old.store, "made").versions() == versions
+    for now, then in ((seen, before[0]), (read(old.store, "made@v1"), before[0]), (read(old.store, "made"), before[1])):
+        assert now.load().identical(then)
+    fill_noise(old, 4)
+    assert old.publish("all").version == "v3"
+    assert read(old.store, "made@v1").load().identical(before[0])
+
+
+def test_a_snapshot_that_is_named_stays(old):
+    named = old.at("v2").versions()[1].snapshot
+    states = [info.id for info in old._repository.ancestry(branch="main") if info.metadata.get("shard") == 2]
+    before = read(old.store, f"made@{states[0]}").load()
+    with old.lock():
+        assert sweep(old, {*states, named}, NOW, delete=True).snapshots == 4
+        assert sweep(old, {*states, named}, NOW, delete=True).snapshots == 0
+    assert read(old.store, f"made@{states[0]}").load().identical(before)
+    assert [version.version for version in old.versions()] == ["v1", "v2"]
+
+
+def test_what_is_young_stays(old):
+    with old.lock():
+        found = sweep(old, frozenset(), timedelta(hours=1), delete=True)
+    assert (found.snapshots, found.objects) == (0, 0)
+
+
+def test_what_is_gone_is_unknown(old):
+    gone = next(info.id for info in old._repository.ancestry(branch="main") if info.metadata.get("shard") == 0)
+    with old.lock():
+        sweep(old, frozenset(), NOW, delete=True)
+    with pytest.raises(Unknown, match="there are: v1, v2"):
+        read(old.store, f"made@{gone}")
+
+
+def test_nobody_sweeps_beside_a_writer(dataset):
+    fill(dataset, 0)
+    with pytest.raises(Refused, match="one process commits"):
+        sweep(dataset, frozenset(), NOW, delete=True)
