@@ -202,6 +202,6 @@ class DatasetMachine(RuleBasedStateMachine):
 
 
 DatasetMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 test_any_history_of_a_dataset_is_that_of_the_model = DatasetMachine.TestCase
