@@ -13,6 +13,7 @@ from storage.errors import Refused
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
 from storage.repository import BRANCH, create_repository, stored_shards
+from storage.seals import seal
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
 from storage.versions import Version, publish
@@ -223,6 +224,7 @@ class Committer(Dataset):
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
             samples = len(self._committed) * self.shard
             found = publish(self._repository, self.name, self._head, samples, self._bytes, message)
+            seal(self.store, dataset_key(self.name), self._repository, found.version)
             # Publishing adds a commit, but no shard.
             self._head = found.snapshot
             return found
