@@ -223,8 +223,7 @@ class Committer(Dataset):
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
             samples = len(self._committed) * self.shard
-            found = publish(self._repository, self.name, self._head, samples, self._bytes, message)
-            seal(self.store, dataset_key(self.name), self._repository, found.version)
+            found = publish(self._repository, self.name, self._head, samples, self._bytes, message, self._seal)
             # Publishing adds a commit, but no shard.
             self._head = found.snapshot
             return found
@@ -246,6 +245,9 @@ class Committer(Dataset):
     @property
     def _locked(self) -> bool:
         return self.store.holds(lock_key(self.name))
+
+    def _seal(self, tag: str, snapshot: str) -> None:
+        seal(self.store, dataset_key(self.name), self._repository, tag, snapshot)
 
     def _check_lock(self) -> None:
         if not self._locked:

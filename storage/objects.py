@@ -81,6 +81,12 @@ class Snapshot:
             # It is damaged, which whoever asked is about to say of it.
             return manifest
 
+    def chunks_of(self, store: Store, key: str, array: str) -> list[str]:
+        """Return the files that hold the chunks of an array, but for those in manifests; relative to the repository."""
+        node = array_node(self, array)
+        references = (_references(store, f"{key}/manifests/{part}") for part, _ in self.arrays[array])
+        return sorted({file for part in references for (owner, _), file in part.items() if owner == node and file})
+
 
 def array_node(snapshot: Snapshot, array: str) -> str:
     """Return the id by which manifests call an array."""

@@ -1,7 +1,7 @@
 """Digests of the files that describe a published version.
 
-Chunks carry checksums of their own; the snapshot, its manifests and the tag do not, and a flipped byte in one of them
-may go unseen by the engine. So publishing writes their digests beside them.
+Chunks of samples carry checksums of their own; the snapshot, its manifests and the coordinates of space do not, and a
+flipped byte in one of them may go unseen by the engine. So publishing writes their digests beside them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import icechunk
+import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from storage.errors import StorageError
-from storage.objects import Snapshot, tag_file
+from storage.objects import Snapshot
 from storage.store import Store
 
 
@@ -42,21 +43,21 @@ class Seal:
     """Digests by path, relative to the repository."""
 
 
-def seal(store: Store, key: str, repository: icechunk.Repository, tag: str) -> None:
-    """Write the seal of a published version, unless it has one.
+def seal(store: Store, key: str, repository: icechunk.Repository, tag: str, snapshot: str) -> None:
+    """Write the seal of a version that is about to be published.
 
     Parameters
     ----------
     key
         Folder of the repository.
-    tag
-        ``"v1"``, …
+    tag, snapshot
+        ``"v1"``, … and the state that it will mean.
     """
-    path = seal_key(key, tag)
-    if store.exists(path):
-        return
-    snapshot = repository.lookup_tag(tag)
-    files = [*Snapshot.of(repository, snapshot).metadata(), tag_file(tag)]
+    contents = Snapshot.of(repository, snapshot)
+    group = zarr.open_group(repository.readonly_session(snapshot_id=snapshot).store, mode="r")
+    # Coordinates of space and time are written by xarray, whose chunks have no checksum.
+    plain = [name for name, array in group.arrays() if "sample" not in (array.metadata.dimension_names or ())]
+    files = [*contents.metadata(), *(file for name in plain for file in contents.chunks_of(store, key, name))]
     document = {
         "snapshot": snapshot,
         "content": content_digest(repository, snapshot),
@@ -64,7 +65,7 @@ def seal(store: Store, key: str, repository: icechunk.Repository, tag: str) -> N
     }
     # So that a flipped byte in here is not taken for one in what it describes.
     document["digest"] = _digest(json.dumps(document, sort_keys=True).encode())
-    store.write(path, json.dumps(document, indent=1).encode())
+    store.write(seal_key(key, tag), json.dumps(document, indent=1).encode())
 
 
 def seal_key(key: str, tag: str) -> str:

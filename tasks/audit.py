@@ -15,7 +15,8 @@ from compute.cluster.stream import stream
 from compute.problems.problem import Problem
 from storage.errors import Refused, StorageError
 from storage.ledger import SPLITS
-from storage.scan import Fault, Located, Scan, locate
+from storage.located import Located, locate
+from storage.scan import Fault, Scan
 from storage.store import Store
 from tasks.opened import maker, opened, source
 from tasks.pipeline import Data
@@ -97,6 +98,7 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": time.monotonic() - start,
     }
+    log.info("audit: %s", "clean" if record["clean"] else f"{len(record['findings'])} findings")
     return record | {"record": _kept(store, record)}
 
 
@@ -120,17 +122,19 @@ def _looked_through(
     # No id is negative, and none can be drawn.
     known &= ids >= 0
     names = data.splits.of(ids)
-    expected = np.select([names == name for name in SPLITS], range(len(SPLITS)))
+    expected = np.select([names == name for name in SPLITS], list(range(len(SPLITS))))
     report = Reporter("audit", scan.samples, located.name)
-    samples, ok = 0, []
+    samples, looked_at, findings = 0, 0, 0
+    ok: list[np.ndarray] = []
     blocks = _blocks(of, scan, ids, known, expected, split, cluster.workers("solve"))
     for done in stream(cluster, worker.audit, blocks, window=2 * cluster.workers("solve"), role="solve"):
         receipt: worker.Report = done.receipt
         samples += receipt.samples
         parts.append(receipt.outcomes)
         ok.append(receipt.ok)
-        bad = sum(outcome.bad for part in parts for outcome in part.values())
-        report(samples, f"{bad} bad" if bad else "")
+        looked_at += len(done.item.ids)
+        findings += sum(len(outcome.findings) for outcome in receipt.outcomes.values())
+        report(looked_at, f"{findings} findings" if findings else "")
     if scan.stated not in (None, samples):
         what = f"chunks of {samples} samples are stored; it was published with {scan.stated}"
         parts.append({"checksums": Outcome.of([Finding("checksums", what)], 0)})
@@ -172,7 +176,8 @@ def _coordinates(scan: Scan, problem: Problem) -> dict[str, Outcome]:
         faults += unreadable
         chunks += count
         if not unreadable and not _equal(stored[name], values, wanted[name]):
-            different.append(Finding("coordinates", "other values than the problem's", name))
+            what = "other values than the problem's"
+            different.append(Finding("coordinates", what, name, object=scan.lies_in(name)))
     return {
         "checksums": Outcome.of(map(_fault, faults), chunks),
         "coordinates": Outcome.of(different, len(stored)),

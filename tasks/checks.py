@@ -13,7 +13,7 @@ from storage import models
 from storage.committer import Committer
 from storage.datasets import Dataset, resolve
 from storage.errors import Refused
-from storage.scan import locate
+from storage.located import locate
 from storage.store import Store
 from tasks.growth import version_of
 from tasks.opened import maker, opened

@@ -85,5 +85,4 @@ def _row(name: str, check: dict[str, Any]) -> dict[str, Any]:
         "bad": check["bad"],
         "worst": worst and f"{worst['value']} (sample {worst['sample']})",
         "bound": worst and worst["bound"],
-        "expected": check["expected"],
     }

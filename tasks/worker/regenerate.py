@@ -41,12 +41,13 @@ class Source:
 
     def open(self) -> Scan:
         """Open the version, or return it as it was opened before in this audit."""
-        return _open(self)
+        return _open(self.store, self.name, self.snapshot, self.token)
 
 
 @lru_cache(maxsize=1)
-def _open(source: Source) -> Scan:
-    return Scan(Store(source.store), source.name, source.snapshot)
+def _open(store: str, name: str, snapshot: str, token: str) -> Scan:
+    del token
+    return Scan(Store(store), name, snapshot)
 
 
 @dataclass(frozen=True)

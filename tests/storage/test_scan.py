@@ -17,12 +17,13 @@ from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.errors import Unknown
 from storage.ledger import COLUMNS
+from storage.located import locate
 from storage.objects import Snapshot, branch_file, pointed_at, tag_file, tags
-from storage.scan import Scan, Unopened, locate
+from storage.scan import Scan, Unopened
 from storage.seals import seal_key
 from storage.shards import write_shard
 from storage.store import Store
-from tests.storage.fields import SHAPE, SHARDS, N, definition, fill, ledger
+from tests.storage.fields import SHAPE, SHARDS, N, definition, fill, ledger, template
 
 KEY = "datasets/made"
 
@@ -40,7 +41,9 @@ class Look:
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A published version, one after it that shares its shards, and a commit behind both."""
     store = Store(tmp_path_factory.mktemp("pristine") / "store")
-    dataset = Committer.ensure(store, "made", **definition())
+    corners = np.random.default_rng(9).integers(0, 999, (200, 3))
+    planned = template().assign_coords(corners=(("face", "corner"), corners, {"units": "1"}))
+    dataset = Committer.ensure(store, "made", **definition(template=planned))
     with dataset.lock():
         for shards, message in (((0, 1, 3), "some"), ((4,), "more"), ((2,), "")):
             fork = dataset.fork()
@@ -97,8 +100,9 @@ def needed(store: Store) -> dict[str, set[str]]:
     repository = icechunk.Repository.open(icechunk.local_filesystem_storage(store.location(KEY)))
     contents = Snapshot.of(repository, located.seal.snapshot)
     chunks = {contents.object_of(store, KEY, name, (shard, 0, 0)) for name in scan.fields for shard in (0, 1, 3)}
-    chunks |= {contents.object_of(store, KEY, name, (0,)) for name in ("sample_id", "split", *scan.coordinates())}
-    described = set(located.seal.files) | {seal_key(KEY, "v1").removeprefix(f"{KEY}/")}
+    chunks |= {contents.object_of(store, KEY, name, (0,)) for name in ("sample_id", "split")}
+    chunks |= {contents.object_of(store, KEY, name, (0,) * len(dims)) for name, dims in scan.coordinates().items()}
+    described = set(located.seal.files) | {tag_file("v1"), seal_key(KEY, "v1").removeprefix(f"{KEY}/")}
     return {
         "sealed": {f"{KEY}/{file}" for file in described - {f"snapshots/{located.seal.snapshot}"}},
         "chunks": {f"{KEY}/{file}" for file in chunks},
@@ -115,9 +119,9 @@ def files(store: Store) -> list[str]:
 
 def test_the_files_of_a_version_are_known(store: Store) -> None:
     parts = needed(store)
-    assert {file.split("/")[2] for file in parts["sealed"]} == {"manifests", "transactions", "refs", "seals"}
-    # Three shards of two fields and the ids; the other arrays are so small that they lie in manifests.
-    assert len({file for file in parts["chunks"] if "/chunks/" in file}) == 2 * 3 + 1
+    assert {file.split("/")[2] for file in parts["sealed"]} == {"manifests", "transactions", "refs", "seals", "chunks"}
+    # Three shards of two fields, the ids and a coordinate; other arrays are so small that they lie in manifests.
+    assert len({file for file in parts["chunks"] if "/chunks/" in file}) == 2 * 3 + 2
     everything = set(files(store))
     assert set.union(*parts.values()) < everything
     assert look(store).named == {}
