@@ -98,6 +98,8 @@ class Scan:
             group = zarr.open_group(self._session.store, mode="r")
             self.attrs: dict[str, Any] = dict(group.attrs)
             self._arrays: dict[str, Any] = dict(group.arrays())
+            self.shard = int(self.attrs["shard"])
+            self.samples: int = self._arrays["status"].shape[0]
         except _DAMAGED as error:
             raise Unopened(f"{self.key}/{snapshot_file(snapshot)}", reason(error)) from error
         if self.attrs.get("layout_version") != LAYOUT_VERSION:
@@ -106,8 +108,6 @@ class Scan:
                 f"expected {LAYOUT_VERSION}"
             )
         self.snapshot = snapshot
-        self.shard = int(self.attrs["shard"])
-        self.samples: int = self._arrays["status"].shape[0]
 
     @property
     def n_shards(self) -> int:
@@ -137,7 +137,10 @@ class Scan:
 
     def same_content(self, seal: Seal) -> bool:
         """Return whether the snapshot says what it said when it was sealed, in whatever bytes."""
-        return content_digest(self._repository, self.snapshot) == seal.content
+        try:
+            return content_digest(self._repository, self.snapshot) == seal.content
+        except _DAMAGED:
+            return False
 
     def solvers(self) -> tuple[str, ...]:
         """Return the solvers that the ledger may name."""

@@ -54,7 +54,7 @@ def seal(store: Store, key: str, repository: icechunk.Repository, tag: str, snap
         ``"v1"``, … and the state that it will mean.
     """
     contents = Snapshot.of(repository, snapshot)
-    group = zarr.open_group(repository.readonly_session(snapshot_id=snapshot).store, mode="r")
+    group: Any = zarr.open_group(repository.readonly_session(snapshot_id=snapshot).store, mode="r")
     # Coordinates of space and time are written by xarray, whose chunks have no checksum.
     plain = [name for name, array in group.arrays() if "sample" not in (array.metadata.dimension_names or ())]
     files = [*contents.metadata(), *(file for name in plain for file in contents.chunks_of(store, key, name))]

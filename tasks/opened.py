@@ -21,18 +21,29 @@ from tasks.worker.regenerate import Sample, Source
 
 
 def opened(store: Store, located: Located) -> tuple[Scan | None, list[Finding]]:
-    """Open a version as far as its files allow, and say what is wrong with them."""
+    """Open a version as far as its files allow, and say what is wrong with them.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If nothing is wrong with them and it still cannot be opened: it has another layout.
+    """
     damage = [Finding("objects", one.what, object=one.object) for one in located.damage]
     if located.snapshot is None:
         return None, damage
     try:
         scan = Scan(store, located.name, located.snapshot)
-    except Unopened as error:
-        if not any(one.object == error.object for one in damage):
+    except StorageError as error:
+        if isinstance(error, Unopened) and not any(one.object == error.object for one in damage):
             damage.append(Finding("objects", error.what, object=error.object))
+        if not damage:
+            raise
         return None, damage
     own = f"datasets/{located.name}/{snapshot_file(located.snapshot)}"
-    if located.seal is not None and any(one.object == own for one in damage) and scan.same_content(located.seal):
+    if located.seal is not None and any(one.object == own for one in damage):
+        if not scan.same_content(located.seal):
+            # Nothing that it says of the others can be relied on.
+            return None, damage
         # Expiring older snapshots writes it anew, with another parent.
         damage = [one for one in damage if one.object != own]
     return scan, damage

@@ -159,10 +159,11 @@ def _compared(source: Source, drawn: Arrays, found: Arrays, stored: Arrays, exac
         difference = float(np.linalg.norm(stored[name].astype(np.float64) - values)) / size
         sensitivity = float(np.linalg.norm(moved[name] - exact[name])) / size
         bound = unit_roundoff({name: stored[name]}) + tolerance + SAFETY * sensitivity
-        compared[name] = {"difference": difference, "bound": bound, "within": bool(difference <= bound)}
-        for number in ("difference", "bound"):
-            if not np.isfinite(compared[name][number]):
-                compared[name][number] = None
+        compared[name] = {
+            "difference": difference if np.isfinite(difference) else None,
+            "bound": bound if np.isfinite(bound) else None,
+            "within": bool(difference <= bound),
+        }
     return compared
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import icechunk
 import numpy as np
@@ -75,14 +76,15 @@ def position(store: Store, sample: int) -> int:
     return int(np.flatnonzero(ids == sample)[0])
 
 
-def change(store: Store, name: str, where: object, value: Callable[[np.ndarray], object] | float) -> None:
+def change(store: Store, name: str, where: object, value: Callable[[np.ndarray], Any] | float) -> None:
     """Change stored values, with valid checksums, and publish that as the next version."""
     repository = icechunk.Repository.open(icechunk.local_filesystem_storage(store.location(f"datasets/{NAME}")))
     before = repository.lookup_snapshot(repository.lookup_branch("main")).metadata
     session = repository.writable_session("main")
     array = zarr.open_group(session.store, mode="r+")[name]
     assert isinstance(array, zarr.Array)
-    array[where] = value(np.asarray(array[where])) if callable(value) else value  # type: ignore[index]
+    place: Any = where
+    array[place] = value(np.asarray(array[place])) if callable(value) else value
     session.commit("changed", dict(before))
     Committer.open(store, NAME).publish("changed")
 

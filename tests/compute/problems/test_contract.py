@@ -199,7 +199,7 @@ def test_the_boundary_is_part_of_the_residual(solved):
     whole, part = problem.residual(inputs, stored), problem.boundary(inputs, stored)
     assert np.all(part <= whole * (1 + 1e-12))
     # No shipped problem has to say the same of both.
-    assert np.all(part < 0.999 * whole)
+    assert np.any(part < 0.999 * whole)
 
 
 def test_the_boundary_sees_a_wrong_value_there_and_none_far_away(solved):

@@ -27,7 +27,7 @@ def test_it_is_that_of_the_smallest_eigenvalue():
     problem = Darcy(shape=(10, 12))
     inputs = problem.draw(0, np.arange(3))
     exact, _ = simulate(problem, inputs, Direct(), 1e-12)
-    matrices = []
+    matrices: list[np.ndarray] = []
 
     def solve(systems):
         matrices.extend(systems.operators.csr(i).toarray() for i in range(len(systems)))
