@@ -13,6 +13,7 @@ from storage.errors import Refused
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
 from storage.repository import BRANCH, create_repository, stored_shards
+from storage.seals import seal
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
 from storage.versions import Version, publish
@@ -222,7 +223,7 @@ class Committer(Dataset):
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
             samples = len(self._committed) * self.shard
-            found = publish(self._repository, self.name, self._head, samples, self._bytes, message)
+            found = publish(self._repository, self.name, self._head, samples, self._bytes, message, self._seal)
             # Publishing adds a commit, but no shard.
             self._head = found.snapshot
             return found
@@ -244,6 +245,9 @@ class Committer(Dataset):
     @property
     def _locked(self) -> bool:
         return self.store.holds(lock_key(self.name))
+
+    def _seal(self, tag: str, snapshot: str) -> None:
+        seal(self.store, dataset_key(self.name), self._repository, tag, snapshot)
 
     def _check_lock(self) -> None:
         if not self._locked:

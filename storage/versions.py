@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -86,10 +87,19 @@ def at_snapshot(repository: icechunk.Repository, name: str, version: str, snapsh
     )
 
 
-def publish(repository: icechunk.Repository, name: str, head: str, samples: int, size: int, message: str) -> Version:
+def publish(
+    repository: icechunk.Repository,
+    name: str,
+    head: str,
+    samples: int,
+    size: int,
+    message: str,
+    seal: Callable[[str, str], None],
+) -> Version:
     """Give the state ``head``, the branch's, with its samples and bytes the next number; its number if it has one.
 
-    The caller holds the dataset's lock.
+    The caller holds the dataset's lock. ``seal`` gets the name and the snapshot before the tag is made: no version is
+    without a seal (`storage.seals`).
     """
     known = numbers(repository)
     if known and repository.lookup_tag(f"v{known[-1]}") == head:
@@ -103,5 +113,6 @@ def publish(repository: icechunk.Repository, name: str, head: str, samples: int,
         now = datetime.now(UTC).isoformat(timespec="seconds")
         group.attrs["history"] = "\n".join([*history, f"{now} {tag}: {message}"])
         head = session.commit(message, {"version": tag, "samples": samples, "bytes": size})
+    seal(tag, head)
     repository.create_tag(tag, head)
     return at_snapshot(repository, name, tag, head)

@@ -13,8 +13,10 @@ from storage import models
 from storage.committer import Committer
 from storage.datasets import Dataset, resolve
 from storage.errors import Refused
+from storage.located import locate
 from storage.store import Store
 from tasks.growth import version_of
+from tasks.opened import maker, opened
 from tasks.pipeline import Pipeline
 from tasks.records import run_lock
 
@@ -118,6 +120,23 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
             f"dataset {version.spec} has the samples of model {model} in other splits: what it was trained on would "
             "be tested; take a dataset with another seed, or the same splits"
         )
+
+
+def check_audit(store_url: str, dataset: str) -> None:
+    """Refuse a dataset that cannot be audited; one that is damaged can be.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If there is no such dataset or version.
+    storage.errors.Refused
+        If its problem cannot be loaded.
+    """
+    store = Store(store_url)
+    located = locate(store, dataset)
+    scan, damage = opened(store, located)
+    if scan is not None and not damage:
+        maker(located, scan)
 
 
 def _check_grid(pipeline: Pipeline, template: xr.Dataset) -> None:

@@ -8,7 +8,7 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box
-from compute.problems.balance import norms, outflow
+from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.helmholtz import source
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
@@ -76,8 +76,11 @@ class Acoustic(Problem):
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
-        p, f = fields["p"].astype(np.float64), source(self.shape, self.wavenumber)
-        return norms(f + self.wavenumber**2 * p - outflow(inputs["a"].astype(np.float64), p)) / norms(f[None])
+        return norms(self._left_over(inputs, fields)) / norms(source(self.shape, self.wavenumber)[None])
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
+        return norms(at_walls(self._left_over(inputs, fields))) / norms(source(self.shape, self.wavenumber)[None])
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |p|‖ / ‖b‖``; see `Problem.rounding`."""
@@ -87,3 +90,7 @@ class Acoustic(Problem):
         diagonal = 0.5 * (outflow(a, one, np.add) + outflow(a, one))
         total = outflow(a, p, np.add) + (np.abs(diagonal - self.wavenumber**2) - diagonal) * p
         return norms(total) / norms(source(self.shape, self.wavenumber)[None])
+
+    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        p, f = fields["p"].astype(np.float64), source(self.shape, self.wavenumber)
+        return f + self.wavenumber**2 * p - outflow(inputs["a"].astype(np.float64), p)

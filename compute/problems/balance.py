@@ -33,6 +33,13 @@ def outflow(a: np.ndarray, u: np.ndarray, difference: np.ufunc = np.subtract) ->
     return total
 
 
+def at_walls(x: np.ndarray) -> np.ndarray:
+    """Return fields on a box ``(n, *shape)`` with zero in all cells that touch no wall."""
+    found = x.copy()
+    found[(slice(None), *(slice(1, -1),) * (x.ndim - 1))] = 0
+    return found
+
+
 def norms(x: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of every sample, ``(n,)``, of fields ``(n, *shape)``."""
     return np.sqrt(np.sum(np.square(x), axis=tuple(range(1, x.ndim))))

@@ -143,13 +143,29 @@ class Burgers(Problem):
 
         That of a step is ``‖uⁿ − w − Δt/2 N(w)‖ / ‖uⁿ‖`` with w = (uⁿ + uⁿ⁺¹)/2; see `Problem.residual`.
         """
+        return np.linalg.norm(self._left_over(inputs, fields), axis=2).max(axis=1)
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the residual of the first step, or of the two cells beside x = 0 in a later one if it is larger.
+
+        See `Problem.boundary`.
+        """
+        left_over = self._left_over(inputs, fields)
+        left_over[:, 1:, 1:-1] = 0
+        return np.linalg.norm(left_over, axis=2).max(axis=1)
+
+    def attained(self, rtol: float) -> float:
+        """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
+        return max(rtol, self.tolerance)
+
+    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return what every step leaves over of its equations relative to ``‖uⁿ‖``, ``(n, steps, points)``."""
         states = self._states(inputs, fields)
         now, w = states[:, :-1], 0.5 * (states[:, :-1] + states[:, 1:])
         q = np.roll(w, -1, axis=2)
         flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
         net = (flux - np.roll(flux, 1, axis=2)) * self.points
-        found = now - w - 0.5 * self.end / self.steps * net
-        return (np.linalg.norm(found, axis=2) / np.linalg.norm(now, axis=2)).max(axis=1)
+        return (now - w - 0.5 * self.end / self.steps * net) / np.linalg.norm(now, axis=2, keepdims=True)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|uⁿ| + (I + Δt/2 |N′(w)|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.

@@ -8,7 +8,7 @@ import xarray as xr
 from pydantic import Field
 
 from compute.problems import box
-from compute.problems.balance import norms
+from compute.problems.balance import at_walls, norms
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
@@ -98,15 +98,23 @@ class Convection(Problem):
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
-        u = fields["u"].astype(np.float64)
-        outflow = _flux_balance(self.diffusivity, self.velocity(inputs["psi"]), u, np.subtract)
-        return norms(1.0 - outflow) / norms(np.ones_like(u))
+        left_over = self._left_over(inputs, fields)
+        return norms(left_over) / norms(np.ones_like(left_over))
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
+        left_over = self._left_over(inputs, fields)
+        return norms(at_walls(left_over)) / norms(np.ones_like(left_over))
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
         total = _flux_balance(self.diffusivity, self.velocity(inputs["psi"]), u, np.add)
         return norms(total) / norms(np.ones_like(u))
+
+    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        u = fields["u"].astype(np.float64)
+        return 1.0 - _flux_balance(self.diffusivity, self.velocity(inputs["psi"]), u, np.subtract)
 
 
 def _flux_balance(

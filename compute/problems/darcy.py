@@ -8,7 +8,7 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box
-from compute.problems.balance import norms, outflow
+from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
@@ -65,10 +65,19 @@ class Darcy(Problem):
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
-        u = fields["u"].astype(np.float64)
-        return norms(1.0 - outflow(inputs["a"].astype(np.float64), u)) / norms(np.ones_like(u))
+        left_over = _left_over(inputs, fields)
+        return norms(left_over) / norms(np.ones_like(left_over))
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
+        left_over = _left_over(inputs, fields)
+        return norms(at_walls(left_over)) / norms(np.ones_like(left_over))
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
         return norms(outflow(inputs["a"].astype(np.float64), u, np.add)) / norms(np.ones_like(u))
+
+
+def _left_over(inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+    return 1.0 - outflow(inputs["a"].astype(np.float64), fields["u"].astype(np.float64))

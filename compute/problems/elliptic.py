@@ -9,6 +9,7 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box
+from compute.problems.balance import at_walls
 from compute.problems.gaussian import Gaussian
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
@@ -129,10 +130,15 @@ class Elliptic(Problem):
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the nonlinear residuals ``‖F‖ / ‖f‖`` from the balance over every cell; see `Problem.residual`."""
-        a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
-        growth = np.full_like(a, self.growth)
-        out = _flux_balance(a, u, np.subtract) + _flux_balance(growth, u**3 / 3, np.subtract)
-        return _norm(f - out) / _norm(f)
+        return _norm(self._left_over(inputs, fields)) / _norm(inputs["f"].astype(np.float64))
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
+        return _norm(at_walls(self._left_over(inputs, fields))) / _norm(inputs["f"].astype(np.float64))
+
+    def attained(self, rtol: float) -> float:
+        """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
+        return max(rtol, self.tolerance)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖(|A| + β |L| diag(u²)) |u|‖ / ‖f‖``, A and L without their signs; see `Problem.rounding`."""
@@ -140,6 +146,11 @@ class Elliptic(Problem):
         growth = np.full_like(a, self.growth)
         total = _flux_balance(a, u, np.add) + _flux_balance(growth, u**3, np.add)
         return _norm(total) / _norm(inputs["f"].astype(np.float64))
+
+    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
+        growth = np.full_like(a, self.growth)
+        return f - _flux_balance(a, u, np.subtract) - _flux_balance(growth, u**3 / 3, np.subtract)
 
 
 class _Equation:

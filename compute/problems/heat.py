@@ -8,7 +8,7 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box
-from compute.problems.balance import norms, outflow
+from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.gaussian import Gaussian
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
@@ -113,11 +113,21 @@ class Heat(Problem):
         That of a step is ``‖uⁿ − w − Δt/2 A w‖ / ‖uⁿ‖``, w being uⁿ⁺¹ in the two half steps and (uⁿ + uⁿ⁺¹)/2 in the
         others; see `Problem.residual`.
         """
+        return np.max([norms(left_over) for left_over in self._left_over(inputs, fields)], axis=0)
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the residual of the first half step, or of the cells along the walls in a later one if it is larger.
+
+        See `Problem.boundary`.
+        """
+        steps = enumerate(self._left_over(inputs, fields))
+        return np.max([norms(at_walls(left_over) if step else left_over) for step, left_over in steps], axis=0)
+
+    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield what every step leaves over of its equations, relative to the norm of its right-hand side."""
         a, half = inputs["a"].astype(np.float64), 0.5 * self.end / self.steps
-        worst = np.zeros(len(a))
         for now, w in _steps(inputs["u0"], fields["u"]):
-            worst = np.maximum(worst, norms(now - w - half * outflow(a, w)) / norms(now))
-        return worst
+            yield (now - w - half * outflow(a, w)) / norms(now)[:, None, None]
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|uⁿ| + (I + Δt/2 |A|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.

@@ -8,7 +8,7 @@ import xarray as xr
 from pydantic import Field
 
 from compute.problems import box
-from compute.problems.balance import norms
+from compute.problems.balance import at_walls, norms
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
@@ -86,6 +86,13 @@ class Helmholtz(Problem):
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals from second differences of u; see `Problem.residual`."""
+        return norms(self._left_over(inputs, fields)) / norms(self.source()[None])
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
+        return norms(at_walls(self._left_over(inputs, fields))) / norms(self.source()[None])
+
+    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         u = fields["u"].astype(np.float64)
         found = self.source() + inputs["k"].astype(np.float64) ** 2 * u
         for axis in range(1, u.ndim):
@@ -95,7 +102,7 @@ class Helmholtz(Problem):
             # Half a cell behind the wall u is what it is before it, with the other sign: so it vanishes between.
             mirrored[[0, -1]] *= -1
             found += np.moveaxis(np.diff(mirrored, n=2, axis=0), 0, axis) * u.shape[axis] ** 2
-        return norms(found) / norms(self.source()[None])
+        return found
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

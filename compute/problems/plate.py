@@ -120,6 +120,13 @@ class Plate(Problem):
         left_over[:, plate.free] = plate.outflow(found)[:, plate.free]
         return _norm(left_over) / _norm(plate.outflow(given)[:, plate.free])
 
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return how far the nodes on the walls are from the given temperatures; see `Problem.boundary`."""
+        plate, given = slotted_plate(self.cells), self.walls(inputs)
+        nodes = np.concatenate(plate.walls)
+        off = fields["T"][:, nodes].astype(np.float64) - given
+        return _norm(off) / _norm(plate.outflow(_on_walls(plate, given))[:, plate.free])
+
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         plate, given = slotted_plate(self.cells), _on_walls(slotted_plate(self.cells), self.walls(inputs))

@@ -8,6 +8,7 @@ import xarray as xr
 from pydantic import Field
 
 from compute.problems import box
+from compute.problems.balance import at_walls
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
@@ -118,6 +119,11 @@ class Poisson(Problem):
         """Return the relative residuals from second differences of u; see `Problem.residual`."""
         u = fields["u"].astype(np.float64)
         return _norm(_remainder(inputs, u)) / _norm(_remainder(inputs, np.zeros_like(u)))
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
+        u = fields["u"].astype(np.float64)
+        return _norm(at_walls(_remainder(inputs, u))) / _norm(_remainder(inputs, np.zeros_like(u)))
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

@@ -78,3 +78,19 @@ class Problem(Kind, ABC):
         Times the unit round-off of the stored dtype (2⁻²⁴ for float32) it is the relative residual that storing
         the fields may add.
         """
+
+    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the part of `residual` in the equations that hold boundary and initial conditions, ``(n,)`` float64.
+
+        Cell-centred fields have no value on a wall: its condition is in the equations of the cells along it, an initial
+        one in those of the first step. So this is the norm of b − A u over these alone, relative to ``‖b‖``, and never
+        more than `residual`, which is what a problem that does not tell them apart returns.
+        """
+        return self.residual(inputs, fields)
+
+    def attained(self, rtol: float) -> float:
+        """Return the largest `residual` of fields, before they are rounded, whose systems were solved to ``rtol``.
+
+        That is ``rtol``, but for equations solved by an iteration with a tolerance of its own.
+        """
+        return rtol

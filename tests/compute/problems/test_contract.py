@@ -24,6 +24,7 @@ from compute.problems.laws import Lognormal, TwoPhase
 from compute.problems.plate import Plate
 from compute.problems.poisson import Poisson
 from compute.problems.problem import Problem
+from compute.problems.slotted import slotted_plate
 from compute.solvers.direct import Direct
 from compute.solvers.sequence import simulate
 from compute.training.augmentation import symmetries, transform
@@ -190,6 +191,48 @@ def test_what_storing_adds_to_a_residual_keeps_its_bound(solved):
     found, added = problem.residual(inputs, stored), 2**-24 * problem.rounding(inputs, stored)
     assert np.all(found <= 1e-8 + added)
     assert np.all(found > 0.01 * added)
+
+
+def test_the_boundary_is_part_of_the_residual(solved):
+    problem, inputs, fields, _ = solved
+    stored = {name: values.astype(np.float32) for name, values in fields.items()}
+    whole, part = problem.residual(inputs, stored), problem.boundary(inputs, stored)
+    assert np.all(part <= whole * (1 + 1e-12))
+    # No shipped problem has to say the same of both.
+    assert np.any(part < 0.999 * whole)
+
+
+def test_the_boundary_sees_a_wrong_value_there_and_none_far_away(solved):
+    problem, inputs, fields, _ = solved
+    [(name, values)] = fields.items()
+    at_edge, middle = _places(problem, values.shape[1:])
+    for place, seen in ((at_edge, True), (middle, False)):
+        wrong = values.copy()
+        wrong[(slice(None), *place)] += 1e-3 * np.abs(values).max(axis=tuple(range(1, values.ndim)))
+        before, after = (problem.boundary(inputs, {name: one}) for one in (values, wrong))
+        assert np.all(problem.residual(inputs, {name: wrong}) > 1e-5)
+        assert np.all(after > 1e-5) if seen else np.array_equal(after, before)
+
+
+def _places(problem: Problem, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return a place at the boundary and one far from it; in the last state where there is time."""
+    if isinstance(problem, Plate):
+        plate = slotted_plate(problem.cells)
+        return (int(plate.walls[0][0]),), (int(plate.free[len(plate.free) // 2]),)
+    last = (shape[0] - 1,) if isinstance(problem, Heat | Burgers) else ()
+    space = shape[len(last) :]
+    return (*last, *(0 for _ in space)), (*last, *(points // 2 for points in space))
+
+
+def test_a_tolerance_of_a_problem_says_how_exact_its_fields_are():
+    assert Darcy().attained(1e-8) == 1e-8
+    for problem in (Elliptic(shape=(12, 12), tolerance=1e-5), Burgers(points=48, steps=6, end=0.2, tolerance=1e-5)):
+        inputs = problem.draw(0, IDS)
+        fields, _ = simulate(problem, inputs, Direct(), 1e-8)
+        found = problem.residual(inputs, fields)
+        assert problem.attained(1e-8) == 1e-5
+        assert problem.attained(1e-3) == 1e-3
+        assert 1e-8 < found.max() <= 1e-5
 
 
 def test_a_sample_does_not_depend_on_its_block(solved):

@@ -152,6 +152,14 @@ ALSO_REFUSED: dict[str, tuple[str, str]] = {
     ),
     "evaluate on an unknown dataset": ("evaluate tiny --dataset nobody --store {store}", "dataset 'nobody': not in"),
     "quantify on an unknown version": ("quantify tiny --dataset tiny@v9 --store {store}", "no version 'v9'"),
+    "audit an unknown dataset": ("audit nobody --store {store}", "dataset 'nobody': not in {store}; there are: tiny"),
+    "audit an unknown version": ("audit tiny@v9 --store {store}", "has no version 'v9'; there are: v1"),
+    "audit a store below a file": ("audit tiny --store {below_file}", "{below_file}"),
+    "regenerate an unknown sample": (
+        "regenerate tiny@v1 --sample 160 --store {store}",
+        "sample 160 is not in dataset tiny@v1: it has 160 samples, from 0 to 159",
+    ),
+    "regenerate of an unknown version": ("regenerate tiny@v9 --sample 0 --store {store}", "no version 'v9'"),
     "show an unknown version": ("show tiny@v9 --store {store}", "no version 'v9'; there are: v1"),
     "not positive": (
         "predict tiny --input {negative} --output {output} --store {store}",

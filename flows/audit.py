@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from tasks import audit as stage
+from tasks.checks import check_audit
+from tasks.recipes import load_profile
+
+
+@flow(name="audit")
+def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+    """Look for anything in a version of a dataset that is not as it must be; return the record.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If there is no such dataset or version, or its problem cannot be loaded.
+    """
+    check_audit(store, dataset)
+    with load_profile(profile).open() as cluster:
+        record: dict[str, Any] = stage.audit(store, cluster, dataset)
+    return record

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands.options import Json, ProfileName, StoreUrl
+from flows.server import embedded
+from flows.settings import DEFAULT_STORE
+
+Dataset = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset.")]
+
+
+def audit(
+    dataset: Dataset,
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Read every byte of a dataset, recompute what can be, and name what is not as it must be.
+
+    Ends with code 1 if there is anything. Example: ritz audit darcy@v1
+    """
+    from flows.terminal import print_json, print_table, watching
+    from storage.store import Store
+    from tasks.checks import check_audit
+    from tasks.recipes import load_profile
+
+    check_audit(store, dataset)
+    load_profile(profile).check()
+    with watching(), embedded():
+        from flows.audit import audit as flow
+
+        record = flow(dataset, Store(store).url, profile)
+    if as_json:
+        print_json(record)
+    else:
+        print_table([_row(name, check) for name, check in record["checks"].items()])
+        for finding in record["findings"]:
+            typer.echo(finding["text"])
+        if record["not_done"]:
+            typer.echo(f"not done, because of the damage: {', '.join(record['not_done'])}")
+        typer.echo(f"{record['dataset']}@{record['version']} is {'clean' if record['clean'] else 'NOT clean'}")
+    if not record["clean"]:
+        raise typer.Exit(1)
+
+
+def regenerate(
+    dataset: Dataset,
+    sample: Annotated[int, typer.Option("--sample", metavar="ID", help="Number of the sample (its sample_id).")],
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Draw and solve one sample again, and compare it with what is stored.
+
+    Ends with code 1 if they differ. Example: ritz regenerate darcy@v1 --sample 7
+    """
+    import yaml
+
+    from flows.terminal import print_json, watching
+    from storage.store import Store
+    from tasks.opened import sample_of
+    from tasks.recipes import load_profile
+
+    sample_of(store, dataset, sample)
+    load_profile(profile).check()
+    with watching(), embedded():
+        from flows.regenerate import regenerate as flow
+
+        found = flow(dataset, sample, Store(store).url, profile)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(yaml.safe_dump(found, sort_keys=False).rstrip())
+    if not found["agrees"]:
+        raise typer.Exit(1)
+
+
+def _row(name: str, check: dict[str, Any]) -> dict[str, Any]:
+    worst = check["worst"]
+    return {
+        "check": name,
+        "checked": check["checked"],
+        "bad": check["bad"],
+        "worst": worst and f"{worst['value']} (sample {worst['sample']})",
+        "bound": worst and worst["bound"],
+    }

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from tasks import regenerate as stage
+from tasks.opened import sample_of
+from tasks.recipes import load_profile
+
+
+@flow(name="regenerate")
+def regenerate(dataset: str, sample: int, store: str, profile: str = "local") -> dict[str, Any]:
+    """Make one sample of a version again and compare it with what is stored.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If there is no such dataset, version or sample, or its problem cannot be loaded.
+    """
+    sample_of(store, dataset, sample)
+    with load_profile(profile).open() as cluster:
+        found: dict[str, Any] = stage.regenerate(store, cluster, dataset, sample)
+    return found

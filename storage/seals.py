@@ -1,0 +1,128 @@
+"""Digests of the files that describe a published version.
+
+Chunks of samples carry checksums of their own; the snapshot, its manifests and the coordinates of space do not, and a
+flipped byte in one of them may go unseen by the engine. So publishing writes their digests beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import icechunk
+import zarr
+from zarr.core.buffer import default_buffer_prototype
+
+from storage.errors import StorageError
+from storage.objects import Snapshot
+from storage.store import Store
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what was published."""
+
+    object: str
+    """Its path, relative to the store."""
+    what: str
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What was written when a version was published: its snapshot, and the digests of the files that describe it."""
+
+    snapshot: str
+    content: str
+    """Digest of what the snapshot says, whatever its bytes: expiring older snapshots writes it anew."""
+    files: dict[str, str]
+    """Digests by path, relative to the repository."""
+
+
+def seal(store: Store, key: str, repository: icechunk.Repository, tag: str, snapshot: str) -> None:
+    """Write the seal of a version that is about to be published.
+
+    Parameters
+    ----------
+    key
+        Folder of the repository.
+    tag, snapshot
+        ``"v1"``, … and the state that it will mean.
+    """
+    contents = Snapshot.of(repository, snapshot)
+    group: Any = zarr.open_group(repository.readonly_session(snapshot_id=snapshot).store, mode="r")
+    # Coordinates of space and time are written by xarray, whose chunks have no checksum.
+    plain = [name for name, array in group.arrays() if "sample" not in (array.metadata.dimension_names or ())]
+    files = [*contents.metadata(), *(file for name in plain for file in contents.chunks_of(store, key, name))]
+    document = {
+        "snapshot": snapshot,
+        "content": content_digest(repository, snapshot),
+        "files": {file: _digest(store.read(f"{key}/{file}")) for file in files},
+    }
+    # So that a flipped byte in here is not taken for one in what it describes.
+    document["digest"] = _digest(json.dumps(document, sort_keys=True).encode())
+    store.write(seal_key(key, tag), json.dumps(document, indent=1).encode())
+
+
+def seal_key(key: str, tag: str) -> str:
+    """Return where the seal of a version lies."""
+    return f"{key}/seals/{tag}.json"
+
+
+def read_seal(store: Store, key: str, tag: str) -> Seal:
+    """Read the seal of a version.
+
+    Raises
+    ------
+    StorageError
+        If it is missing or damaged.
+    """
+    path = store.location(seal_key(key, tag))
+    try:
+        document = json.loads(store.read(seal_key(key, tag)))
+        digest = document.pop("digest")
+        if digest == _digest(json.dumps(document, sort_keys=True).encode()):
+            return Seal(**document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, StorageError):
+            raise
+    raise StorageError(f"{path}: the seal does not have its own digest")
+
+
+def broken(store: Store, key: str, kept: Seal) -> list[Damage]:
+    """Return which files of a sealed version are missing or have other bytes."""
+    return [found for file, digest in kept.files.items() if (found := _compare(store, f"{key}/{file}", digest))]
+
+
+def _compare(store: Store, key: str, digest: str) -> Damage | None:
+    if not store.exists(key):
+        return Damage(key, "missing")
+    return None if _digest(store.read(key)) == digest else Damage(key, "has other bytes than when it was published")
+
+
+def content_digest(repository: icechunk.Repository, snapshot: str) -> str:
+    """Return the digest of what a snapshot says: its nodes with their metadata, its manifests, its message."""
+    session = repository.readonly_session(snapshot_id=snapshot)
+
+    async def documents() -> dict[str, Any]:
+        prototype = default_buffer_prototype()
+        found = {}
+        for node in content["nodes"]:
+            path = f"{node['path'].lstrip('/')}/zarr.json".lstrip("/")
+            document = await session.store.get(path, prototype)
+            found[path] = None if document is None else document.to_bytes().decode()
+        return found
+
+    content = Snapshot.of(repository, snapshot).content
+    # A thread of its own, because the caller's may be running an event loop already.
+    with ThreadPoolExecutor(1) as pool:
+        described = pool.submit(asyncio.run, documents()).result()
+    return _digest(json.dumps([content, described], sort_keys=True).encode())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,121 @@
+"""A version of a dataset, opened to be checked, and what makes its samples."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from compute.problems.catalogue import AnyProblem
+from compute.problems.problem import Problem
+from storage.errors import Refused, StorageError, Unknown
+from storage.located import Located, locate
+from storage.objects import snapshot_file
+from storage.scan import Scan, Unopened
+from storage.store import Store
+from tasks.pipeline import Data
+from tasks.worker.outcome import Finding
+from tasks.worker.regenerate import Sample, Source
+
+
+def opened(store: Store, located: Located) -> tuple[Scan | None, list[Finding]]:
+    """Open a version as far as its files allow, and say what is wrong with them.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If nothing is wrong with them and it still cannot be opened: it has another layout.
+    """
+    damage = [Finding("objects", one.what, object=one.object) for one in located.damage]
+    if located.snapshot is None:
+        return None, damage
+    try:
+        scan = Scan(store, located.name, located.snapshot)
+    except StorageError as error:
+        if isinstance(error, Unopened) and not any(one.object == error.object for one in damage):
+            damage.append(Finding("objects", error.what, object=error.object))
+        if not damage:
+            raise
+        return None, damage
+    own = f"datasets/{located.name}/{snapshot_file(located.snapshot)}"
+    if located.seal is not None and any(one.object == own for one in damage):
+        if not scan.same_content(located.seal):
+            # Nothing that it says of the others can be relied on.
+            return None, damage
+        # Expiring older snapshots writes it anew, with another parent.
+        damage = [one for one in damage if one.object != own]
+    return scan, damage
+
+
+def maker(located: Located, scan: Scan) -> tuple[Problem, Data]:
+    """Return the problem and the data of the recipe that made a version.
+
+    Raises
+    ------
+    storage.errors.Refused
+        If the recipe cannot be read, as one whose problem is a class that is not installed.
+    """
+    spec = f"{located.name}@{located.version}"
+    recipe = json.loads(str(scan.attrs.get("recipe", "{}")))
+    try:
+        problem: Problem = TypeAdapter(AnyProblem).validate_python(recipe["problem"])
+        return problem, Data.model_validate(recipe["data"])
+    except (ValidationError, KeyError, TypeError) as error:
+        why = "; ".join(one["msg"] for one in error.errors()) if isinstance(error, ValidationError) else repr(error)
+        kind = recipe.get("problem", {}).get("kind") if isinstance(recipe, dict) else None
+        raise Refused(
+            f"dataset {spec}: its samples cannot be made again, because its problem {kind!r} cannot be loaded ({why}); "
+            "install the package that brings it, with an entry point in the group ritz.problems"
+        ) from error
+
+
+def source(store: Store, located: Located, scan: Scan, made: tuple[Problem, Data]) -> Source:
+    """Return what a worker needs to read the version and to make its samples again."""
+    problem, data = made
+    rtol = float(scan.attrs["rtol"])
+    return Source(store.url, located.name, scan.snapshot, problem, data.seed, rtol, uuid4().hex)
+
+
+def place(located: Located, scan: Scan, sample: int) -> int:
+    """Return the position of a sample in the order of solving.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If the version does not have it.
+    """
+    ids, faults, _ = scan.whole("sample_id")
+    if faults:
+        raise StorageError(f"dataset {located.name}@{located.version}: {faults[0].object}: {faults[0].what}")
+    found = np.flatnonzero(ids == sample)
+    if not len(found):
+        raise Unknown(
+            f"sample {sample} is not in dataset {located.name}@{located.version}: it has {len(ids)} samples, "
+            f"from {ids.min()} to {ids.max()}"
+        )
+    if not scan.has(int(found[0]) // scan.shard):
+        raise Unknown(f"sample {sample} of dataset {located.name}@{located.version} is not solved yet")
+    return int(found[0])
+
+
+def sample_of(store_url: str, dataset: str, sample: int) -> Sample:
+    """Return one sample of a version, to be made again.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If there is no such dataset, version or sample.
+    storage.errors.Refused
+        If the problem cannot be loaded.
+    storage.errors.StorageError
+        If the version is too damaged to be opened.
+    """
+    store = Store(store_url)
+    located = locate(store, dataset)
+    scan, damage = opened(store, located)
+    if scan is None:
+        raise StorageError(f"dataset {dataset}: {damage[0]}; see `ritz audit {dataset}`")
+    of = source(store, located, scan, maker(located, scan))
+    return Sample(of, sample, place(located, scan, sample))

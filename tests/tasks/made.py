@@ -1,0 +1,104 @@
+"""A small dataset that is solved, committed and published without a cluster, and ways to damage it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import zarr
+
+from compute.problems.darcy import Darcy
+from compute.problems.problem import Problem
+from compute.solvers.catalogue import answering
+from compute.solvers.sequence import simulate
+from compute.solvers.solver import Solver
+from storage.committer import Committer
+from storage.objects import Snapshot
+from storage.shards import write_shard
+from storage.store import Store
+from tasks.pipeline import Pipeline
+
+NAME, SAMPLES, SHARD, SEED = "made", 40, 8, 3
+FAILED = 7
+"""The id of a sample that is recorded as failed."""
+
+
+def pipeline(problem: Problem, solver: Solver | str = "direct") -> Pipeline:
+    return Pipeline.model_validate(
+        {
+            "name": NAME,
+            "problem": problem,
+            "data": {"samples": SAMPLES, "shard": SHARD, "seed": SEED},
+            "solver": solver,
+            "training": {"kind": "online", "watermark": 8, "reservoir": 8},
+            "uncertainty": {"kind": "conformal", "levels": [0.5]},
+        }
+    )
+
+
+def make(folder: Path, problem: Problem | None = None, solver: Solver | str = "direct") -> Store:
+    """Make and publish the dataset in a new store."""
+    store, recipe = Store(folder), pipeline(problem or Darcy(shape=(8, 8)), solver)
+    ids = np.random.default_rng(0).permutation(SAMPLES)
+    dataset = Committer.ensure(
+        store,
+        NAME,
+        recipe.problem.template(SAMPLES),
+        identity=recipe.dataset_identity,
+        recipe=recipe.document(),
+        sample_id=ids,
+        split=recipe.data.splits.of(ids),
+        shard=SHARD,
+        solvers=answering(recipe.solver),
+        attrs={"rtol": recipe.data.rtol},
+    )
+    with dataset.lock():
+        fork = dataset.fork()
+        for index in range(SAMPLES // SHARD):
+            here = ids[index * SHARD :][:SHARD]
+            inputs = recipe.problem.draw(SEED, here)
+            found, ledger = simulate(recipe.problem, inputs, recipe.solver, recipe.data.rtol)
+            for row in np.flatnonzero(here == FAILED):
+                ledger["status"][row], ledger["reason"][row] = "failed", "not_converged"
+                for values in found.values():
+                    values[row] = np.nan
+            fields = inputs | {name: values.astype(np.float32) for name, values in found.items()}
+            dataset.commit(index, write_shard(fork, index, fields, ledger), ledger)
+        dataset.publish("all")
+    return store
+
+
+def position(store: Store, sample: int) -> int:
+    ids, _ = Committer.open(store, NAME).index()
+    return int(np.flatnonzero(ids == sample)[0])
+
+
+def change(store: Store, name: str, where: object, value: Callable[[np.ndarray], Any] | float) -> None:
+    """Change stored values, with valid checksums, and publish that as the next version."""
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(store.location(f"datasets/{NAME}")))
+    before = repository.lookup_snapshot(repository.lookup_branch("main")).metadata
+    session = repository.writable_session("main")
+    array = zarr.open_group(session.store, mode="r+")[name]
+    assert isinstance(array, zarr.Array)
+    place: Any = where
+    array[place] = value(np.asarray(array[place])) if callable(value) else value
+    session.commit("changed", dict(before))
+    Committer.open(store, NAME).publish("changed")
+
+
+def object_of(store: Store, name: str, *place: int, version: str = "v1") -> str:
+    """Return the file that holds a chunk."""
+    key = f"datasets/{NAME}"
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(store.location(key)))
+    contents = Snapshot.of(repository, repository.lookup_tag(version))
+    return f"{key}/{contents.object_of(store, key, name, place)}"
+
+
+def flip(store: Store, key: str, at: int, bit: int = 0) -> None:
+    path = Path(store.location(key))
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    path.write_bytes(data)
