@@ -12,7 +12,7 @@ from storage.datasets import Dataset, dataset_key
 from storage.errors import Refused
 from storage.layout import Layout, layout
 from storage.ledger import Ledger, encode
-from storage.repository import BRANCH, create_repository, stored_shards
+from storage.repository import BRANCH, create_repository, open_repository, stored_shards
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
 from storage.versions import Version, publish
@@ -64,7 +64,7 @@ class Committer(Dataset):
     ) -> Self:
         """Open the dataset if it has this identity; make one that holds everything but its samples if there is none.
 
-        It appears in one step: a process killed meanwhile leaves nothing that counts as a dataset.
+        It appears in one step, a commit: a process killed before leaves nothing that counts as a dataset.
 
         Parameters
         ----------
@@ -161,7 +161,9 @@ class Committer(Dataset):
             raise Refused(f"dataset {self.name!r}: one process commits, inside `with dataset.lock():`")
         check_index(shard_index, self.n_shards)
         with self._engine():
-            self._refresh()
+            # Whoever commits after this session was opened makes its commit fail.
+            session = self._repository.writable_session(BRANCH)
+            self._refresh(session.snapshot_id)
             # A fork that is older than a commit of the same shard would replace it without a conflict.
             if shard_index in self._committed:
                 return False
@@ -169,7 +171,6 @@ class Committer(Dataset):
                 raise Refused(f"dataset {self.name!r}: the fork is of another dataset, {fork.identity}")
             encode(ledger, self.shard, self.rtol, self.solvers)
             written = check_changes(fork, shard_index, self.fields)
-            session = self._repository.writable_session(BRANCH)
             session.merge(written)
             head = session.commit(f"shard {shard_index}", {"shard": shard_index})
         # In this order an interrupt in between only makes the next commit look at the head again.
@@ -188,7 +189,7 @@ class Committer(Dataset):
             Another process holds the dataset's lock.
         """
         with nullcontext() if self._locked else self.lock(), self._engine():
-            self._refresh()
+            self._refresh(self._repository.lookup_branch(BRANCH))
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
             samples = len(self._committed) * self.shard
@@ -201,9 +202,8 @@ class Committer(Dataset):
     def _locked(self) -> bool:
         return self.store.holds(_lock_key(self.name))
 
-    def _refresh(self) -> None:
+    def _refresh(self, head: str) -> None:
         # Another process may have committed since (it held the lock then).
-        head = self._repository.lookup_branch(BRANCH)
         if head != self._head:
             self._committed = stored_shards(self._repository.readonly_session(snapshot_id=head))
             self._head = head
@@ -222,5 +222,5 @@ def _create(store: Store, name: str, plan: Layout) -> None:
     key = dataset_key(name)
     store.check_writable()
     with _lock(store, name):
-        if not store.exists(key):
-            create_repository(store, key, f"datasets/.{name}.new", plan)
+        if open_repository(store, key) is None:
+            create_repository(store, key, plan)
