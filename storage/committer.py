@@ -12,7 +12,7 @@ from storage.datasets import Dataset, dataset_key, lock_key
 from storage.errors import Refused
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
-from storage.repository import BRANCH, create_repository, stored_shards
+from storage.repository import BRANCH, create_repository, open_repository, stored_shards
 from storage.seals import seal
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
@@ -66,8 +66,8 @@ class Committer(Dataset):
     ) -> Self:
         """Open the dataset if it has this identity; make one that holds everything but its samples if there is none.
 
-        One that exists keeps the number of samples it has; see `grow`. A new one appears in one step: a process
-        killed meanwhile leaves nothing that counts as a dataset.
+        One that exists keeps the number of samples it has; see `grow`. A new one appears in one step, a commit: a
+        process killed before leaves nothing that counts as a dataset.
 
         Parameters
         ----------
@@ -149,8 +149,8 @@ class Committer(Dataset):
         """
         self._check_lock()
         with self._engine():
-            self._refresh()
             session = self._repository.writable_session(BRANCH)
+            self._refresh(session.snapshot_id)
             planned = grow(session.store, sample_id, split, recipe)
             held = {"samples": len(self._committed) * self.shard, "bytes": self._bytes}
             session.commit(f"grow to {planned} samples", {"grown": planned, **held})
@@ -190,7 +190,9 @@ class Committer(Dataset):
         self._check_lock()
         check_index(shard_index, self.n_shards)
         with self._engine():
-            self._refresh()
+            # Whoever commits after this session was opened makes its commit fail.
+            session = self._repository.writable_session(BRANCH)
+            self._refresh(session.snapshot_id)
             # A fork that is older than a commit of the same shard would replace it without a conflict.
             if shard_index in self._committed:
                 return False
@@ -198,7 +200,6 @@ class Committer(Dataset):
                 raise Refused(f"dataset {self.name!r}: the fork is of another dataset, {fork.identity}")
             encode(ledger, self.shard, self.rtol, self.solvers)
             written = check_changes(fork, shard_index, self.fields)
-            session = self._repository.writable_session(BRANCH)
             session.merge(written)
             samples, size = (len(self._committed) + 1) * self.shard, self._bytes + fork.bytes
             head = session.commit(f"shard {shard_index}", {"shard": shard_index, "samples": samples, "bytes": size})
@@ -219,7 +220,7 @@ class Committer(Dataset):
             Another process holds the dataset's lock.
         """
         with nullcontext() if self._locked else self.lock(), self._engine():
-            self._refresh()
+            self._refresh(self._repository.lookup_branch(BRANCH))
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
             samples = len(self._committed) * self.shard
@@ -253,9 +254,8 @@ class Committer(Dataset):
         if not self._locked:
             raise Refused(f"dataset {self.name!r}: one process commits, inside `with dataset.lock():`")
 
-    def _refresh(self) -> None:
+    def _refresh(self, head: str) -> None:
         # Another process may have committed since (it held the lock then).
-        head = self._repository.lookup_branch(BRANCH)
         if head != self._head:
             self._committed = stored_shards(self._repository.readonly_session(snapshot_id=head))
             self._bytes = int(self._repository.lookup_snapshot(head).metadata["bytes"])
@@ -271,5 +271,5 @@ def _create(store: Store, name: str, plan: Layout) -> None:
     key = dataset_key(name)
     store.check_writable()
     with _lock(store, name):
-        if not store.exists(key):
-            create_repository(store, key, f"datasets/.{name}.new", plan)
+        if open_repository(store, key) is None:
+            create_repository(store, key, plan)

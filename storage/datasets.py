@@ -66,11 +66,11 @@ class Dataset:
         StorageError
             What lies there is no dataset, or has another layout version.
         """
-        key = dataset_key(name)
-        if not store.exists(key):
+        repository = open_repository(store, dataset_key(name))
+        if repository is None:
             known = ", ".join(list_datasets(store)) or "none yet"
             raise Unknown(f"dataset {name!r}: not in {store.url}; there are: {known}")
-        return cls(store, name, open_repository(store, key))
+        return cls(store, name, repository)
 
     def at(self, version: str) -> Dataset:
         """Return a handle that stays at one version, given as for `resolve`; what is committed later is not in it."""
@@ -85,7 +85,8 @@ class Dataset:
         Refused
             The dataset of this name has another identity.
         """
-        return cls.open(store, name).made_by(identity) if store.exists(dataset_key(name)) else None
+        repository = open_repository(store, dataset_key(name))
+        return None if repository is None else cls(store, name, repository).made_by(identity)
 
     def made_by(self, identity: str) -> Self:
         """Return this dataset if it has the identity.
@@ -315,7 +316,7 @@ def lock_key(name: str) -> str:
 
 def list_datasets(store: Store) -> list[str]:
     """Return the names of the datasets in a store, sorted."""
-    return store.list("datasets")
+    return [name for name in store.list("datasets") if open_repository(store, f"datasets/{name}") is not None]
 
 
 def resolve(store: Store, spec: str) -> Version:

@@ -24,6 +24,11 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
+def this_process() -> str:
+    """Return how this process is named as a holder."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
 def held(path: str) -> bool:
     """Return whether this process holds the lock at ``path``."""
     return path in _held
@@ -102,10 +107,10 @@ def _acquire(descriptor: int, what: str, wait: float) -> None:
             break
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 300, 0).decode(errors="replace").strip()
+                named = os.pread(descriptor, 300, 0).decode(errors="replace").strip()
                 raise Busy(
-                    f"{what} is in use by {holder or 'another process'}; wait until it has finished, or stop it"
+                    f"{what} is in use by {named or 'another process'}; wait until it has finished, or stop it"
                 ) from error
             time.sleep(min(0.05, max(wait, 0.01)))
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    os.pwrite(descriptor, this_process().encode(), 0)

@@ -32,7 +32,7 @@ class ModelVersion:
 def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str, Any]) -> ModelVersion:
     """Store a model as its next version; the version there is, if one has the same identity.
 
-    The version appears with all its files in one step, or not at all.
+    The version counts from its card on, which is written last.
 
     Parameters
     ----------
@@ -63,14 +63,12 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
             if one.identity == identity:
                 return one
         number = (version_number(known[-1].version) or 0) + 1 if known else 1
+        saved = ModelVersion(name, f"v{number}", identity)
         # What a process left that was killed here.
-        aside = f"models/{name}/.new"
-        store.remove(aside)
-        for file, data in files.items():
-            store.write(f"{aside}/{file}", data)
-        store.write(f"{aside}/{_CARD}", text.encode())
-        store.move(aside, f"models/{name}/v{number}")
-    return ModelVersion(name, f"v{number}", identity)
+        store.remove(_folder(saved))
+        for file, data in {**files, _CARD: text.encode()}.items():
+            store.write(f"{_folder(saved)}/{file}", data, new=True)
+    return saved
 
 
 def load(store: Store, spec: str) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -122,7 +120,7 @@ def resolve(store: Store, spec: str) -> ModelVersion:
     name, version = split_spec("model", spec)
     known = versions(store, name)
     if not known:
-        listed = ", ".join(store.list("models")) or "none yet"
+        listed = ", ".join(dict.fromkeys(one.name for one in list_models(store))) or "none yet"
         raise Unknown(f"model {name!r}: not in {store.url}; there are: {listed}")
     for one in reversed(known):
         if version in ("latest", one.version):
@@ -133,9 +131,9 @@ def resolve(store: Store, spec: str) -> ModelVersion:
 
 def versions(store: Store, name: str) -> list[ModelVersion]:
     """Return the versions of a model, oldest first; none where there is no such model."""
-    found = [entry for entry in store.list(f"models/{name}") if version_number(entry) is not None]
-    found.sort(key=lambda version: version_number(version) or 0)
-    return [ModelVersion(name, version, _card(store, f"models/{name}/{version}")["identity"]) for version in found]
+    cards = store.documents(f"models/{name}", _CARD)
+    found = sorted((number, version) for version in cards if (number := version_number(version)) is not None)
+    return [ModelVersion(name, version, json.loads(cards[version])["identity"]) for _, version in found]
 
 
 def list_models(store: Store) -> list[ModelVersion]:

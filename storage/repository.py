@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import icechunk
 import zarr
 
-from storage.errors import StorageError
+from storage.errors import Refused, StorageError
 from storage.layout import Layout
 from storage.store import Store
 
@@ -39,32 +39,40 @@ def _config() -> icechunk.RepositoryConfig:
     )
 
 
-def create_repository(store: Store, key: str, aside: str, plan: Layout) -> None:
-    """Make a repository with one commit in the folder ``key``, which appears in one step.
+# What a creation that is killed leaves before there is a branch: settings and an empty state, no data.
+_BEGUN = {"config.yaml", "snapshots"}
 
-    The caller holds the lock, so that what lies in ``aside`` is from a process that was killed here.
+
+def create_repository(store: Store, key: str, plan: Layout) -> None:
+    """Make a repository at ``key``; it counts from the commit of the layout on, its first.
+
+    The caller holds the lock. Where a process was killed here, its repository is taken up as soon as there is a
+    branch, so that nothing that could hold data is ever removed.
     """
-    store.remove(aside)
-    with engine(store, aside):
-        repository = icechunk.Repository.create(
-            icechunk.local_filesystem_storage(store.location(aside)), config=_config()
-        )
+    if set(store.list(key)) <= _BEGUN:
+        # Icechunk makes repositories in empty places only.
+        store.remove(key)
+    with engine(store, key):
+        repository = icechunk.Repository.open_or_create(store.repository(key), config=_config())
         session = repository.writable_session(BRANCH)
         plan.write(session.store)
         session.commit("layout", {"samples": 0, "bytes": 0})
-    store.move(aside, key)
 
 
-def open_repository(store: Store, key: str) -> icechunk.Repository:
-    """Open the repository in the folder ``key``, which exists.
+def open_repository(store: Store, key: str) -> icechunk.Repository | None:
+    """Open the repository at ``key``; None if there is none, or one whose creation has not come to its end.
 
     Raises
     ------
     StorageError
-        There is no repository in it.
+        What lies there is something else.
     """
+    if set(store.list(key)) <= _BEGUN:
+        return None
     with engine(store, key):
-        return icechunk.Repository.open(icechunk.local_filesystem_storage(store.location(key)), config=_config())
+        repository = icechunk.Repository.open(store.repository(key), config=_config())
+        begun = repository.lookup_snapshot(repository.lookup_branch(BRANCH)).parent_id is not None
+    return repository if begun else None
 
 
 @contextmanager
@@ -72,6 +80,11 @@ def engine(store: Store, key: str) -> Iterator[None]:
     """Turn the engine's errors into one line that names the folder."""
     try:
         yield
+    except icechunk.ConflictError as error:
+        raise Refused(
+            f"{store.location(key)}: another process committed meanwhile, nothing was changed; the same command goes "
+            "on from there"
+        ) from error
     except icechunk.IcechunkError as error:
         # The first line says what went wrong; the others are a trace through the engine.
         first = str(error).strip().removeprefix("x").split("\n")[0].strip()

@@ -63,14 +63,16 @@ def load(store: Store, run_id: str) -> dict[str, Any]:
         There is none; the message names the latest ones.
     """
     if not store.exists(f"{_key(run_id)}/record.json"):
-        latest = ", ".join(_ids(store)[-5:]) or "none yet"
+        latest = ", ".join(list(store.documents("runs", "record.json"))[-5:]) or "none yet"
         raise Unknown(f"run {run_id!r}: not in {store.url}; the latest are: {latest}")
     return _load(store, run_id)
 
 
 def list_runs(store: Store) -> list[dict[str, Any]]:
     """Return the records of all runs, oldest first."""
-    return sorted((_load(store, run_id) for run_id in _ids(store)), key=lambda record: record["created"])
+    # A run that was killed before its first record is no run.
+    records = map(json.loads, store.documents("runs", "record.json").values())
+    return sorted(records, key=lambda record: record["created"])
 
 
 def find(store: Store, identity: str) -> dict[str, Any] | None:
@@ -97,8 +99,3 @@ def _key(run_id: str) -> str:
 
 def _load(store: Store, run_id: str) -> dict[str, Any]:
     return json.loads(store.read(f"{_key(run_id)}/record.json"))
-
-
-def _ids(store: Store) -> list[str]:
-    # A run that was killed before its first record is no run.
-    return [run_id for run_id in store.list("runs") if store.exists(f"runs/{run_id}/record.json")]

@@ -89,9 +89,12 @@ class Scan:
     def __init__(self, store: Store, name: str, snapshot: str) -> None:
         self.store, self.name, self.key = store, name, dataset_key(name)
         try:
-            self._repository = open_repository(store, self.key)
+            repository = open_repository(store, self.key)
         except StorageError as error:
             raise Unopened(_needed(store, self.key), str(error)) from error
+        if repository is None:
+            raise Unopened(f"{self.key}/{branch_file()}", "missing, or without the commit of a layout")
+        self._repository = repository
         try:
             self._session = self._repository.readonly_session(snapshot_id=snapshot)
             self._contents = Snapshot.of(self._repository, snapshot)

@@ -1,32 +1,36 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
-from uuid import uuid4
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
-from storage import lock
+from storage.bucket import Bucket
 from storage.errors import StorageError
+from storage.folder import Folder
+
+if TYPE_CHECKING:
+    import icechunk
 
 
 class Store:
-    """The place where datasets, models and run records lie: a folder.
+    """The place where datasets, models and run records lie: a folder, or a prefix in a bucket of objects.
 
-    Keys are relative paths with ``/``. Opening a store touches nothing; folders are made by the first write.
+    Keys are relative paths with ``/``. Opening a store touches nothing; a folder is made by the first write, a bucket
+    has to exist. A single file is written whole or not at all in both; nothing else is done in one step. So what
+    consists of several files counts once the one that is written last is there: a model its card, a run its record, a
+    dataset the commit of its layout. What is there before is from a writer at work or a killed one, and the next
+    writer, under the lock, does away with it.
 
     Parameters
     ----------
     url
-        A path (``~`` is expanded) or a ``file://`` URL.
+        A path (``~`` is expanded), a ``file://`` URL, or ``s3://bucket/prefix``. Credentials, region and endpoint of
+        a bucket come from the environment or the files that AWS's own tools read, never from the URL.
 
     Raises
     ------
     StorageError
-        The URL has another scheme or another host.
+        The URL has another scheme or another host, or holds credentials (which the message does not repeat).
 
     Examples
     --------
@@ -39,58 +43,48 @@ class Store:
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
-        text = os.fspath(url)
-        if "://" in text:
-            parts = urlsplit(text)
-            if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path:
-                raise StorageError(f"store {text!r}: expected a folder (a path or file:///path)")
-            text = unquote(parts.path)
-        if not text:
-            raise StorageError("store '': expected a folder (a path or file:///path)")
-        try:
-            self._root = Path(text).expanduser().resolve()
-        except (RuntimeError, OSError, ValueError) as error:
-            raise StorageError(f"store {text!r}: expected a folder ({error})") from error
+        self._place = _place(os.fspath(url))
 
     @property
     def url(self) -> str:
-        """The absolute path of the folder."""
-        return str(self._root)
+        """The absolute path of the folder, or ``s3://bucket/prefix``; it holds no credentials."""
+        return self._place.url
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Store) and other._root == self._root
+        return isinstance(other, Store) and other.url == self.url
 
     def __hash__(self) -> int:
-        return hash(self._root)
+        return hash(self.url)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.url,)
 
     def location(self, key: str) -> str:
-        """Return where ``key`` lies, as a path another program can open.
+        """Return where ``key`` lies, as a path or URL another program can open.
 
         Raises
         ------
         StorageError
             The key leaves the store, or is empty.
         """
-        parts = key.split("/")
-        if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
-            raise StorageError(f"key {key!r}: expected a relative path without '..' or empty parts")
-        return str(self._root.joinpath(*parts))
+        return self._place.location(_checked(key))
+
+    def repository(self, key: str) -> icechunk.Storage:
+        """Return what Icechunk needs to keep a repository at ``key``; it holds no credentials either."""
+        return self._place.repository(_checked(key))
 
     def check_writable(self) -> None:
-        """Make the store's folder where it is absent, and prove that files can be written in it.
+        """Make the store's folder where it is absent, and prove that files can be written in the store.
 
         Raises
         ------
         StorageError
-            Nothing can be written there; the message names the path and the reason.
+            Nothing can be written there; the message names the place and the reason.
         """
-        with self._writing(self.url):
-            self._root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._root) as probe:
-                probe.write(b"x")
+        self._place.check_writable()
 
     def read(self, key: str) -> bytes:
         """Return the content of the file ``key``.
@@ -100,75 +94,59 @@ class Store:
         StorageError
             The file does not exist or cannot be read.
         """
-        path = self.location(key)
-        try:
-            return Path(path).read_bytes()
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        return self._place.read(_checked(key))
 
-    def write(self, key: str, data: bytes) -> None:
+    def write(self, key: str, data: bytes, *, new: bool = False) -> None:
         """Write a file, whole or not at all: a reader sees the old content or the new, also after a crash.
+
+        Parameters
+        ----------
+        key, data
+            What is written where.
+        new
+            Refuse to replace a file; for what is written under a lock. Should the lock of a bucket have been lost
+            meanwhile, its two holders cannot mix their files.
 
         Raises
         ------
         StorageError
-            It cannot be written; what was there before is unchanged.
+            It cannot be written, or is not new; what was there before is unchanged.
         """
-        path = Path(self.location(key))
-        with self._writing(str(path)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f".{path.name}.{uuid4().hex}.part")
-            try:
-                with aside.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                aside.replace(path)
-            except BaseException:
-                aside.unlink(missing_ok=True)
-                raise
-            _sync_folder(path.parent)
+        if not isinstance(data, bytes):
+            raise TypeError(f"{key}: expected bytes, got {type(data).__name__}")
+        self._place.write(_checked(key), data, new)
 
     def exists(self, key: str) -> bool:
-        """Return whether a file or a folder lies at ``key``."""
-        path = Path(self.location(key))
-        try:
-            return path.exists()
-        except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        """Return whether a file or a folder lies at ``key``.
+
+        Raises
+        ------
+        StorageError
+            The store cannot be read.
+        """
+        return self._place.exists(_checked(key))
 
     def list(self, prefix: str) -> list[str]:
         """Return the names directly below the folder ``prefix``, sorted; none where it does not exist.
 
-        Names that begin with a dot (lock files, what is being written) are left out.
+        Names that begin with a dot (locks, what is being written) are left out.
 
         Raises
         ------
         StorageError
             The folder cannot be read.
         """
-        path = self.location(prefix)
-        try:
-            return sorted(entry.name for entry in Path(path).iterdir() if not entry.name.startswith("."))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StorageError(f"cannot list {path}: {error.strerror}") from error
+        return self._place.list(_checked(prefix))
 
-    def move(self, source: str, target: str) -> None:
-        """Rename the folder ``source`` to ``target``, which must not exist, in one step.
+    def documents(self, prefix: str, file: str) -> dict[str, bytes]:
+        """Return the content of ``file`` by the name of its folder, for all folders below ``prefix`` that have it.
 
         Raises
         ------
         StorageError
-            There is a ``target`` already, or it cannot be written.
+            A folder or a file cannot be read.
         """
-        new = Path(self.location(target))
-        with self._writing(str(new)):
-            if new.exists():
-                raise StorageError(f"cannot write {new}: it exists already")
-            Path(self.location(source)).rename(new)
-            _sync_folder(new.parent)
+        return self._place.documents(_checked(prefix), _checked(file))
 
     def remove(self, key: str) -> None:
         """Remove the folder ``key`` with all below it; nothing happens where it does not exist.
@@ -178,41 +156,51 @@ class Store:
         StorageError
             It cannot be removed.
         """
-        path = self.location(key)
-        with self._writing(path):
-            if Path(path).exists():
-                shutil.rmtree(path)
+        self._place.remove(_checked(key))
 
     def lock(self, key: str, what: str, wait: float = 0.0) -> AbstractContextManager[None]:
-        """Hold the lock file ``key`` exclusively; see `storage.lock.locked`.
+        """Hold the lock ``key`` exclusively; see `storage.lock.locked` and `storage.lease.leased`.
 
         Raises
         ------
         Busy
             Another process holds it, or still holds it after ``wait`` seconds.
         """
-        return lock.locked(self.location(key), what, wait)
+        return self._place.lock(_checked(key), what, wait)
 
     def holder(self, key: str) -> str | None:
-        """Return which process, here or elsewhere, holds the lock file ``key``, in words; None if none does."""
-        return lock.holder(self.location(key))
+        """Return which process, here or elsewhere, holds the lock ``key``, in words; None if none does.
+
+        Raises
+        ------
+        StorageError
+            The store cannot be read.
+        """
+        return self._place.holder(_checked(key))
 
     def holds(self, key: str) -> bool:
-        """Return whether this process holds the lock file ``key``."""
-        return lock.held(self.location(key))
+        """Return whether this process holds the lock ``key`` now.
 
-    @contextmanager
-    def _writing(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error.strerror}; give a store that can be written") from error
+        Raises
+        ------
+        StorageError
+            The lease of a lock in a bucket has run out, and whether another process took it cannot be read.
+        """
+        return self._place.holds(_checked(key))
 
 
-def _sync_folder(path: Path) -> None:
-    # The rename itself is on disk only when the folder is.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _place(text: str) -> Folder | Bucket:
+    scheme, found, _ = text.partition("://")
+    if text[:3].lower() == "s3:":
+        return Bucket(text)
+    if found and scheme.lower() != "file":
+        # Whatever such a URL holds beside a host and a path may be a secret.
+        shown = f"{scheme}://…" if set("@?#") & set(text) else text
+        raise StorageError(f"store {shown!r}: expected a folder (a path or file:///path), or s3://bucket/prefix")
+    return Folder(text)
+
+
+def _checked(key: str) -> str:
+    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in key.split("/")):
+        raise StorageError(f"key {key!r}: expected a relative path without '..' or empty parts")
+    return key

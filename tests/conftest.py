@@ -5,12 +5,15 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from storage.lock import locked
+from tests.bucket import serving
 from tests.command import TINY, ritz
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -23,6 +26,28 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="ritz-prefect-")
 atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "RITZ_STORE"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which an S3 server of the tests can be used; from here on it is this process's too."""
+    with serving(tmp_path_factory.mktemp("s3")) as environment, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield environment
+
+
+@pytest.fixture
+def bucket(s3: dict[str, str]) -> str:
+    """The URL of a store in a new bucket."""
+    from storage.s3 import filesystem
+
+    name = f"ritz-{uuid4().hex}"
+    where = {"LocationConstraint": s3["AWS_REGION"]}
+    filesystem().call_s3("create_bucket", Bucket=name, CreateBucketConfiguration=where)
+    return f"s3://{name}/team/ritz"
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store in a folder; in a bucket for tests that are marked `tests.storage.fields.in_both`."""
+    if getattr(request, "param", "folder") == "bucket":
+        return Store(request.getfixturevalue("bucket"))
     return Store(tmp_path / "store")
 
 

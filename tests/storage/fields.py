@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 
+from storage import lease
 from storage.committer import Committer
+from storage.datasets import Dataset
 from storage.shards import write_shard
 from storage.store import Store
 
@@ -18,6 +21,9 @@ SHARD, SHARDS = 4, 5
 N = SHARD * SHARDS
 RTOL = 1e-8
 SHAPE = (SHARD, 8, 8)
+
+in_both = pytest.mark.parametrize("store", ["folder", "bucket"], indirect=True)
+"""Marks what is promised of a store in a folder and of one in a bucket."""
 
 
 def template(n: int = N) -> xr.Dataset:
@@ -85,7 +91,16 @@ def fill(dataset: Committer, *shards: int) -> None:
             assert dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
 
 
+def stored(dataset: Dataset, shard: int) -> np.ndarray:
+    """The field u of a shard that is committed."""
+    samples = dataset.read_shard(shard)
+    assert samples is not None
+    return samples.arrays["u"]
+
+
 def main(command: str, url: str, *rest: str) -> None:
+    # So that nobody waits for long for the lock of a process that was killed.
+    lease.LEASE = 1.0
     if command == "hold":
         with Committer.open(Store(url), "made").lock():
             print("held", flush=True)

@@ -13,9 +13,10 @@ from storage.committer import Committer
 from storage.datasets import Dataset, read, resolve
 from storage.errors import StorageError, Unknown
 from storage.shards import write_shard
-from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, ledger, template, with_failure
+from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, in_both, ledger, template, with_failure
 
 
+@in_both
 def test_a_shard_is_read_back_bit_for_bit(dataset):
     fill(dataset, 3)
     samples = dataset.read_shard(3)
@@ -28,12 +29,14 @@ def test_a_shard_is_read_back_bit_for_bit(dataset):
         np.testing.assert_array_equal(samples.ledger[name], column)
 
 
+@in_both
 def test_a_shard_that_is_not_committed_reads_as_none(dataset):
     write_shard(dataset.fork(), 0, fields(0), ledger(0))
     assert dataset.read_shard(0) is None
     assert dataset.committed() == set()
 
 
+@in_both
 def test_samples_are_read_by_id_in_the_order_asked_for(dataset):
     fill(dataset, *range(SHARDS))
     ids = np.array([1001, 1019, 1010, 1000, 1001])
@@ -52,10 +55,10 @@ def test_samples_that_are_absent_are_named(dataset):
         dataset.read_samples(np.array([1019, 1000]))
 
 
+@in_both
 def test_plain_xarray_reads_coordinates_units_and_flags(dataset):
     fill(dataset, 0, 2)
-    storage = icechunk.local_filesystem_storage(dataset.store.location("datasets/made"))
-    session = icechunk.Repository.open(storage).readonly_session("main")
+    session = icechunk.Repository.open(dataset.store.repository("datasets/made")).readonly_session("main")
     plain = xr.open_zarr(session.store, consolidated=False)
     assert set(plain.coords) == {"sample_id", "split", "x", "y"}
     assert plain["u"].dims == ("sample", "y", "x")
@@ -108,6 +111,7 @@ def test_progress_and_ledger_count_every_status(dataset):
     np.testing.assert_array_equal(table["sample_id"], definition()["sample_id"])
 
 
+@in_both
 def test_readers_get_ok_samples_unless_they_ask_for_others(dataset):
     arrays, columns = with_failure(1, 2)
     with dataset.lock():
@@ -123,12 +127,14 @@ def test_readers_get_ok_samples_unless_they_ask_for_others(dataset):
         read(dataset.store, "made", ("good",))
 
 
+@in_both
 def test_a_pickled_handle_opens_the_same_dataset(dataset):
     fill(dataset, 1)
     copy = pickle.loads(pickle.dumps(dataset))
     np.testing.assert_array_equal(copy.read_shard(1).arrays["u"], fields(1)["u"])
 
 
+@in_both
 def test_unknown_datasets_are_answered_with_those_there_are(store):
     with pytest.raises(Unknown, match="none yet"):
         Dataset.open(store, "made")
@@ -137,6 +143,7 @@ def test_unknown_datasets_are_answered_with_those_there_are(store):
         resolve(store, "mad@v1")
 
 
+@in_both
 def test_what_is_no_dataset_is_named(store):
     store.write("datasets/strange/file", b"")
     with pytest.raises(StorageError, match="strange: the repository doesn't exist"):
@@ -152,6 +159,7 @@ def test_importing_the_room_loads_no_training_or_workflow_library():
     assert done.stdout.strip() == "[]"
 
 
+@in_both
 def test_nothing_is_printed_or_logged(store, capfd):
     created = Committer.ensure(store, "made", **definition())
     fill(created, 0)

@@ -9,8 +9,10 @@ import pytest
 
 from storage import lock
 from storage.errors import Busy, StorageError
+from tests.storage.fields import in_both
 
 
+@in_both
 def test_a_second_holder_in_the_same_process_is_refused(store):
     with store.lock("a.lock", "it"):
         assert store.holds("a.lock")
@@ -23,6 +25,7 @@ def test_a_second_holder_in_the_same_process_is_refused(store):
         pass
 
 
+@in_both
 def test_it_is_released_when_the_block_fails(store):
     with pytest.raises(KeyError), store.lock("a.lock", "it"):
         raise KeyError
@@ -30,6 +33,7 @@ def test_it_is_released_when_the_block_fails(store):
         pass
 
 
+@in_both
 def test_one_that_waits_gets_it(store):
     holding, release = threading.Event(), threading.Event()
 
@@ -57,6 +61,7 @@ def test_a_program_started_meanwhile_does_not_keep_it(store):
         child.communicate(b"\n")
 
 
+@in_both
 def test_a_forked_child_neither_holds_nor_keeps_it(store):
     # In a process of its own: forking one that has threads is what Python warns of.
     code = f"""

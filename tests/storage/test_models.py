@@ -4,6 +4,9 @@ import pytest
 
 from storage import models
 from storage.errors import StorageError, Unknown
+from tests.storage.fields import in_both
+
+pytestmark = in_both
 
 CARD = {"identity": "one", "dataset": {"name": "made", "snapshot": "ABC"}, "metrics": {"relative_l2": 0.02}}
 FILES = {"weights.safetensors": b"\x00\x01", "bands.safetensors": b"\x02"}

@@ -4,6 +4,9 @@ import pytest
 
 from storage import runs
 from storage.errors import StorageError, Unknown
+from tests.storage.fields import in_both
+
+pytestmark = in_both
 
 RECORD = {"identity": "one", "status": "finished", "metrics": {"relative_l2": 0.02}}
 

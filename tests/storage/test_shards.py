@@ -11,9 +11,10 @@ from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.errors import Refused
 from storage.shards import Fork, write_shard
-from tests.storage.fields import SHARD, SHARDS, definition, fields, fill, ledger, with_failure
+from tests.storage.fields import SHARD, SHARDS, definition, fields, fill, in_both, ledger, with_failure
 
 
+@in_both
 def test_forks_made_once_commit_in_any_order_from_other_processes(dataset, start, tmp_path):
     (tmp_path / "fork").write_bytes(pickle.dumps(dataset.fork()))
     processes = [start("write", tmp_path / "fork", shard, tmp_path / str(shard)) for shard in (1, 3)]
@@ -29,6 +30,7 @@ def test_forks_made_once_commit_in_any_order_from_other_processes(dataset, start
     assert Dataset.open(dataset.store, "made").committed() == {1, 3}
 
 
+@in_both
 def test_a_fork_from_before_other_commits_and_a_version_still_commits(dataset):
     fork = dataset.fork()
     late = write_shard(fork, 2, fields(2), ledger(2))
@@ -53,6 +55,7 @@ def test_a_second_receipt_is_dropped_and_the_data_stays(dataset, handle):
     np.testing.assert_array_equal(dataset.read_shard(2).arrays["u"], fields(2)["u"])
 
 
+@in_both
 def test_a_handle_sees_what_another_committed_before_it_commits(dataset):
     other = Committer.open(dataset.store, "made")
     assert dataset.committed() == set()
@@ -146,6 +149,7 @@ def test_a_fork_takes_one_shard_and_commits_as_that_shard(dataset):
             dataset.commit(0, dataset.fork(), ledger(0))
 
 
+@in_both
 def test_misaligned_writes_that_zarr_accepts_are_refused_at_the_commit(dataset):
     session = dataset.fork().session()
     group = zarr.open_group(session.store, mode="r+")

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from storage import lease
+from storage.errors import StorageError
+from storage.s3 import code, endpoint, filesystem, translated
+
+if TYPE_CHECKING:
+    import icechunk
+
+# Safe in keys by S3's documentation; s3fs takes some others for patterns. Without ":" and "@" no URL that holds
+# credentials is one of these.
+_SAFE = re.compile(r"[A-Za-z0-9!_.'()=+,-]+")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+
+_REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_ABSENT = {"NoSuchKey", "404"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An object as it was when it was looked at."""
+
+    data: bytes
+    etag: str
+    """What S3 calls this content; another write gives another one where the content differs."""
+    age: float
+    """Seconds since it was written, by the server's clock, to the second."""
+
+
+class Bucket:
+    """A store that is a prefix in an S3 bucket; see `storage.store.Store` for what its methods promise.
+
+    An object is written whole or not at all by S3 itself. Nothing is renamed.
+
+    Parameters
+    ----------
+    text
+        ``s3://bucket`` or ``s3://bucket/prefix``.
+
+    Raises
+    ------
+    StorageError
+        It is something else, or holds credentials, which the message does not repeat.
+    """
+
+    def __init__(self, text: str) -> None:
+        scheme, rest = text[:2], text[2:].removeprefix("://")
+        if set("@:?#") & set(rest):
+            raise StorageError(
+                f"store '{scheme}://…': expected s3://bucket/prefix and nothing else; credentials, region and endpoint "
+                "are read from the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, …) or "
+                "from the files in ~/.aws"
+            )
+        self.bucket, *folders = rest.rstrip("/").split("/")
+        good = all(_SAFE.fullmatch(folder) and folder not in (".", "..") for folder in folders)
+        if not text[2:].startswith("://") or not _BUCKET.fullmatch(self.bucket) or not good:
+            raise StorageError(f"store {text!r}: expected s3://bucket/prefix, of letters, digits and -_.!'()=+,")
+        self._prefix = "".join(f"{folder}/" for folder in folders)
+
+    @property
+    def url(self) -> str:
+        """``s3://bucket/prefix``."""
+        return f"s3://{self.bucket}/{self._prefix}".rstrip("/")
+
+    def location(self, key: str) -> str:
+        """Return the URL of ``key``."""
+        return f"s3://{self.bucket}/{self._prefix}{key}"
+
+    def repository(self, key: str) -> icechunk.Storage:
+        """Return what the engine needs to keep a repository at ``key``: it looks for credentials by itself."""
+        import icechunk
+
+        with translated("open", self.url):
+            address, region = endpoint()
+        parts = urlsplit(address)
+        return icechunk.s3_storage(
+            bucket=self.bucket,
+            prefix=self._prefix + key,
+            region=region,
+            endpoint_url=address,
+            allow_http=parts.scheme == "http",
+            # As botocore does: other servers than Amazon's seldom have a host name a bucket.
+            force_path_style=not str(parts.hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")),
+            from_env=True,
+        )
+
+    def check_writable(self) -> None:
+        """Prove that objects can be written in the bucket, and that a condition on writing one is kept."""
+        key = f".probe-{uuid4().hex}"
+        with translated("write", self.url):
+            kept = self._put(key, b"1", None) is not None and self._put(key, b"2", None) is None
+            filesystem().rm_file(self._path(key))
+        if not kept:
+            raise StorageError(
+                f"store {self.url!r}: its server overwrites an object in spite of If-None-Match, so that two processes "
+                "could work on one dataset; take a server that keeps conditional writes"
+            )
+
+    def read(self, key: str) -> bytes:
+        """Return the content of an object."""
+        with translated("read", self.location(key)):
+            # More would ask for the size first.
+            data: bytes = filesystem().cat_file(self._path(key), max_concurrency=1)
+            return data
+
+    def write(self, key: str, data: bytes, new: bool) -> None:
+        """Put an object; large ones in parts, which appear together."""
+        try:
+            with translated("write", self.location(key)):
+                filesystem().pipe_file(self._path(key), data, mode="create" if new else "overwrite")
+        except StorageError as error:
+            if new and code(error.__cause__ or error) in _REFUSED:
+                raise StorageError(f"cannot write {self.location(key)}: it exists already") from error
+            raise
+
+    def exists(self, key: str) -> bool:
+        """Return whether there is an object ``key``, or one below it."""
+        with translated("read", self.location(key)):
+            try:
+                filesystem().info(self._path(key))
+            except FileNotFoundError as error:
+                if code(error) == "NoSuchBucket":
+                    raise
+                return False
+            return True
+
+    def list(self, prefix: str) -> list[str]:
+        """Return the first part of the keys below ``prefix``."""
+        with translated("list", self.location(prefix)):
+            found = {key.strip("/") for key in self._below(f"{self._prefix}{prefix}/")}
+        return sorted(name for name in found if name and not name.startswith("."))
+
+    def documents(self, prefix: str, file: str) -> dict[str, bytes]:
+        """Return the object of this name from every folder in ``prefix`` that has it; they are read side by side."""
+        paths = {self._path(f"{prefix}/{name}/{file}"): name for name in self.list(prefix)}
+        with translated("read", self.location(prefix)):
+            answers: dict[str, Any] = (
+                filesystem().cat(list(paths), on_error="return", max_concurrency=1) if paths else {}
+            )
+            for answer in answers.values():
+                if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
+                    raise answer
+        return {name: answers[path] for path, name in paths.items() if isinstance(answers.get(path), bytes)}
+
+    def remove(self, key: str) -> None:
+        """Remove all objects below ``key``."""
+        with translated("remove", self.location(key)):
+            below = filesystem().find(self._path(key))
+            if below:
+                filesystem().rm(below)
+                # A refusal to remove one of many is not told.
+                left = filesystem().find(self._path(key))
+                if left:
+                    raise StorageError(f"cannot remove s3://{left[0]}: the server keeps it")
+
+    def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
+        """Hold a lock object; see `storage.lease.leased`."""
+        return lease.leased(self, key, what, wait)
+
+    def holder(self, key: str) -> str | None:
+        """Return who holds the lock object; see `storage.lease.holder`."""
+        return lease.holder(self, key)
+
+    def holds(self, key: str) -> bool:
+        """Return whether this process holds the lock object."""
+        return lease.held(self, key)
+
+    def look(self, key: str) -> Seen | None:
+        """Return an object with its ETag and age, None if there is none."""
+        with translated("read", self.location(key)):
+            try:
+                answer = filesystem().call_s3("get_object", Bucket=self.bucket, Key=self._prefix + key)
+            except FileNotFoundError as error:
+                if code(error) in _ABSENT:
+                    return None
+                raise
+            now: datetime = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            data: bytes = _content(answer["Body"])
+        return Seen(data, answer["ETag"], (now - answer["LastModified"]).total_seconds())
+
+    def put_if(self, key: str, data: bytes, etag: str | None) -> str | None:
+        """Put an object if the one there has this ETag, or if there is none where the ETag is None.
+
+        Returns
+        -------
+        str or None
+            The new ETag; None where the condition does not hold, and nothing was written.
+        """
+        with translated("write", self.location(key)):
+            return self._put(key, data, etag)
+
+    def _put(self, key: str, data: bytes, etag: str | None) -> str | None:
+        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+        try:
+            answer = filesystem().call_s3(
+                "put_object", Bucket=self.bucket, Key=self._prefix + key, Body=data, **condition
+            )
+        except OSError as error:
+            if code(error) not in _REFUSED | _ABSENT:
+                raise
+            # The answer to a first attempt may have been lost, and the second one found what the first had written.
+            seen = self.look(key)
+            return seen.etag if seen is not None and seen.data == data else None
+        return str(answer["ETag"])
+
+    def _path(self, key: str) -> str:
+        return f"{self.bucket}/{self._prefix}{key}"
+
+    def _below(self, prefix: str) -> Iterator[str]:
+        more: dict[str, str] = {}
+        while True:
+            page = filesystem().call_s3("list_objects_v2", Bucket=self.bucket, Prefix=prefix, Delimiter="/", **more)
+            for entry in (*page.get("CommonPrefixes", ()), *page.get("Contents", ())):
+                yield (entry.get("Prefix") or entry["Key"])[len(prefix) :]
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _content(body: Any) -> bytes:
+    from fsspec.asyn import sync
+
+    data: bytes = sync(filesystem().loop, body.read)
+    return data

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from storage import committer as committing
+from storage import lease
+from storage.bucket import Bucket
+from storage.committer import Committer
+from storage.errors import Busy, Refused, StorageError
+from storage.shards import write_shard
+from storage.store import Store
+from tests.storage.fields import definition, fields, in_both, ledger, stored
+
+KEY = "datasets/.made.lock"
+
+
+@pytest.fixture
+def store(bucket):
+    return Store(bucket)
+
+
+def place(store):
+    return Bucket(store.url)
+
+
+def taken_over(store):
+    """What the lock looks like when another process has taken it."""
+    seen = place(store).look(KEY)
+    text = json.dumps({"holder": "process 7 on elsewhere", "lease": 60, "token": "other"}).encode()
+    assert place(store).put_if(KEY, text, seen.etag)
+    return text
+
+
+def test_it_says_who_holds_it_and_is_left_empty(store):
+    with store.lock(KEY, "it"):
+        text = json.loads(place(store).look(KEY).data)
+        assert text["lease"] == lease.LEASE
+        with pytest.raises(Busy, match=f"it is in use by {text['holder']}; .* free within 30 s"), store.lock(KEY, "it"):
+            pass
+    assert place(store).look(KEY).data == b""
+
+
+def test_a_holder_that_lives_keeps_it_beyond_its_lease_and_a_killed_one_loses_it(store, start):
+    dataset = Committer.ensure(store, "made", **definition())
+    # Its lease is a second.
+    process = start("hold", store.url)
+    assert process.stdout.readline() == "held\n"
+    deadline = time.monotonic() + 3.5
+    while time.monotonic() < deadline:
+        with pytest.raises(Busy, match=f"process {process.pid} on "), dataset.lock():
+            pass
+        time.sleep(0.2)
+    process.kill()
+    process.wait()
+    fill_with(dataset, wait=10)
+
+
+def fill_with(dataset, wait):
+    with dataset.lock(wait):
+        assert dataset.commit(0, write_shard(dataset.fork(), 0, fields(0), ledger(0)), ledger(0))
+
+
+def test_of_many_that_find_it_stale_one_gets_it(store):
+    # Stale from its beginning.
+    place(store).put_if(KEY, json.dumps({"holder": "nobody", "lease": -5}).encode(), None)
+    ready, done = threading.Barrier(6), threading.Barrier(6)
+    got = []
+
+    def contend():
+        ready.wait()
+        try:
+            with store.lock(KEY, "it"):
+                got.append("it")
+                done.wait()
+        except Busy as error:
+            got.append(str(error))
+            done.wait()
+
+    threads = [threading.Thread(target=contend) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got.count("it") == 1
+    assert sum("is in use by process" in said for said in got) == 5
+
+
+def test_a_lease_that_ran_out_while_nobody_wanted_it_goes_on(store):
+    with store.lock(KEY, "it"):
+        lease._held[store.location(KEY)]._until = 0.0
+        assert store.holds(KEY)
+        with pytest.raises(Busy), store.lock(KEY, "it"):
+            pass
+    assert not store.holds(KEY)
+
+
+def test_who_lost_it_commits_no_more_and_leaves_it_to_the_other(store, caplog):
+    dataset = Committer.ensure(store, "made", **definition())
+    written = write_shard(dataset.fork(), 0, fields(0), ledger(0))
+    with dataset.lock():
+        text = taken_over(store)
+        lease._held[store.location(KEY)]._until = 0.0
+        with pytest.raises(Refused, match="one process commits"):
+            dataset.commit(0, written, ledger(0))
+        with pytest.raises(Busy, match="process 7 on elsewhere"):
+            dataset.publish("all")
+        assert "dataset 'made' in s3://" in caplog.text
+        assert "another process took the lock over" in caplog.text
+    assert place(store).look(KEY).data == text
+    assert dataset.committed() == set()
+
+
+def test_a_renewal_that_finds_it_taken_says_so(store, caplog, monkeypatch):
+    monkeypatch.setattr(lease, "LEASE", 0.3)
+    with store.lock(KEY, "it"):
+        taken_over(store)
+        deadline = time.monotonic() + 20
+        while "took the lock over" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.02)
+        monkeypatch.undo()
+        assert not store.holds(KEY)
+
+
+@in_both
+def test_of_two_that_both_think_they_hold_it_one_commits(store, monkeypatch):
+    one = Committer.ensure(store, "made", **definition())
+    other = Committer.open(store, "made")
+    late = {name: values + 1 for name, values in fields(0).items()}
+    written = write_shard(one.fork(), 0, late, ledger(0))
+    check = committing.check_changes
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(committing, "check_changes", check)
+        fork = other.fork()
+        assert other.commit(0, write_shard(fork, 0, fields(0), ledger(0)), ledger(0))
+        return check(*arguments)
+
+    monkeypatch.setattr(Committer, "_locked", True)
+    monkeypatch.setattr(committing, "check_changes", meanwhile)
+    with pytest.raises(Refused, match="made: another process committed meanwhile, nothing was changed"):
+        one.commit(0, written, ledger(0))
+    np.testing.assert_array_equal(stored(one, 0), fields(0)["u"])
+    assert one.commit(0, written, ledger(0)) is False
+
+
+def test_what_is_no_lock_is_named(store):
+    store.write(KEY, b"text")
+    with pytest.raises(StorageError, match=r"\.made\.lock: is no lock; remove it"), store.lock(KEY, "it"):
+        pass
+
+
+def test_two_that_save_one_version_do_not_mix(store, monkeypatch):
+    from storage import models
+
+    write = Store.write
+
+    def overtaken(self, key, data, *, new=False):
+        if key.endswith("/b"):
+            monkeypatch.setattr(Store, "write", write)
+            # Its lock was lost; another process saves in the meantime.
+            self.remove("models/net/v1")
+            for file, text in (("a", b"theirs"), ("b", b"theirs"), ("card.json", b'{"identity": "two"}')):
+                self.write(f"models/net/v1/{file}", text, new=True)
+        write(self, key, data, new=new)
+
+    monkeypatch.setattr(Store, "write", overtaken)
+    with pytest.raises(StorageError, match="v1/b: it exists already"):
+        models.save(store, "net", {"a": b"ours", "b": b"ours"}, {"identity": "one"})
+    assert models.load(store, "net") == ({"a": b"theirs", "b": b"theirs"}, {"identity": "two"})
