@@ -23,7 +23,8 @@ def test_version() -> None:
 
 def test_every_command_is_there() -> None:
     stages = {"run", "generate", "train", "evaluate", "quantify", "predict"}
-    assert set(COMMANDS) == stages | {"serve", "trigger", "recipes", "datasets", "models", "runs", "show"}
+    looking = {"recipes", "layout", "datasets", "models", "runs", "show", "diff", "lineage"}
+    assert set(COMMANDS) == stages | looking | {"serve", "trigger", "audit", "regenerate", "gc"}
 
 
 @pytest.mark.parametrize("command", [[], *([command] for command in COMMANDS)], ids=" ".join)
