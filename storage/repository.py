@@ -69,10 +69,22 @@ def open_repository(store: Store, key: str) -> icechunk.Repository | None:
     """
     if set(store.list(key)) <= _BEGUN:
         return None
+    repository = attach(store, key)
     with engine(store, key):
-        repository = icechunk.Repository.open(store.repository(key), config=_config())
         begun = repository.lookup_snapshot(repository.lookup_branch(BRANCH)).parent_id is not None
     return repository if begun else None
+
+
+def attach(store: Store, key: str) -> icechunk.Repository:
+    """Open the repository at ``key``, whatever is in it.
+
+    Raises
+    ------
+    StorageError
+        There is none, or what the engine reads first is damaged.
+    """
+    with engine(store, key):
+        return icechunk.Repository.open(store.repository(key), config=_config())
 
 
 @contextmanager

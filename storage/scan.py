@@ -16,7 +16,7 @@ from storage.errors import StorageError
 from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS
 from storage.objects import Snapshot, branch_file, pointed_at, snapshot_file
-from storage.repository import open_repository
+from storage.repository import attach
 from storage.seals import Seal, content_digest
 from storage.store import Store
 
@@ -89,12 +89,9 @@ class Scan:
     def __init__(self, store: Store, name: str, snapshot: str) -> None:
         self.store, self.name, self.key = store, name, dataset_key(name)
         try:
-            repository = open_repository(store, self.key)
+            self._repository = attach(store, self.key)
         except StorageError as error:
             raise Unopened(_needed(store, self.key), str(error)) from error
-        if repository is None:
-            raise Unopened(f"{self.key}/{branch_file()}", "missing, or without the commit of a layout")
-        self._repository = repository
         try:
             self._session = self._repository.readonly_session(snapshot_id=snapshot)
             self._contents = Snapshot.of(self._repository, snapshot)
