@@ -43,7 +43,7 @@ class _Lease:
         self._etag: str | None = None
         self._until = 0.0
         self._writing = threading.Lock()
-        self._lost = False
+        self._over = False
 
     def take(self, etag: str | None) -> bool:
         """Write the object, if it is still as it was; return whether it was."""
@@ -52,15 +52,15 @@ class _Lease:
 
     def valid(self) -> bool:
         """Return whether no other process can have the lock: not within the lease, nor at a renewal after it."""
-        return not self._lost and (time.monotonic() < self._until or self.renew())
+        return not self._over and (time.monotonic() < self._until or self.renew())
 
     def renew(self) -> bool:
         """Begin the lease anew; return whether the lock is still this process's."""
         with self._writing:
-            if not self._lost and not self._write(self._etag):
-                self._lost = True
+            if not self._over and not self._write(self._etag) and not self._rewrite():
+                self._over = True
                 log.warning("%s: another process took the lock over", self.what)
-            return not self._lost
+            return not self._over
 
     def keep(self) -> None:
         """Renew in time until the end."""
@@ -75,7 +75,9 @@ class _Lease:
         """Leave an empty object, which anybody may take; one that another process took is left alone."""
         self.ended.set()
         with self._writing:
-            if not self._lost:
+            if not self._over:
+                # Whatever becomes of it, no renewal comes after.
+                self._over = True
                 self.bucket.put_if(self.key, b"", self._etag)
 
     def _write(self, etag: str | None) -> bool:
@@ -88,6 +90,11 @@ class _Lease:
             return False
         self._etag, self._until = written, started + LEASE
         return True
+
+    def _rewrite(self) -> bool:
+        """Write it where an earlier write of this process, whose answer was lost, lies there."""
+        seen = self.bucket.look(self.key)
+        return seen is not None and self._token.encode() in seen.data and self._write(seen.etag)
 
 
 def held(bucket: Bucket, key: str) -> bool:

@@ -99,6 +99,15 @@ def test_a_lease_that_ran_out_while_nobody_wanted_it_goes_on(store):
     assert not store.holds(KEY)
 
 
+def test_a_renewal_whose_answer_was_lost_is_known_again(store):
+    with store.lock(KEY, "it"):
+        seen = place(store).look(KEY)
+        assert place(store).put_if(KEY, seen.data.replace(b'"renewals": 1', b'"renewals": 2'), seen.etag)
+        lease._held[store.location(KEY)]._until = 0.0
+        assert store.holds(KEY)
+    assert place(store).look(KEY).data == b""
+
+
 def test_who_lost_it_commits_no_more_and_leaves_it_to_the_other(store, caplog):
     dataset = Committer.ensure(store, "made", **definition())
     written = write_shard(dataset.fork(), 0, fields(0), ledger(0))
