@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows.commands import listing, service, stages
+from flows.commands import exports, listing, service, stages
 from flows.server import ServerError
 from flows.settings import prepare_prefect
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 for command in (
     *(stages.run, stages.generate, stages.train, stages.evaluate, stages.quantify, stages.predict),
     *(service.serve, service.trigger),
+    exports.export,
     *(listing.recipes, listing.datasets, listing.models, listing.runs, listing.show),
 ):
     app.command()(command)

@@ -23,7 +23,7 @@ def test_version() -> None:
 
 def test_every_command_is_there() -> None:
     stages = {"run", "generate", "train", "evaluate", "quantify", "predict"}
-    assert set(COMMANDS) == stages | {"serve", "trigger", "recipes", "datasets", "models", "runs", "show"}
+    assert set(COMMANDS) == stages | {"export", "serve", "trigger", "recipes", "datasets", "models", "runs", "show"}
 
 
 @pytest.mark.parametrize("command", [[], *([command] for command in COMMANDS)], ids=" ".join)
