@@ -115,7 +115,7 @@ def whole(bench: Bench) -> Iterator[str]:
     yield f"Reading all fields into memory, N = {SAMPLES}"
     made = bench.written()
     ways: dict[str, Callable[[], object]] = {name: one.whole for name, one in made.items()}
-    ways["Ritz, shard by shard"] = made["Ritz"].shards
+    ways["Ritz, read_shard"] = made["Ritz"].shards
     expected = made["Ritz"].whole()
     for name, way in ways.items():
         found: Any = way()
@@ -165,7 +165,7 @@ def idle(bench: Bench) -> Iterator[str]:
     yield "Training on the stream: the recipe's FNO (modes 16, width 32, 4 layers), AdamW, batches of 8, one thread"
     lines = []
     small = Samples.solve(64)
-    for samples, n, steps in ((small, 1024, 200), (bench.samples, SAMPLES, 16)):
+    for samples, n, steps in ((small, 1024, 100), (bench.samples, SAMPLES, 8)):
         made = Ritz(f"Ritz {samples.points}", bench.folder, n, samples.template(n))
         with Workers.start(1, samples) as workers:
             workers.write(made, 1)
@@ -242,7 +242,7 @@ def main() -> None:
     """Print the tables of the parts asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part; repeatable")
-    parser.add_argument("--runs", type=int, default=7, help="repetitions of each row")
+    parser.add_argument("--runs", type=int, default=5, help="repetitions of each row")
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder by default")
     chosen = parser.parse_args()
     parts = chosen.part or list(PARTS)

@@ -173,12 +173,12 @@ def _write_zarr(source: _Source, path: Path, report: Callable[[int, int], None])
         for file, document in documents.items():
             (path / name / file).write_bytes(document.to_bytes())
     for name, start, values in source.columns():
-        array = group[name]
-        assert isinstance(array, zarr.Array)
+        target = group[name]
+        assert isinstance(target, zarr.Array)
         if values.ndim == 0:
-            array[...] = values
+            target[...] = values
         else:
-            array.with_config({"write_empty_chunks": True})[start : start + len(values)] = values
+            target.with_config({"write_empty_chunks": True})[start : start + len(values)] = values
     codecs = {name: ShardCodec.of(source.arrays[name]) for name in source.fields}
     for start, block in source.blocks():
         for name, values in block.items():
