@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows.commands import audit, keeping, listing, service, stages
+from flows.commands import audit, exports, keeping, listing, service, stages
 from flows.server import ServerError
 from flows.settings import prepare_prefect
 
@@ -27,6 +27,7 @@ for command in (
     *(service.serve, service.trigger),
     *(listing.recipes, listing.layout, listing.datasets, listing.models, listing.runs, listing.show),
     *(listing.diff, listing.lineage, keeping.gc),
+    exports.export,
 ):
     app.command()(command)
 

@@ -14,7 +14,7 @@ from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS, SPLITS, STATUSES, decode
 from storage.names import check_name, split_spec
 from storage.repository import BRANCH, attributes, engine, has_shard, open_repository, stored_shards
-from storage.samples import Arrays, Samples, join, read_region, take
+from storage.samples import Arrays, Samples, join, read_stored_shard, take
 from storage.shards import check_index
 from storage.store import Store
 from storage.versions import Version, find_snapshot, numbers, published
@@ -183,7 +183,7 @@ class Dataset:
             if not has_shard(session, shard_index):
                 return None
             group = zarr.open_group(session.store, mode="r")
-            return read_region(group, shard_index * self.shard, (shard_index + 1) * self.shard)
+            return read_stored_shard(group, shard_index, self.shard)
 
     def read_samples(self, ids: np.ndarray) -> Samples:
         """Read samples by their id, in the order given; every shard concerned is read once, whole.
@@ -245,6 +245,11 @@ class Dataset:
         found = self.resolve(version)
         with self._engine():
             return _open(self._repository.readonly_session(snapshot_id=found.snapshot))
+
+    def group(self) -> zarr.Group:
+        """Open the samples as Zarr does."""
+        with self._engine():
+            return zarr.open_group(self._session().store, mode="r")
 
     def ledger(self) -> Arrays:
         """Return the ledger of all samples, with ``sample_id`` and ``split``.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import zarr
 
+from storage.chunks import FieldReader
 from storage.ledger import COLUMNS, SPLITS, decode
 
 Arrays = dict[str, np.ndarray]
@@ -20,15 +21,19 @@ class Samples(NamedTuple):
     ledger: Arrays
 
 
-def read_region(group: zarr.Group, start: int, stop: int) -> Samples:
-    """Read the samples ``start`` to ``stop`` (positions, not ids) of a snapshot's group."""
+def read_stored_shard(group: zarr.Group, shard: int, length: int) -> Samples:
+    """Read one shard, of so many samples, of a snapshot's group."""
     stored = dict(group.arrays())
     solvers = str(group.attrs["solvers"]).split()
+    start, stop = shard * length, (shard + 1) * length
     columns = {name: np.asarray(stored[name][start:stop]) for name in COLUMNS}
+    fields = FieldReader(stored)
+    arrays, rows = fields.empty(length), np.arange(length)
+    fields.read_shard(shard, rows, arrays, rows)
     return Samples(
         sample_id=np.asarray(stored["sample_id"][start:stop]),
         split=np.array(SPLITS)[np.asarray(stored["split"][start:stop])],
-        arrays={name: np.asarray(array[start:stop]) for name, array in stored.items() if "role" in array.attrs},
+        arrays=arrays,
         ledger=decode(columns, tuple(solvers)),
     )
 

@@ -9,6 +9,7 @@ import icechunk
 import numpy as np
 import zarr
 
+from storage.chunks import write_field
 from storage.errors import Refused
 from storage.ledger import COLUMNS, STATUSES, Ledger, encode
 from storage.repository import stored_bytes
@@ -80,8 +81,10 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
     fields = {name: array for name, array in stored.items() if "role" in array.attrs}
     _check_fields(fields, arrays, length, columns["status"] == STATUSES.index("ok"))
     region = slice(shard_index * length, (shard_index + 1) * length)
-    for name, values in {**columns, **arrays}.items():
-        stored[name].with_config({"write_empty_chunks": True})[region] = values
+    for name, column in columns.items():
+        stored[name].with_config({"write_empty_chunks": True})[region] = column
+    for name, values in arrays.items():
+        write_field(stored[name], shard_index, values)
     chunks = [f"{name}/c/{shard_index}{'/0' * (array.ndim - 1)}" for name, array in fields.items()]
     return Fork.of(fork.identity, session, shard_index, stored_bytes(session, chunks))
 

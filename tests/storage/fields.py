@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from storage import lease
+from storage.chunks import ShardCodec
 from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.shards import write_shard
@@ -96,6 +97,35 @@ def stored(dataset: Dataset, shard: int) -> np.ndarray:
     samples = dataset.read_shard(shard)
     assert samples is not None
     return samples.arrays["u"]
+
+
+def fill_with_failures(dataset: Committer, failed: dict[int, int]) -> None:
+    """Commit all shards; ``failed`` says which sample of a shard failed."""
+    with dataset.lock():
+        fork = dataset.fork()
+        for shard in range(dataset.n_shards):
+            arrays, columns = with_failure(shard, failed[shard]) if shard in failed else (fields(shard), ledger(shard))
+            dataset.commit(shard, write_shard(fork, shard, arrays, columns), columns)
+
+
+def noise(shard: int) -> dict[str, np.ndarray]:
+    """Values that cannot be compressed, so that the engine keeps them in a file of their own."""
+    rng = np.random.default_rng(shard)
+    return {name: rng.standard_normal(SHAPE).astype(np.float32) for name in ("a", "u")}
+
+
+def with_a_flipped_byte(dataset: Committer, shard: int) -> None:
+    """Fill a dataset with noise, publish it, and damage the stored field ``u`` of one shard."""
+    with dataset.lock():
+        fork = dataset.fork()
+        for index in range(dataset.n_shards):
+            dataset.commit(index, write_shard(fork, index, noise(index), ledger(index)), ledger(index))
+        dataset.publish("all")
+    codec = ShardCodec.of(dataset.at("v1").group()["u"])  # type: ignore[arg-type]
+    content = codec.encode(noise(shard)["u"])
+    chunks = Path(dataset.store.location("datasets/made/chunks"))
+    (file,) = (file for file in chunks.iterdir() if file.read_bytes() == content)
+    file.write_bytes(content[:300] + bytes([content[300] ^ 1]) + content[301:])
 
 
 def main(command: str, url: str, *rest: str) -> None:

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from storage.export import export
+from storage.store import Store
+from tasks.progress import Reporter
+
+
+def export_version(store_url: str, spec: str, target: Path, form: str, only_ok: bool) -> dict[str, Any]:
+    """Write a version of a dataset as plain Zarr, NetCDF or HDF5; see `storage.export.export`."""
+    report: Reporter | None = None
+
+    def tell(done: int, total: int) -> None:
+        nonlocal report
+        report = report or Reporter("export", total, spec)
+        report(done)
+
+    written = export(Store(store_url), spec, target, form, only_ok, tell)
+    return {
+        "dataset": written.version.name,
+        "version": written.version.version,
+        "snapshot": written.version.snapshot,
+        "samples": written.samples,
+        "format": written.format,
+        "path": str(written.path.resolve()),
+    }

@@ -1,0 +1,63 @@
+"""What the README says of reading a version holds, word for word."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from storage.committer import Committer
+from storage.store import Store
+from tests.storage.fields import SHARDS, definition, fields, fill
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+OURS = ("storage", "compute", "tasks", "flows", "deployments")
+
+
+def blocks(word: str) -> list[str]:
+    return [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if word in block]
+
+
+def published(path: Path) -> None:
+    dataset = Committer.ensure(Store(path / "ritz-store"), "darcy", **definition())
+    fill(dataset, *range(SHARDS))
+    dataset.publish("all")
+
+
+def test_a_version_is_read_by_a_process_that_cannot_import_this_project(tmp_path):
+    published(tmp_path)
+    (block,) = blocks("icechunk.Repository.open")
+    lines = [line for line in block.splitlines() if line and not line.startswith("import")]
+    assert len(lines) == 3
+    # Refused by name, so that it holds wherever the project is installed.
+    before = (
+        "import sys\n"
+        "class Nothing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] in {OURS}:\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Nothing())\n"
+    )
+    after = "import numpy\nnumpy.save('u.npy', data['u'].values)\nprint(data['status'].attrs['flag_meanings'])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", before + block + after], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    # Before it the engine warns of commits by several processes.
+    assert done.stdout.splitlines()[-1] == "absent ok failed"
+    np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), np.concatenate([fields(i)["u"] for i in range(SHARDS)]))
+
+
+def test_a_version_is_trained_on_as_it_says(tmp_path, monkeypatch):
+    published(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("ShardStream")
+    seen: list[torch.Tensor] = []
+    exec(block.replace("...", "seen.append(batch['sample_id'])"), {"seen": seen})
+    train = (definition()["split"] == "train").sum()
+    assert sum(len(ids) for ids in seen) == 10 * train
