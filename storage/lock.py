@@ -50,7 +50,7 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
     Busy
         Another holder (also another thread or handle in this process) has the lock.
     StorageError
-        The lock file cannot be opened.
+        The lock file cannot be opened or written.
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -90,5 +90,8 @@ def _acquire(descriptor: int, what: str, wait: float) -> None:
                     f"{what} is in use by {holder or 'another process'}; wait until it has finished, or stop it"
                 ) from error
             time.sleep(0.05)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+    except OSError as error:
+        raise StorageError(f"cannot lock {what}: its lock file cannot be written ({error.strerror})") from error

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import icechunk
@@ -11,6 +11,8 @@ import zarr
 
 from storage.errors import Refused
 from storage.ledger import COLUMNS, STATUSES, Ledger, encode
+from storage.repository import check_there, engine
+from storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,25 @@ class Fork:
     """The dataset it belongs to."""
     state: bytes
     """The session, pickled; it holds no samples."""
+    store: str
+    """URL of the store in which the dataset lies."""
+    key: str
+    """Its folder there."""
     shard: int | None = None
     """The shard written in it."""
 
     @classmethod
-    def of(cls, identity: str, session: icechunk.ForkSession, shard: int | None = None) -> Fork:
+    def of(cls, identity: str, session: icechunk.ForkSession, store: Store, key: str) -> Fork:
         """Wrap a session."""
-        return cls(identity, pickle.dumps(session), shard)
+        return cls(identity, pickle.dumps(session), store.url, key)
 
     def session(self) -> icechunk.ForkSession:
         """Return the session that can be written to or merged."""
         return pickle.loads(self.state)
+
+    def holding(self, shard: int, session: icechunk.ForkSession) -> Fork:
+        """Return the fork after a shard was written in its session."""
+        return replace(self, state=pickle.dumps(session), shard=shard)
 
 
 def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> Fork:
@@ -63,10 +73,20 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
         The fork holds a shard already, the index is out of range, a field is missing, unknown, of another
         shape or dtype, an ok sample is not finite, an output of a failed sample is not NaN throughout, or the
         ledger is wrong (see `storage.ledger.encode`). Nothing has been written.
+    StorageError
+        The store cannot be written, or is gone.
     """
     if fork.shard is not None:
         raise Refused(f"shard {shard_index}: this fork holds shard {fork.shard} already; start from a fresh fork")
-    session = fork.session()
+    store = Store(fork.store)
+    check_there(store, fork.key)
+    with engine(store, fork.key):
+        session = fork.session()
+        _write(session, shard_index, arrays, ledger)
+    return fork.holding(shard_index, session)
+
+
+def _write(session: icechunk.ForkSession, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> None:
     # Chunks equal to the fill value are written too: what exists is what was written.
     group = zarr.open_group(session.store, mode="r+")
     stored = dict(group.arrays())
@@ -79,7 +99,6 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
     region = slice(shard_index * length, (shard_index + 1) * length)
     for name, values in {**columns, **arrays}.items():
         stored[name].with_config({"write_empty_chunks": True})[region] = values
-    return Fork.of(fork.identity, session, shard_index)
 
 
 def check_index(shard_index: int, shards: int) -> None:

@@ -81,3 +81,18 @@ def test_what_cannot_be_reached_is_named(tmp_path):
 def test_a_writable_store_is_made_and_left_empty(store):
     store.check_writable()
     assert list(Path(store.url).iterdir()) == []
+
+
+def test_a_store_that_is_gone_is_not_made_anew(tmp_path):
+    (tmp_path / "store").mkdir()
+    stores = {"found": Store(tmp_path / "store"), "made": Store(tmp_path / "made"), "written": Store(tmp_path / "new")}
+    stores["made"].check_writable()
+    stores["written"].write("a", b"")
+    for store in stores.values():
+        Path(store.url).rename(tmp_path / "away")
+        for write in (lambda store=store: store.write("a/b", b""), store.check_writable):
+            with pytest.raises(StorageError, match=rf"store {store.url} is gone"):
+                write()
+        assert not Path(store.url).exists()
+        (tmp_path / "away").rename(store.url)
+        store.write("a/b" if store is not stores["written"] else "b", b"back")
