@@ -11,7 +11,7 @@ import zarr
 
 from storage.errors import Refused, StorageError, Unknown
 from storage.layout import LAYOUT_VERSION
-from storage.ledger import COLUMNS, SPLITS, STATUSES, decode
+from storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
 from storage.names import check_name, split_spec
 from storage.repository import BRANCH, attributes, engine, has_shard, open_repository, stored_shards
 from storage.samples import Arrays, Samples, join, read_region, take
@@ -238,6 +238,11 @@ class Dataset:
             "split": np.array(SPLITS)[stored["split"].values],
             **decode({name: stored[name].values for name in COLUMNS}, self.solvers),
         }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the ledger says of all samples there are now; see `storage.ledger.summary`."""
+        stored = self.open_version("head")
+        return summary({name: stored[name].values for name in SUMMARIZED}, self.solvers)
 
     def progress(self) -> dict[str, int]:
         """Return how many samples are ``done`` (ok), ``failed`` and ``to_go`` now."""

@@ -53,7 +53,7 @@ def whole(trap: Trap, committed: set[int]) -> None:
     np.testing.assert_array_equal(data["status"], there)
     drawn = trap.pipeline.problem.draw(0, data["sample_id"].values)["a"]
     np.testing.assert_array_equal(data["a"], np.where(there[:, None, None], drawn, np.float32(np.nan)))
-    np.testing.assert_array_equal(np.isfinite(data["u"]).all(("y", "x")), there)
+    np.testing.assert_array_equal(np.isfinite(data["u"].values).all(axis=(1, 2)), there)
     assert trap.commits() == dict.fromkeys(committed, 1)
 
 

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from storage.datasets import Dataset
+from storage.ledger import SPLITS
+from storage.names import version_number
+from storage.store import Store
+from storage.versions import Version
+from tasks.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A complete, published dataset and what this run did for it.
+
+    Attributes
+    ----------
+    dataset
+        ``name``, ``version``, ``snapshot``, ``samples``, ``splits`` (samples each).
+    ledger
+        ``max_residual``, ``rtol``, ``solvers`` (samples each), ``solved`` and ``reused`` (samples), ``failed``,
+        ``seconds`` (solver time, all samples).
+    choice, panel
+        From the newest probe for this dataset.
+    last_shard
+        When the last shard was committed, `time.time`, or None if nothing was left to solve.
+    """
+
+    dataset: dict[str, Any]
+    ledger: dict[str, Any]
+    choice: dict[str, Any]
+    panel: list[dict[str, Any]]
+    last_shard: float | None
+    seconds: float
+
+
+def complete(pipeline: Pipeline, store_url: str) -> Generated | None:
+    """Return what generating would where every sample is solved and published, None elsewhere; starts nothing.
+
+    Raises
+    ------
+    storage.errors.Refused
+        If another recipe made the dataset of this name.
+    """
+    start = time.monotonic()
+    dataset = Dataset.find(Store(store_url), pipeline.name, identity=pipeline.dataset_identity)
+    if dataset is None:
+        return None
+    head = dataset.resolve("head")
+    if version_number(head.version) is None or head.samples < dataset.samples:
+        return None
+    return describe(pipeline, dataset, head, reused=dataset.samples, last_shard=None, start=start)
+
+
+def describe(
+    pipeline: Pipeline, dataset: Dataset, published: Version, reused: int, last_shard: float | None, start: float
+) -> Generated:
+    """Describe a complete dataset.
+
+    Parameters
+    ----------
+    reused
+        Samples that this run found solved.
+    last_shard
+        When it committed the last one, `time.time`, if any.
+    start
+        When it began, `time.monotonic`.
+    """
+    key = probe_key(pipeline)
+    # A dataset that was copied here came without its probe.
+    probe = json.loads(dataset.store.read(key)) if dataset.store.exists(key) else {"choice": {}, "panel": []}
+    _, split = dataset.index()
+    counts = {name: int(np.count_nonzero(split == name)) for name in sorted(SPLITS)}
+    return Generated(
+        dataset={
+            "name": published.name,
+            "version": published.version,
+            "snapshot": published.snapshot,
+            "samples": published.samples,
+            "splits": {name: count for name, count in counts.items() if count},
+        },
+        ledger={
+            **dataset.summary(),
+            "rtol": pipeline.data.rtol,
+            "solved": dataset.samples - reused,
+            "reused": reused,
+        },
+        choice=probe["choice"],
+        panel=probe["panel"],
+        last_shard=last_shard,
+        seconds=time.monotonic() - start,
+    )
+
+
+def probe_key(pipeline: Pipeline) -> str:
+    """Return where the newest probe for the dataset lies, for a run that finds all samples solved."""
+    return f"probes/{pipeline.dataset_identity}.json"
