@@ -193,9 +193,8 @@ def main(samples: int) -> None:
             [sys.executable, "-m", "benchmarks.million", "--write", path, store], environment
         )
         took = json.loads(said.splitlines()[-1])
-        rows = [
-            ["write all but one shard", f"{seconds:.0f}", f"{peak / 1e6:.0f}", f"{samples / seconds:.0f} samples/s"]
-        ]
+        rate = f"{samples / seconds:.0f} samples/s"
+        rows = [["write all but one shard", f"{seconds:.0f}", f"{busy:.0f}", f"{peak / 1e6:.0f}", rate]]
         generate = [ritz, "generate", path, "--store", store, "--json"]
         commands = {
             "ritz show, one shard to go": [ritz, "show", NAME, "--store", store],
@@ -206,10 +205,11 @@ def main(samples: int) -> None:
             "storage.datasets.read": [sys.executable, "-c", OPEN, store],
         }
         for name, command in commands.items():
-            told(name)
+            told(" ".join(rows[-1]))
             seconds, busy, peak, _ = measured(command, environment)
             met = "met" if seconds <= SECONDS and peak <= MEMORY else "NOT MET"
             rows.append([name, f"{seconds:.1f}", f"{busy:.1f}", f"{peak / 1e6:.0f}", met])
+        told(" ".join(rows[-1]))
         size = sum(file.stat().st_size for file in Path(store).rglob("*") if file.is_file())
     print("\n".join(provenance(f"python -m benchmarks.million --samples {samples}")))
     print(f"\n{samples} samples of {CELLS} cells, shards of {SHARD}: {size / 1e6:.0f} MB in the store.\n")
