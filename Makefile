@@ -1,16 +1,19 @@
-# Two commands do everything: `make run` and `make test`. Both create .venv first.
+# Two commands do everything: `make run` and `make test`. Both create .venv first. `make soak` kills for 20 minutes.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 STORE ?= ritz-store
 
-.PHONY: run test lint layouts clean
+.PHONY: run test soak lint layouts clean
 
 run: .venv/run.stamp
 	$(BIN)/ritz run darcy --store $(STORE)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+soak: .venv/test.stamp
+	$(BIN)/pytest -m soak -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -27,7 +27,8 @@ from storage.errors import Busy
 from storage.store import Store
 from tasks import evaluate as evaluation
 from tasks.checks import check_run
-from tasks.generate import Generated, generate
+from tasks.generate import generate
+from tasks.generated import Generated
 from tasks.growth import planned
 from tasks.inspect import finished
 from tasks.pipeline import Pipeline

@@ -162,7 +162,8 @@ class Committer(Dataset):
         Made once at the start of a run: what is written in it can be committed after other shards have been.
         """
         with self._engine():
-            return Fork.of(self.identity, self._repository.writable_session(BRANCH).fork())
+            session = self._repository.writable_session(BRANCH).fork()
+        return Fork.of(self.identity, session, self.store, dataset_key(self.name))
 
     def commit(self, shard_index: int, fork: Fork, ledger: Ledger) -> bool:
         """Make a written shard part of the dataset, if it is not yet.

@@ -11,7 +11,7 @@ import zarr
 
 from storage.errors import Refused, StorageError, Unknown
 from storage.layout import LAYOUT_VERSION
-from storage.ledger import COLUMNS, SPLITS, STATUSES, decode
+from storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
 from storage.names import check_name, split_spec
 from storage.repository import BRANCH, attributes, engine, has_shard, open_repository, stored_shards
 from storage.samples import Arrays, Samples, join, read_stored_shard, take
@@ -268,6 +268,12 @@ class Dataset:
             **decode({name: stored[name].values for name in COLUMNS}, self.solvers),
         }
 
+    def summary(self) -> dict[str, Any]:
+        """Return what the ledger says of all samples; see `storage.ledger.summary`."""
+        with self._engine():
+            stored = _open(self._session())
+        return summary({name: stored[name].values for name in SUMMARIZED}, self.solvers)
+
     def progress(self) -> dict[str, int]:
         """Return how many samples are ``done`` (ok), ``failed`` and ``to_go``."""
         with self._engine():
@@ -276,11 +282,11 @@ class Dataset:
         return {"done": int(counts[1]), "failed": int(counts[2]), "to_go": int(counts[0])}
 
     def splits(self) -> dict[str, int]:
-        """Return how many samples that are ok each split has."""
+        """Return how many samples, ok or failed, each split has, in the order of their names."""
         with self._engine():
             stored = _open(self._session())
-            counts = np.bincount(stored["split"].values[stored["status"].values == 1], minlength=len(SPLITS))
-        return {split: int(count) for split, count in zip(SPLITS, counts, strict=True) if count}
+            counts = np.bincount(stored["split"].values[stored["status"].values > 0], minlength=len(SPLITS))
+        return {split: int(count) for split, count in sorted(zip(SPLITS, counts, strict=True)) if count}
 
     def rate(self, commits: int = 50) -> float | None:
         """Return how many samples a second the last shards brought, None if less than two were committed."""

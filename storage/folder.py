@@ -44,6 +44,7 @@ class Folder:
             self._root = Path(path).expanduser().resolve()
         except (RuntimeError, OSError, ValueError) as error:
             raise StorageError(f"store {text!r}: expected a folder ({error})") from error
+        self._there = self._root.is_dir()
 
     @property
     def url(self) -> str:
@@ -63,7 +64,7 @@ class Folder:
     def check_writable(self) -> None:
         """Make the folder where it is absent, and prove that files can be written in it."""
         with _writing(self.url):
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._make(self._root)
             with tempfile.TemporaryFile(dir=self._root) as probe:
                 probe.write(b"x")
 
@@ -79,7 +80,7 @@ class Folder:
         """Write a file aside, and rename it into its place."""
         path = Path(self.location(key))
         with _writing(str(path)):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make(path.parent)
             aside = path.with_name(f".{path.name}.{uuid4().hex}.part")
             try:
                 with aside.open("xb") as file:
@@ -145,6 +146,14 @@ class Folder:
     def holds(self, key: str) -> bool:
         """Return whether this process holds the lock file."""
         return lock.held(self.location(key))
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder where it is absent; a store that was there before is not made a second time."""
+        if self._there and not self._root.is_dir():
+            # Its disk was taken away, say: what is written to a new folder would stand in the way of its return.
+            raise StorageError(f"store {self.url} is gone, it was there before; bring it back and start again")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._there = True
 
 
 @contextmanager

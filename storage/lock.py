@@ -71,7 +71,7 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
     Busy
         Another holder (also another thread or handle in this process) has the lock.
     StorageError
-        The lock file cannot be opened.
+        The lock file cannot be opened or written.
     """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -112,5 +112,8 @@ def _acquire(descriptor: int, what: str, wait: float) -> None:
                     f"{what} is in use by {named or 'another process'}; wait until it has finished, or stop it"
                 ) from error
             time.sleep(min(0.05, max(wait, 0.01)))
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, this_process().encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, this_process().encode(), 0)
+    except OSError as error:
+        raise StorageError(f"cannot lock {what}: its lock file cannot be written ({error.strerror})") from error

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import re
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from storage.store import Store
 BRANCH = "main"
 
 T = TypeVar("T")
+
+_GOES_ON = "what is committed is kept, and the same command goes on from there"
 
 # Icechunk logs, on every opening, that commits to a local folder are not safe against each other. Here they
 # cannot meet: a commit needs the dataset's lock, which one process holds. Other warnings are let through.
@@ -87,9 +91,23 @@ def attach(store: Store, key: str) -> icechunk.Repository:
         return icechunk.Repository.open(store.repository(key), config=_config())
 
 
+def check_there(store: Store, key: str) -> None:
+    """Refuse to work on a repository that was there before and is gone.
+
+    The engine would make its folder anew, and stand in the way of whoever brings it back.
+
+    Raises
+    ------
+    StorageError
+        The folder ``key`` does not exist.
+    """
+    if not store.exists(key):
+        raise StorageError(f"{store.location(key)} is gone, it was there before; bring it back: {_GOES_ON}")
+
+
 @contextmanager
 def engine(store: Store, key: str) -> Iterator[None]:
-    """Turn the engine's errors into one line that names the folder."""
+    """Turn the engine's errors into one line that names the folder, the reason and what to do."""
     try:
         yield
     except icechunk.ConflictError as error:
@@ -97,9 +115,15 @@ def engine(store: Store, key: str) -> Iterator[None]:
             f"{store.location(key)}: another process committed meanwhile, nothing was changed; the same command goes "
             "on from there"
         ) from error
-    except icechunk.IcechunkError as error:
+    except (icechunk.IcechunkError, zarr.errors.NodeNotFoundError) as error:
         # The first line says what went wrong; the others are a trace through the engine.
         first = str(error).strip().removeprefix("x").split("\n")[0].strip()
+        system = re.search(r"\(os error (\d+)\)", first)
+        if system is not None and int(system[1]) != errno.ENOENT:
+            # A full disk, say: the engine's own words are about its inner parts.
+            reason = f"{os.strerror(int(system[1]))}; when that is mended: {_GOES_ON}"
+            raise StorageError(f"{store.location(key)}: {reason}") from error
+        check_there(store, key)
         raise StorageError(f"{store.location(key)}: {first}") from error
 
 

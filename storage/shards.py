@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import icechunk
@@ -12,7 +12,8 @@ import zarr
 from storage.chunks import write_field
 from storage.errors import Refused
 from storage.ledger import COLUMNS, STATUSES, Ledger, encode
-from storage.repository import stored_bytes
+from storage.repository import check_there, engine, stored_bytes
+from storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,27 @@ class Fork:
     """The dataset it belongs to."""
     state: bytes
     """The session, pickled; it holds no samples."""
+    store: str
+    """URL of the store in which the dataset lies."""
+    key: str
+    """Its folder there."""
     shard: int | None = None
     """The shard written in it."""
     bytes: int = 0
     """What the fields of the shard take in the store."""
 
     @classmethod
-    def of(cls, identity: str, session: icechunk.ForkSession, shard: int | None = None, bytes: int = 0) -> Fork:
+    def of(cls, identity: str, session: icechunk.ForkSession, store: Store, key: str) -> Fork:
         """Wrap a session."""
-        return cls(identity, pickle.dumps(session), shard, bytes)
+        return cls(identity, pickle.dumps(session), store.url, key)
 
     def session(self) -> icechunk.ForkSession:
         """Return the session that can be written to or merged."""
         return pickle.loads(self.state)
+
+    def holding(self, shard: int, session: icechunk.ForkSession, bytes: int) -> Fork:
+        """Return the fork after a shard was written in its session."""
+        return replace(self, state=pickle.dumps(session), shard=shard, bytes=bytes)
 
 
 def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> Fork:
@@ -67,10 +76,21 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
         The fork holds a shard already, the index is out of range, a field is missing, unknown, of another
         shape or dtype, an ok sample is not finite, an output of a failed sample is not NaN throughout, or the
         ledger is wrong (see `storage.ledger.encode`). Nothing has been written.
+    StorageError
+        The store cannot be written, or is gone.
     """
     if fork.shard is not None:
         raise Refused(f"shard {shard_index}: this fork holds shard {fork.shard} already; start from a fresh fork")
-    session = fork.session()
+    store = Store(fork.store)
+    check_there(store, fork.key)
+    with engine(store, fork.key):
+        session = fork.session()
+        size = _write(session, shard_index, arrays, ledger)
+    return fork.holding(shard_index, session, size)
+
+
+def _write(session: icechunk.ForkSession, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> int:
+    """Write the shard in the session; return what its fields take in the store."""
     # Chunks equal to the fill value are written too: what exists is what was written.
     group = zarr.open_group(session.store, mode="r+")
     stored = dict(group.arrays())
@@ -86,7 +106,7 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
     for name, values in arrays.items():
         write_field(stored[name], shard_index, values)
     chunks = [f"{name}/c/{shard_index}{'/0' * (array.ndim - 1)}" for name, array in fields.items()]
-    return Fork.of(fork.identity, session, shard_index, stored_bytes(session, chunks))
+    return stored_bytes(session, chunks)
 
 
 def check_index(shard_index: int, shards: int) -> None:

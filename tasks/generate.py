@@ -5,8 +5,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.store import Store
 from tasks.flight import InFlight
+from tasks.generated import Generated, describe, probe_key
 from tasks.growth import version_of
 from tasks.layouts import described
 from tasks.pipeline import Pipeline
@@ -30,31 +29,6 @@ log = logging.getLogger("ritz")
 
 FEATURE_BLOCK = 1024
 """Samples drawn at a time for their features."""
-
-
-@dataclass(frozen=True)
-class Generated:
-    """A complete, published dataset and what this run did for it.
-
-    Attributes
-    ----------
-    dataset
-        ``name``, ``version``, ``snapshot``, ``samples``, ``splits`` (samples each).
-    ledger
-        ``max_residual``, ``rtol``, ``solvers`` (samples each), ``solved`` and ``reused`` (samples), ``failed``,
-        ``seconds`` (solver time, all samples).
-    choice, panel
-        From the newest probe for this dataset.
-    last_shard
-        When the last shard was committed, `time.time`, or None if nothing was left to solve.
-    """
-
-    dataset: dict[str, Any]
-    ledger: dict[str, Any]
-    choice: dict[str, Any]
-    panel: list[dict[str, Any]]
-    last_shard: float | None
-    seconds: float
 
 
 @stage("generate")
@@ -94,25 +68,7 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
             work = _shards(pipeline, dataset, ids, split, todo, probed.solver)
             last_shard = _solve(cluster, dataset, work, len(before), channel, report)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
-        key = _probe_key(pipeline)
-        # A dataset that was copied here came without its probe.
-        probe = json.loads(store.read(key)) if store.exists(key) else {"choice": {}, "panel": []}
-        ledger = _summary(dataset.at(published.version), data.rtol, len(before) * data.shard)
-    names, counts = np.unique(split, return_counts=True)
-    return Generated(
-        dataset={
-            "name": published.name,
-            "version": published.version,
-            "snapshot": published.snapshot,
-            "samples": published.samples,
-            "splits": dict(zip(names.tolist(), counts.tolist(), strict=True)),
-        },
-        ledger=ledger,
-        choice=probe["choice"],
-        panel=probe["panel"],
-        last_shard=last_shard,
-        seconds=time.monotonic() - start,
-    )
+        return describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
 
 
 def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
@@ -150,13 +106,8 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
     )
     log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
     kept = {"choice": probed.choice, "panel": probed.panel}
-    dataset.store.write(_probe_key(pipeline), json.dumps(kept).encode())
+    dataset.store.write(probe_key(pipeline), json.dumps(kept).encode())
     return probed
-
-
-def _probe_key(pipeline: Pipeline) -> str:
-    """Return where the newest probe for the dataset lies, for a run that finds all samples solved."""
-    return f"probes/{pipeline.dataset_identity}.json"
 
 
 def _shards(
@@ -206,18 +157,3 @@ def _solve(
         if channel is not None:
             channel.put(completed.held)
     return last
-
-
-def _summary(dataset: Dataset, rtol: float, reused: int) -> dict[str, Any]:
-    ledger = dataset.ledger()
-    good = ledger["status"] == "ok"
-    solvers, counts = np.unique(ledger["solver"][good], return_counts=True)
-    return {
-        "max_residual": float(ledger["residual"][good].max()) if good.any() else None,
-        "rtol": rtol,
-        "solvers": dict(zip(solvers.tolist(), counts.tolist(), strict=True)),
-        "solved": dataset.samples - reused,
-        "reused": reused,
-        "failed": int((ledger["status"] == "failed").sum()),
-        "seconds": float(ledger["seconds"].sum()),
-    }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,17 +68,24 @@ def generate(
     """
     from flows.terminal import watching
     from tasks.checks import check_run
+    from tasks.generated import complete
     from tasks.growth import planned, published
     from tasks.recipes import load, load_profile
 
     changes = _changes(overrides, samples)
     pipeline = load(recipe, changes)
     load_profile(profile).check()
-    check_run(planned(pipeline, store, lambda one: published(one, store)), store)
-    with watching(), embedded():
-        from flows.generate import generate as flow
+    pipeline = planned(pipeline, store, lambda one: published(one, store))
+    check_run(pipeline, store)
+    done = complete(pipeline, store)
+    if done is not None:
+        typer.echo(f"nothing to do: {done.dataset['name']}@{done.dataset['version']} has all samples", err=True)
+        result = asdict(done)
+    else:
+        with watching(), embedded():
+            from flows.generate import generate as flow
 
-        result = flow(recipe, changes, _absolute(store), profile)
+            result = flow(recipe, changes, _absolute(store), profile)
     _report(result, as_json, ("dataset", "ledger"))
 
 

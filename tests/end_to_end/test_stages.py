@@ -16,7 +16,7 @@ from storage.datasets import list_datasets, read
 from storage.store import Store
 from tasks.predict import predict
 from tasks.worker.evaluate import load_model
-from tests.command import TINY, ritz
+from tests.command import TINY, inside, ritz
 from tests.end_to_end.test_data import check_residuals, check_solutions
 
 RECYCLED = (
@@ -106,6 +106,17 @@ def test_a_run_takes_what_the_generate_stage_made(staged: Staged) -> None:
     assert staged.ran["times"]["last_shard"] is None
     assert staged.ran["model"]["name"] == "darcy-recycled"
     assert models.read_card(staged.store, "darcy-recycled@v1")["mode"] == "online"
+
+
+def test_a_complete_dataset_needs_no_workers(staged: Staged) -> None:
+    again = inside("generate", *RECYCLED, "--store", staged.store.url, "--json")
+    assert again.returncode == 0, again.stderr
+    assert again.stderr == "nothing to do: darcy-recycled@v1 has all samples\n"
+    told = json.loads(again.stdout)
+    assert told["ledger"] == staged.generated["ledger"] | {"solved": 0, "reused": 160}
+    for part in ("dataset", "choice", "panel"):
+        assert told[part] == staged.generated[part]
+    assert told["last_shard"] is None
 
 
 def test_predictions_come_with_bands(staged: Staged, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from storage.datasets import read
 from tasks.records import VANISHED
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
+from tests.faults.processes import alive, in_group
 from tests.faults.trapped import checksums, solved
 
 
@@ -147,22 +148,3 @@ def checkpoints(trap: Trap) -> list[bytes]:
     keys = [f"fits/{fit}/checkpoint.safetensors" for fit in trap.store.list("fits")]
     found = [trap.store.read(key) for key in keys if trap.store.exists(key)]
     return [blob for blob in found if unpack(blob)[1]["step"] > 0]
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def in_group(group: int) -> list[psutil.Process]:
-    """The live processes of a process group."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == group and alive(process):
-                found.append(process)
-        except ProcessLookupError:
-            continue
-    return found

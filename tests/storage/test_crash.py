@@ -15,46 +15,7 @@ from storage.datasets import Dataset, list_datasets, read
 from storage.errors import Busy, StorageError, Unknown
 from storage.layout import Layout
 from storage.store import Store
-from tests.storage.fields import SHARD, definition, fields, fill, in_both, stored
-
-
-def test_a_writer_killed_at_random_moments_leaves_whole_shards_only(store, start):
-    shards = 40
-    moments = random.Random(3)
-    found: set[int] = set()
-    for kill in range(8):
-        process = start("fill", store.url, shards)
-        # The first ones are killed while the dataset is created, the others while shards are written.
-        said = process.stdout.readline()
-        for _ in range(0 if kill < 2 else moments.randint(1, 5)):
-            said += process.stdout.readline()
-        time.sleep(moments.uniform(0.0, 0.3 if kill < 2 else 0.05))
-        process.send_signal(signal.SIGKILL)
-        said += process.communicate()[0]
-        told = {int(line) for line in said.split()[1:]}
-        try:
-            dataset = Dataset.open(store, "made")
-        except Unknown:
-            # What was left of the creation does not count as a dataset.
-            assert not told | found
-            continue
-        assert found | told <= dataset.committed()
-        found = dataset.committed()
-        head = read(store, "made@head", ("ok", "failed", "absent")).load()
-        for shard in range(shards):
-            samples = head.isel(sample=slice(shard * SHARD, (shard + 1) * SHARD))
-            assert set(samples["status"].values) == {int(shard in found)}
-            for name, values in fields(shard).items():
-                np.testing.assert_array_equal(samples[name], values if shard in found else np.nan)
-    assert 0 < len(found) < shards
-    process = start("fill", store.url, shards)
-    said, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert {int(line) for line in said.split()[1:]} == set(range(shards)) - found
-    whole = read(store, "made")
-    assert whole.sizes["sample"] == shards * SHARD
-    np.testing.assert_array_equal(whole["u"], np.concatenate([fields(shard)["u"] for shard in range(shards)]))
-    assert [version.version for version in Dataset.open(store, "made").versions()] == ["v1"]
+from tests.storage.fields import definition, fields, fill, in_both, stored
 
 
 def killed(*_, **__):

@@ -109,6 +109,17 @@ def test_progress_and_ledger_count_every_status(dataset):
     assert list(table["solver"][4:6]) == ["direct", "recycled"]
     assert np.isnan(table["residual"][8:]).all()
     np.testing.assert_array_equal(table["sample_id"], definition()["sample_id"])
+    # The failed one was answered by "direct", with a residual of 0.3.
+    assert dataset.summary() == {
+        "max_residual": 2e-10,
+        "solvers": {"direct": 3, "recycled": 4},
+        "failed": 1,
+        "seconds": 4.0,
+    }
+
+
+def test_the_summary_of_nothing_is_empty(dataset):
+    assert dataset.summary() == {"max_residual": None, "solvers": {}, "failed": 0, "seconds": 0.0}
 
 
 @in_both

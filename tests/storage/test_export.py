@@ -55,7 +55,7 @@ def store(tmp_path):
 def stored(store: Store, spec: str = "made@v1") -> dict[str, np.ndarray]:
     """Every array of a version as Zarr reads it from the dataset itself."""
     name, _, version = spec.partition("@")
-    group = Committer.open(store, name).group(version)
+    group = Committer.open(store, name).at(version).group()
     return {name: np.asarray(array[...]) for name, array in group.arrays()}
 
 

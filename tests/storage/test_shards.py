@@ -9,8 +9,8 @@ import zarr
 
 from storage.committer import Committer
 from storage.datasets import Dataset
-from storage.errors import Refused
-from storage.shards import Fork, write_shard
+from storage.errors import Refused, StorageError
+from storage.shards import write_shard
 from tests.storage.fields import SHARD, SHARDS, definition, fields, fill, in_both, ledger, with_failure
 
 
@@ -151,13 +151,14 @@ def test_a_fork_takes_one_shard_and_commits_as_that_shard(dataset):
 
 @in_both
 def test_misaligned_writes_that_zarr_accepts_are_refused_at_the_commit(dataset):
-    session = dataset.fork().session()
+    fork = dataset.fork()
+    session = fork.session()
     group = zarr.open_group(session.store, mode="r+")
     stored = dict(group.arrays())
     stored["u"][2:6] = 1
     stored["status"][2:6] = 1
     with dataset.lock(), pytest.raises(Refused, match=r"changes .*'/u': \[0, 1\].* not only this shard"):
-        dataset.commit(0, Fork.of(dataset.identity, session, 0), ledger(0))
+        dataset.commit(0, fork.holding(0, session), ledger(0))
     assert dataset.committed() == set()
 
 
@@ -182,3 +183,22 @@ def test_a_flipped_byte_is_found_when_it_is_read(dataset):
     shard.write_bytes(content)
     with pytest.raises(ValueError, match="checksum"):
         Dataset.open(dataset.store, "made").read_shard(0)
+
+
+def test_a_dataset_that_is_gone_is_not_made_anew(dataset):
+    fork, folder = dataset.fork(), Path(dataset.store.location("datasets/made"))
+    written = write_shard(fork, 0, fields(0), ledger(0))
+    folder.rename(folder.with_name("away"))
+    for work in (
+        lambda: write_shard(fork, 1, fields(1), ledger(1)),
+        lambda: dataset.commit(0, written, ledger(0)),
+        lambda: dataset.publish("gone"),
+        dataset.committed,
+        dataset.progress,
+    ):
+        with dataset.lock(), pytest.raises(StorageError, match=rf"^{folder} is gone, .* goes on from there$"):
+            work()
+        assert not folder.exists()
+    folder.with_name("away").rename(folder)
+    with dataset.lock():
+        assert dataset.commit(0, written, ledger(0))

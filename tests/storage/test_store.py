@@ -189,3 +189,18 @@ def test_a_bucket_needs_an_extra(monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(StorageError, match=r"pip install 'ritz\[s3\]'"):
         Store("s3://bucket/x").list("a")
+
+
+def test_a_store_that_is_gone_is_not_made_anew(tmp_path):
+    (tmp_path / "store").mkdir()
+    stores = {"found": Store(tmp_path / "store"), "made": Store(tmp_path / "made"), "written": Store(tmp_path / "new")}
+    stores["made"].check_writable()
+    stores["written"].write("a", b"")
+    for store in stores.values():
+        Path(store.url).rename(tmp_path / "away")
+        for write in (lambda store=store: store.write("a/b", b""), store.check_writable):
+            with pytest.raises(StorageError, match=rf"store {store.url} is gone"):
+                write()
+        assert not Path(store.url).exists()
+        (tmp_path / "away").rename(store.url)
+        store.write("a/b" if store is not stores["written"] else "b", b"back")
