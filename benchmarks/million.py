@@ -206,9 +206,12 @@ def main(samples: int) -> None:
         }
         for name, command in commands.items():
             told(" ".join(rows[-1]))
-            seconds, busy, peak, _ = measured(command, environment)
-            met = "met" if seconds <= SECONDS and peak <= MEMORY else "NOT MET"
-            rows.append([name, f"{seconds:.1f}", f"{busy:.1f}", f"{peak / 1e6:.0f}", met])
+            seconds, busy, peak, said = measured(command, environment)
+            note = "met" if seconds <= SECONDS and peak <= MEMORY else "NOT MET"
+            if command is generate:
+                # The rest is the interpreter, and where there is something to do the server and the workers.
+                note += f", {json.loads(said)['seconds']:.1f} s of it the stage"
+            rows.append([name, f"{seconds:.1f}", f"{busy:.1f}", f"{peak / 1e6:.0f}", note])
         told(" ".join(rows[-1]))
         size = sum(file.stat().st_size for file in Path(store).rglob("*") if file.is_file())
     print("\n".join(provenance(f"python -m benchmarks.million --samples {samples}")))
