@@ -142,7 +142,7 @@ def write(path: str, store: str) -> None:
 
 OPEN = f"""
 import sys
-from storage.datasets import read
+from storage.reading import read
 from storage.store import Store
 data = read(Store(sys.argv[1]), "{NAME}")
 print(data.sizes["sample"], data["u"][-1].values, (data["split"].values == "train").sum())

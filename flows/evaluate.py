@@ -5,7 +5,7 @@ from typing import Any
 from prefect import flow
 
 from storage import models
-from storage.datasets import resolve
+from storage.reading import resolve
 from storage.store import Store
 from tasks import evaluate as stage
 from tasks.checks import check_measuring

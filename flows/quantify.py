@@ -6,7 +6,7 @@ from prefect import flow
 
 from compute.uncertainty.conformal import Conformal
 from storage import models
-from storage.datasets import resolve
+from storage.reading import resolve
 from storage.store import Store
 from tasks import evaluate as stage
 from tasks.checks import check_measuring

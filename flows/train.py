@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from prefect import flow
 
-from storage.datasets import Dataset, resolve
+from storage.datasets import Dataset
+from storage.reading import resolve
 from storage.store import Store
 from tasks import train as stage
 from tasks.checks import check_training

@@ -10,10 +10,10 @@ import xarray as xr
 
 from storage.datasets import Dataset, dataset_key, lock_key
 from storage.errors import Refused
+from storage.integrity.seals import seal
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
 from storage.repository import BRANCH, create_repository, open_repository, stored_shards
-from storage.seals import seal
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
 from storage.versions import Version, publish

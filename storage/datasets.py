@@ -12,7 +12,7 @@ import zarr
 from storage.errors import Refused, StorageError, Unknown
 from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
-from storage.names import check_name, split_spec
+from storage.names import check_name
 from storage.repository import BRANCH, attributes, engine, has_shard, open_repository, stored_shards
 from storage.samples import Arrays, Samples, join, read_stored_shard, take
 from storage.shards import check_index
@@ -328,53 +328,6 @@ def lock_key(name: str) -> str:
 def list_datasets(store: Store) -> list[str]:
     """Return the names of the datasets in a store, sorted."""
     return [name for name in store.list("datasets") if open_repository(store, f"datasets/{name}") is not None]
-
-
-def resolve(store: Store, spec: str) -> Version:
-    """Return the version that ``"name"``, ``"name@latest"``, ``"name@v3"``, ``"name@SNAPSHOT"`` means.
-
-    Raises
-    ------
-    Unknown
-        There is no such dataset or version; the message lists those there are.
-    """
-    name, version = split_spec("dataset", spec)
-    return Dataset.open(store, name).resolve(version)
-
-
-def read(store: Store, spec: str, statuses: tuple[str, ...] = ("ok",)) -> xr.Dataset:
-    """Open one version of a dataset for reading; what is committed later does not change it.
-
-    Parameters
-    ----------
-    store
-        Where it lies.
-    spec
-        ``"name"`` or ``"name@latest"``, ``"name@v3"``, ``"name@SNAPSHOT"``, ``"name@head"`` (unpublished).
-    statuses
-        Which samples, of `storage.ledger.STATUSES`.
-
-    Returns
-    -------
-    xarray.Dataset
-        Lazy: fields are read when they are asked for. ``split`` is decoded to strings, other flags are
-        numbers with ``flag_values`` and ``flag_meanings``.
-
-    Raises
-    ------
-    Unknown
-        There is no such dataset or version; the message lists those there are.
-    """
-    unknown = sorted(set(statuses) - set(STATUSES))
-    if unknown:
-        raise StorageError(f"statuses {unknown}: expected some of {list(STATUSES)}")
-    name, version = split_spec("dataset", spec)
-    stored = Dataset.open(store, name).open_version(version)
-    names = np.array(SPLITS)[stored["split"].values]
-    stored = stored.assign_coords(split=("sample", names, {"long_name": stored["split"].attrs["long_name"]}))
-    keep = np.isin(stored["status"].values, [STATUSES.index(status) for status in statuses])
-    # Selecting by position is slow within a shard, so it is left out where it would change nothing.
-    return stored if keep.all() else stored.isel(sample=np.flatnonzero(keep))
 
 
 def _open_at(store: Store, name: str, snapshot: str) -> Dataset:

@@ -4,9 +4,9 @@ import os
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from storage.bucket import Bucket
 from storage.errors import StorageError
-from storage.folder import Folder
+from storage.places.bucket import Bucket
+from storage.places.folder import Folder
 
 if TYPE_CHECKING:
     import icechunk
@@ -159,7 +159,7 @@ class Store:
         self._place.remove(_checked(key))
 
     def lock(self, key: str, what: str, wait: float = 0.0) -> AbstractContextManager[None]:
-        """Hold the lock ``key`` exclusively; see `storage.lock.locked` and `storage.lease.leased`.
+        """Hold the lock ``key`` exclusively; see `storage.places.lock.locked` and `storage.places.lease.leased`.
 
         Raises
         ------

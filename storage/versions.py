@@ -99,7 +99,7 @@ def publish(
     """Give the state ``head``, the branch's, with its samples and bytes the next number; its number if it has one.
 
     The caller holds the dataset's lock. ``seal`` gets the name and the snapshot before the tag is made: no version is
-    without a seal (`storage.seals`).
+    without a seal (`storage.integrity.seals`).
     """
     known = numbers(repository)
     if known and repository.lookup_tag(f"v{known[-1]}") == head:

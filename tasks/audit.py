@@ -14,9 +14,9 @@ from compute.cluster.cluster import Cluster
 from compute.cluster.stream import stream
 from compute.problems.problem import Problem
 from storage.errors import Refused, StorageError
+from storage.integrity.located import Located, locate
+from storage.integrity.scan import Fault, Scan
 from storage.ledger import SPLITS
-from storage.located import Located, locate
-from storage.scan import Fault, Scan
 from storage.store import Store
 from tasks.opened import maker, opened, source
 from tasks.pipeline import Data

@@ -11,9 +11,10 @@ from compute.training.augmentation import check_symmetries
 from compute.uncertainty.conformal import Conformal
 from storage import models
 from storage.committer import Committer
-from storage.datasets import Dataset, resolve
+from storage.datasets import Dataset
 from storage.errors import Refused
-from storage.located import locate
+from storage.integrity.located import locate
+from storage.reading import resolve
 from storage.store import Store
 from tasks.growth import version_of
 from tasks.opened import maker, opened

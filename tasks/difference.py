@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from storage.datasets import Dataset, resolve
+from storage.datasets import Dataset
 from storage.ledger import SPLITS
+from storage.reading import resolve
 from storage.store import Store
 
 _SAME_ANYWAY = ("history", "recipe", "coordinates")

@@ -6,9 +6,10 @@ from typing import Any
 
 from storage import models as model_store
 from storage import runs as run_store
-from storage.datasets import Dataset, list_datasets, resolve
+from storage.datasets import Dataset, list_datasets
 from storage.errors import Unknown
 from storage.names import split_spec
+from storage.reading import resolve
 from storage.store import Store
 from tasks.flight import in_flight
 from tasks.lineage import consumers

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from compute.problems.catalogue import AnyProblem
 from compute.problems.problem import Problem
 from storage.errors import Refused, StorageError, Unknown
-from storage.located import Located, locate
-from storage.objects import snapshot_file
-from storage.scan import Scan, Unopened
+from storage.integrity.located import Located, locate
+from storage.integrity.objects import snapshot_file
+from storage.integrity.scan import Scan, Unopened
 from storage.store import Store
 from tasks.pipeline import Data
 from tasks.worker.outcome import Finding

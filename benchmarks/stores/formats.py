@@ -19,9 +19,10 @@ from zarr.storage import LocalStore
 
 from benchmarks.stores.data import RTOL, SHARD, SOLVERS, definition, ledger
 from storage.committer import Committer
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
 from storage.layout import Layout, layout
 from storage.ledger import COLUMNS, encode
+from storage.reading import read
 from storage.shards import write_shard
 from storage.store import Store
 

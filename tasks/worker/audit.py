@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from compute.problems.problem import Arrays
+from storage.integrity.scan import Part, Scan
 from storage.ledger import COLUMNS, REASONS, STATUSES
-from storage.scan import Part, Scan
 from tasks.worker.outcome import Finding, Outcome, join
 from tasks.worker.regenerate import Source, same_bits, unit_roundoff
 

@@ -13,7 +13,7 @@ from compute.surrogates.model import Model
 from compute.surrogates.surrogate import Surrogate
 from compute.uncertainty.conformal import Bands, Conformal, Predicted
 from storage import models
-from storage.datasets import read
+from storage.reading import read
 from storage.store import Store
 from tasks.worker.samples import load
 

@@ -10,7 +10,8 @@ from compute.dimensions import Dimensions
 from compute.problems.problem import Arrays
 from compute.surrogates.surrogate import Surrogate
 from storage import models
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
+from storage.reading import read
 from storage.store import Store
 from tasks.worker.evaluate import load_model
 from tasks.worker.report.page import Material, columns, pictures, render, typical

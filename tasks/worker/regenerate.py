@@ -13,8 +13,8 @@ from compute.solvers.recycled import Recycled
 from compute.solvers.sensitivity import disturbed
 from compute.solvers.sequence import simulate
 from compute.solvers.sequential import Sequential
+from storage.integrity.scan import Scan
 from storage.ledger import COLUMNS, decode
-from storage.scan import Scan
 from storage.store import Store
 
 SAFETY = 10.0

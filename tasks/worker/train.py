@@ -18,7 +18,8 @@ from compute.tensors import pack
 from compute.training.block import Block
 from compute.training.online import Online
 from storage import models
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
+from storage.reading import read
 from storage.samples import Samples
 from storage.store import Store
 from tasks.worker.solve import Solved

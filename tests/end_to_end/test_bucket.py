@@ -19,8 +19,9 @@ import xarray as xr
 
 from compute.cluster.profile import Local, Role
 from storage import models
-from storage.datasets import Dataset, read
-from storage.s3 import filesystem
+from storage.datasets import Dataset
+from storage.places.s3 import filesystem
+from storage.reading import read
 from storage.store import Store
 from tests.bucket import KEY, SECRET, settings
 from tests.command import TINY, inside, ritz

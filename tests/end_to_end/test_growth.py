@@ -10,7 +10,8 @@ import xarray as xr
 
 from compute.cluster.cluster import Cluster
 from storage.committer import Committer
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
+from storage.reading import read
 from storage.store import Store
 from tests.command import SMALL, inside, ritz
 

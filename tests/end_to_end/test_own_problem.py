@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
+from storage.reading import read
 from storage.store import Store
 from tests.command import started
 from tests.end_to_end.conftest import example

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from storage import models
-from storage.datasets import read
+from storage.reading import read
 from storage.store import Store
 from tasks.worker.evaluate import load_model
 from tests.command import TINY, ritz

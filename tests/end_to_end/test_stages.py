@@ -12,7 +12,8 @@ import xarray as xr
 
 from compute.cluster.cluster import Cluster
 from storage import models
-from storage.datasets import list_datasets, read
+from storage.datasets import list_datasets
+from storage.reading import read
 from storage.store import Store
 from tasks.predict import predict
 from tasks.worker.evaluate import load_model

@@ -12,7 +12,7 @@ import xarray as xr
 from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Local, Role
 from compute.solvers.recycled import Recycled
-from storage.datasets import read
+from storage.reading import read
 from storage.store import Store
 from tasks.generate import generate
 from tasks.recipes import load

@@ -11,8 +11,9 @@ import zlib
 
 import xarray as xr
 
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
 from storage.names import split_spec
+from storage.reading import read
 from storage.store import Store
 
 STATUSES = ("ok", "failed", "absent")

@@ -15,8 +15,9 @@ import pytest
 
 from compute.cluster.cluster import Cluster
 from storage.committer import Committer
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
 from storage.errors import StorageError
+from storage.reading import read
 from storage.shards import write_shard
 from storage.store import Store
 from tests.command import RITZ, ritz, started

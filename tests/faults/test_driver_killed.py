@@ -16,7 +16,7 @@ import pytest
 
 from compute.tensors import unpack
 from storage import runs
-from storage.datasets import read
+from storage.reading import read
 from tasks.records import VANISHED
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until

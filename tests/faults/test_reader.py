@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from storage.committer import Committer
-from storage.datasets import read
+from storage.reading import read
 from storage.store import Store
 from tests.command import started
 from tests.faults.conftest import ROOT

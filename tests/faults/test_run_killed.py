@@ -19,7 +19,8 @@ import pytest
 import xarray as xr
 
 from compute.cluster.cluster import Cluster
-from storage.datasets import Dataset, list_datasets, read
+from storage.datasets import Dataset, list_datasets
+from storage.reading import read
 from storage.store import Store
 from tasks.generate import generate as make
 from tasks.recipes import load

@@ -10,7 +10,7 @@ import pytest
 
 from compute.cluster.cluster import Cluster
 from compute.solvers.choice import Auto
-from storage.datasets import read
+from storage.reading import read
 from tasks.worker.solve import probe
 from tests.command import ritz
 from tests.faults.conftest import SHARD, SHARDS, STEPS, Trap

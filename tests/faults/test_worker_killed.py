@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from compute.cluster.cluster import Cluster
-from storage.datasets import read
+from storage.reading import read
 from tasks.generate import generate
 from tests.command import RITZ, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until, workers

@@ -15,7 +15,8 @@ import icechunk
 import numpy as np
 import pytest
 
-from storage.datasets import Dataset, list_datasets, read
+from storage.datasets import Dataset, list_datasets
+from storage.reading import read
 from storage.store import Store
 from tests.command import started
 from tests.faults.conftest import ROOT

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage import lease
 from storage.chunks import ShardCodec
 from storage.committer import Committer
 from storage.datasets import Dataset
+from storage.places import lease
 from storage.shards import write_shard
 from storage.store import Store
 

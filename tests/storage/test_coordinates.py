@@ -6,8 +6,8 @@ import pytest
 import xarray as xr
 
 from storage.committer import Committer
-from storage.datasets import read
 from storage.errors import StorageError
+from storage.reading import read
 from storage.store import Store
 
 TRIANGLES = np.array([[0, 1, 2], [2, 3, 4]], np.int32)

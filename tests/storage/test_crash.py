@@ -11,9 +11,10 @@ import zarr
 
 from storage import models
 from storage.committer import Committer
-from storage.datasets import Dataset, list_datasets, read
+from storage.datasets import Dataset, list_datasets
 from storage.errors import Busy, StorageError, Unknown
 from storage.layout import Layout
+from storage.reading import read
 from storage.store import Store
 from tests.storage.fields import definition, fields, fill, in_both, stored
 

@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from storage.committer import Committer
-from storage.datasets import Dataset, read, resolve
+from storage.datasets import Dataset
 from storage.errors import StorageError, Unknown
+from storage.reading import read, resolve
 from storage.shards import write_shard
 from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, in_both, ledger, template, with_failure
 

@@ -17,7 +17,7 @@ from zarr.buffer import default_buffer_prototype
 from storage.committer import Committer
 from storage.errors import StorageError, Unknown
 from storage.export import export
-from storage.lock import locked
+from storage.places.lock import locked
 from storage.shards import write_shard
 from storage.store import Store
 from tests.storage.fields import (

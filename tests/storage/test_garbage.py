@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from storage.committer import Committer
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
 from storage.errors import Refused, Unknown
 from storage.garbage import sweep
+from storage.reading import read
 from storage.shards import write_shard
 from tests.storage.fields import SHAPE, SHARD, fill, ledger
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from storage.committer import Committer
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
 from storage.errors import Refused, StorageError
+from storage.reading import read
 from storage.shards import write_shard
 from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, ledger
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from storage import committer as committing
-from storage import lease
-from storage.bucket import Bucket
 from storage.committer import Committer
 from storage.errors import Busy, Refused, StorageError
+from storage.places import lease
+from storage.places.bucket import Bucket
 from storage.shards import write_shard
 from storage.store import Store
 from tests.storage.fields import definition, fields, in_both, ledger, stored

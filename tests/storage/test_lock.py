@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from storage import lock
 from storage.errors import Busy, StorageError
+from storage.places import lock
 from tests.storage.fields import in_both
 
 
@@ -67,7 +67,7 @@ def test_a_forked_child_neither_holds_nor_keeps_it(store):
     code = f"""
 import os, signal, sys, time
 from storage.store import Store
-from storage import lock
+from storage.places import lock
 store = Store({store.url!r})
 with store.lock("a.lock", "it"):
     child = os.fork()

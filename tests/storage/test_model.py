@@ -25,9 +25,10 @@ from hypothesis.stateful import (
 )
 
 from storage.committer import Committer
-from storage.datasets import Dataset, read
+from storage.datasets import Dataset
 from storage.errors import Refused, StorageError
 from storage.garbage import sweep
+from storage.reading import read
 from storage.shards import Fork, write_shard
 from storage.store import Store
 from tests.storage.fields import RTOL, SHARD, ledger, template

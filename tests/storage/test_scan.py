@@ -17,11 +17,11 @@ from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.errors import StorageError, Unknown
 from storage.garbage import sweep
+from storage.integrity.located import locate
+from storage.integrity.objects import Snapshot, branch_file, pointed_at, tag_file, tags
+from storage.integrity.scan import Scan, Unopened
+from storage.integrity.seals import seal_key
 from storage.ledger import COLUMNS
-from storage.located import locate
-from storage.objects import Snapshot, branch_file, pointed_at, tag_file, tags
-from storage.scan import Scan, Unopened
-from storage.seals import seal_key
 from storage.shards import write_shard
 from storage.store import Store
 from tests.storage.fields import SHAPE, SHARDS, N, definition, fill, ledger, template

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.errors import StorageError
-from storage.s3 import filesystem
+from storage.places.s3 import filesystem
 from storage.store import Store
 from tests.storage.fields import in_both
 

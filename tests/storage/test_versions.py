@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from storage.committer import Committer
-from storage.datasets import Dataset, read, resolve
+from storage.datasets import Dataset
 from storage.errors import Refused, StorageError, Unknown
+from storage.reading import read, resolve
 from tests.storage.fields import SHARD, N, fields, fill, in_both
 
 

@@ -16,7 +16,7 @@ from compute.solvers.catalogue import answering
 from compute.solvers.sequence import simulate
 from compute.solvers.solver import Solver
 from storage.committer import Committer
-from storage.objects import Snapshot
+from storage.integrity.objects import Snapshot
 from storage.shards import write_shard
 from storage.store import Store
 from tasks.pipeline import Pipeline

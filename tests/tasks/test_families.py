@@ -13,9 +13,9 @@ from compute.training.online import Online
 from compute.uncertainty.conformal import Conformal
 from storage import models
 from storage.committer import Committer
-from storage.datasets import read
 from storage.errors import Refused
 from storage.files import read_file
+from storage.reading import read
 from storage.shards import write_shard
 from storage.store import Store
 from tasks.checks import check_measuring

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.datasets import read
 from storage.errors import StorageError, Unknown
 from storage.files import read_file
+from storage.reading import read
 from storage.store import Store
 from tasks.predict import InputError, predict
 

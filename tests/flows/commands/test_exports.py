@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.datasets import read
+from storage.reading import read
 from storage.store import Store
 from tests.command import inside, ritz
 

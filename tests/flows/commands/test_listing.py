@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from storage import runs
-from storage.datasets import read
+from storage.reading import read
 from storage.store import Store
 from tasks.recipes import names
 from tests.command import inside, ritz

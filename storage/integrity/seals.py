@@ -18,7 +18,7 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from storage.errors import StorageError
-from storage.objects import Snapshot
+from storage.integrity.objects import Snapshot
 from storage.store import Store
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from storage import lease
 from storage.errors import StorageError
-from storage.s3 import code, endpoint, filesystem, translated
+from storage.places import lease
+from storage.places.s3 import code, endpoint, filesystem, translated
 
 if TYPE_CHECKING:
     import icechunk
@@ -164,11 +164,11 @@ class Bucket:
                     raise StorageError(f"cannot remove s3://{left[0]}: the server keeps it")
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock object; see `storage.lease.leased`."""
+        """Hold a lock object; see `storage.places.lease.leased`."""
         return lease.leased(self, key, what, wait)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock object; see `storage.lease.holder`."""
+        """Return who holds the lock object; see `storage.places.lease.holder`."""
         return lease.holder(self, key)
 
     def holds(self, key: str) -> bool:

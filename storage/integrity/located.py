@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from storage.datasets import Dataset, dataset_key
 from storage.errors import StorageError, Unknown
+from storage.integrity.objects import branch_file, pointed_at, snapshot_file, tag_file, tags
+from storage.integrity.seals import Damage, Seal, broken, read_seal, seal_key
 from storage.names import split_spec, version_number
-from storage.objects import branch_file, pointed_at, snapshot_file, tag_file, tags
-from storage.seals import Damage, Seal, broken, read_seal, seal_key
 from storage.store import Store
 
 

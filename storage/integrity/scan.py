@@ -13,11 +13,11 @@ import zarr
 
 from storage.datasets import dataset_key
 from storage.errors import StorageError
+from storage.integrity.objects import Snapshot, branch_file, pointed_at, snapshot_file
+from storage.integrity.seals import Seal, content_digest
 from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS
-from storage.objects import Snapshot, branch_file, pointed_at, snapshot_file
 from storage.repository import attach
-from storage.seals import Seal, content_digest
 from storage.store import Store
 
 # What zarr, its codecs and the engine raise when bytes are not what they should be.

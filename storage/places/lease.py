@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from storage.errors import Busy, StorageError
-from storage.lock import this_process
+from storage.places.lock import this_process
 
 if TYPE_CHECKING:
-    from storage.bucket import Bucket, Seen
+    from storage.places.bucket import Bucket, Seen
 
 log = logging.getLogger("ritz")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from storage import lock
 from storage.errors import StorageError
+from storage.places import lock
 
 if TYPE_CHECKING:
     import icechunk
@@ -136,11 +136,11 @@ class Folder:
                 shutil.rmtree(path)
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock file; see `storage.lock.locked`."""
+        """Hold a lock file; see `storage.places.lock.locked`."""
         return lock.locked(self.location(key), what, wait)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock file; see `storage.lock.holder`."""
+        """Return who holds the lock file; see `storage.places.lock.holder`."""
         return lock.holder(self.location(key))
 
     def holds(self, key: str) -> bool:
