@@ -1,6 +1,6 @@
 """Datasets beside plain Zarr v3, HDF5 and NetCDF: writing, reading, size, commits, and what a trainer gets.
 
-    python -m benchmarks.store > benchmarks/store.txt              # everything, about 8 minutes
+    python -m benchmarks.store > benchmarks/store.txt              # everything, about 9 minutes
     python -m benchmarks.store --part write --part commit          # some parts
 
 Everything is done by turns in one run, on the same solved fields.
@@ -40,7 +40,8 @@ Data: Darcy fields a and u at {POINTS}² in float32, {2 * POINTS**2 * 4 / 2**20:
 solutions made from solved ones by symmetries and scaling (benchmarks/stores/data.py), in shards of {SHARD} samples,
 with the ledger beside them, in every format. A chunk is a sample in all formats. N: samples. Medians; ↕: slowest over
 fastest. ×: samples a second over those of the row named. Files lie in the page cache, and no format waits for the
-disk: what is compared is software. Every process has one thread for numerics.
+disk: what is compared is software. Every process has one thread for numerics. The driver that commits for Ritz is a
+process beside the workers. lzf without shuffle compresses nothing here, so that reading is a copy (see the sizes).
 """
 
 

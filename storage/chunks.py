@@ -29,7 +29,8 @@ class ShardCodec:
 
     The bytes are those of Zarr's sharding codec (chunks of one sample, each ``bytes``, ``blosc``, ``crc32c``; the
     index at the end), and any reader of Zarr v3 reads them. Going past Zarr's own pipeline saves what it spends in
-    Python on every chunk: at 256² in float32 a whole shard is read 5 times, and encoded 6 times as fast.
+    Python on every chunk: of a sample of 256² in float32 0.08 instead of 0.5 ms to decode, 0.17 instead of 0.5 ms to
+    encode (measured).
 
     Made by `ShardCodec.of`.
     """

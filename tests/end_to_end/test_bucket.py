@@ -24,7 +24,7 @@ from storage.places.s3 import filesystem
 from storage.reading import read
 from storage.store import Store
 from tests.bucket import KEY, SECRET, settings
-from tests.command import TINY, inside, ritz
+from tests.command import SMALL, inside, ritz
 
 URL = "s3://ritz-whole/team"
 
@@ -57,7 +57,7 @@ def command(s3: dict[str, str], environment: dict[str, str], said: list[str]) ->
 
 @pytest.fixture(scope="module")
 def record(command: Command) -> dict[str, Any]:
-    return command("run", TINY)
+    return command("run", SMALL)
 
 
 def test_a_run_leaves_all_of_it_in_the_bucket(record: dict[str, Any]) -> None:
@@ -66,11 +66,11 @@ def test_a_run_leaves_all_of_it_in_the_bucket(record: dict[str, Any]) -> None:
     assert record["paths"] == {"report": f"{URL}/runs/{record['run']}/report.html", "store": URL}
     assert b"<!DOCTYPE html>" in store.read(f"runs/{record['run']}/report.html")
     assert json.loads(store.read(f"runs/{record['run']}/record.json")) == record
-    data = read(store, "tiny@v1").load()
-    assert data.sizes["sample"] == 160
+    data = read(store, "small@v1").load()
+    assert data.sizes["sample"] == 40
     assert float(data["residual"].max()) <= 1e-8
     assert np.isfinite(data["u"]).all()
-    assert Dataset.open(store, "tiny").resolve("v1").snapshot == record["dataset"]["snapshot"]
+    assert Dataset.open(store, "small").resolve("v1").snapshot == record["dataset"]["snapshot"]
 
 
 def test_the_lists_and_a_prediction_read_it(record: dict[str, Any], tmp_path: Path) -> None:
@@ -79,33 +79,33 @@ def test_the_lists_and_a_prediction_read_it(record: dict[str, Any], tmp_path: Pa
         assert (done.returncode, done.stderr) == (0, "")
         return json.loads(done.stdout)
 
-    assert [(row["dataset"], row["version"], row["done"]) for row in document("datasets")] == [("tiny", "v1", 160)]
-    assert [(row["model"], row["version"]) for row in document("models")][:1] == [("tiny", "v1")]
+    assert [(row["dataset"], row["version"], row["done"]) for row in document("datasets")] == [("small", "v1", 40)]
+    assert [(row["model"], row["version"]) for row in document("models")][:1] == [("small", "v1")]
     assert document("runs") == [record]
-    assert set(document("show", "tiny@v1")) == {"dataset", "model"}
+    assert set(document("show", "small@v1")) == {"dataset", "model"}
     assert document("show", record["run"])["run"] == record
-    given = read(Store(URL), "tiny@v1")[["a"]].isel(sample=slice(2)).load()
+    given = read(Store(URL), "small@v1")[["a"]].isel(sample=slice(2)).load()
     given.drop_vars([name for name in given.coords if name not in ("x", "y")]).to_netcdf(tmp_path / "a.nc")
     arguments = ("--input", str(tmp_path / "a.nc"), "--output", str(tmp_path / "u.nc"))
-    assert document("predict", "tiny@v1", *arguments)["samples"] == 2
+    assert document("predict", "small@v1", *arguments)["samples"] == 2
     with xr.open_dataset(tmp_path / "u.nc") as predicted:
         assert np.isfinite(predicted["u_upper"]).all()
 
 
 def test_the_same_run_again_has_nothing_to_do(record: dict[str, Any]) -> None:
-    again = inside("run", TINY, "--store", URL, "--json")
+    again = inside("run", SMALL, "--store", URL, "--json")
     assert "nothing to do" in again.stderr
     assert json.loads(again.stdout) == record
 
 
 def test_a_model_is_trained_on_it_offline(record: dict[str, Any], command: Command) -> None:
-    assert command("train", TINY, "--dataset", "tiny@v1")["model"] == {"name": "tiny", "version": "v2"}
-    card = models.read_card(Store(URL), "tiny@v2")
+    assert command("train", SMALL, "--dataset", "small@v1")["model"] == {"name": "small", "version": "v2"}
+    card = models.read_card(Store(URL), "small@v2")
     assert (card["mode"], card["dataset"]["snapshot"]) == ("offline", record["dataset"]["snapshot"])
 
 
 def test_a_model_is_measured_on_it_again(record: dict[str, Any], command: Command) -> None:
-    assert command("evaluate", "tiny@v1", "--dataset", "tiny@v1")["metrics"] == record["metrics"]
+    assert command("evaluate", "small@v1", "--dataset", "small@v1")["metrics"] == record["metrics"]
 
 
 def test_no_credential_is_written_or_said(record: dict[str, Any], said: list[str]) -> None:
@@ -118,17 +118,17 @@ def test_no_credential_is_written_or_said(record: dict[str, Any], said: list[str
     assert any(URL.encode() in content for path, content in files.items() if ".db" in path.name)
     for place, content in {**objects, **files, "what was said": "".join(said).encode()}.items():
         assert not any(secret in content for secret in secrets), place
-    attributes = Dataset.open(Store(URL), "tiny").attrs
+    attributes = Dataset.open(Store(URL), "small").attrs
     assert not any(secret.decode() in json.dumps([attributes, record]) for secret in secrets)
 
 
 REFUSED = {
     "no such bucket": ("datasets", "s3://nobody-made-it/x", "cannot list {}.*: there is no such bucket"),
-    "no such bucket for a run": (f"run {TINY}", "s3://nobody-made-it/x", "there is no such bucket"),
+    "no such bucket for a run": (f"run {SMALL}", "s3://nobody-made-it/x", "there is no such bucket"),
     "wrong credentials": ("runs", "s3://ritz-wrong/x", "cannot list {}.*: access denied"),
     "no credentials": ("models", "s3://ritz-none/x", "no credentials found; set AWS_ACCESS_KEY_ID"),
-    "unreachable": ("show tiny", "s3://ritz-away/x", "no answer from {}; check AWS_ENDPOINT_URL"),
-    "credentials in the URL": (f"generate {TINY}", f"s3://{KEY}:{SECRET}@ritz/x", "read from the environment"),
+    "unreachable": ("show small", "s3://ritz-away/x", "no answer from {}; check AWS_ENDPOINT_URL"),
+    "credentials in the URL": (f"generate {SMALL}", f"s3://{KEY}:{SECRET}@ritz/x", "read from the environment"),
 }
 
 
