@@ -30,7 +30,6 @@ from tests.storage.fields import (
     fill,
     fill_with_failures,
     ledger,
-    template,
     with_a_flipped_byte,
 )
 
@@ -295,11 +294,3 @@ def test_a_flipped_byte_in_a_column_ends_the_export(store, tmp_path):
     file.write_bytes(content)
     with pytest.raises(StorageError, match=r"array 'sample_id': .* checksum"):
         export(store, "made@v1", tmp_path / "out", "hdf5")
-
-
-def test_the_template_is_what_was_exported(store, tmp_path):
-    export(store, "made@v1", tmp_path / "out", "netcdf")
-    with xr.open_dataset(tmp_path / "out", engine="h5netcdf") as read:
-        for name, field in template().data_vars.items():
-            assert field.attrs.items() <= read[name].attrs.items()
-        xr.testing.assert_equal(read["x"].reset_coords(drop=True), template()["x"].reset_coords(drop=True))
