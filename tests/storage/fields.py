@@ -139,6 +139,17 @@ def main(command: str, url: str, *rest: str) -> None:
         fork = pickle.loads(Path(url).read_bytes())
         shard = int(rest[0])
         Path(rest[1]).write_bytes(pickle.dumps(write_shard(fork, shard, fields(shard), ledger(shard))))
+    elif command == "fill":
+        # Everything a driver does, from creation to publishing; it is killed somewhere in between.
+        print("started", flush=True)
+        shards = int(rest[0])
+        dataset = Committer.ensure(Store(url), "made", **definition(shards * SHARD))
+        with dataset.lock():
+            fork = dataset.fork()
+            for shard in sorted(set(range(shards)) - dataset.committed()):
+                dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
+                print(shard, flush=True)
+            dataset.publish("all")
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def test_misaligned_writes_that_zarr_accepts_are_refused_at_the_commit(dataset):
     stored["u"][2:6] = 1
     stored["status"][2:6] = 1
     with dataset.lock(), pytest.raises(Refused, match=r"changes .*'/u': \[0, 1\].* not only this shard"):
-        dataset.commit(0, fork.holding(0, session), ledger(0))
+        dataset.commit(0, fork.holding(0, session, 0), ledger(0))
     assert dataset.committed() == set()
 
 
