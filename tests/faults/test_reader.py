@@ -3,10 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 
 import numpy as np
 
 from storage.committer import Committer
+from storage.garbage import sweep
 from storage.reading import read
 from storage.store import Store
 from tests.command import started
@@ -30,6 +32,10 @@ def test_who_opened_a_version_reads_the_same_bytes_whatever_a_writer_does(tmp_pa
             "publishes": lambda: dataset.publish("more"),
             "commits the rest": lambda: write(dataset, [0, 1, 3, 4], told),
             "publishes again": lambda: dataset.publish("all"),
+            "grows": lambda: dataset.grow(np.arange(2 * SHARD), np.array(["train"] * 2 * SHARD), {"grown": True}),
+            "commits what is new": lambda: write(dataset, [SHARDS, SHARDS + 1], told),
+            "publishes the grown": lambda: dataset.publish("grown"),
+            "sweeps": lambda: sweep(dataset, frozenset(), timedelta(0), delete=True),
         }
         reader = [sys.executable, "-m", "tests.faults.reader", store.url, "made@v1"]
         with started(*reader, cwd=ROOT, stdin=subprocess.PIPE) as process:
@@ -52,8 +58,10 @@ def test_who_opened_a_version_reads_the_same_bytes_whatever_a_writer_does(tmp_pa
             _, errors = process.communicate()
         assert process.returncode == 0, errors
     assert {tuple(line[:2]) for line in first} == {tuple(first[0][:2])}
-    assert [version.samples for version in dataset.versions()] == [2 * SHARD, (SHARDS - 4) * SHARD, SHARDS * SHARD]
-    assert (tmp_path / "told").read_text().split() == ["5", "2", *map(str, range(6, SHARDS)), "0", "1", "3", "4"]
-    for version, shards in (("v1", [2, 5]), ("v2", [2, *range(5, SHARDS)]), ("v3", range(SHARDS))):
+    held = {"v1": [2, 5], "v2": [2, *range(5, SHARDS)], "v3": range(SHARDS), "v4": range(SHARDS + 2)}
+    assert [version.samples for version in dataset.versions()] == [len(shards) * SHARD for shards in held.values()]
+    order = [5, 2, *range(6, SHARDS), 0, 1, 3, 4, SHARDS, SHARDS + 1]
+    assert (tmp_path / "told").read_text().split() == [str(shard) for shard in order]
+    for version, shards in held.items():
         stored = read(store, f"made@{version}")
         np.testing.assert_array_equal(stored["u"], np.concatenate([fields(shard)["u"] for shard in shards]))
