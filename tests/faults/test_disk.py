@@ -144,7 +144,8 @@ def test_a_full_disk_ends_a_run_and_damages_nothing(small_disk, attached):
     goes_on(trap, arguments)
 
 
-@pytest.mark.parametrize("name", ["generate", pytest.param("run", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["generate", "run"])
 def test_a_store_that_vanishes_ends_a_run_and_can_be_brought_back(new_trap, attached, name):
     trap, arguments = new_trap, (name, *new_trap.command(*attached)[1:])
     store, away = Path(new_trap.store.url), Path(new_trap.store.url).with_name("away")

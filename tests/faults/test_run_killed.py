@@ -65,12 +65,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> U
     return Undisturbed(by_id(store, "tiny"), generated.seconds)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("kills", "commands"),
     [
         pytest.param(2, ("generate",), id="2"),
-        pytest.param(100, ("generate", "generate", "run"), id="100", marks=pytest.mark.soak),
+        pytest.param(100, ("generate", "generate", "run"), id="100"),
     ],
 )
 def test_a_run_killed_at_random_moments_loses_and_doubles_nothing(tmp_path, undisturbed, kills, commands):
