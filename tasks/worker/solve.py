@@ -60,7 +60,7 @@ class Probed:
     panel: list[dict[str, Any]]
 
 
-PROBED = 256
+PROBED = 64
 """Most systems that a probe looks at: a shard of many tiny samples would be raced for seconds by six methods."""
 
 
