@@ -86,6 +86,7 @@ def limited(pids: list[int], size: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+@pytest.mark.soak
 def test_files_that_cannot_grow_end_a_run_and_damage_nothing(new_trap, cluster, attached):
     """No mount is needed for this: the kernel refuses the bytes as a full disk does, with another number."""
     trap, arguments = new_trap, generate(new_trap, attached)
