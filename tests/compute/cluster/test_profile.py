@@ -18,9 +18,8 @@ def test_roles_have_their_own_workers_and_threads(cluster: Cluster) -> None:
 
 
 def test_workers_keep_the_memory_they_free(cluster: Cluster) -> None:
-    # 8192 pages; with Dask's own setting every one of them is asked for again, and training is 3 times slower. Other
-    # threads of the worker ask for some hundreds now and then.
-    assert cluster.call("train", page_faults) < 2000
+    # 8192 pages; with Dask's own setting every one of them is asked for again, and training is 3 times slower.
+    assert cluster.call("train", page_faults) < 100
 
 
 def test_messages_reach_who_listens(cluster: Cluster) -> None:
