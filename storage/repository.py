@@ -109,7 +109,8 @@ def check_there(store: Store, key: str) -> None:
 def engine(store: Store, key: str) -> Iterator[None]:
     """Turn the engine's errors into one line that names the folder, the reason and what to do."""
     try:
-        yield
+        with panics_are_errors():
+            yield
     except icechunk.ConflictError as error:
         raise Refused(
             f"{store.location(key)}: another process committed meanwhile, nothing was changed; the same command goes "
@@ -125,6 +126,26 @@ def engine(store: Store, key: str) -> Iterator[None]:
             raise StorageError(f"{store.location(key)}: {reason}") from error
         check_there(store, key)
         raise StorageError(f"{store.location(key)}: {first}") from error
+    except Panic as error:
+        raise StorageError(
+            f"{store.location(key)}: a file of the dataset is damaged ({error}); see `ritz audit`"
+        ) from error
+
+
+class Panic(RuntimeError):
+    """What the engine does when a file's content is impossible."""
+
+
+@contextmanager
+def panics_are_errors() -> Iterator[None]:
+    """Turn a panic of the engine, which is no ``Exception``, into a `Panic`, which is."""
+    try:
+        yield
+    except BaseException as error:
+        # The class is not exported by any module.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise Panic(str(error)) from error
 
 
 def stored_shards(session: icechunk.Session) -> set[int]:

@@ -76,7 +76,8 @@ class Snapshot:
         if manifest is None:
             return snapshot_file(self.id)
         try:
-            return _references(store, f"{key}/{manifest}").get((array_node(self, array), tuple(index))) or manifest
+            references = _references(store.read(f"{key}/{manifest}"))
+            return references.get((array_node(self, array), tuple(index))) or manifest
         except (StorageError, RuntimeError, ValueError, struct.error, IndexError):
             # It is damaged, which whoever asked is about to say of it.
             return manifest
@@ -84,7 +85,7 @@ class Snapshot:
     def chunks_of(self, store: Store, key: str, array: str) -> list[str]:
         """Return the files that hold the chunks of an array, but for those in manifests; relative to the repository."""
         node = array_node(self, array)
-        references = (_references(store, f"{key}/manifests/{part}") for part, _ in self.arrays[array])
+        references = (_references(store.read(f"{key}/manifests/{part}")) for part, _ in self.arrays[array])
         return sorted({file for part in references for (owner, _), file in part.items() if owner == node and file})
 
 
@@ -134,13 +135,13 @@ def pointed_at(store: Store, key: str, file: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _references(store: Store, key: str) -> dict[tuple[str, tuple[int, ...]], str | None]:
+def _references(manifest: bytes) -> dict[tuple[str, tuple[int, ...]], str | None]:
     """Return the files of the chunks that a manifest names, by array and place; None for one that lies in it.
 
     Icechunk has no call for this. Its format 1, of which this reads as much as it takes: a table (id, arrays), of
     tables (id of the array, references), of tables (place, inlined bytes, offset, length, id of the file, …).
     """
-    data = bytes(zstd.decompress(store.read(key)[_HEADER:]))
+    data = bytes(zstd.decompress(manifest[_HEADER:]))
     found: dict[tuple[str, tuple[int, ...]], str | None] = {}
     for array in _tables(data, _fields(data, _number("I", data, 0))[1]):
         node, references = _fields(data, array)[:2]

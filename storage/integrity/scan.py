@@ -17,7 +17,7 @@ from storage.integrity.objects import Snapshot, branch_file, pointed_at, snapsho
 from storage.integrity.seals import Seal, content_digest
 from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS
-from storage.repository import attach
+from storage.repository import attach, panics_are_errors
 from storage.store import Store
 
 # What zarr, its codecs and the engine raise when bytes are not what they should be.
@@ -93,11 +93,13 @@ class Scan:
         except StorageError as error:
             raise Unopened(_needed(store, self.key), str(error)) from error
         try:
-            self._session = self._repository.readonly_session(snapshot_id=snapshot)
-            self._contents = Snapshot.of(self._repository, snapshot)
-            group = zarr.open_group(self._session.store, mode="r")
-            self.attrs: dict[str, Any] = dict(group.attrs)
-            self._arrays: dict[str, Any] = dict(group.arrays())
+            with panics_are_errors():
+                self._session = self._repository.readonly_session(snapshot_id=snapshot)
+                self._contents = Snapshot.of(self._repository, snapshot)
+                group = zarr.open_group(self._session.store, mode="r")
+                self.attrs: dict[str, Any] = dict(group.attrs)
+                # By the names that the snapshot states: a listing leaves out what it cannot read.
+                self._arrays: dict[str, Any] = {name: group[name] for name in self._contents.arrays}
             self.shard = int(self.attrs["shard"])
             self.samples: int = self._arrays["status"].shape[0]
         except _DAMAGED as error:
@@ -138,7 +140,8 @@ class Scan:
     def same_content(self, seal: Seal) -> bool:
         """Return whether the snapshot says what it said when it was sealed, in whatever bytes."""
         try:
-            return content_digest(self._repository, self.snapshot) == seal.content
+            with panics_are_errors():
+                return content_digest(self._repository, self.snapshot) == seal.content
         except _DAMAGED:
             return False
 
@@ -165,7 +168,8 @@ class Scan:
         if self._refers(name, place) is False:
             return self._lost(name, place, {int(row): "no chunk is stored" for row in everything}, chunks)
         try:
-            values = np.asarray(array[first : first + self.shard])
+            with panics_are_errors():
+                values = np.asarray(array[first : first + self.shard])
         except _DAMAGED as error:
             if not array.shards:
                 return self._lost(name, place, dict.fromkeys(range(self.shard), reason(error)), chunks)
@@ -175,7 +179,8 @@ class Scan:
         values, why = np.zeros((self.shard, *array.shape[1:]), array.dtype), {}
         for row in range(self.shard):
             try:
-                values[row] = array[first + row]
+                with panics_are_errors():
+                    values[row] = array[first + row]
             except _DAMAGED as error:
                 why[row] = reason(error)
         if not why:
@@ -202,7 +207,8 @@ class Scan:
             rows = slice(start, min(start + step, array.shape[0]))
             chunks += across
             try:
-                values[rows] = array[rows]
+                with panics_are_errors():
+                    values[rows] = array[rows]
             except _DAMAGED as error:
                 lies_in = self._object(name, (chunk, *[0] * (array.ndim - 1)))
                 faults.append(Fault(name, tuple(range(rows.start, rows.stop)), lies_in, reason(error)))
@@ -219,7 +225,8 @@ class Scan:
 
     def _scalar(self, name: str) -> tuple[np.ndarray, list[Fault]]:
         try:
-            return np.asarray(self._arrays[name][()]), []
+            with panics_are_errors():
+                return np.asarray(self._arrays[name][()]), []
         except _DAMAGED as error:
             return np.zeros(()), [Fault(name, (), self._object(name, ()), reason(error))]
 
@@ -233,7 +240,8 @@ class Scan:
     def _refers(self, name: str, place: tuple[int, ...]) -> bool | None:
         """Return whether the snapshot has a chunk at a place, None if its manifest cannot be read."""
         try:
-            return bool(self._session.chunk_type(f"/{name}", list(place)) != icechunk.ChunkType.UNINITIALIZED)
+            with panics_are_errors():
+                return bool(self._session.chunk_type(f"/{name}", list(place)) != icechunk.ChunkType.UNINITIALIZED)
         except _DAMAGED:
             return None
 
