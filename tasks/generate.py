@@ -11,6 +11,7 @@ import numpy as np
 from compute.cluster.channel import Channel
 from compute.cluster.cluster import Cluster
 from compute.cluster.stream import stream
+from compute.solvers.choice import Auto
 from compute.solvers.order import order
 from compute.solvers.solver import Solver
 from storage.committer import Committer
@@ -64,8 +65,8 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
         if len(before) < shards:
             order = np.random.default_rng([data.seed, shards]).permutation(shards)
             todo = [int(index) for index in order if int(index) not in before]
-            probed = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard])
-            work = _shards(pipeline, dataset, ids, split, todo, probed.solver)
+            solver = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard], bool(before))
+            work = _shards(pipeline, dataset, ids, split, todo, solver)
             last_shard = _solve(cluster, dataset, work, len(before), channel, report)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         return describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
@@ -93,8 +94,16 @@ def _ordered(pipeline: Pipeline, cluster: Cluster, first: int) -> np.ndarray:
     return first + order(np.concatenate([parts[start] for start in sorted(parts)]))
 
 
-def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.ndarray) -> worker.Probed:
-    data = pipeline.data
+def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.ndarray, goes_on: bool) -> Solver:
+    """Return the solver of these samples: the one that an interrupted run chose for them, else by a new probe."""
+    data, store, key = pipeline.data, dataset.store, probe_key(pipeline)
+    asked = {"samples": data.samples, "solver": pipeline.document()["solver"]}
+    kept = json.loads(store.read(key)) if goes_on and store.exists(key) else {}
+    if kept.get("asked") == asked:
+        chosen = pipeline.solver.again(kept["solver"]) if isinstance(pipeline.solver, Auto) else pipeline.solver
+        if cluster.call("solve", worker.suits, pipeline.problem, data.seed, ordered[:1], chosen):
+            log.info("solver: %s (chosen before)", chosen.kind)
+            return chosen
     probed: worker.Probed = cluster.call(
         "solve",
         worker.probe,
@@ -105,9 +114,10 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
         ordered=ordered,
     )
     log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
-    kept = {"choice": probed.choice, "panel": probed.panel}
-    dataset.store.write(probe_key(pipeline), json.dumps(kept).encode())
-    return probed
+    solver = probed.solver.model_dump(mode="json")
+    document = {"asked": asked, "solver": solver, "choice": probed.choice, "panel": probed.panel}
+    store.write(key, json.dumps(document).encode())
+    return probed.solver
 
 
 def _shards(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -110,6 +110,11 @@ class Auto(Solver):
             "ratio": tried[ranked[1]]["seconds"] / tried[winner]["seconds"] if len(ranked) > 1 else None,
         }
         return able[winner][0], record
+
+    def again(self, chosen: Mapping[str, Any]) -> Solver:
+        """Return the candidate that was chosen before, from its fields."""
+        known = (*CANDIDATES, *(type(one) for one in self.candidates))
+        return next(one for one in known if one.model_fields["kind"].default == chosen["kind"]).model_validate(chosen)
 
     def leader(self, systems: Systems) -> Solver:
         """Return the candidate that is expected to be the quickest; nothing is measured."""

@@ -105,22 +105,27 @@ def _compare(store: Store, key: str, digest: str) -> Damage | None:
 
 
 def content_digest(repository: icechunk.Repository, snapshot: str) -> str:
-    """Return the digest of what a snapshot says: its nodes with their metadata, its manifests, its message."""
+    """Return the digest of what a snapshot says: its nodes with their metadata and chunks, its manifests, its message.
+
+    What the engine shows of a snapshot does not include how it finds the chunks in there, so it is asked for them.
+    """
     session = repository.readonly_session(snapshot_id=snapshot)
 
-    async def documents() -> dict[str, Any]:
+    async def looked_up() -> list[Any]:
         prototype = default_buffer_prototype()
-        found = {}
+        found: list[Any] = []
         for node in content["nodes"]:
-            path = f"{node['path'].lstrip('/')}/zarr.json".lstrip("/")
-            document = await session.store.get(path, prototype)
-            found[path] = None if document is None else document.to_bytes().decode()
+            document = await session.store.get(f"{node['path'].lstrip('/')}/zarr.json".lstrip("/"), prototype)
+            places: list[list[int]] = []
+            if node["node_type"] == "array":
+                places = sorted([list(place) async for place in session.chunk_coordinates(node["path"])])
+            found.append([node["path"], None if document is None else document.to_bytes().decode(), places])
         return found
 
     content = Snapshot.of(repository, snapshot).content
     # A thread of its own, because the caller's may be running an event loop already.
     with ThreadPoolExecutor(1) as pool:
-        described = pool.submit(asyncio.run, documents()).result()
+        described = pool.submit(asyncio.run, looked_up()).result()
     return _digest(json.dumps([content, described], sort_keys=True).encode())
 
 

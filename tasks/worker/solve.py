@@ -64,6 +64,11 @@ PROBED = 64
 """Most systems that a probe looks at: a shard of many tiny samples would be raced for seconds by six methods."""
 
 
+def suits(problem: Problem, seed: int, ids: np.ndarray, solver: Solver) -> bool:
+    """Return whether a solver, perhaps chosen on another machine, can solve some samples' systems on this one."""
+    return not solver.lacks(_first_batch(problem, seed, ids))
+
+
 def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray) -> Probed:
     """Choose the solver of a run and measure what recycling does here.
 

@@ -29,6 +29,9 @@ SHARD, SHARDS, STEPS = 8, 20, 96
 PROBES = 3
 """Blocks that the probe of a run poses: a shard in two orders, and its first two samples step by step."""
 
+AGAIN = 1
+"""Blocks that a run poses which goes on from some shards: it looks whether the chosen solver can solve a sample."""
+
 PROBED = 2 * SHARD + 2
 """Samples in them."""
 
@@ -51,6 +54,9 @@ class Trap:
         """Let only so many blocks be solved, beside those that get a token."""
         gate = self.folder / "gate"
         gate.touch()
+        # What was left over by a run that was ended.
+        for token in self.folder.glob("token-*"):
+            token.unlink(missing_ok=True)
         self.let_through(blocks)
         try:
             yield

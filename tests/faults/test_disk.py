@@ -21,7 +21,7 @@ from storage.reading import read
 from storage.shards import write_shard
 from storage.store import Store
 from tests.command import RITZ, ritz, started
-from tests.faults.conftest import PROBES, SHARD, SHARDS, Trap, new, wait_until, workers
+from tests.faults.conftest import AGAIN, PROBES, SHARD, SHARDS, Trap, new, wait_until, workers
 from tests.faults.writer import describe, fields
 from tests.storage.fields import ledger
 
@@ -71,7 +71,8 @@ def disturbed(trap: Trap, arguments: tuple[str, ...], shards: int, disturb: Call
     The command is expected to end, and what it says on stderr to be one line; see `one_line`.
     """
     with started(RITZ, *arguments, env=trap.environment) as driver:
-        with trap.gated(PROBES + shards - trap.committed()):
+        done = trap.committed()
+        with trap.gated((AGAIN if done else PROBES) + shards - done):
             wait_until(lambda: trap.committed() == shards, driver)
             committed = trap.dataset().committed()
             disturb(driver.pid)

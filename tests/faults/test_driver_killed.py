@@ -17,6 +17,7 @@ import pytest
 from compute.tensors import unpack
 from storage import runs
 from storage.reading import read
+from tasks.generated import probe_key
 from tasks.records import VANISHED
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
@@ -33,6 +34,7 @@ class Killed:
     committed: set[int]
     ledger: dict[str, np.ndarray]
     posed: int
+    probe: bytes
     checkpoint: bytes
     second: subprocess.CompletedProcess[str]
     run: dict[str, Any]
@@ -60,6 +62,7 @@ def killed(trap: Trap) -> Killed:
             "committed": dataset.committed(),
             "ledger": dataset.ledger(),
             "posed": len(solved(trap.folder)),
+            "probe": trap.store.read(probe_key(trap.pipeline)),
             "checkpoint": checkpoints(trap)[0],
         }
     [run] = runs.list_runs(trap.store)
@@ -80,6 +83,11 @@ def test_what_was_committed_is_not_solved_again(killed: Killed, trap: Trap) -> N
     fields = checksums(read(trap.store, "tiny")["a"].values)
     posed_again = {sample for _, sample in solved(trap.folder)[killed.posed :]}
     assert posed_again == {sample for sample, done in zip(fields, kept, strict=True) if not done}
+
+
+def test_the_solver_is_the_one_that_was_chosen(killed: Killed, trap: Trap) -> None:
+    assert trap.store.read(probe_key(trap.pipeline)) == killed.probe
+    assert json.loads(killed.probe)["choice"] == killed.record["choice"]
 
 
 def test_no_sample_is_missing_or_doubled(killed: Killed, trap: Trap) -> None:

@@ -32,7 +32,9 @@ HOPELESS = Recycled(restart=2, recycle=0, maxiter=1, preconditioner="none")
 
 def test_the_fastest_wins_and_the_record_tells_why(few_parameters):
     systems = few_parameters[0]
-    solver, record = Auto(candidates=(Slow(), Direct()), probe=3).choose(systems, 1e-8)
+    auto = Auto(candidates=(Slow(), Direct()), probe=3)
+    solver, record = auto.choose(systems, 1e-8)
+    assert auto.again(record["chosen"]) == solver
     assert type(solver) is Direct
     assert json.loads(json.dumps(record)) == record
     assert (record["systems"], record["unknowns"], record["rtol"]) == (3, 48 * 48, 1e-8)
@@ -108,5 +110,6 @@ def test_a_class_of_ones_own_can_be_a_candidate(few_parameters):
         def attempt(self, systems, i, *, rtol, carry):
             return Direct().attempt(systems, i, rtol=rtol, carry=carry)
 
-    solver, _ = Auto(candidates=(Mine(),), probe=1).choose(few_parameters[0], 1e-8)
-    assert solver == Mine()
+    auto = Auto(candidates=(Mine(),), probe=1)
+    solver, record = auto.choose(few_parameters[0], 1e-8)
+    assert solver == Mine() == auto.again(record["chosen"])
