@@ -108,6 +108,14 @@ def test_a_model_is_measured_on_it_again(record: dict[str, Any], command: Comman
     assert command("evaluate", "small@v1", "--dataset", "small@v1")["metrics"] == record["metrics"]
 
 
+def test_it_is_audited_and_one_sample_made_again(record: dict[str, Any], command: Command) -> None:
+    audit = command("audit", "small@v1")
+    assert (audit["clean"], audit["samples"], audit["not_done"]) == (True, 40, [])
+    assert audit["checks"]["residuals"]["checked"] == 40
+    again = command("regenerate", "small@v1", "--sample", "7")
+    assert (again["sample"], again["agrees"]) == (7, True)
+
+
 def test_no_credential_is_written_or_said(record: dict[str, Any], said: list[str]) -> None:
     secrets = [text.encode() for text in (SECRET, quote(SECRET, safe=""), KEY)]
     # The bucket: repositories with their settings, cards, records, reports, locks, what is kept of a training.
