@@ -46,7 +46,7 @@ class Spectral(Surrogate):
         from compute.surrogates.networks.coordinates import Coordinates
         from compute.surrogates.networks.patching import Patched
 
-        parts = [Coordinates()] if self.coordinates else []
+        parts: list[torch.nn.Module] = [Coordinates()] if self.coordinates else []
         network = models.FNO(
             n_modes=(self.modes,) * axes,
             in_channels=(inputs + axes * self.coordinates) * (1 + self.levels),

@@ -36,9 +36,14 @@ def test_a_row_has_the_steps_that_fit_the_time(tmp_path: Path, monkeypatch: pyte
     again, _ = surrogates.samples(tmp_path)
     np.testing.assert_array_equal(again["u"], train["u"])
     surrogate = FullyConnected(width=16, layers=1)
-    row = surrogates.row("fully_connected", surrogate, 0, 0.5, train, test)
+    assert surrogates.budget(surrogate, train, 2.0, 1e-3) > surrogates.budget(surrogate, train, 0.02, 1e-3)
+    row = surrogates.row("fully_connected", surrogate, 0, 0.2, train, test)
     assert row["parameters"] == 65 * 16 + 17 * 64
-    assert row["steps"] > 20
+    learnt, times = surrogates.trained(surrogate, train, row["steps"], 0, 1e-3)
+    assert len(times) == row["steps"]
+    error = surrogates.relative_l2(learnt.predict(test)["u"], test["u"]).mean()
+    assert row["error"] == pytest.approx(error, rel=1e-12)
     mean = surrogates.baseline("mean", train, test)
-    assert row["error"] < 0.9 * mean["error"]
+    expected = surrogates.relative_l2(np.repeat(train["u"].mean(axis=0)[None], 8, axis=0), test["u"]).mean()
+    assert mean["error"] == pytest.approx(expected, rel=1e-5)
     json.dumps([row, mean])
