@@ -24,7 +24,8 @@ class LocalNO(Spectral):
 
     kind: Literal["local_no"] = "local_no"
     reference: int = Field(default=64, ge=2, le=65536)
-    """Points along an axis for which both kernels see the nearest neighbours; best those of the training grid."""
+    """Points along an axis for which both kernels see the nearest neighbours; best those of the training grid, or of a
+    patch where ``levels`` is above 0."""
 
     def options(self) -> dict[str, Any]:
         """Ask for local convolutions and no perceptrons; see `Spectral.options`."""
