@@ -28,15 +28,11 @@ class FullyConnected(Surrogate):
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
         """Refuse: the size of the network depends on the grid, so only `build_on` can build it."""
-        raise ValueError(
-            f"{inputs} and {outputs} channels on {axes} axes do not tell how large a fully connected network is: build "
-            "it with build_on, which is told the grid"
-        )
+        raise self.needs_grid(inputs, outputs, axes)
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
         """Return an untrained network; see `Surrogate.build_on`."""
-        from compute.surrogates.flat import Flat
+        from compute.surrogates.networks.flat import Flat
 
-        if len(grid.varies) != inputs:
-            raise ValueError(f"grid.varies is for {len(grid.varies)} input channels, expected {inputs}")
+        grid.check_inputs(inputs)
         return Flat(outputs, grid, (self.width,) * self.layers)

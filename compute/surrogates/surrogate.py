@@ -37,6 +37,11 @@ class Grid:
         varies = [(dimensions.along(name),) * dimensions.channels(name) for name in dimensions.inputs]
         return cls(dimensions.shape, tuple(chain.from_iterable(varies)), dimensions.mesh)
 
+    def check_inputs(self, inputs: int) -> None:
+        """Raise a ValueError unless ``varies`` is for so many input channels."""
+        if len(self.varies) != inputs:
+            raise ValueError(f"grid.varies is for {len(self.varies)} input channels, expected {inputs}")
+
 
 class Surrogate(Kind, ABC):
     """A family of networks that map input fields to output fields.
@@ -82,3 +87,18 @@ class Surrogate(Kind, ABC):
 
     def check(self, grid: Grid) -> None:
         """Raise a ValueError where this surrogate cannot work; most work anywhere."""
+
+    def refuse_mesh(self, grid: Grid) -> None:
+        """Raise a ValueError on a mesh."""
+        if grid.mesh:
+            raise ValueError(
+                f"the surrogate {self.kind!r} needs a regular grid, and this problem lies on the nodes of a mesh: take "
+                "'fully_connected' or 'transolver'"
+            )
+
+    def needs_grid(self, inputs: int, outputs: int, axes: int) -> ValueError:
+        """Return what `build` raises where the size of the network depends on the grid."""
+        return ValueError(
+            f"{inputs} and {outputs} channels on {axes} axes do not tell how large a network of the kind {self.kind!r} "
+            "is: build it with build_on, which is told the grid"
+        )

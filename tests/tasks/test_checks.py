@@ -74,7 +74,8 @@ def test_a_surrogate_that_is_not_for_the_grid_is_refused(store: Store) -> None:
     plate = {"name": "plate", "problem": {"kind": "plate", "cells": 8}}
     with pytest.raises(Refused, match=r"problem 'plate', surrogate 'fno': .*nodes of a mesh: take 'fully_connected'"):
         check_run(load(TINY, plate), store.url)
-    check_run(load(TINY, plate | {"surrogate": "fully_connected"}), store.url)
+    for surrogate in ("fully_connected", "transolver"):
+        check_run(load(TINY, plate | {"surrogate": surrogate}), store.url)
 
 
 def test_training_on_an_unfinished_dataset_is_refused(store: Store, begun: Callable[..., str]) -> None:

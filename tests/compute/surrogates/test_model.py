@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 from pydantic import TypeAdapter, ValidationError
 
-from compute.surrogates.catalogue import AnySurrogate
+from compute.surrogates.catalogue import SHIPPED, AnySurrogate
 from compute.surrogates.fno import FNO
 from compute.surrogates.fully_connected import FullyConnected
 from compute.surrogates.model import Model, network
@@ -188,7 +188,8 @@ def test_catalogue_chooses_by_kind() -> None:
     assert adapter.validate_python({"kind": "fno", "width": 8}) == FNO(width=8)
     assert adapter.validate_python("fno") == FNO()
     assert adapter.validate_python({"kind": "fully_connected", "layers": 1}) == FullyConnected(layers=1)
+    assert [type(adapter.validate_python(cls.model_fields["kind"].default)) for cls in SHIPPED] == list(SHIPPED)
     with pytest.raises(ValidationError, match="multiple of 2"):
         adapter.validate_python({"kind": "fno", "modes": 5})
-    with pytest.raises(ValidationError, match="unet"):
-        adapter.validate_python("unet")
+    with pytest.raises(ValidationError, match="u_net"):
+        adapter.validate_python("u_net")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from compute.surrogates.surrogate import Grid, Surrogate
+
+if TYPE_CHECKING:
+    import torch
+
+
+class DeepONet(Surrogate):
+    """DeepONet, for one grid in one, two or three dimensions: Σₖ bₖ(inputs) tₖ(coordinates).
+
+    The branch b sees all values of the inputs on the training grid, each once (a number a sample is one), the trunk t
+    the coordinates of a cell, from −1 to 1 between the walls; both are fully connected. Fields come in on the grid on
+    which answers go out, so it works on no other.
+
+    Source: Lu et al., "Learning nonlinear operators via DeepONet based on the universal approximation theorem of
+    operators", Nature Machine Intelligence 2021; unstacked, with bias.
+    """
+
+    kind: Literal["deeponet"] = "deeponet"
+    width: int = Field(default=128, ge=1, le=65536)
+    """Values in a hidden layer of branch and trunk."""
+    layers: int = Field(default=3, ge=1, le=64)
+    """Hidden layers of each."""
+    basis: int = Field(default=64, ge=1, le=65536)
+    """Functions of the coordinates for every output."""
+
+    any_grid: ClassVar[bool] = False
+
+    def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
+        """Refuse: the size of the branch depends on the grid, so only `build_on` can build it."""
+        raise self.needs_grid(inputs, outputs, axes)
+
+    def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
+        """Return an untrained network; see `Surrogate.build_on`."""
+        from compute.surrogates.networks import deeponet
+
+        self.check(grid)
+        grid.check_inputs(inputs)
+        return deeponet.DeepONet(outputs, grid, self.width, self.layers, self.basis)
+
+    def check(self, grid: Grid) -> None:
+        """Refuse a mesh, of whose nodes no coordinates are known here; see `Surrogate.check`."""
+        self.refuse_mesh(grid)
