@@ -108,7 +108,8 @@ def sentence(found: dict[str, Any]) -> str:
         )
     else:
         parts.append(
-            f"the losses of all {found['steps']} steps are equal, but the curve differs by {found['curve_difference']:.3g} "
-            f"and the weights by {found['weights_difference']:.3g}: they are not those that the training left"
+            f"the losses of all {found['steps']} steps are equal, but the curve differs by "
+            f"{found['curve_difference']:.3g} and the weights by {found['weights_difference']:.3g}: they are not those "
+            "that the training left"
         )
     return "; ".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,6 @@ from scipy.interpolate import make_interp_spline
 
 from compute.dimensions import Dimensions
 from compute.problems.problem import Arrays, Problem
-
 
 Moves = dict[str, list[tuple[int, np.ndarray]]]
 """By variable: which axes are interpolated, each with its matrix ``(new, old)``."""
@@ -89,7 +89,8 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
     >>> coarsened(Darcy(shape=(6, 6)), 4)
     'shape is (6, 6), no multiple of 4'
     """
-    fields, changed = type(problem).model_fields, {}
+    fields = type(problem).model_fields
+    changed: dict[str, Any] = {}
     if space > 1:
         if Dimensions.of(problem.template(1)).mesh:
             return "fields on a mesh are not carried to another one"

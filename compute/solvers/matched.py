@@ -8,6 +8,7 @@ overoptimism in machine learning for fluid-related partial differential equation
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -69,22 +70,23 @@ def fastest(
     -------
     dict
         JSON-able: ``error`` (asked), ``samples``, ``tried`` (``space``, ``time``, ``rtol``, ``solver``, ``error`` and
-        ``seconds`` a sample; ``accurate``), ``left_out`` (``space``, ``time``, ``reason``), ``complete`` (whether the
-        limit cut nothing off) and ``fastest``, one of those tried, or None if none is accurate.
+        ``seconds`` a sample; ``accurate``), ``left_out`` (``reason`` and its ``grids``, pairs of ``space`` and
+        ``time``), ``complete`` (whether the limit cut nothing off) and ``fastest``, one of those tried, or None if none
+        is accurate.
     """
     start = time.perf_counter()
     tried: list[dict[str, Any]] = []
-    left_out: list[dict[str, Any]] = []
+    left_out: dict[str, list[list[int]]] = defaultdict(list)
     poor: set[tuple[int, int]] = set()
     complete = True
     for space, steps in sorted(((s, t) for s in SPACE for t in TIMES), key=lambda one: one[0] * one[1]):
         if any((s, t) in poor for s, t in ((space // 2, steps), (space, steps // 2))):
             poor.add((space, steps))
-            left_out.append({"space": space, "time": steps, "reason": "a finer grid is not accurate enough"})
+            left_out["a finer grid is not accurate enough"].append([space, steps])
             continue
         grids = Grids.between(problem, space, steps)
         if isinstance(grids, str):
-            left_out.append({"space": space, "time": steps, "reason": grids})
+            left_out[grids].append([space, steps])
             continue
         for tolerance in (rtol, *(one for one in RTOLS if one > rtol)):
             if time.perf_counter() - start > limit and tried:
@@ -102,7 +104,7 @@ def fastest(
         "error": error,
         "samples": len(next(iter(reference.values()))),
         "tried": tried,
-        "left_out": left_out,
+        "left_out": [{"reason": reason, "grids": grids} for reason, grids in left_out.items()],
         "complete": complete,
         "fastest": min(good, key=lambda row: row["seconds"]) if good else None,
     }

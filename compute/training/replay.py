@@ -79,7 +79,7 @@ def replay(
     validation: Mapping[str, np.ndarray],
     *,
     threads: int | None = None,
-    progress: Callable[[int, float], None] = lambda step, loss: None,
+    progress: Callable[[int, float], None] | None = None,
 ) -> Replayed:
     """Do the steps of a training again: from the same initial weights, on the same samples.
 
@@ -122,7 +122,9 @@ def replay(
                     # As many as had arrived when the record was made.
                     part = {name: values[:known] for name, values in validation.items()}
                     loop.set_validation(recorded.validation[:known], part)
-                progress(loop.step, loop.learn(ids, fields))
+                loss = loop.learn(ids, fields)
+                if progress is not None:
+                    progress(loop.step, loss)
             loop.module.eval()
             return Replayed(np.array(loop.trace.losses), loop.curve, machines, loop.model())
     finally:

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from pydantic import TypeAdapter, ValidationError
 
 from compute.metrics.cost import break_even, timed
-from compute.problems.catalogue import AnyProblem
 from compute.problems.problem import Arrays, Problem
 from compute.solvers.matched import fastest
 from compute.surrogates.model import Model
@@ -20,6 +18,7 @@ from storage.names import split_spec
 from storage.reading import read
 from storage.store import Store
 from tasks.worker.evaluate import load_model
+from tasks.worker.recipe import problem_of
 from tasks.worker.samples import variables
 
 SAMPLES = 8
@@ -75,7 +74,10 @@ def cost(
     inference = _inference(trained, inputs)
     found = {
         "cost": {**spent, "inference": inference, "units": UNITS},
-        "break_even": {"dataset": dataset, **_paid(store, model, dataset, problem, spent, inference, inputs, truth, limit)},
+        "break_even": {
+            "dataset": dataset,
+            **_paid(store, model, dataset, problem, spent, inference, inputs, truth, limit),
+        },
     }
     models.amend(store, model, found)
     return found
@@ -87,7 +89,8 @@ def _some(data: xr.Dataset) -> tuple[Arrays, Arrays]:
     chosen = np.sort(np.random.default_rng(0).choice(test, min(SAMPLES, len(test)), replace=False))
     some = data.isel(sample=chosen)
     inputs, truth = (
-        {name: np.ascontiguousarray(some[name].values) for name in variables(some, role)} for role in ("input", "output")
+        {name: np.ascontiguousarray(some[name].values) for name in variables(some, role)}
+        for role in ("input", "output")
     )
     return inputs, truth
 
@@ -142,12 +145,10 @@ def _paid(
 ) -> dict[str, Any]:
     name, version = split_spec("dataset", dataset)
     made = Dataset.open(store, name).at(version)
+    problem = problem or problem_of(made.recipe)
     if problem is None:
-        try:
-            problem = TypeAdapter(AnyProblem).validate_python(made.recipe["problem"])
-        except ValidationError:
-            kind = made.recipe["problem"].get("kind")
-            return {"measured": False, "reason": f"the problem {kind!r} of dataset {dataset} is not installed here"}
+        kind = made.recipe["problem"].get("kind")
+        return {"measured": False, "reason": f"the problem {kind!r} of dataset {dataset} is not installed here"}
     blob = models.read_file(store, model, "evaluation.json")
     evaluated = json.loads(blob) if blob is not None else {}
     if evaluated.get("dataset") != dataset:

@@ -22,6 +22,7 @@ from storage.datasets import Dataset
 from storage.errors import Refused, StorageError, Unknown
 from storage.selection import Selection
 from storage.store import Store
+from tasks.pipeline import Pipeline
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -106,10 +107,9 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
         As `found`.
     """
     left = found(store, spec)
-    # The annotation of a recipe's field, whatever kinds of training it may hold.
-    from tasks.pipeline import Pipeline
-
-    kind: TypeAdapter[Online] = TypeAdapter(Pipeline.model_fields["training"].annotation)
+    # Whatever kinds of training a recipe may hold.
+    field: Any = Pipeline.model_fields["training"]
+    kind: TypeAdapter[Online] = TypeAdapter(field.annotation)
     recorded = Recorded(
         schedule=left.schedule,
         losses=left.losses,
@@ -188,6 +188,6 @@ def found(store: Store, spec: str) -> Found:
 def _array(spec: str, files: dict[str, bytes], name: str) -> np.ndarray:
     try:
         read: np.ndarray = np.load(io.BytesIO(files[name]), allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise StorageError(f"model {spec}: {name} cannot be read: {error}") from error
     return read

@@ -4,12 +4,11 @@ import io
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from compute.metrics.stream import scores
-from compute.problems.catalogue import AnyProblem
 from compute.problems.problem import Problem
 from storage.datasets import Dataset
+from tasks.worker.recipe import problem_of
 from tasks.worker.report.stream import Stream
 
 SAMPLES = 4096
@@ -34,11 +33,9 @@ def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Pr
         What made the dataset, where its class is not registered; without it None is returned then.
     """
     recipe = dataset.recipe
+    problem = problem or problem_of(recipe)
     if problem is None:
-        try:
-            problem = TypeAdapter(AnyProblem).validate_python(recipe["problem"])
-        except ValidationError:
-            return None
+        return None
     ids, split = dataset.index()
     good = dataset.ledger()["status"] == "ok"
     training = np.flatnonzero((split == "train") & good)
@@ -48,7 +45,10 @@ def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Pr
     blocks = [ids[chosen[start : start + BLOCK]] for start in range(0, len(chosen), BLOCK)]
     features = np.concatenate([problem.features(problem.draw(recipe["data"]["seed"], block)) for block in blocks])
     whole = scores(features)
-    by_position, by_id = dict(zip(chosen.tolist(), whole, strict=True)), dict(zip(ids[chosen].tolist(), whole, strict=True))
+    by_position, by_id = (
+        dict(zip(chosen.tolist(), whole, strict=True)),
+        dict(zip(ids[chosen].tolist(), whole, strict=True)),
+    )
     shards = []
     for entry in sorted(history["received"], key=lambda one: one["time"]):
         first = entry["shard"] * dataset.shard

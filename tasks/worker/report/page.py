@@ -237,7 +237,10 @@ def _costs(cost: Mapping[str, Any]) -> list[tuple[str, str]]:
     data, training, inference = cost["training_data"], cost["training"], cost["inference"]
     where = f"{inference['device']}, {number(inference['threads'])} thread{'s' if inference['threads'] > 1 else ''}"
     return [
-        (f"solving {number(data['samples'])} samples, CPU time of the solvers", duration(data["solver_seconds"])),
+        (
+            f"solving {number(data['samples'])} samples, solver time in all, one thread each",
+            duration(data["solver_seconds"]),
+        ),
         (f"training, {number(training['steps'])} steps without waiting", duration(training["training_seconds"])),
         (f"a prediction, one at a time ({where})", duration(inference["seconds"])),
         (f"a prediction, in batches of {inference['batch']} ({where})", duration(inference["seconds_batched"])),

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BINS = 16
+BINS = 6, 24
+"""Fewest and most bins of a histogram."""
 
 WIDTH = 10.6
 """Inches."""
@@ -52,7 +53,8 @@ class Stream:
         columns = differences(self.arrivals), differences(self.batches)
         rows = max(map(len, columns))
         return [
-            {"quarter": row + 1, "arrivals": _at(columns[0], row), "batches": _at(columns[1], row)} for row in range(rows)
+            {"quarter": row + 1, "arrivals": _at(columns[0], row), "batches": _at(columns[1], row)}
+            for row in range(rows)
         ]
 
     def numbers(self) -> dict[str, float]:
@@ -69,7 +71,8 @@ def draw(stream: Stream, theme: Theme) -> Figure:
     whole = figure(theme, WIDTH, 3.2)
     left, right = whole.subplots(1, 2, sharex=True, sharey=True)
     everything = np.concatenate([stream.whole, stream.batches, [-1.0, 1.0]])
-    edges = np.linspace(everything.min(), everything.max(), BINS + 1)
+    bins = int(np.clip(np.sqrt(len(stream.whole)), *BINS))
+    edges = np.linspace(everything.min(), everything.max(), bins + 1)
     _panel(left, theme, stream.whole, stream.arrivals, edges, "arrivals")
     _panel(right, theme, stream.whole, stream.batches, edges, "batches")
     left.set(ylabel="density")
@@ -78,15 +81,15 @@ def draw(stream: Stream, theme: Theme) -> Figure:
 
 def _panel(axes: Axes, theme: Theme, whole: np.ndarray, values: np.ndarray, edges: np.ndarray, what: str) -> None:
     bins = edges.tolist()
-    axes.hist(whole, bins=bins, density=True, color=theme.muted, alpha=0.3, label="whole training set")
+    axes.hist(whole, bins=bins, density=True, color=theme.muted, alpha=0.3, label="training set")
     names = ("first", "second", "third", "last")
     for part, name, colour in zip(quarters(values), names, theme.series, strict=False):
         axes.hist(part, bins=bins, density=True, histtype="step", linewidth=1.3, color=colour, label=f"{name} quarter")
         axes.axvline(float(part.mean()), ymax=0.06, color=colour, linewidth=2.2)
     axes.set(xlabel=f"{what}: score (standard deviations of the training set)")
     dress(axes, theme, grid="y")
-    legend(axes, theme, loc="upper left")
-    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+    above = {"bbox_to_anchor": (0, 1), "ncols": 5, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1.0}
+    legend(axes, theme, loc="lower left", **above)
 
 
 def _at(values: list[float], row: int) -> float | None:
