@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows.commands import audit, exports, keeping, listing, service, stages
+from flows.commands import audit, exports, keeping, listing, replay, service, stages
 from flows.server import ServerError
 from flows.settings import prepare_prefect
 
@@ -23,7 +23,7 @@ app = typer.Typer(
 
 for command in (
     *(stages.run, stages.generate, stages.train, stages.evaluate, stages.quantify, stages.predict),
-    *(audit.audit, audit.regenerate),
+    *(audit.audit, audit.regenerate, replay.replay),
     *(service.serve, service.trigger),
     *(listing.recipes, listing.layout, listing.datasets, listing.models, listing.runs, listing.show),
     *(listing.diff, listing.lineage, keeping.gc),

@@ -9,12 +9,13 @@ from storage.reading import resolve
 from storage.store import Store
 from tasks import evaluate as stage
 from tasks.checks import check_measuring
+from tasks.cost import cost
 from tasks.recipes import load_profile
 
 
 @flow(name="evaluate")
 def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
-    """Measure a model and the baselines on the test split of a dataset; both as ``NAME[@VERSION]``.
+    """Measure a model, the baselines and their costs on the test split of a dataset; both as ``NAME[@VERSION]``.
 
     Raises
     ------
@@ -26,4 +27,5 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> di
     version = resolve(Store(store), dataset)
     with load_profile(profile).open() as cluster:
         result: dict[str, Any] = stage.evaluate(store, cluster, reference.spec, version.spec)
+        result |= cost(store, cluster, reference.spec, version.spec)
     return {"model": {"name": reference.name, "version": reference.version}, **result}

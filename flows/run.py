@@ -27,6 +27,7 @@ from storage.errors import Busy
 from storage.store import Store
 from tasks import evaluate as evaluation
 from tasks.checks import check_run
+from tasks.cost import cost
 from tasks.generate import generate
 from tasks.generated import Generated
 from tasks.growth import planned
@@ -117,6 +118,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any
         measuring = time.monotonic()
         measured = evaluation.evaluate(store, cluster, reference, dataset, pipeline.surrogate)
         quantified = evaluation.quantify(store, cluster, reference, dataset, pipeline.uncertainty, pipeline.surrogate)
+        priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
         measuring = time.monotonic() - measuring
         missed = pipeline.gate.failures(measured["metrics"], quantified["coverage"])
         for reason in missed:
@@ -135,13 +137,14 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any
             "metrics": measured["metrics"],
             "baselines": measured["baselines"],
             "coverage": quantified["coverage"],
+            **priced,
             "ledger": generated.ledger,
             "choice": generated.choice,
             "panel": generated.panel,
             "times": {**_times(generated, trained, Store(store), start), "evaluate": measuring},
             "memory": {"driver_peak": _peak_memory()},
         }
-        return publish(store, cluster, record, pipeline.surrogate)
+        return publish(store, cluster, record, pipeline.problem, pipeline.surrogate)
 
 
 def _fit_identity(pipeline: Pipeline) -> str:

@@ -52,10 +52,7 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
     identity = card.get("identity")
     if not isinstance(identity, str) or not identity:
         raise StorageError(f"model {name!r}: the card needs an identity, got {identity!r}")
-    try:
-        text = json.dumps(dict(card), allow_nan=False, indent=2)
-    except (TypeError, ValueError) as error:
-        raise StorageError(f"model {name!r}: the card must be what JSON can hold: {error}") from error
+    text = _text(name, card)
     _check_files(name, files)
     with store.lock(f"models/.{name}.lock", f"model {name!r} in {store.url}", wait=30.0):
         known = versions(store, name)
@@ -66,7 +63,7 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
         saved = ModelVersion(name, f"v{number}", identity)
         # What a process left that was killed here.
         store.remove(_folder(saved))
-        for file, data in {**files, _CARD: text.encode()}.items():
+        for file, data in {**files, _CARD: text}.items():
             store.write(f"{_folder(saved)}/{file}", data, new=True)
     return saved
 
@@ -96,6 +93,25 @@ def update(store: Store, spec: str, file: str, data: bytes) -> ModelVersion:
     _check_files(found.name, {file: data})
     store.write(f"{_folder(found)}/{file}", data)
     return found
+
+
+def amend(store: Store, spec: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Add entries to the card of a version, or replace them, in one step: what was measured later. Returns the card.
+
+    Raises
+    ------
+    Unknown
+        There is no such model or version.
+    StorageError
+        An entry is ``identity``, or no JSON.
+    """
+    found = resolve(store, spec)
+    if "identity" in parts:
+        raise StorageError(f"model {found.spec}: the identity of a card is fixed")
+    with store.lock(f"models/.{found.name}.lock", f"model {found.name!r} in {store.url}", wait=30.0):
+        card = {**_card(store, _folder(found)), **parts}
+        store.write(f"{_folder(found)}/{_CARD}", _text(found.name, card))
+    return card
 
 
 def read_card(store: Store, spec: str) -> dict[str, Any]:
@@ -147,6 +163,13 @@ def _folder(version: ModelVersion) -> str:
 
 def _card(store: Store, key: str) -> dict[str, Any]:
     return json.loads(store.read(f"{key}/{_CARD}"))
+
+
+def _text(name: str, card: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(dict(card), allow_nan=False, indent=2).encode()
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"model {name!r}: the card must be what JSON can hold: {error}") from error
 
 
 def _check_files(name: str, files: Mapping[str, bytes]) -> None:

@@ -11,6 +11,7 @@ from storage.errors import Unknown
 from storage.names import split_spec
 from storage.reading import resolve
 from storage.store import Store
+from tasks.card import break_even
 from tasks.flight import in_flight
 from tasks.lineage import consumers
 from tasks.pipeline import Pipeline
@@ -50,6 +51,8 @@ def models(store_url: str) -> list[dict[str, Any]]:
                 "surrogate": card["recipe"]["surrogate"]["kind"],
                 "mode": card["mode"],
                 "steps": card["training"]["steps"],
+                "relative L2": card["metrics"]["relative_l2"]["mean"] if "metrics" in card else None,
+                "break-even": break_even(card),
                 "released": _released(store, entry.spec),
             }
         )

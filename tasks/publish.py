@@ -7,6 +7,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from compute.cluster.cluster import Cluster
+from compute.problems.problem import Problem
 from compute.surrogates.surrogate import Surrogate
 from storage import runs
 from storage.store import Store
@@ -22,7 +23,11 @@ ROOM = 1_300_000
 
 @stage("publish")
 def publish(
-    store_url: str, cluster: Cluster, record: dict[str, Any], surrogate: Surrogate | None = None
+    store_url: str,
+    cluster: Cluster,
+    record: dict[str, Any],
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
 ) -> dict[str, Any]:
     """Write the record of a finished run and its report, and show both as Prefect artifacts.
 
@@ -31,7 +36,7 @@ def publish(
     store = Store(store_url)
     paths = {"report": runs.report_location(store, record["run"]), "store": store.url}
     record = {**record, "paths": paths}
-    page, pictures = cluster.call("train", worker.report, store_url, record, surrogate)
+    page, pictures = cluster.call("train", worker.report, store_url, record, problem, surrogate)
     record = runs.save(store, record["run"], record, report=page)
     if in_prefect():
         _artifacts(record, pictures)
@@ -41,7 +46,7 @@ def publish(
 
 def _artifacts(record: dict[str, Any], pictures: dict[str, bytes]) -> None:
     name = record["model"]["name"]
-    create_table_artifact(rows(record), key=artifact_key(name, "summary"), description="The run in ten lines")
+    create_table_artifact(rows(record), key=artifact_key(name, "summary"), description="The run in eleven lines")
     create_markdown_artifact(
         f"# {record['run']}\n\n{gallery(pictures, record['paths']['report'])}",
         key=artifact_key(name, "report"),

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def rows(record: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the run in ten lines, ``{"what": ..., "value": ...}`` each."""
+    """Return the run in eleven lines, ``{"what": ..., "value": ...}`` each."""
     dataset, model, ledger, times = (record[key] for key in ("dataset", "model", "ledger", "times"))
     error = record["metrics"]["relative_l2"]
     band = record["coverage"].get("0.9", {})
@@ -23,7 +23,22 @@ def rows(record: dict[str, Any]) -> list[dict[str, str]]:
         "residual": f"at most {ledger['max_residual']:.1e} (asked: {ledger['rtol']:g}), {ledger['failed']} failed",
         "solver": f"{solvers}; {ledger['solved']} solved now, {ledger['reused']} from the store",
         "training": f"{times['steps']} steps, {times['steps_while_solving']} of them while solving",
+        "break-even": _break_even(record.get("break_even") or {"measured": False, "reason": "not measured"}),
         "time": f"{times['total']:.0f} s, solver {ledger['seconds']:.1f} s in all",
         "run": record["run"],
     }
     return [{"what": what, "value": value} for what, value in table.items()]
+
+
+def _break_even(found: dict[str, Any]) -> str:
+    if not found["measured"]:
+        return f"not known: {found['reason']}"
+
+    def after(queries: int | None) -> str:
+        return "never" if queries is None else f"after {queries:,} queries"
+
+    seconds = found["fastest"]["seconds"]
+    return (
+        f"{after(found['queries'])}, in batches {after(found['queries_batched'])} "
+        f"(the solver at matched error: {1e3 * seconds:.3g} ms a sample)"
+    )

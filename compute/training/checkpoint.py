@@ -13,7 +13,7 @@ from compute.training.block import Block
 if TYPE_CHECKING:
     from compute.training.loop import Loop
 
-_FORMAT = "ritz-training/1"
+_FORMAT = "ritz-training/2"
 _NETWORK = "network/"
 _OPTIMISER = "optimiser/"
 
@@ -43,6 +43,7 @@ def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
     tensors["reservoir/ids"], tensors["reservoir/seen"] = loop.reservoir.ids, loop.reservoir.seen
     tensors["validation/ids"] = loop.validation_ids
     tensors["schedule"] = np.array(loop.schedule, np.int64).reshape(loop.step, loop.online.batch_size)
+    tensors["trace/losses"] = np.array(loop.trace.losses, np.float64)
     header = {
         "format": _FORMAT,
         "recipe": recipe,
@@ -53,6 +54,7 @@ def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
         "received": sorted(loop.received.items()),
         "curve": loop.curve,
         "losses": loop.losses,
+        "trace": loop.trace.document(),
     }
     return pack(tensors, header)
 
@@ -105,6 +107,7 @@ def read(loop: Loop, blob: bytes, refill: Refill) -> None:
     loop.received = {int(shard): float(when) for shard, when in header["received"]}
     loop.curve, loop.losses = header["curve"], header["losses"]
     loop.schedule = list(tensors["schedule"])
+    loop.trace.restore(tensors["trace/losses"], header["trace"])
 
 
 def _under(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from compute.surrogates.normalisation import Arrays, Normalisation
 from compute.surrogates.surrogate import Surrogate
 from compute.training.augmentation import averages, check_symmetries, symmetries, transform
 from compute.training.reservoir import Reservoir
+from compute.training.trace import Trace
 
 if TYPE_CHECKING:
     import torch
@@ -36,9 +37,12 @@ class Loop:
     received
         Time at which each shard arrived, by its number.
     curve
-        ``{"step", "time", "loss", "received", "validate"}`` a record; ``loss`` is the mean since the last.
+        ``{"step", "time", "loss", "received", "validate", "validation"}`` a record; ``loss`` is the mean since the
+        last, ``validate`` the error on the first ``validation`` of `validation_ids`.
     schedule
         Ids of every step, ``(batch,)`` int64 each.
+    trace
+        Loss of every step, the time they took and on what: what a replay is compared with.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Loop:
         self.curve: list[dict[str, Any]] = []
         self.schedule: list[np.ndarray] = []
         self.losses: list[float] = []
+        self.trace = Trace()
         self.validation_ids = np.empty(0, np.int64)
         self._validation: Arrays = {}
         check_symmetries(symmetry, normalisation.dimensions)
@@ -91,6 +96,8 @@ class Loop:
         """
         import torch
 
+        self.trace.begin(self.step, self.module)
+        began = time.perf_counter()
         x, y = self.normalisation.encode("input", fields), self.normalisation.encode("output", fields)
         if self._coarse(x.shape[2:]):
             x, y = averages(x), averages(y)
@@ -116,6 +123,7 @@ class Loop:
         self.losses.append(value)
         self.step += 1
         self._record()
+        self.trace.add(value, time.perf_counter() - began)
         return value
 
     def set_validation(self, ids: np.ndarray, fields: Mapping[str, np.ndarray]) -> None:
@@ -178,6 +186,7 @@ class Loop:
                 "loss": float(np.mean(self.losses)),
                 "received": self.taken,
                 "validate": self.validate() if due else None,
+                "validation": len(self.validation_ids),
             }
         )
         self.losses.clear()

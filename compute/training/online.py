@@ -17,6 +17,7 @@ from compute.surrogates.surrogate import Surrogate
 from compute.training import checkpoint
 from compute.training.block import Block
 from compute.training.loop import Loop
+from compute.training.trace import Trace
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,14 +37,20 @@ class Fit:
     model
         The trained model.
     curve
-        Records ``{"step", "time", "loss", "received", "validate"}``: mean loss since the record before, training
-        samples received until then, seconds since the epoch, validation error or None.
+        Records ``{"step", "time", "loss", "received", "validate", "validation"}``: mean loss since the record before,
+        training samples received until then, seconds since the epoch, validation error or None, samples it is of.
     schedule
         ``(steps, batch_size)`` int64, the sample ids that made each step.
     received
         Time at which each shard arrived, in seconds since the epoch, by its number.
     waited
         Seconds this process waited for blocks after the first step.
+    validation
+        Ids of the samples of the validation error, ``(m,)`` int64, in the order in which they came.
+    total
+        Steps that the schedule of the learning rate was made for.
+    trace
+        Loss of every step, the time they took and on what.
     """
 
     model: Model
@@ -51,6 +58,9 @@ class Fit:
     schedule: np.ndarray
     received: dict[int, float]
     waited: float
+    validation: np.ndarray
+    total: int
+    trace: Trace
 
 
 class Online(Kind):
@@ -210,7 +220,16 @@ class _Run:
         self.save(checkpoint.write(loop, self.recipe))
         schedule = np.array(loop.schedule, np.int64).reshape(loop.step, self.online.batch_size)
         loop.module.eval()
-        return Fit(loop.model(), loop.curve, schedule, loop.received, self.waited)
+        return Fit(
+            loop.model(),
+            loop.curve,
+            schedule,
+            loop.received,
+            self.waited,
+            loop.validation_ids,
+            loop.total,
+            loop.trace,
+        )
 
     def _due(self) -> int:
         """Return the number of steps that the samples received so far allow."""

@@ -53,14 +53,24 @@ def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     _list(rows(store), as_json)
 
 
-def models(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
-    """List the models of a store.
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="A model, whose card is shown; none for all.")
+    ] = None,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """List the models of a store, or show the card of one: what made it, errors, costs, break-even.
 
-    Example: ritz models --json
+    Example: ritz models darcy@v1
     """
+    from tasks.card import card
     from tasks.inspect import models as rows
 
-    _list(rows(store), as_json)
+    if name is None:
+        _list(rows(store), as_json)
+    else:
+        _document(card(store, name), as_json)
 
 
 def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:

@@ -122,7 +122,7 @@ def evaluate(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Measure a model and the baselines on the test split of a dataset.
+    """Measure a model, the baselines and what it costs beside a solver on the test split of a dataset.
 
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
@@ -136,7 +136,7 @@ def evaluate(
         from flows.evaluate import evaluate as flow
 
         result = flow(model, dataset, _absolute(store), profile)
-    _report(result, as_json, ("model", "metrics", "baselines"))
+    _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
 
 
 def quantify(

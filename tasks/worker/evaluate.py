@@ -69,6 +69,7 @@ def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | No
         "relative_l2": errors["relative_l2"].tolist(),
     }
     models.update(store, model, "evaluation.json", json.dumps(result).encode())
+    models.amend(store, model, {"metrics": {"dataset": dataset, "samples": result["samples"], **result["metrics"]}})
     return result
 
 
@@ -123,4 +124,5 @@ def quantify(
     }
     models.update(store, model, "bands.json", bands.to_bytes())
     models.update(store, model, "calibration.json", json.dumps(result).encode())
+    models.amend(store, model, {"calibration": result})
     return result

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from compute.dimensions import Dimensions
-from compute.problems.problem import Arrays
+from compute.problems.problem import Arrays, Problem
 from compute.surrogates.surrogate import Surrogate
 from storage import models
 from storage.datasets import Dataset
@@ -16,21 +16,24 @@ from storage.store import Store
 from tasks.worker.evaluate import load_model
 from tasks.worker.report.page import Material, columns, pictures, render, typical
 from tasks.worker.samples import variables
+from tasks.worker.stream import seen
 
 LEVEL = 0.9
 """Nominal coverage of the bands that are shown."""
 
 
 def report(
-    store_url: str, record: dict[str, Any], surrogate: Surrogate | None = None
+    store_url: str, record: dict[str, Any], problem: Problem | None = None, surrogate: Surrogate | None = None
 ) -> tuple[bytes, dict[str, bytes]]:
     """Draw the report of a run: the HTML page, and its pictures as PNG by name."""
-    material = gather(Store(store_url), record, surrogate)
+    material = gather(Store(store_url), record, problem, surrogate)
     drawn = pictures(record, material)
     return render(record, material, drawn), drawn
 
 
-def gather(store: Store, record: dict[str, Any], surrogate: Surrogate | None = None) -> Material:
+def gather(
+    store: Store, record: dict[str, Any], problem: Problem | None = None, surrogate: Surrogate | None = None
+) -> Material:
     """Read what a report draws: test samples with their predictions, and how the training and the solving went."""
     model = f"{record['model']['name']}@{record['model']['version']}"
     dataset = f"{record['dataset']['name']}@{record['dataset']['version']}"
@@ -44,6 +47,7 @@ def gather(store: Store, record: dict[str, Any], surrogate: Surrogate | None = N
     inputs, truth = (_values(shown, role) for role in ("input", "output"))
     prediction = trained.predict(inputs)
     dimensions = Dimensions.of(shown)
+    made = Dataset.open(store, record["dataset"]["name"]).at(record["dataset"]["version"])
     return Material(
         sample_id=shown["sample_id"].values,
         labels=tuple(chosen),
@@ -58,7 +62,8 @@ def gather(store: Store, record: dict[str, Any], surrogate: Surrogate | None = N
         curve=columns(history["curve"]),
         arrivals=np.array([entry["time"] for entry in history["received"]]),
         relative_l2=relative_l2,
-        ledger=Dataset.open(store, record["dataset"]["name"]).at(record["dataset"]["version"]).ledger(),
+        ledger=made.ledger(),
+        stream=seen(made, history, files["schedule.npy"], problem),
     )
 
 

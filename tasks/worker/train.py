@@ -31,6 +31,10 @@ PROGRESS_EVERY = 0.5
 """Seconds between two progress messages."""
 
 
+PARTS = ("model.safetensors", "schedule.npy", "losses.npy", "history.json")
+"""What is kept of a training, under ``fits/<identity>/`` and with the model."""
+
+
 @dataclass(frozen=True)
 class Fitting:
     """A training to do: what the train worker is given.
@@ -99,6 +103,9 @@ def fit(job: Fitting) -> dict[str, Any]:
     history = {
         "curve": fitted.curve,
         "received": [{"shard": shard, "time": when} for shard, when in fitted.received.items()],
+        "validation": fitted.validation.tolist(),
+        "total": fitted.total,
+        **fitted.trace.document(),
     }
     summary = {
         "steps": len(fitted.schedule),
@@ -106,11 +113,14 @@ def fit(job: Fitting) -> dict[str, Any]:
         "last_step": fitted.curve[-1]["time"],
         "parameters": sum(weights.numel() for weights in fitted.model.module.parameters()),
         "waited": fitted.waited,
+        "seconds": fitted.trace.seconds,
+        "machines": fitted.trace.machines,
         "samples_received": fitted.curve[-1]["received"],
         "any_grid": job.surrogate.any_grid,
     }
     store.write(f"{folder}/model.safetensors", fitted.model.to_bytes())
     store.write(f"{folder}/schedule.npy", _npy(fitted.schedule))
+    store.write(f"{folder}/losses.npy", _npy(np.array(fitted.trace.losses)))
     store.write(f"{folder}/history.json", json.dumps(history).encode())
     store.write(f"{folder}/summary.json", json.dumps(summary).encode())
     return summary
@@ -125,9 +135,7 @@ def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> 
     store = Store(store_url)
     data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")
     card = {**card, **_interface(data)}
-    files = {
-        part: store.read(f"fits/{identity}/{part}") for part in ("model.safetensors", "schedule.npy", "history.json")
-    }
+    files = {part: store.read(f"fits/{identity}/{part}") for part in PARTS}
     beside = {str(coordinate): value for coordinate, value in data.coords.items() if _is_mesh(value)}
     if beside:
         about = {name: {"dims": list(value.dims), "attrs": _texts(value)} for name, value in beside.items()}

@@ -14,6 +14,7 @@ import pytest
 from compute.cluster.cluster import Cluster
 from storage.reading import read
 from tasks.generate import generate
+from tasks.worker.replay import done_again, opened
 from tests.command import RITZ, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until, workers
 from tests.faults.trapped import checksums, collect, solved
@@ -80,6 +81,11 @@ def test_a_killed_trainer_learns_every_sample_once(battered: Battered, trap: Tra
     history = json.loads(trap.store.read(f"{folder}/history.json"))
     assert sorted(row["shard"] for row in history["received"]) == list(range(SHARDS))
     assert set((schedule % 20).ravel()) <= set(range(12))
+
+
+def test_the_training_that_was_killed_is_replayed_bit_for_bit(battered: Battered, trap: Trap) -> None:
+    found = done_again(opened(trap.store, f"tiny@{battered.record['model']['version']}"))
+    assert (found["agrees"], found["exact"], found["equal"], found["steps"]) == (True, True, True, STEPS)
 
 
 def test_fields_that_died_with_their_worker_are_fetched_from_the_store(new_trap: Trap, cluster: Cluster) -> None:

@@ -46,6 +46,19 @@ def test_a_later_result_is_added_to_a_version(store):
         models.update(store, "net", "card.json", b"{}")
 
 
+def test_what_is_measured_later_is_added_to_the_card(store):
+    saved = models.save(store, "net", FILES, CARD)
+    amended = models.amend(store, "net@v1", {"metrics": {"relative_l2": 0.01}, "cost": {"seconds": 3.0}})
+    assert models.read_card(store, "net") == amended
+    assert amended == CARD | {"metrics": {"relative_l2": 0.01}, "cost": {"seconds": 3.0}}
+    assert models.versions(store, "net") == [saved]
+    with pytest.raises(StorageError, match="the identity of a card is fixed"):
+        models.amend(store, "net", {"identity": "two"})
+    with pytest.raises(StorageError, match="must be what JSON can hold"):
+        models.amend(store, "net", {"cost": float("nan")})
+    assert models.read_card(store, "net") == amended
+
+
 def test_unknown_models_are_answered_with_those_there_are(store):
     with pytest.raises(Unknown, match="none yet"):
         models.load(store, "net")

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from tasks.worker.report.page import Material, columns, pictures, render, typical
+from tasks.worker.report.stream import Stream
 from tasks.worker.report.wording import duration, number, percent
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
 
-FIGURES = ["samples", "training", "errors", "calibration", "panel", "ledger"]
+FIGURES = ["samples", "training", "stream", "errors", "calibration", "panel", "ledger"]
 
 
 class Page(HTMLParser):
@@ -87,7 +88,19 @@ def make_material(space: tuple[int, ...], n: int = 2) -> Material:
             "seconds": np.geomspace(1e-3, 1e-2, 32),
             "solver": np.array(["recycled"] * 28 + ["direct"] * 4),
         },
+        stream=make_stream(),
     )
+
+
+def make_stream() -> Stream:
+    """Shards that arrive in the order of their scores: a quarter of them is 1.3 deviations off."""
+    scores = np.sort(rng_normal(80))
+    scores = (scores - scores.mean()) / scores.std()
+    return Stream(scores, tuple(np.split(scores, 20)), np.tile(scores, 3), "the first feature", 400)
+
+
+def rng_normal(n: int) -> np.ndarray:
+    return np.random.default_rng(5).normal(size=n)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +162,21 @@ def record() -> dict[str, Any]:
             "train": 222.1, "total": 252.0, "warming_up": 3.5,
         },
         "memory": {"driver_peak": 263_000_000},
+        "cost": {
+            "training_data": {"dataset": "darcy@v3", "samples": 1024, "failed": 2, "solver_seconds": 19.4},
+            "training": {"training_seconds": 214.0, "steps": 200, "devices": ["cpu"]},
+            "inference": {
+                "seconds": 0.00271, "seconds_batched": 0.00083, "batch": 32, "device": "cpu", "threads": 1, "torch": "2"
+            },
+        },
+        "break_even": {
+            "measured": True, "queries": None, "queries_batched": 98765, "spent": 233.4, "sentence": "It never pays.",
+            "error": 0.0291, "samples": 8, "complete": False, "tried": [{}, {}, {}],
+            "fastest": {
+                "space": 2, "time": 1, "rtol": 1e-3, "solver": {"kind": "multigrid"}, "error": 0.0171,
+                "seconds": 0.00319,
+            },
+        },
         "versions": {"ritz": "0.1.0", "torch": "2.13.0"},
         "paths": {"report": "/data/store/runs/x/report.html", "store": "/data/store"},
     }  # fmt: skip
@@ -205,6 +233,9 @@ def test_numbers_of_the_record_appear(page: bytes) -> None:
         "multigrid needs stencils on a grid",
         "recycled, carry, sorted", "18.2 ms", "4 min 12 s", "warming up 3.50 s", "263 MB", "2.13.0",
         "shape: [32, 32]", "ritz run darcy --set 'problem.shape=[32,32]'", "'/data/store/datasets/darcy'", "tag='v3'",
+        "It never pays.", "19.4 s", "3 min 34 s", "2.71 ms", "0.830 ms", "3.19 ms", "never", "98,765", "0.0171",
+        "multigrid at rtol 0.00100 on 2 times fewer points an axis; time ran out", "Until the first query 3 min 53 s",
+        "the first feature (80 of 400 samples)",
     ):  # fmt: skip
         assert expected in text, expected
 
@@ -232,14 +263,29 @@ def test_missing_parts_are_named() -> None:
     assert set(SECTIONS) <= read.ids
     assert "img" not in read.tags
     for part in (
-        "Fields of test samples", "Training curve", "Baselines", "Error metrics", "Coverage of the bands",
-        "Comparison of the solvers", "Ledger", "Times", "Versions", "Recipe",
+        "Fields of test samples", "Training curve", "Distribution of what the trainer saw", "Baselines",
+        "Error metrics", "Coverage of the bands", "Comparison of the solvers", "Ledger", "Break-even", "Times", "Versions", "Recipe",
     ):  # fmt: skip
         assert f"{part}: not measured in this run." in read.text
     assert read.text.count("Not measured in this run.") == 5
 
 
-PARTS = ("dataset", "model", "metrics", "baselines", "coverage", "ledger", "choice", "panel", "times", "paths")
+def test_what_the_trainer_saw_is_told_in_numbers(page: bytes) -> None:
+    """A quarter of sorted shards is 1.3 deviations off; random order is within half of one."""
+    found = re.search(
+        r"quarter of the arrivals is at most ([0-9.]+) standard deviations .* of the batches at most ([0-9.]+) \. "
+        r".* arrivals stay below ([0-9.]+) in 95 %",
+        Page(page).text,
+    )
+    assert found is not None
+    arrivals, batches, chance = map(float, found.groups())
+    assert 1.1 < arrivals < 1.5
+    # Three passes over the whole set: a quarter of them has three quarters of one pass.
+    assert 0.2 < batches < 0.6
+    assert 0.3 < chance < 1
+
+
+PARTS = ("dataset", "model", "metrics", "baselines", "coverage", "ledger", "choice", "panel", "times", "paths", "cost")
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.worker.report import stream
 from tasks.worker.report.maps import samples
 from tasks.worker.report.material import Material
 from tasks.worker.report.theme import LIGHT, SMALL, Theme, dress, figure, legend, log_axis, plain, png
@@ -24,11 +25,12 @@ def draw(record: Mapping[str, Any], material: Material, theme: Theme = LIGHT) ->
     """Draw the figures of a run, PNG by name; what was not measured is left out.
 
     The names, in the order of the report: ``samples`` (``samples_2`` … for further outputs), ``training``,
-    ``errors``, ``calibration``, ``panel``, ``ledger``.
+    ``stream``, ``errors``, ``calibration``, ``panel``, ``ledger``.
     """
     figures = {name: samples(material, output, theme) for name, output in outputs(material).items()}
     more = {
         "training": training(record, material, theme),
+        "stream": stream.draw(material.stream, theme) if material.stream is not None else None,
         "errors": errors(record, material, theme),
         "calibration": calibration(record, theme),
         "panel": panel(record, theme),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from compute.dimensions import Dimensions
+from tasks.worker.report.stream import Stream
 
 Arrays = dict[str, np.ndarray]
 
@@ -45,6 +46,8 @@ class Material:
     ledger
         Ledger columns of the whole dataset: ``status``, ``reason``, ``residual``, ``iterations``, ``seconds``,
         ``solver``.
+    stream
+        Which samples came when, and which made the steps; None where the features of the problem are not known.
     """
 
     sample_id: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
@@ -61,6 +64,7 @@ class Material:
     arrivals: np.ndarray = field(default_factory=lambda: np.empty(0))
     relative_l2: np.ndarray = field(default_factory=lambda: np.empty(0))
     ledger: Arrays = field(default_factory=dict)
+    stream: Stream | None = None
 
     def dims(self, name: str, axes: int) -> tuple[str, ...]:
         """Return the dimensions of a variable after the sample."""

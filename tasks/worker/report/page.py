@@ -46,8 +46,8 @@ def pictures(record: Mapping[str, Any], material: Material) -> dict[str, bytes]:
     Returns
     -------
     dict of bytes
-        ``samples`` (and ``samples_2`` … for further outputs), ``training``, ``errors``, ``calibration``,
-        ``panel``, ``ledger``; without those that the run did not measure.
+        ``samples`` (and ``samples_2`` … for further outputs), ``training``, ``stream``, ``errors``,
+        ``calibration``, ``panel``, ``ledger``; without those that the run did not measure.
     """
     return figures.draw(record, material, LIGHT)
 
@@ -90,6 +90,8 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "times",
         "memory",
         "versions",
+        "cost",
+        "break_even",
     )
     found = {part: record.get(part) or {} for part in parts}
     bright = dict(light) if light is not None else pictures(record, material)
@@ -118,6 +120,8 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "failures": _failures(material),
         "overlap": share(found["times"].get("steps_while_solving"), found["times"].get("steps")),
         "durations": _durations(found),
+        "stream": _stream(material),
+        "cost_rows": _costs(found["cost"]),
         "recipe": _yaml(record["recipe"]) if record.get("recipe") else "",
         "command": command if isinstance(command, str) or command is None else shlex.join(command),
         "reading": _reading(record),
@@ -215,6 +219,32 @@ def _durations(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     if found["ledger"].get("seconds") is not None:
         rows.append(("in the solvers, sum over all samples", duration(found["ledger"]["seconds"])))
     return rows
+
+
+def _stream(material: Material) -> dict[str, Any]:
+    """Return what is said of the samples that the trainer saw; empty where it is not known."""
+    stream = material.stream
+    if stream is None:
+        return {}
+    return {"what": stream.what, "looked_at": len(stream.whole), "of": stream.of, "rows": stream.table()} | (
+        stream.numbers()
+    )
+
+
+def _costs(cost: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not cost:
+        return []
+    data, training, inference = cost["training_data"], cost["training"], cost["inference"]
+    where = f"{inference['device']}, {number(inference['threads'])} thread{'s' if inference['threads'] > 1 else ''}"
+    return [
+        (
+            f"solving {number(data['samples'])} samples, solver time in all, one thread each",
+            duration(data["solver_seconds"]),
+        ),
+        (f"training, {number(training['steps'])} steps without waiting", duration(training["training_seconds"])),
+        (f"a prediction, one at a time ({where})", duration(inference["seconds"])),
+        (f"a prediction, in batches of {inference['batch']} ({where})", duration(inference["seconds_batched"])),
+    ]
 
 
 def _yaml(recipe: Any) -> str:

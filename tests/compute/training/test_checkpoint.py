@@ -88,7 +88,8 @@ def test_a_checkpoint_holds_ids_and_no_fields(template: xr.Dataset, samples: Sam
     assert tensors["schedule"].shape == (36, 2)
     assert tensors["validation/ids"].tolist() == [15, 7, 19, 3, 23]
     outside = [n for n in tensors if not n.startswith(("network/", "optimiser/"))]
-    assert sorted(outside) == ["reservoir/ids", "reservoir/seen", "schedule", "torch_rng", "validation/ids"]
+    names = ["reservoir/ids", "reservoir/seen", "schedule", "torch_rng", "trace/losses", "validation/ids"]
+    assert sorted(outside) == names
 
 
 def test_a_finished_training_is_not_done_again(template: xr.Dataset, samples: Samples) -> None:
@@ -112,7 +113,7 @@ def test_other_bytes_and_lost_samples_are_refused(template: xr.Dataset, samples:
         _fit(template, samples, kept)
     broken = Checkpoints()
     broken.blobs = [pack({}, {"format": "ritz-model/1"})]
-    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/1'"):
+    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/2'"):
         _fit(template, samples, broken)
     whole = samples.refill
     samples.refill = lambda ids, shard=-1: whole(ids if shard >= 0 else ids[:-1], shard)  # type: ignore[method-assign]

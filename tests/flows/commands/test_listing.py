@@ -53,9 +53,27 @@ def test_models_as_json(tiny_store: TinyStore) -> None:
             "surrogate": "fno",
             "mode": "online",
             "steps": 96,
+            "relative L2": tiny_store[1]["metrics"]["relative_l2"]["mean"],
+            "break-even": "never",
             "released": True,
         }
     ]
+
+
+def test_the_card_of_a_model(tiny_store: TinyStore) -> None:
+    store, record = tiny_store
+    card = _document("models", "tiny@v1", "--store", str(store))
+    assert (card["model"], card["run"], card["mode"], card["released"]) == ("tiny@v1", record["run"], "online", True)
+    assert card["dataset"] == {key: record["dataset"][key] for key in ("name", "version", "snapshot")}
+    assert card["recipe"] == record["recipe"]
+    assert card["training"]["steps"] == 96
+    assert card["metrics"]["relative_l2"] == record["metrics"]["relative_l2"]
+    assert card["calibration"]["coverage"] == record["coverage"]
+    assert (card["cost"], card["break_even"]) == (record["cost"], record["break_even"])
+    assert inside("models", "tiny", "--store", str(store)).stdout.startswith("model: tiny@v1\nreleased: true")
+    missing = inside("models", "none", "--store", str(store))
+    assert missing.returncode == 2
+    assert "model 'none': not in" in missing.stderr
 
 
 def test_runs_as_json_are_whole_records_newest_last(tiny_store: TinyStore, tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""The same problem on fewer points, and how fields go from one grid to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from pydantic import ValidationError
+from scipy.interpolate import make_interp_spline
+
+from compute.dimensions import Dimensions
+from compute.problems.problem import Arrays, Problem
+
+Moves = dict[str, list[tuple[int, np.ndarray]]]
+"""By variable: which axes are interpolated, each with its matrix ``(new, old)``."""
+
+
+@dataclass(frozen=True)
+class Grids:
+    """A problem on fewer points, and how fields come there and back. Made by `Grids.between`.
+
+    Attributes
+    ----------
+    coarse
+        The problem on fewer points.
+    down, up
+        How inputs come to it, and outputs from it.
+    logs
+        Inputs of which the logarithm is interpolated, as the template says.
+    """
+
+    coarse: Problem
+    down: Moves
+    up: Moves
+    logs: frozenset[str]
+
+    @classmethod
+    def between(cls, problem: Problem, space: int, time: int) -> Grids | str:
+        """Return the grids of a problem and of the `coarsened` one; the reason why there are none, in a few words."""
+        coarse = coarsened(problem, space, time)
+        if isinstance(coarse, str):
+            return coarse
+        fine, last = problem.template(1), coarse.template(1)
+        down: Moves = {str(name): [] for name in fine.data_vars}
+        before = fine
+        for step in range(1, max(space, time).bit_length()):
+            halved = coarsened(problem, min(2**step, space), min(2**step, time))
+            assert isinstance(halved, Problem)
+            after = halved.template(1)
+            for name, moves in down.items():
+                moves += _moves(before[name], after[name], 1)
+            before = after
+        up = {str(name): _moves(last[name], fine[name], 3) for name in fine.data_vars}
+        logs = frozenset(str(name) for name, one in fine.data_vars.items() if one.attrs.get("transform") == "log")
+        return cls(coarse, down, up, logs)
+
+    def restrict(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        """Return inputs on the coarse grid: linear between the points, halving by halving.
+
+        On cell centres that is the mean over the cells which a coarse one holds; of the logarithm where the template
+        says so.
+        """
+        found = {}
+        for name, values in inputs.items():
+            log = name in self.logs and bool(self.down[name])
+            moved = _moved(np.log(values) if log else values, self.down[name])
+            found[name] = np.exp(moved).astype(values.dtype) if log else moved.astype(values.dtype)
+        return found
+
+    def prolong(self, outputs: Mapping[str, np.ndarray]) -> Arrays:
+        """Return outputs on the fine grid, by cubic splines along every axis that has other points there."""
+        return {name: _moved(values, self.up[name]) for name, values in outputs.items()}
+
+
+def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
+    """Return the same problem with ``space`` times fewer points along each axis and ``time`` times fewer steps.
+
+    That is what its fields ``shape`` or ``points``, and ``steps``, say. Where there are none, the points are no
+    multiple, or the problem refuses them, the reason is returned in a few words.
+
+    Examples
+    --------
+    >>> from compute.problems.darcy import Darcy
+    >>> coarsened(Darcy(shape=(64, 32)), 4).shape
+    (16, 8)
+    >>> coarsened(Darcy(shape=(6, 6)), 4)
+    'shape is (6, 6), no multiple of 4'
+    """
+    fields = type(problem).model_fields
+    changed: dict[str, Any] = {}
+    if space > 1:
+        if Dimensions.of(problem.template(1)).mesh:
+            return "fields on a mesh are not carried to another one"
+        name = next((one for one in ("shape", "points") if one in fields), None)
+        if name is None:
+            return "the problem has no field shape or points"
+        points = getattr(problem, name)
+        if np.any(np.asarray(points) % space):
+            return f"{name} is {points}, no multiple of {space}"
+        changed[name] = points // space if isinstance(points, int) else tuple(one // space for one in points)
+    if time > 1:
+        if "steps" not in fields:
+            return "the problem has no field steps"
+        steps: int = problem.steps  # type: ignore[attr-defined]
+        if steps % time:
+            return f"steps is {steps}, no multiple of {time}"
+        changed["steps"] = steps // time
+    try:
+        return type(problem).model_validate(dict(problem) | changed)
+    except ValidationError as error:
+        return str(error.errors()[0]["msg"])
+
+
+def _moves(source: xr.DataArray, target: xr.DataArray, degree: int) -> list[tuple[int, np.ndarray]]:
+    """Return the matrices of the spline interpolation, extrapolating, along every axis with other points."""
+    moves = []
+    for axis, dim in enumerate(source.dims[1:], 1):
+        old, new = source.sizes[dim], target.sizes[dim]
+        if old != new:
+            spline = make_interp_spline(source[dim].values, np.eye(old), k=min(degree, old - 1))
+            moves.append((axis, spline(target[dim].values)))
+    return moves
+
+
+def _moved(values: np.ndarray, moves: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    for axis, matrix in moves:
+        values = np.moveaxis(np.tensordot(values, matrix, axes=(axis, 1)), -1, axis)
+    return values

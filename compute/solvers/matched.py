@@ -1,0 +1,161 @@
+"""The fastest solve that is as accurate as a surrogate: what the surrogate has to be measured against.
+
+A surrogate that is compared with a solver at a far smaller error is compared with a weak baseline; so were 60 of 76
+papers that report a surrogate to be faster (McGreivy and Hakim, "Weak baselines and reporting biases lead to
+overoptimism in machine learning for fluid-related partial differential equations", Nat. Mach. Intell. 6, 2024).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compute.metrics.errors import relative_l2
+from compute.problems.coarsening import Grids
+from compute.solvers.choice import Auto
+from compute.solvers.sequence import simulate
+from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    from compute.problems.problem import Arrays, Problem
+    from compute.solvers.solver import Solver
+
+SPACE = (1, 2, 4, 8)
+"""Times fewer points along an axis."""
+
+TIMES = (1, 2, 4)
+"""Times fewer steps."""
+
+RTOLS = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
+"""Tolerances, besides that of the reference, from tight to loose."""
+
+REPEATS = 3
+"""Of a measurement, of which the quickest counts."""
+
+
+def fastest(
+    problem: Problem,
+    inputs: Mapping[str, np.ndarray],
+    reference: Mapping[str, np.ndarray],
+    error: float,
+    *,
+    rtol: float,
+    limit: float = 20.0,
+) -> dict[str, Any]:
+    """Find the fastest solve whose mean relative L2 error is at most ``error``.
+
+    Every grid that the problem can have is tried (`SPACE` times fewer points an axis, `TIMES` times fewer steps), from
+    the finest on, at ever looser tolerances (`RTOLS`; Newton's own tolerance is loosened along) until the error is too
+    large. On each the solver is the one that `Auto` finds quickest for the systems at that tolerance. A measurement is
+    the wall time of all samples, one after the other with what is carried from one to the next, from the inputs on the
+    fine grid to the outputs on it: restricting, assembling, solving, interpolating.
+
+    Parameters
+    ----------
+    problem
+        Whose solutions the reference holds.
+    inputs, reference
+        ``(n, *dims)`` of some samples; the reference was solved to ``rtol`` on the problem's own grid.
+    error
+        What is to be matched, averaged over the outputs.
+    limit
+        Seconds after which no further trial is begun.
+
+    Returns
+    -------
+    dict
+        JSON-able: ``error`` (asked), ``samples``, ``tried`` (``space``, ``time``, ``rtol``, ``solver``, ``error`` and
+        ``seconds`` a sample; ``accurate``), ``left_out`` (``reason`` and its ``grids``, pairs of ``space`` and
+        ``time``), ``complete`` (whether the limit cut nothing off) and ``fastest``, one of those tried, or None if none
+        is accurate.
+    """
+    start = time.perf_counter()
+    tried: list[dict[str, Any]] = []
+    left_out: dict[str, list[list[int]]] = defaultdict(list)
+    poor: set[tuple[int, int]] = set()
+    complete = True
+    for space, steps in sorted(((s, t) for s in SPACE for t in TIMES), key=lambda one: one[0] * one[1]):
+        if any((s, t) in poor for s, t in ((space // 2, steps), (space, steps // 2))):
+            poor.add((space, steps))
+            left_out["a finer grid is not accurate enough"].append([space, steps])
+            continue
+        grids = Grids.between(problem, space, steps)
+        if isinstance(grids, str):
+            left_out[grids].append([space, steps])
+            continue
+        for tolerance in (rtol, *(one for one in RTOLS if one > rtol)):
+            if time.perf_counter() - start > limit and tried:
+                complete = False
+                break
+            row = {"space": space, "time": steps, **_tried(grids, inputs, reference, tolerance)}
+            row["accurate"] = row["error"] is not None and row["error"] <= error
+            tried.append(row)
+            if not row["accurate"]:
+                if tolerance == rtol:
+                    poor.add((space, steps))
+                break
+    good = [row for row in tried if row["accurate"]]
+    return {
+        "error": error,
+        "samples": len(next(iter(reference.values()))),
+        "tried": tried,
+        "left_out": [{"reason": reason, "grids": grids} for reason, grids in left_out.items()],
+        "complete": complete,
+        "fastest": min(good, key=lambda row: row["seconds"]) if good else None,
+    }
+
+
+def _tried(
+    grids: Grids, inputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], rtol: float
+) -> dict[str, Any]:
+    """Solve at a tolerance on a grid; the error is None where a sample failed."""
+    coarse = _loosened(grids.coarse, rtol)
+    solver = _quickest(coarse, grids.restrict(inputs), rtol)
+    seconds = np.inf
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        found, ledger = simulate(coarse, grids.restrict(inputs), solver, rtol)
+        outputs = grids.prolong(found)
+        seconds = min(seconds, time.perf_counter() - began)
+    n = len(ledger["status"])
+    failed = any(status != "ok" for status in ledger["status"])
+    return {
+        "rtol": rtol,
+        "solver": solver.model_dump(mode="json"),
+        "error": None if failed else _error(outputs, reference),
+        "seconds": seconds / n,
+    }
+
+
+def _error(outputs: Arrays, reference: Mapping[str, np.ndarray]) -> float:
+    return float(np.mean([relative_l2(outputs[name], truth).mean() for name, truth in reference.items()]))
+
+
+def _loosened(problem: Problem, rtol: float) -> Problem:
+    """Return the problem with its own tolerance, that of an iteration around the solver, as loose as ``rtol``."""
+    own = getattr(problem, "tolerance", None)
+    if not isinstance(own, float) or own >= rtol:
+        return problem
+    return problem.model_copy(update={"tolerance": min(rtol, 1e-3)})
+
+
+class _Posed(Exception):
+    """Ends a simulation when its first systems are known."""
+
+
+def _quickest(problem: Problem, inputs: Arrays, rtol: float) -> Solver:
+    """Return the solver that is measured to be the quickest on the first systems."""
+    posed: list[Systems] = []
+
+    def record(systems: Systems) -> np.ndarray:
+        posed.append(systems)
+        raise _Posed
+
+    with suppress(_Posed):
+        problem.simulate(inputs, record)
+    return Auto().choose(posed[0], rtol=rtol)[0]

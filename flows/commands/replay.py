@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import Json, ProfileName, StoreUrl
+from flows.server import embedded
+from flows.settings import DEFAULT_STORE
+
+
+def replay(
+    run: Annotated[str, typer.Argument(metavar="RUN|MODEL@VERSION", help="A finished run, or a model.")],
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch, if not as many as there were.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Do a training again from its schedule and the dataset's snapshot, and compare losses and weights bit for bit.
+
+    Nothing is solved. Ends with code 1 if they differ. Example: ritz replay darcy@v1
+    """
+    from flows.terminal import print_json, watching
+    from storage.store import Store
+    from tasks.recipes import load_profile
+    from tasks.replay import check_replay, sentence
+
+    check_replay(store, run)
+    load_profile(profile).check()
+    with watching(), embedded():
+        from flows.replay import replay as flow
+
+        found = flow(run, Store(store).url, profile, threads)
+    if as_json:
+        print_json(found)
+    else:
+        data = found["dataset"]
+        typer.echo(f"model {found['model']}, dataset {data['name']}@{data['version']} (snapshot {data['snapshot']})")
+        typer.echo(sentence(found))
+    if not found["agrees"]:
+        raise typer.Exit(1)

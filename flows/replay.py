@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from tasks import replay as stage
+from tasks.recipes import load_profile
+
+
+@flow(name="replay")
+def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> dict[str, Any]:
+    """Do the training of a run again and compare; return what `tasks.replay.replay` returns.
+
+    Parameters
+    ----------
+    run
+        Name of a run, or of a model with its version.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If there is no such run or model, or what it was trained on is gone.
+    """
+    model = stage.check_replay(store, run)
+    with load_profile(profile).open() as cluster:
+        found: dict[str, Any] = stage.replay(store, cluster, model, threads=threads)
+    return found

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from storage import models
+from storage.store import Store
+
+FIRST = (
+    *("name", "run", "mode", "dataset", "training", "metrics", "calibration", "cost", "break_even"),
+    *("recipe", "inputs", "outputs"),
+)
+"""The order in which a card is read; what else it holds comes after."""
+
+MISSING = {
+    "metrics": "not measured; see `ritz evaluate`",
+    "calibration": "not measured; see `ritz quantify`",
+    "cost": "not measured; see `ritz evaluate`",
+    "break_even": "not measured; see `ritz evaluate`",
+}
+
+
+def card(store_url: str, spec: str) -> dict[str, Any]:
+    """Return the card of a model, ``NAME[@VERSION]``: what made it, how good it is, what it costs, when that pays.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If there is no such model or version.
+    """
+    store = Store(store_url)
+    kept = MISSING | models.read_card(store, spec)
+    found = {name: kept[name] for name in FIRST if name in kept} | kept
+    blob = models.read_file(store, spec, "release.json")
+    released = json.loads(blob) if blob is not None else {"released": None}
+    return {"model": models.resolve(store, spec).spec, **released, **found}
+
+
+def break_even(kept: dict[str, Any]) -> str:
+    """Return from how many queries on the model of a card has paid for itself, in a word or two."""
+    even = kept.get("break_even")
+    if not even or not even["measured"]:
+        return "-"
+    return "never" if even["queries"] is None else f"{even['queries']:,}"

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from compute.cluster.cluster import Cluster
+from compute.problems.problem import Problem
+from compute.surrogates.surrogate import Surrogate
+from tasks.stage import stage
+from tasks.worker import cost as worker
+
+log = logging.getLogger("ritz")
+
+
+@stage("cost")
+def cost(
+    store_url: str,
+    cluster: Cluster,
+    model: str,
+    dataset: str,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
+) -> dict[str, Any]:
+    """Measure what ``model`` costs beside the fastest solver at matched error; both as ``NAME@VERSION``.
+
+    On the train worker, predictions and solves alike. Returns what `tasks.worker.cost.cost` returns, which is added to
+    the model's card.
+    """
+    found: dict[str, Any] = cluster.call("train", worker.cost, store_url, model, dataset, problem, surrogate)
+    even = found["break_even"]
+    log.info("cost: %s", even["sentence"] if even["measured"] else f"no break-even, {even['reason']}")
+    return found

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import Any
+from uuid import uuid4
+
+from compute.cluster.cluster import Cluster
+from compute.surrogates.surrogate import Surrogate
+from storage import models, runs
+from storage.errors import Refused
+from storage.store import Store
+from tasks.progress import Reporter
+from tasks.stage import stage
+from tasks.worker import replay as worker
+
+log = logging.getLogger("ritz")
+
+POLL = 0.2
+
+
+def trained(store_url: str, name: str) -> str:
+    """Return the model that a run made, as ``NAME@VERSION``; a model's own name with a version is returned as it is.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If there is no such run or model.
+    storage.errors.Refused
+        If the run came to no model.
+    """
+    store = Store(store_url)
+    if "@" in name:
+        return models.resolve(store, name).spec
+    record = runs.load(store, name)
+    if "model" not in record:
+        why = f" ({record['error']})" if record.get("error") else ""
+        raise Refused(
+            f"run {name!r} has the status {record['status']!r}{why} and came to no model: there is no training to do "
+            "again; see `ritz runs` for those that finished"
+        )
+    return models.resolve(store, f"{record['model']['name']}@{record['model']['version']}").spec
+
+
+def check_replay(store_url: str, name: str) -> str:
+    """Refuse what a replay would refuse, before anything is started; return the model as ``NAME@VERSION``.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        As `trained` and `tasks.worker.replay.found`.
+    """
+    spec = trained(store_url, name)
+    worker.found(Store(store_url), spec)
+    return spec
+
+
+@stage("replay")
+def replay(
+    store_url: str, cluster: Cluster, model: str, *, surrogate: Surrogate | None = None, threads: int | None = None
+) -> dict[str, Any]:
+    """Do the training of ``model``, ``NAME@VERSION``, again on the train worker; nothing is solved or written.
+
+    Returns
+    -------
+    dict
+        `compute.training.replay.compare`'s, with ``model``, ``dataset`` (name, version, snapshot), ``machines``
+        (recorded), ``here`` and ``seconds``.
+    """
+    card = models.read_card(Store(store_url), model)
+    job = worker.Replaying(store_url, model, f"replay-{uuid4().hex}", surrogate, threads)
+    told: deque[dict[str, Any]] = deque(maxlen=1)
+    report, reported = Reporter("replay", card["training"]["steps"], card["name"]), 0
+    with cluster.listen(job.topic, told.append):
+        future = cluster.submit("train", worker.again, job)
+        while not future.done():
+            if told and told[0]["step"] > reported:
+                reported = told[0]["step"]
+                report(reported, f"loss {told[0]['loss']:.3g}")
+            time.sleep(POLL)
+        found: dict[str, Any] = cluster.result(future)
+    log.info("replay: %s", sentence(found))
+    return {"model": model, "dataset": card["dataset"], **found}
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """Say how a replay compares with what was recorded."""
+    first = found["first_difference"]
+    parts = []
+    if found["differing"]:
+        changed = ", ".join(f"{one['what']} {one['recorded']}, here {one['here']}" for one in found["differing"])
+        parts.append(
+            f"not on the recorded machine ({changed}), so the curve is compared with a relative tolerance of "
+            f"{found['tolerance']:g}: {'it agrees' if found['agrees'] else 'it DIFFERS'}, by at most "
+            f"{found['curve_difference']:.3g}"
+        )
+    if found["equal"]:
+        parts.append(
+            f"equal bit for bit: the losses of {found['steps']} steps, {found['records']} records of the curve, "
+            f"{found['tensors']} tensors of weights"
+        )
+    elif first is not None:
+        parts.append(
+            f"step {first['step']} is the first that differs: loss {first['recorded']!r} recorded, "
+            f"{first['replayed']!r} replayed ({found['steps_differing']} of {found['steps']} steps differ, the curve "
+            f"by at most {found['curve_difference']:.3g}, the weights by at most {found['weights_difference']:.3g})"
+        )
+    else:
+        parts.append(
+            f"the losses of all {found['steps']} steps are equal, but the curve differs by "
+            f"{found['curve_difference']:.3g} and the weights by {found['weights_difference']:.3g}: they are not those "
+            "that the training left"
+        )
+    return "; ".join(parts)

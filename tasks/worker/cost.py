@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from compute.metrics.cost import break_even, timed
+from compute.problems.problem import Arrays, Problem
+from compute.solvers.matched import fastest
+from compute.surrogates.model import Model
+from compute.surrogates.surrogate import Surrogate
+from compute.training.trace import machine
+from storage import models
+from storage.datasets import Dataset
+from storage.names import split_spec
+from storage.reading import read
+from storage.store import Store
+from tasks.worker.evaluate import load_model
+from tasks.worker.recipe import problem_of
+from tasks.worker.samples import variables
+
+SAMPLES = 8
+"""Test samples on which the solver at matched error is sought."""
+
+BATCH = 32
+"""Samples that are predicted at once, besides one at a time."""
+
+UNITS = {
+    "solver_seconds": "seconds of one solver process, summed over all samples of the dataset (its ledger); without "
+    "drawing, assembling and storing",
+    "training_seconds": "seconds of the trainer in its steps and their validation, without waiting for samples",
+    "inference": "seconds a sample, wall time, least of several calls, from physical inputs to physical outputs",
+    "solver": "seconds a sample, wall time, least of several runs, from inputs on the grid to outputs on it",
+}
+"""What the seconds of a card are."""
+
+
+def cost(
+    store_url: str,
+    model: str,
+    dataset: str,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
+    limit: float = 20.0,
+) -> dict[str, Any]:
+    """Measure what a model costs, and from how many queries on it has paid for itself; add both to its card.
+
+    The model has been evaluated on ``dataset``; its mean relative L2 error there is what the solver has to match, on
+    some of the same test samples.
+
+    Parameters
+    ----------
+    model, dataset
+        ``NAME@VERSION``.
+    problem, surrogate
+        What made the dataset and the network, where their classes are not registered.
+    limit
+        Seconds for seeking the solver.
+
+    Returns
+    -------
+    dict
+        ``cost``: ``training_data``, ``training``, ``inference`` and ``units``; ``break_even``: ``measured``; if not,
+        the ``reason``; else ``queries`` one at a time and ``queries_batched`` (None for never), ``spent`` (seconds
+        before the first query), ``sentence``, and what `compute.solvers.matched.fastest` returns.
+    """
+    store = Store(store_url)
+    trained, _ = load_model(store, model, surrogate)
+    card, data = models.read_card(store, model), read(store, dataset)
+    inputs, truth = _some(data)
+    spent = _spent(store, card)
+    inference = _inference(trained, inputs)
+    found = {
+        "cost": {**spent, "inference": inference, "units": UNITS},
+        "break_even": {
+            "dataset": dataset,
+            **_paid(store, model, dataset, problem, spent, inference, inputs, truth, limit),
+        },
+    }
+    models.amend(store, model, found)
+    return found
+
+
+def _some(data: xr.Dataset) -> tuple[Arrays, Arrays]:
+    """Return inputs and outputs of some test samples, the same ones every time, in the order of solving."""
+    test = np.flatnonzero(data["split"].values == "test")
+    chosen = np.sort(np.random.default_rng(0).choice(test, min(SAMPLES, len(test)), replace=False))
+    some = data.isel(sample=chosen)
+    inputs, truth = (
+        {name: np.ascontiguousarray(some[name].values) for name in variables(some, role)}
+        for role in ("input", "output")
+    )
+    return inputs, truth
+
+
+def _spent(store: Store, card: dict[str, Any]) -> dict[str, Any]:
+    source, training = card["dataset"], card["training"]
+    made = Dataset.open(store, source["name"]).at(source["snapshot"])
+    summary = made.summary()
+    return {
+        "training_data": {
+            "dataset": f"{source['name']}@{source['version']}",
+            "samples": made.samples,
+            "failed": summary["failed"],
+            "solver_seconds": summary["seconds"],
+        },
+        "training": {
+            "training_seconds": training["seconds"],
+            "steps": training["steps"],
+            "devices": sorted({one["device"] for one in training["machines"]}),
+        },
+    }
+
+
+def _inference(trained: Model, inputs: Arrays) -> dict[str, Any]:
+    """Measure predictions, one sample at a time and in a batch, of samples that are repeated to fill it."""
+    one = {name: values[:1] for name, values in inputs.items()}
+    rows = np.arange(BATCH) % len(next(iter(inputs.values())))
+    many = {name: values[rows] for name, values in inputs.items()}
+    single, batched = timed(lambda: trained.predict(one)), timed(lambda: trained.predict(many, batch=BATCH))
+    return {
+        "seconds": single["least"],
+        "seconds_batched": batched["least"] / BATCH,
+        "batch": BATCH,
+        **{key: value for key, value in machine(_device(trained)).items() if key in ("device", "threads", "torch")},
+    }
+
+
+def _device(trained: Model) -> str:
+    return str(next(trained.module.parameters()).device)
+
+
+def _paid(
+    store: Store,
+    model: str,
+    dataset: str,
+    problem: Problem | None,
+    spent: dict[str, Any],
+    inference: dict[str, Any],
+    inputs: Arrays,
+    truth: Arrays,
+    limit: float,
+) -> dict[str, Any]:
+    name, version = split_spec("dataset", dataset)
+    made = Dataset.open(store, name).at(version)
+    problem = problem or problem_of(made.recipe)
+    if problem is None:
+        kind = made.recipe["problem"].get("kind")
+        return {"measured": False, "reason": f"the problem {kind!r} of dataset {dataset} is not installed here"}
+    blob = models.read_file(store, model, "evaluation.json")
+    evaluated = json.loads(blob) if blob is not None else {}
+    if evaluated.get("dataset") != dataset:
+        return {"measured": False, "reason": f"the model has not been evaluated on {dataset}"}
+    error = evaluated["metrics"]["relative_l2"]["mean"]
+    matched = fastest(problem, inputs, truth, error, rtol=made.rtol, limit=limit)
+    if matched["fastest"] is None:
+        return {"measured": False, "reason": "no solve of the test samples came within the error", **matched}
+    total = spent["training_data"]["solver_seconds"] + spent["training"]["training_seconds"]
+    solver = matched["fastest"]["seconds"]
+    queries = {
+        "queries": break_even(total, solver, inference["seconds"]),
+        "queries_batched": break_even(total, solver, inference["seconds_batched"]),
+    }
+    return {"measured": True, **queries, "spent": total, "sentence": _sentence(queries, solver, inference), **matched}
+
+
+def _sentence(queries: dict[str, int | None], solver: float, inference: dict[str, Any]) -> str:
+    """Say it plainly."""
+
+    def after(count: int | None) -> str:
+        return "never pays for itself" if count is None else f"has paid for itself after {count:,} queries"
+
+    return (
+        f"Asked one at a time the surrogate {after(queries['queries'])}: a prediction takes "
+        f"{1e3 * inference['seconds']:.3g} ms, the fastest solve at matched error {1e3 * solver:.3g} ms. In batches of "
+        f"{inference['batch']}, at {1e3 * inference['seconds_batched']:.3g} ms, it {after(queries['queries_batched'])}."
+    )

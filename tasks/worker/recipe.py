@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from compute.problems.catalogue import AnyProblem
+from compute.problems.problem import Problem
+
+
+def problem_of(recipe: dict[str, Any]) -> Problem | None:
+    """Return the problem of a dataset's recipe, None where its class is not installed here."""
+    try:
+        problem: Problem = TypeAdapter(AnyProblem).validate_python(recipe.get("problem"))
+    except ValidationError:
+        return None
+    return problem

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compute.problems.burgers import Burgers
+from compute.problems.coarsening import Grids, coarsened
+from compute.problems.darcy import Darcy
+from compute.problems.heat import Heat
+from compute.problems.plate import Plate
+
+
+def test_coarser_problems_differ_in_their_grid_alone() -> None:
+    assert coarsened(Darcy(shape=(32, 16)), 2) == Darcy(shape=(16, 8))
+    assert coarsened(Burgers(points=64, steps=8), 4, 2) == Burgers(points=16, steps=4)
+    assert coarsened(Heat(shape=(16, 16), steps=8), 1, 4) == Heat(shape=(16, 16), steps=2)
+
+
+@pytest.mark.parametrize(
+    ("problem", "space", "time", "reason"),
+    [
+        (Darcy(shape=(12, 16)), 8, 1, r"shape is \(12, 16\), no multiple of 8"),
+        (Darcy(shape=(16, 16)), 8, 1, "greater than or equal to 4"),
+        (Darcy(), 1, 2, "no field steps"),
+        (Heat(steps=6), 1, 4, "steps is 6, no multiple of 4"),
+        (Plate(cells=16), 2, 1, "on a mesh"),
+    ],
+)
+def test_what_cannot_be_made_coarser_says_why(problem, space, time, reason) -> None:
+    import re
+
+    found = coarsened(problem, space, time)
+    assert isinstance(found, str)
+    assert re.search(reason, found)
+    assert Grids.between(problem, space, time) == found
+
+
+def test_restricting_takes_means_of_cells_and_of_logarithms() -> None:
+    rng = np.random.default_rng(0)
+    a = np.exp(rng.standard_normal((3, 16, 8))).astype(np.float32)
+    grids = Grids.between(Darcy(shape=(16, 8)), 2, 1)
+    assert isinstance(grids, Grids)
+    expected = np.exp(np.log(a.astype(np.float64)).reshape(3, 8, 2, 4, 2).mean(axis=(2, 4)))
+    found = grids.restrict({"a": a})["a"]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+    burgers = Grids.between(Burgers(points=32, steps=4), 4, 1)
+    assert isinstance(burgers, Grids)
+    u0 = rng.standard_normal((2, 32)).astype(np.float32)
+    np.testing.assert_allclose(burgers.restrict({"u0": u0})["u0"], u0.reshape(2, 8, 4).mean(axis=2), atol=1e-6)
+
+
+def test_prolonging_is_exact_for_cubics_in_space_and_time() -> None:
+    problem = Heat(shape=(16, 16), steps=16)
+    grids = Grids.between(problem, 2, 2)
+    assert isinstance(grids, Grids)
+
+    def cubic(one: Heat) -> np.ndarray:
+        t, y, x = (one.template(1)[dim].values for dim in ("time", "y", "x"))
+        t = t / one.end
+        return (1 + t[:, None, None] ** 3 * (2 - y[:, None] ** 3) * (x**2 + 3 * x**3))[None]
+
+    found = grids.prolong({"u": cubic(grids.coarse)})["u"]
+    np.testing.assert_allclose(found, cubic(problem), rtol=1e-9)
+
+
+def test_a_coarse_solve_converges_to_the_fine_one() -> None:
+    from compute.solvers.direct import Direct
+    from compute.solvers.sequence import simulate
+
+    problem = Darcy(shape=(64, 64))
+    inputs = problem.draw(0, np.arange(2))
+    fine, _ = simulate(problem, inputs, Direct(), 1e-10)
+    errors = []
+    for space in (4, 2):
+        grids = Grids.between(problem, space, 1)
+        assert isinstance(grids, Grids)
+        coarse, _ = simulate(grids.coarse, grids.restrict(inputs), Direct(), 1e-10)
+        errors.append(np.linalg.norm(grids.prolong(coarse)["u"] - fine["u"]) / np.linalg.norm(fine["u"]))
+    # Second order: h² of 16 to 64 is (16 − 1), of 32 to 64 is (4 − 1) times that of 64.
+    assert errors[1] < errors[0] / 3 < 0.02
