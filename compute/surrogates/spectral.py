@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -30,11 +31,11 @@ class Spectral(Surrogate):
     levels: int = Field(default=0, ge=0, le=4)
     """Coarser resolutions of multigrid patching; 0 for none."""
     overlap: float = Field(default=0.125, ge=0, le=1)
-    """Share of a patch by which it is widened at every side."""
+    """Share of its shortest side by which a patch is widened everywhere."""
 
+    @abstractmethod
     def options(self) -> dict[str, Any]:
         """Return what a family asks of the library's FNO beyond what they all do; may import torch."""
-        raise NotImplementedError
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
         """Return an untrained network; see `Surrogate.build`."""

@@ -24,11 +24,11 @@ class Transolver(Surrogate):
     kind: Literal["transolver"] = "transolver"
     width: int = Field(default=32, ge=1, le=4096)
     """Features of a point, a multiple of the heads."""
-    layers: int = Field(default=4, ge=1, le=64)
+    layers: int = Field(default=3, ge=1, le=64)
     """Blocks of attention and perceptron."""
     heads: int = Field(default=4, ge=1, le=256)
     """Attention heads."""
-    slices: int = Field(default=32, ge=2, le=1024)
+    slices: int = Field(default=16, ge=2, le=1024)
     """Slices in every head."""
 
     @model_validator(mode="after")

@@ -264,7 +264,8 @@ def test_missing_parts_are_named() -> None:
     assert "img" not in read.tags
     for part in (
         "Fields of test samples", "Training curve", "Distribution of what the trainer saw", "Baselines",
-        "Error metrics", "Coverage of the bands", "Comparison of the solvers", "Ledger", "Break-even", "Times", "Versions", "Recipe",
+        "Error metrics", "Coverage of the bands", "Comparison of the solvers", "Ledger", "Break-even", "Times",
+        "Versions", "Recipe",
     ):  # fmt: skip
         assert f"{part}: not measured in this run." in read.text
     assert read.text.count("Not measured in this run.") == 5

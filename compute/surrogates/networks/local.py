@@ -77,9 +77,7 @@ class LocalIntegral(torch.nn.Module):
         """Return ``(batch, outputs, *space)`` for ``x`` ``(batch, inputs, *space)``."""
         kernel = self.weight
         for axis, n in enumerate(x.shape[2:]):
-            moved = torch.tensordot(kernel, self._shares(n).to(x), dims=([2 + axis], [1]))
-            kernel = moved.movedim(-1, 2 + axis)
-        # The library's convention, and the mathematical one: the kernel is turned. Its weights are learnt as they are.
+            kernel = torch.tensordot(kernel, self._shares(n).to(x), dims=([2 + axis], [1])).movedim(-1, 2 + axis)
         convolve = (torch.conv1d, torch.conv2d, torch.conv3d)[x.ndim - 3]
         return convolve(x, kernel, padding=[size // 2 for size in kernel.shape[2:]])
 

@@ -28,7 +28,7 @@ class Patched(torch.nn.Module):
     levels
         Coarser levels, at least 1.
     overlap
-        By what share of a patch it is widened at every side.
+        By what share of its shortest side a patch is widened everywhere.
     """
 
     def __init__(self, network: torch.nn.Module, levels: int, overlap: float) -> None:

@@ -98,8 +98,8 @@ class PhysicsAttention(torch.nn.Module):
         super().__init__()
         self.heads, self.size = heads, width // heads
         convolution = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[axes - 1]
-        self.features = convolution(width, width, kernel, padding=kernel // 2)
-        self.places = convolution(width, width, kernel, padding=kernel // 2)
+        # What a point gives and what says where it belongs, in one convolution.
+        self.features = convolution(width, 2 * width, kernel, padding=kernel // 2)
         self.slices = torch.nn.Linear(self.size, slices)
         # What tells the slices apart must differ from the start.
         torch.nn.init.orthogonal_(self.slices.weight)
@@ -109,17 +109,15 @@ class PhysicsAttention(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, space: torch.Size) -> torch.Tensor:
         """Return ``(batch, points, width)`` for ``x`` of that shape, whose points lie on a grid ``space``."""
-        field = x.transpose(1, 2).reshape(len(x), -1, *space)
-        features, places = (
-            layer(field).reshape(len(x), self.heads, self.size, -1) for layer in (self.features, self.places)
-        )
+        field = self.features(x.transpose(1, 2).reshape(len(x), -1, *space))
+        features, places = field.reshape(len(x), 2, self.heads, self.size, -1).unbind(1)
         # The temperature divides the few weights of the projection instead of all it gives.
         cold = 1 / self.temperature.clamp(0.1, 5)
-        logits = places.transpose(2, 3) @ (cold * self.slices.weight.T) + cold * self.slices.bias
-        shares = logits.softmax(dim=-1)
-        tokens = shares.transpose(2, 3) @ features.transpose(2, 3) / (shares.sum(dim=2)[..., None] + 1e-5)
+        logits = (cold * self.slices.weight) @ places + cold * self.slices.bias[:, None]
+        shares = logits.softmax(dim=2)
+        tokens = shares @ features.transpose(2, 3) / (shares.sum(dim=3)[..., None] + 1e-5)
         tokens = torch.nn.functional.scaled_dot_product_attention(
             self.asks(tokens), self.answers(tokens), self.says(tokens)
         )
-        out = (shares @ tokens).transpose(1, 2).flatten(2)
-        return self.mixing(out)
+        out = (tokens.transpose(2, 3) @ shares).flatten(1, 2)
+        return self.mixing(out.transpose(1, 2))

@@ -26,7 +26,7 @@ def test_break_even(spent: float, solver: float, surrogate: float, queries: int 
 
 
 def test_a_call_is_timed_without_its_first_time() -> None:
-    calls = []
+    calls: list[int] = []
 
     def slow_at_first() -> None:
         time.sleep(0.2 if not calls else 0.002)

@@ -55,6 +55,7 @@ def test_prolonging_is_exact_for_cubics_in_space_and_time() -> None:
     problem = Heat(shape=(16, 16), steps=16)
     grids = Grids.between(problem, 2, 2)
     assert isinstance(grids, Grids)
+    assert isinstance(grids.coarse, Heat)
 
     def cubic(one: Heat) -> np.ndarray:
         t, y, x = (one.template(1)[dim].values for dim in ("time", "y", "x"))
