@@ -6,12 +6,14 @@ import xarray as xr
 
 from compute.surrogates.fno import FNO
 from compute.tensors import pack, unpack
-from compute.training.online import Fit, Online
+from compute.training.buffers.reservoir import Reservoir
+from compute.training.online import Online
+from compute.training.training import Fit
 
 from .conftest import Samples
 
 TINY = FNO(modes=4, width=6, layers=2)
-ONLINE = Online(batches_per_sample=1.2, batch_size=2, reservoir=8, watermark=4, validation=5, seed=1)
+ONLINE = Online(batches_per_sample=1.2, batch_size=2, buffer=Reservoir(capacity=8), watermark=4, validation=5, seed=1)
 
 
 class Killed(Exception):
@@ -84,11 +86,11 @@ def test_a_checkpoint_holds_ids_and_no_fields(template: xr.Dataset, samples: Sam
     _fit(template, samples, kept)
     tensors, header = unpack(kept.blobs[-1])
     assert header["step"] == 36
-    assert len(tensors["reservoir/ids"]) == 8
+    assert len(tensors["buffer/ids"]) == 8
     assert tensors["schedule"].shape == (36, 2)
     assert tensors["validation/ids"].tolist() == [15, 7, 19, 3, 23]
-    outside = [n for n in tensors if not n.startswith(("network/", "optimiser/"))]
-    assert sorted(outside) == ["reservoir/ids", "reservoir/seen", "schedule", "torch_rng", "validation/ids"]
+    outside = [n for n in tensors if not n.startswith(("network/", "state/"))]
+    assert sorted(outside) == ["buffer/ids", "buffer/seen", "rng/cpu", "schedule", "validation/ids"]
 
 
 def test_a_finished_training_is_not_done_again(template: xr.Dataset, samples: Samples) -> None:
@@ -102,7 +104,7 @@ def test_a_finished_training_is_not_done_again(template: xr.Dataset, samples: Sa
 def test_the_checkpoint_of_another_recipe_is_refused(template: xr.Dataset, samples: Samples) -> None:
     kept = Checkpoints()
     _fit(template, samples, kept)
-    with pytest.raises(ValueError, match=r"another recipe \(differing: \['online'\]\)"):
+    with pytest.raises(ValueError, match=r"another recipe \(differing: \['training'\]\)"):
         _fit(template, samples, kept, ONLINE.model_copy(update={"seed": 2}))
 
 
@@ -112,7 +114,7 @@ def test_other_bytes_and_lost_samples_are_refused(template: xr.Dataset, samples:
         _fit(template, samples, kept)
     broken = Checkpoints()
     broken.blobs = [pack({}, {"format": "ritz-model/1"})]
-    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/1'"):
+    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/2'"):
         _fit(template, samples, broken)
     whole = samples.refill
     samples.refill = lambda ids, shard=-1: whole(ids if shard >= 0 else ids[:-1], shard)  # type: ignore[method-assign]
