@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from pydantic import ValidationError
 
 from compute.surrogates.fno import FNO
 from compute.training.block import Block
+from compute.training.buffers.buffer import Buffer
+from compute.training.buffers.fifo import FIFO
+from compute.training.buffers.firo import FIRO
 from compute.training.buffers.reservoir import Reservoir
 from compute.training.online import Online
 from compute.training.optimiser import AdamW
@@ -86,6 +89,40 @@ def test_the_limiter_does_every_due_step_before_it_takes_a_block(
     due = [math.floor(round(ratio * n, 6)) if n >= ONLINE.watermark else 0 for n in received]
     assert asked == due
     assert len(fit.schedule) == round(ratio * TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("buffer", "due"),
+    [
+        (Reservoir(capacity=30), lambda taken: taken * 1.5),
+        (Reservoir(capacity=12, drain="evict"), lambda taken: taken * (45 - 4) / 30),
+        (FIFO(capacity=30), lambda taken: taken / 3),
+        (FIRO(capacity=30), lambda taken: (taken - 5) / 3),
+    ],
+    ids=["reservoir", "drained", "fifo", "firo"],
+)
+def test_a_slow_solver_does_not_make_the_trainer_repeat_what_it_has(
+    buffer: Buffer, due: Callable[[float], float], template: xr.Dataset, samples: Samples
+) -> None:
+    """While a block is awaited, however long, there are as many steps as are due and no more."""
+    seen: list[tuple[int, int]] = []
+    state = {"step": 0, "received": 0}
+
+    def arrivals(received: frozenset[int]) -> Iterator[Block]:
+        for block in samples.arrivals()(received):
+            seen.append((state["received"], state["step"]))
+            yield block
+
+    ratio = 1 / 3 if buffer.reads_once else 1.5
+    online = Online.model_validate({**dict(ONLINE), "buffer": buffer, "batches_per_sample": ratio})
+    fit = _fit(online, template, samples, arrivals=arrivals, progress=state.update)
+    assert [steps for _, steps in seen] == [
+        max(0, math.floor(due(taken) + 1e-9)) if taken >= 5 else 0 for taken, _ in seen
+    ]
+    assert len(fit.schedule) == (10 if buffer.reads_once else 45)
+    assert fit.unseen == 0 or buffer == Reservoir(capacity=30)
+    if buffer.reads_once:
+        assert sorted(fit.schedule.ravel()) == sorted(np.flatnonzero(samples.split == "train"))
 
 
 def test_the_rest_is_done_after_the_last_block(template: xr.Dataset, samples: Samples) -> None:
