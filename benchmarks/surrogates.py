@@ -36,7 +36,9 @@ from compute.surrogates.model import Model
 from compute.surrogates.normalisation import Arrays, Normalisation
 from compute.surrogates.surrogate import Surrogate
 from compute.training.block import Block
+from compute.training.buffers.reservoir import Reservoir
 from compute.training.online import Online
+from compute.training.optimiser import AdamW
 
 log = logging.getLogger("benchmarks")
 
@@ -76,10 +78,10 @@ def trainer(samples: int, steps: int, seed: int, rate: float, coarse: float) -> 
     """Return a training on samples that are all there from the start."""
     return Online(
         batches_per_sample=steps / samples,
-        reservoir=samples,
+        buffer=Reservoir(capacity=samples),
         watermark=samples,
         seed=seed,
-        learning_rate=rate,
+        optimiser=AdamW(learning_rate=rate),
         coarse=coarse,
     )
 

@@ -76,7 +76,7 @@ def run_pipeline(
     if done is not None:
         log.info("nothing to do: run %s made all of it", done["run"])
         return done
-    check_run(pipeline, store)
+    check_run(pipeline, store, trains=True)
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
         record = _begun(pipeline, store, command)
         with recorded(Store(store), record):

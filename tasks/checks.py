@@ -6,8 +6,12 @@ import numpy as np
 import xarray as xr
 
 from compute.dimensions import Dimensions
+from compute.surrogates.model import network
 from compute.surrogates.surrogate import Grid
 from compute.training.augmentation import check_symmetries
+from compute.training.losses.physics import Residual
+from compute.training.online import Online
+from compute.training.training import outline
 from compute.uncertainty.conformal import Conformal
 from storage import models
 from storage.committer import Committer
@@ -22,20 +26,32 @@ from tasks.pipeline import Pipeline
 from tasks.records import run_lock
 
 
-def check_run(pipeline: Pipeline, store_url: str) -> None:
+def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> None:
     """Refuse what a run would refuse, before anything is started.
+
+    Parameters
+    ----------
+    trains
+        Whether the samples are learnt from as they are solved.
 
     Raises
     ------
     storage.errors.StorageError
         If the store cannot be written.
     storage.errors.Refused
-        If the problem has a grid that the surrogate is not for, another recipe made the dataset of this name, or it
-        has been grown beyond the samples of this one, and no version holds just these.
+        If the problem has a grid that the surrogate is not for, the training cannot be done so, another recipe made
+        the dataset of this name, or it has been grown beyond the samples of this one, and no version holds just these.
     storage.errors.Busy
         If another process runs this recipe or works on its dataset.
     """
     _check_grid(pipeline, pipeline.problem.template(1))
+    if trains:
+        if not isinstance(pipeline.training, Online):
+            raise Refused(
+                f"training.kind is {pipeline.training.kind!r}, expected 'online': a run trains while it solves; "
+                "use `ritz generate` and then `ritz train` to train on what is published"
+            )
+        _check_learning(pipeline, pipeline.problem.template(1), pipeline.train_samples)
     store = Store(store_url)
     store.check_writable()
     dataset = Committer.find(store, pipeline.name, identity=pipeline.dataset_identity)
@@ -62,12 +78,23 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
     if version.samples != data.samples:
         raise Refused(f"dataset {version.spec} holds {version.samples} of {data.samples} samples; finish it first")
     train = int(np.count_nonzero(data.index()[1] == "train"))
-    if pipeline.training.watermark > train:
+    if isinstance(pipeline.training, Online) and pipeline.training.watermark > train:
         raise Refused(
             f"training.watermark = {pipeline.training.watermark} is above the {train} training samples "
             f"of {version.spec}"
         )
+    if train < pipeline.training.least:
+        raise Refused(
+            f"dataset {version.spec} has {train} training samples; expected {pipeline.training.least} or more"
+        )
     _check_grid(pipeline, data.template)
+    ours, theirs = pipeline.document()["problem"], data.recipe.get("problem")
+    if any(isinstance(loss, Residual) for loss in pipeline.training.losses) and ours != theirs:
+        raise Refused(
+            f"dataset {version.spec} is of the problem {theirs}; expected that of the recipe, {ours}, whose equations "
+            "the loss 'residual' takes"
+        )
+    _check_learning(pipeline, data.template, train)
 
 
 def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str, ...]) -> None:
@@ -148,3 +175,15 @@ def _check_grid(pipeline: Pipeline, template: xr.Dataset) -> None:
         pipeline.surrogate.check(Grid.of(dimensions))
     except ValueError as error:
         raise Refused(f"problem {pipeline.problem.kind!r}, surrogate {pipeline.surrogate.kind!r}: {error}") from error
+
+
+def _check_learning(pipeline: Pipeline, template: xr.Dataset, samples: int) -> None:
+    """Refuse losses, an optimiser or a rate that do not go with the problem and the surrogate."""
+    training, normalisation = pipeline.training, outline(template)
+    try:
+        training.check(samples)
+        training.check_losses(normalisation, pipeline.problem)
+        if training.asks_torch:
+            training.try_on(network(pipeline.surrogate, normalisation))
+    except ValueError as error:
+        raise Refused(f"training.{error}") from error

@@ -17,6 +17,7 @@ from compute.solvers.catalogue import AnySolver
 from compute.solvers.choice import Auto
 from compute.surrogates.catalogue import AnySurrogate
 from compute.surrogates.fno import FNO
+from compute.training.catalogue import AnyTraining
 from compute.training.online import Online
 from compute.uncertainty.conformal import Conformal
 
@@ -149,7 +150,7 @@ class Pipeline(Kind):
     data: Data = Field(Data(), description="Which samples, how exactly solved, how stored.")
     solver: AnySolver = Field(Auto(), description="What solves the systems; `auto` measures and chooses.")
     surrogate: AnySurrogate = Field(FNO(), description="The network.")
-    training: Online = Field(Online(), description="How it is trained.")
+    training: AnyTraining = Field(Online(), description="How it is trained.")
     uncertainty: Conformal = Field(Conformal(), description="How the bands are calibrated.")
     gate: Gate = Field(Gate(), description="What releases the model.")
     schedule: Schedule | None = Field(None, description="When a served recipe runs by itself.")
@@ -158,7 +159,7 @@ class Pipeline(Kind):
     def _fits_together(self) -> Pipeline:
         level = self.uncertainty.levels[-1]
         wanted = {
-            "train": (self.training.watermark, "training.watermark, else training would never start"),
+            "train": (self.training.least, "training.watermark, else training would never start"),
             "validate": (1, "the width of the bands is learnt on them"),
             "calibrate": (self.uncertainty.samples(), f"the highest of uncertainty.levels, {level:g}, asks for them"),
             "test": (1, "the model is measured on them"),
@@ -170,6 +171,10 @@ class Pipeline(Kind):
                     f"data.samples = {self.data.samples} gives {found[split]} samples of the split {split!r}; "
                     f"expected at least {least}: {reason}"
                 )
+        try:
+            self.training.check(found["train"])
+        except ValueError as error:
+            raise ValueError(f"training.{error}") from None
         if self.gate.coverage is not None and 0.9 not in self.uncertainty.levels:
             raise ValueError("gate.coverage is measured at 90 %: expected 0.9 among uncertainty.levels")
         return self

@@ -69,6 +69,7 @@ def train(
         seed=pipeline.data.seed,
         dataset_identity=pipeline.dataset_identity if version is None else None,
         channel=channel.name if channel is not None else None,
+        device=cluster.device,
     )
     # The newest state; it comes in a thread of the cluster's client, where no stage is known.
     told: deque[dict[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)

@@ -20,10 +20,12 @@ class Cluster:
     ----------
     client : distributed.Client
         Connected, synchronous client. Work for a role goes only to workers that offer the resource of its name.
+    device : str
+        Where the arrays of the workers of the role ``train`` live.
     """
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self, client: Client, device: str = "cpu") -> None:
+        self.client, self.device = client, device
 
     def workers(self, role: str) -> int:
         """Return how many workers offer ``role`` now."""

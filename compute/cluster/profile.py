@@ -13,6 +13,8 @@ from pydantic import Field, field_validator
 from compute.cluster.cluster import Cluster
 from compute.kind import Kind, OneOf
 
+Device = Literal["cpu", "cuda", "mps"]
+
 
 class ClusterError(ValueError):
     """No cluster as the profile describes it could be reached."""
@@ -26,7 +28,7 @@ class Role(Kind):
     memory: str = Field(
         "auto", description="Memory limit of each, as Dask reads it ('4GiB'), or 'auto', or '0' for none."
     )
-    device: Literal["cpu"] = Field("cpu", description="Where its arrays live.")
+    device: Device = Field("cpu", description="Where its arrays live: `cuda` and `mps` for training only.")
 
     @field_validator("memory")
     @classmethod
@@ -67,6 +69,23 @@ class Local(Profile):
     solve: Role = Field(Role(count=2), description="Workers that solve.")
     train: Role = Field(Role(), description="The worker that trains and evaluates.")
 
+    @field_validator("solve")
+    @classmethod
+    def _solves_on_the_cpu(cls, solve: Role) -> Role:
+        if solve.device != "cpu":
+            raise ValueError(f"device is {solve.device!r}, expected 'cpu': the solvers work there alone")
+        return solve
+
+    def check(self) -> None:
+        """Refuse a device that this machine has not; see `Profile.check`."""
+        if self.train.device != "cpu":
+            from compute.training.precision import check_device
+
+            try:
+                check_device(self.train.device)
+            except ValueError as error:
+                raise ClusterError(f"profile.train.{error}") from error
+
     @contextmanager
     def open(self) -> Iterator[Cluster]:
         """Start scheduler and workers, connect, and stop them at the end."""
@@ -97,7 +116,7 @@ class Local(Profile):
                 Client(spec, set_as_default=False) as client,
             ):
                 client.wait_for_workers(len(workers), timeout=120)
-                yield Cluster(client)
+                yield Cluster(client, self.train.device)
 
 
 class Attach(Profile):
@@ -110,6 +129,7 @@ class Attach(Profile):
     kind: Literal["attach"] = "attach"
     address: str = Field(description="Address of the scheduler, e.g. 'tcp://10.0.0.5:8786'.")
     timeout: float = Field(15.0, gt=0, le=300, description="Seconds to wait for it.")
+    device: Device = Field("cpu", description="Where the arrays of its `train` workers live.")
 
     @field_validator("address")
     @classmethod
@@ -134,7 +154,7 @@ class Attach(Profile):
                     "expected the address that `dask scheduler` prints, e.g. 'tcp://10.0.0.5:8786'"
                 ) from error
             with client:
-                cluster = Cluster(client)
+                cluster = Cluster(client, self.device)
                 for role in ("solve", "train"):
                     if not cluster.workers(role):
                         raise ClusterError(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,9 @@ from compute.problems.spectrum import leading_cosines
 from compute.solvers.matrices import Matrices
 from compute.solvers.operators import Pattern
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +169,21 @@ class Burgers(Problem):
         flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
         net = (flux - np.roll(flux, 1, axis=2)) * self.points
         return (now - w - 0.5 * self.end / self.steps * net) / np.linalg.norm(now, axis=2, keepdims=True)
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, averaged over the steps and differentiable; see `Problem.penalty`.
+
+        That of a step is relative to the state before it as it was predicted, which no gradient goes through.
+        """
+        import torch
+
+        states = torch.cat([inputs["u0"][:, None], fields["u"]], dim=1)
+        now, w = states[:, :-1], 0.5 * (states[:, :-1] + states[:, 1:])
+        q = w.roll(-1, dims=2)
+        flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
+        left_over = now - w - 0.5 * self.end / self.steps * (flux - flux.roll(1, dims=2)) * self.points
+        size = now.norm(dim=2).detach().clamp_min(1e-30)
+        return (left_over.norm(dim=2) / size).mean(dim=1)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|uⁿ| + (I + Δt/2 |N′(w)|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
-from compute.problems import box
+from compute.problems import box, physics
 from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Darcy(Problem):
@@ -77,6 +80,11 @@ class Darcy(Problem):
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
         return norms(outflow(inputs["a"].astype(np.float64), u, np.add)) / norms(np.ones_like(u))
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, differentiable; see `Problem.penalty`."""
+        left_over = 1.0 - physics.outflow(inputs["a"], fields["u"])
+        return physics.norms(left_over) / left_over[0].numel() ** 0.5
 
 
 def _left_over(inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
-from compute.problems import box
+from compute.problems import box, physics
 from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.gaussian import Gaussian
 from compute.problems.laws import AnyLaw, Lognormal
@@ -15,6 +15,9 @@ from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Heat(Problem):
@@ -139,6 +142,22 @@ class Heat(Problem):
         for now, w in _steps(np.abs(inputs["u0"]), np.abs(fields["u"])):
             worst = np.maximum(worst, norms(now + w + half * outflow(a, w, np.add)) / norms(now))
         return worst
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, averaged over the steps and differentiable; see `Problem.penalty`.
+
+        That of a step is relative to the state before it as it was predicted, which no gradient goes through.
+        """
+        import torch
+
+        states = torch.cat([inputs["u0"][:, None], fields["u"]], dim=1)
+        now, then = states[:, :-1], states[:, 1:]
+        w = torch.cat([then[:, :2], 0.5 * (now + then)[:, 2:]], dim=1)
+        a = inputs["a"][:, None].expand_as(w).flatten(0, 1)
+        half = 0.5 * self.end / self.steps
+        left_over = (now - w).flatten(0, 1) - half * physics.outflow(a, w.flatten(0, 1))
+        size = physics.norms(now.flatten(0, 1)).detach().clamp_min(1e-30)
+        return (physics.norms(left_over) / size).reshape(len(states), -1).mean(dim=1)
 
 
 def _steps(u0: np.ndarray, u: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from compute.kind import Kind
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 Arrays = dict[str, np.ndarray]
 """Fields by name; the first axis of every array is the sample."""
@@ -94,3 +98,26 @@ class Problem(Kind, ABC):
         That is ``rtol``, but for equations solved by an iteration with a tolerance of its own.
         """
         return rtol
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals of fields as a differentiable function of them, for a loss.
+
+        The mean over the steps of a problem in time; of the order of `residual`, in the precision of
+        what is given. A problem need not have it: then the loss ``residual`` is refused.
+
+        Parameters
+        ----------
+        inputs, fields
+            ``(n, *dims)`` for every input and output, as in the dataset, on one device.
+
+        Returns
+        -------
+        residuals
+            ``(n,)``.
+        """
+        raise NotImplementedError(f"problem {self.kind!r} has no penalty")
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether this class defines `penalty`."""
+        return type(self).penalty is not Problem.penalty

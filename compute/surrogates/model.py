@@ -65,14 +65,15 @@ class Model:
         inputs = {v.name: inputs[v.name] for v in self.normalisation.inputs if v.name in inputs}
         self._check(inputs)
         n = len(next(iter(inputs.values())))
+        device = next(self.module.parameters()).device
         was_training = self.module.training
         self.module.eval()
         parts = []
         with torch.no_grad():
             for start in range(0, n, batch):
                 block = {name: values[start : start + batch] for name, values in inputs.items()}
-                channels = torch.from_numpy(self.normalisation.encode("input", block))
-                parts.append(self.normalisation.decode(self.module(channels)).numpy())
+                channels = torch.from_numpy(self.normalisation.encode("input", block)).to(device)
+                parts.append(self.normalisation.decode(self.module(channels)).cpu().numpy())
         self.module.train(was_training)
         return self.normalisation.unstack(np.concatenate(parts) if parts else self._nothing(inputs))
 

@@ -9,20 +9,22 @@ from compute.surrogates.model import load_weights, weights
 from compute.surrogates.normalisation import Arrays, Normalisation
 from compute.tensors import pack, unpack
 from compute.training.block import Block
+from compute.training.state import freeze, thaw
 
 if TYPE_CHECKING:
     from compute.training.loop import Loop
 
 _FORMAT = "ritz-training/2"
 _NETWORK = "network/"
-_OPTIMISER = "optimiser/"
+_AVERAGE = "average/"
+_BEST = "best/"
 
 Refill = Callable[[np.ndarray], Block]
 """Returns the samples with the given ids ``(n,)``, in any order."""
 
 
 def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
-    """Return the whole state of a loop as one safetensors blob.
+    """Return the whole state of a loop as one safetensors blob; its tensors lie on the CPU.
 
     The fields of the buffer are not in it, only their ids: whoever restores reads them again.
 
@@ -36,19 +38,31 @@ def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
     import torch
 
     tensors = {_NETWORK + name: value for name, value in weights(loop.module).items()}
-    for index, state in loop.optimiser.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"{_OPTIMISER}{index}/{name}"] = value.numpy()
-    tensors["torch_rng"] = torch.get_rng_state().numpy()
-    tensors["reservoir/ids"], tensors["reservoir/seen"] = loop.reservoir.ids, loop.reservoir.seen
+    if loop.average is not None:
+        tensors |= {_AVERAGE + name: value for name, value in weights(loop.average.module).items()}
+    if loop.best is not None:
+        tensors |= {_BEST + name: value for name, value in loop.best.tensors.items()}
+    moving = {
+        "optimiser": loop.optimiser.state_dict(),
+        "rate": loop.follower.state_dict(),
+        "arithmetic": loop.arithmetic.state_dict(),
+    }
+    state = freeze(moving, "state", tensors)
+    tensors["rng/cpu"] = torch.get_rng_state().numpy()
+    if loop.device != "cpu":
+        tensors["rng/device"] = _on(loop.device).get_rng_state().numpy()
+    tensors["buffer/ids"], tensors["buffer/seen"] = loop.slots.ids, loop.slots.seen
     tensors["validation/ids"] = loop.validation_ids
-    tensors["schedule"] = np.array(loop.schedule, np.int64).reshape(loop.step, loop.online.batch_size)
+    tensors["schedule"] = np.array(loop.schedule, np.int64).reshape(loop.step, loop.training.batch_size)
     tensors["trace/losses"] = np.array(loop.trace.losses, np.float64)
     header = {
         "format": _FORMAT,
         "recipe": recipe,
         "normalisation": loop.normalisation.model_dump(mode="json"),
         "numpy_rng": loop.rng.bit_generator.state,
+        "state": state,
+        "best": None if loop.best is None else loop.best.state(),
+        "device": loop.device,
         "step": loop.step,
         "taken": loop.taken,
         "received": sorted(loop.received.items()),
@@ -82,6 +96,8 @@ def normalisation(blob: bytes, recipe: dict[str, Any]) -> Normalisation:
 def read(loop: Loop, blob: bytes, refill: Refill) -> None:
     """Set a new loop to the state in a checkpoint.
 
+    On another device than the one it was written on, the state of that device's random numbers is not taken over.
+
     Raises
     ------
     ValueError
@@ -91,16 +107,20 @@ def read(loop: Loop, blob: bytes, refill: Refill) -> None:
 
     tensors, header = unpack(blob)
     load_weights(loop.module, _under(tensors, _NETWORK))
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in _under(tensors, _OPTIMISER).items():
-        index, key = name.split("/")
-        state.setdefault(int(index), {})[key] = torch.from_numpy(value.copy())
-    groups = loop.optimiser.state_dict()["param_groups"]
-    loop.optimiser.load_state_dict({"state": state, "param_groups": groups})
-    torch.set_rng_state(torch.from_numpy(tensors["torch_rng"].copy()))
-    held, seen, kept = (tensors[k] for k in ("reservoir/ids", "reservoir/seen", "validation/ids"))
+    if loop.average is not None:
+        load_weights(loop.average.module, _under(tensors, _AVERAGE))
+    if loop.best is not None:
+        loop.best.load(header["best"], _under(tensors, _BEST))
+    moving = thaw(header["state"], tensors)
+    loop.optimiser.load_state_dict(moving["optimiser"])
+    loop.follower.load_state_dict(moving["rate"])
+    loop.arithmetic.load_state_dict(moving["arithmetic"])
+    torch.set_rng_state(torch.from_numpy(tensors["rng/cpu"].copy()))
+    if loop.device != "cpu" and loop.device == header["device"]:
+        _on(loop.device).set_rng_state(torch.from_numpy(tensors["rng/device"].copy()))
+    held, seen, kept = (tensors[k] for k in ("buffer/ids", "buffer/seen", "validation/ids"))
     fields = _fetch(refill, np.concatenate([held, kept]))
-    loop.reservoir.restore(held, seen, {name: values[: len(held)] for name, values in fields.items()})
+    loop.slots.restore(held, seen, {name: values[: len(held)] for name, values in fields.items()})
     loop.set_validation(kept, {name: values[len(held) :] for name, values in fields.items()})
     loop.rng.bit_generator.state = header["numpy_rng"]
     loop.step, loop.taken = header["step"], header["taken"]
@@ -110,6 +130,13 @@ def read(loop: Loop, blob: bytes, refill: Refill) -> None:
     loop.trace.restore(tensors["trace/losses"], header["trace"])
 
 
+def _on(device: str) -> Any:
+    """Return the module of torch that keeps the random numbers of a device."""
+    import torch
+
+    return torch.cuda if device == "cuda" else torch.mps
+
+
 def _under(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """Return the tensors whose names begin with ``prefix``, without it."""
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
@@ -117,6 +144,8 @@ def _under(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
 
 def _fetch(refill: Refill, ids: np.ndarray) -> Arrays:
     """Return the fields of ``ids`` in their order."""
+    if len(ids) == 0:
+        return {}
     block = refill(np.unique(ids))
     place = {int(sample): row for row, sample in enumerate(block.ids)}
     missing = [int(sample) for sample in ids if int(sample) not in place]

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compute.problems.problem import Problem
 from compute.surrogates.model import Model, network
 from compute.surrogates.normalisation import Arrays, Normalisation
 from compute.surrogates.surrogate import Surrogate
 from compute.training.augmentation import averages, check_symmetries, symmetries, transform
-from compute.training.reservoir import Reservoir
+from compute.training.average import Average
+from compute.training.buffers.slots import Slots
+from compute.training.losses.loss import Batch
+from compute.training.optimiser import evaluates_again
+from compute.training.precision import Arithmetic
+from compute.training.stopping import Best
 from compute.training.trace import Trace
 
 if TYPE_CHECKING:
     import torch
 
-    from compute.training.online import Online
+    from compute.training.training import Training
 
 _RECORDS = 200
 _VALIDATIONS = 20
@@ -27,6 +33,19 @@ class Loop:
     """The trainer's state and its step: network, optimiser, buffer, random numbers and what was recorded.
 
     Everything here that changes is in a checkpoint (`compute.training.checkpoint`).
+
+    Parameters
+    ----------
+    training, surrogate, normalisation
+        What is trained, and how.
+    symmetry
+        Which symmetries the problem has; see `compute.training.augmentation.symmetries`.
+    total
+        Steps to be done.
+    problem
+        For the losses that need its equations.
+    device
+        Where the network and the batches lie.
 
     Attributes
     ----------
@@ -43,20 +62,35 @@ class Loop:
         Ids of every step, ``(batch,)`` int64 each.
     trace
         Loss of every step, the time they took and on what: what a replay is compared with.
+    slots
+        What a buffer holds; empty where there is none.
+    average
+        The moving average of the weights, or None.
+    best
+        What early stopping keeps, or None.
     """
 
     def __init__(
-        self, online: Online, surrogate: Surrogate, normalisation: Normalisation, symmetry: str, total: int
+        self,
+        training: Training,
+        surrogate: Surrogate,
+        normalisation: Normalisation,
+        symmetry: str,
+        total: int,
+        *,
+        problem: Problem | None = None,
+        device: str = "cpu",
     ) -> None:
-        import torch
-
-        self.online, self.surrogate, self.normalisation, self.total = online, surrogate, normalisation, total
-        self.module = network(surrogate, normalisation)
-        self.optimiser = torch.optim.AdamW(
-            self.module.parameters(), lr=online.learning_rate, weight_decay=online.weight_decay
-        )
-        self.rng = np.random.default_rng(online.seed)
-        self.reservoir = Reservoir(online.reservoir, self.rng)
+        self.training, self.surrogate, self.normalisation, self.total = training, surrogate, normalisation, total
+        training.check_losses(normalisation, problem)
+        self.device, self.arithmetic = device, Arithmetic(training.precision, device)
+        self.module = network(surrogate, normalisation).to(device)
+        self.optimiser = training.optimiser.build(self.module.parameters())
+        self.follower = training.rate.follow(self.optimiser, total)
+        self.average = Average(training.ema, surrogate, normalisation, self.module) if training.ema else None
+        self.best = Best(training.stopping) if training.stopping else None
+        self.rng = np.random.default_rng(training.seed)
+        self.slots = Slots(0)
         self.step = 0
         self.taken = 0
         self.received: dict[int, float] = {}
@@ -66,20 +100,25 @@ class Loop:
         self.trace = Trace()
         self.validation_ids = np.empty(0, np.int64)
         self._validation: Arrays = {}
+        self._penalty = problem.penalty if problem is not None and problem.has_penalty else None
+        self._again = evaluates_again(self.optimiser)
+        if self._again and self.arithmetic.scaler is not None:
+            raise ValueError(
+                "precision is 'float16' with an optimiser that evaluates the loss several times a step, which its "
+                "scaling does not allow; expected 'float32' or 'bfloat16'"
+            )
         check_symmetries(symmetry, normalisation.dimensions)
-        self._group = symmetries(symmetry if online.augment else "none", normalisation.axes)
+        self._group = symmetries(symmetry if training.augment else "none", normalisation.axes)
 
-    def rate(self) -> float:
-        """Return the learning rate of the next step: a linear rise, then half a cosine down to zero."""
-        rise = max(1.0, self.online.warm_up * self.total)
-        if self.step < rise:
-            return self.online.learning_rate * (self.step + 1) / (rise + 1)
-        past = (self.step - rise) / max(1.0, self.total - rise)
-        return self.online.learning_rate * 0.5 * (1 + math.cos(math.pi * past))
+    @property
+    def stopped(self) -> bool:
+        """Whether early stopping says that no further step is to be done."""
+        return self.best is not None and self.best.exhausted
 
-    def advance(self) -> float:
-        """Draw a batch from the reservoir, do one step on it and return its loss; see `learn`."""
-        return self.learn(*self.reservoir.draw(self.online.batch_size))
+    @property
+    def done(self) -> bool:
+        """Whether no step is left to be done."""
+        return self.step >= self.total or self.stopped
 
     def learn(self, ids: np.ndarray, fields: Mapping[str, np.ndarray]) -> float:
         """Do one step on a batch and return its loss.
@@ -103,25 +142,17 @@ class Loop:
             x, y = averages(x), averages(y)
         if len(self._group) > 1:
             # Drawn from the number of the step alone, so that a step can be done again from its ids.
-            chosen = np.random.default_rng((self.online.seed, self.step)).integers(len(self._group), size=len(x))
+            chosen = np.random.default_rng((self.training.seed, self.step)).integers(len(self._group), size=len(x))
             x, y = transform(x, self._group, chosen), transform(y, self._group, chosen)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
+        self.follower.before(self.step)
         self.module.train()
-        self.optimiser.zero_grad()
-        loss = self._loss(torch.from_numpy(x), torch.from_numpy(y))
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss of step {self.step} is {value} at learning_rate {self.online.learning_rate}: "
-                "take a smaller learning_rate or clip"
-            )
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.online.clip)
-        self.optimiser.step()
+        value = self._optimise(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device))
         self.schedule.append(ids)
         self.losses.append(value)
         self.step += 1
+        self.follower.after()
+        if self.average is not None:
+            self.average.update(self.module, self.step)
         self._record()
         self.trace.add(value, time.perf_counter() - began)
         return value
@@ -132,7 +163,7 @@ class Loop:
 
     def add_validation(self, ids: np.ndarray, fields: Mapping[str, np.ndarray]) -> None:
         """Keep more samples for the validation error, up to the number in the configuration."""
-        room = max(0, self.online.validation - len(self.validation_ids))
+        room = max(0, self.training.validation - len(self.validation_ids))
         if room == 0 or len(ids) == 0:
             return
         joined = {
@@ -142,8 +173,22 @@ class Loop:
         self.set_validation(np.concatenate([self.validation_ids, ids[:room]]), joined)
 
     def model(self) -> Model:
-        """Return the model as it is now; it shares the network with the loop."""
-        return Model(self.surrogate, self.normalisation, self.module)
+        """Return the model as it is now, with the averaged weights if there are any; it shares them with the loop."""
+        module = self.module if self.average is None else self.average.module
+        return Model(self.surrogate, self.normalisation, module)
+
+    def settle(self) -> None:
+        """Record what was learnt since the last record, where the training ends between two."""
+        if self.losses:
+            self._append(self.validate())
+
+    def finish(self) -> Model:
+        """Return the trained model, on the CPU: with the best weights where early stopping keeps them."""
+        model = self.model()
+        model.module.cpu().eval()
+        if self.best is not None:
+            self.best.restore(model.module)
+        return model
 
     def validate(self) -> float | None:
         """Return the mean relative L2 error on the validation samples, or None while there are none."""
@@ -157,21 +202,48 @@ class Loop:
     def _coarse(self, space: tuple[int, ...]) -> bool:
         """Return whether the next step sees means over blocks of points."""
         possible = self.surrogate.any_grid and not self.normalisation.dimensions.mesh and all(n % 2 == 0 for n in space)
-        return possible and self.step < self.online.coarse * self.total
+        return possible and self.step < self.training.coarse * self.total
 
-    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return the relative L2 error in physical units, averaged over samples and outputs.
+    def _optimise(self, x: torch.Tensor, y: torch.Tensor) -> float:
+        """Let the optimiser do one step and return the loss before it."""
+        first: list[float] = []
 
-        The norms of an output are over all its channels, so a state that has decayed weighs what it is.
-        """
+        def evaluate() -> float:
+            self.optimiser.zero_grad()
+            loss = self._loss(x, y)
+            first.append(float(loss.detach()))
+            if not math.isfinite(first[-1]):
+                rate = self.optimiser.param_groups[0]["lr"]
+                raise FloatingPointError(
+                    f"the loss of step {self.step} is {first[-1]} at a learning rate of {rate:.3g}: "
+                    "take a smaller learning rate or clip"
+                )
+            self.arithmetic.backward(loss)
+            self._clip()
+            return first[-1]
+
+        if self._again:
+            self.optimiser.step(evaluate)
+        else:
+            evaluate()
+            self.arithmetic.step(self.optimiser)
+        return first[0]
+
+    def _clip(self) -> None:
         import torch
 
-        prediction, truth = (self.normalisation.decode(channels) for channels in (self.module(x), y))
-        errors = []
-        for part in self.normalisation.channels("output"):
-            p, t = prediction[:, part].flatten(1), truth[:, part].flatten(1)
-            errors.append((p - t).norm(dim=1) / t.norm(dim=1).clamp_min(1e-30))
-        return torch.stack(errors, dim=1).mean()
+        self.arithmetic.unscale(self.optimiser)
+        if self.training.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.training.clip)
+
+    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return the weighted sum of the losses, in float32 whatever the network multiplies in."""
+        with self.arithmetic.forward():
+            channels = self.module(x)
+        prediction, truth = (self.normalisation.decode(values) for values in (channels.float(), y))
+        batch = Batch(self.normalisation, x, prediction, truth)
+        terms = [loss.value(batch, self._penalty) * loss.weight for loss in self.training.losses]
+        return sum(terms[1:], start=terms[0])
 
     def _record(self) -> None:
         """Append to the curve where a record is due."""
@@ -179,13 +251,20 @@ class Loop:
         due = last or self.step % max(1, self.total // _VALIDATIONS) == 0
         if not due and self.step > 1 and self.step % max(1, self.total // _RECORDS):
             return
+        self._append(self.validate() if due else None)
+
+    def _append(self, error: float | None) -> None:
+        if error is not None:
+            self.follower.validated(error)
+            if self.best is not None:
+                self.best.observe(error, len(self.validation_ids), self.step, self.model().module)
         self.curve.append(
             {
                 "step": self.step,
                 "time": time.time(),
                 "loss": float(np.mean(self.losses)),
                 "received": self.taken,
-                "validate": self.validate() if due else None,
+                "validate": error,
                 "validation": len(self.validation_ids),
             }
         )

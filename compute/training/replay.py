@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from compute.problems.problem import Problem
 from compute.surrogates.model import Model, weights
 from compute.surrogates.normalisation import Arrays
 from compute.training.loop import Loop
-from compute.training.online import Online
+from compute.training.run import seeded
 from compute.training.trace import EXACT, machine
+from compute.training.training import Training
 
 TOLERANCE = 0.02
 """Largest relative difference of a loss of the curve on another machine, or with other threads or versions.
@@ -72,23 +74,24 @@ class Replayed:
 
 
 def replay(
-    online: Online,
+    training: Training,
     symmetries: str,
     recorded: Recorded,
     steps: Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]],
     validation: Mapping[str, np.ndarray],
     *,
+    problem: Problem | None = None,
     threads: int | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Replayed:
-    """Do the steps of a training again: from the same initial weights, on the same samples.
+    """Do the steps of a training again: from the same initial weights, on the same samples, on the CPU.
 
     The number of threads is that with which each step was done, as far as torch takes it; it is as before afterwards.
 
     Parameters
     ----------
-    online
-        The configuration of the training.
+    training
+        Its configuration.
     symmetries
         Attribute of the dataset; see `Problem.template`.
     recorded
@@ -97,6 +100,8 @@ def replay(
         Yields ids ``(batch,)`` and fields ``(batch, *dims)`` of the steps of ``recorded.schedule``.
     validation
         Fields of ``recorded.validation``.
+    problem
+        For the losses that need its equations.
     threads
         Take so many instead.
     progress
@@ -109,14 +114,13 @@ def replay(
     shown = {record["step"]: record["validation"] for record in recorded.curve}
     machines: list[dict[str, Any]] = []
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(online.seed)
-            loop = Loop(online, recorded.model.surrogate, recorded.model.normalisation, symmetries, recorded.total)
-            device = str(next(loop.module.parameters()).device)
+        with seeded(training.seed, "cpu"):
+            model = recorded.model
+            loop = Loop(training, model.surrogate, model.normalisation, symmetries, recorded.total, problem=problem)
             for ids, fields in steps:
                 if loop.step in begins:
                     torch.set_num_threads(threads or begins[loop.step]["threads"])
-                    machines.append({"first": loop.step, **machine(device)})
+                    machines.append({"first": loop.step, **machine(loop.device)})
                 known = shown.get(loop.step + 1, len(loop.validation_ids))
                 if known != len(loop.validation_ids):
                     # As many as had arrived when the record was made.
@@ -125,8 +129,8 @@ def replay(
                 loss = loop.learn(ids, fields)
                 if progress is not None:
                     progress(loop.step, loss)
-            loop.module.eval()
-            return Replayed(np.array(loop.trace.losses), loop.curve, machines, loop.model())
+            loop.settle()
+            return Replayed(np.array(loop.trace.losses), loop.curve, machines, loop.finish())
     finally:
         torch.set_num_threads(before)
 

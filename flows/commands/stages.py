@@ -36,7 +36,7 @@ def run(
         record = finished(pipeline, store)
         if record is None:
             cluster.check()
-            check_run(pipeline, store)
+            check_run(pipeline, store, trains=True)
             with embedded():
                 from flows.run import run as flow
 

@@ -11,18 +11,20 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from compute.cluster.cluster import tell
+from compute.problems.catalogue import AnyProblem
+from compute.problems.problem import Problem
 from compute.surrogates.model import Model
 from compute.surrogates.normalisation import Arrays
 from compute.surrogates.surrogate import Surrogate
-from compute.training.online import Online
+from compute.training.catalogue import AnyTraining
 from compute.training.replay import Recorded, compare, replay, stack
+from compute.training.training import Training
 from storage import models
 from storage.cached import CachedSamples
 from storage.datasets import Dataset
 from storage.errors import Refused, StorageError, Unknown
 from storage.selection import Selection
 from storage.store import Store
-from tasks.pipeline import Pipeline
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -58,7 +60,8 @@ class Replaying:
 class Kept:
     """What the store has of a training: what was recorded, and the samples that its schedule names."""
 
-    training: Online
+    training: Training
+    problem: Problem | None
     symmetries: str
     recorded: Recorded
     samples: CachedSamples
@@ -84,9 +87,10 @@ def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
     start, recorded = time.monotonic(), kept.recorded
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
     steps = batches(recorded.schedule, kept.samples)
-    replayed = replay(kept.training, kept.symmetries, recorded, steps, validation, **options)
-    about = {"machines": recorded.machines, "here": replayed.machines, "seconds": time.monotonic() - start}
-    return {**compare(recorded, replayed), **about}
+    about = {"problem": kept.problem, **options}
+    replayed = replay(kept.training, kept.symmetries, recorded, steps, validation, **about)
+    done_on = {"machines": recorded.machines, "here": replayed.machines, "seconds": time.monotonic() - start}
+    return {**compare(recorded, replayed), **done_on}
 
 
 def batches(schedule: np.ndarray, samples: CachedSamples) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -107,9 +111,10 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
         As `found`.
     """
     left = found(store, spec)
-    # Whatever kinds of training a recipe may hold.
-    field: Any = Pipeline.model_fields["training"]
-    kind: TypeAdapter[Online] = TypeAdapter(field.annotation)
+    recipe = left.card["recipe"]
+    training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])
+    # A class that is not registered is no obstacle where no loss asks for its equations.
+    problem = TypeAdapter(AnyProblem).validate_python(recipe["problem"]) if training.asks_problem else None
     recorded = Recorded(
         schedule=left.schedule,
         losses=left.losses,
@@ -119,7 +124,7 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
         machines=left.history["machines"],
         model=Model.from_bytes(left.blob, surrogate),
     )
-    return Kept(kind.validate_python(left.card["recipe"]["training"]), left.symmetries, recorded, left.samples)
+    return Kept(training, problem, left.symmetries, recorded, left.samples)
 
 
 @dataclass(frozen=True)

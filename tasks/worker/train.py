@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,15 @@ from compute.problems.problem import Arrays, Problem
 from compute.surrogates.surrogate import Surrogate
 from compute.tensors import pack
 from compute.training.block import Block
+from compute.training.offline import Offline
 from compute.training.online import Online
+from compute.training.training import Fit, Training
 from storage import models
 from storage.datasets import Dataset
 from storage.reading import read
 from storage.samples import Samples
 from storage.store import Store
+from tasks.worker.passes import passes
 from tasks.worker.solve import Solved
 
 CHECKPOINT_EVERY = 10.0
@@ -54,6 +57,8 @@ class Fitting:
         ``version``.
     channel
         Channel on which solved shards arrive, or None for offline training.
+    device
+        Where the network and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
     """
 
     identity: str
@@ -62,12 +67,13 @@ class Fitting:
     version: str | None
     problem: Problem
     surrogate: Surrogate
-    training: Online
+    training: Training
     shards: int
     samples: int
     seed: int
     dataset_identity: str | None
     channel: str | None
+    device: str = "cpu"
 
 
 def fit(job: Fitting) -> dict[str, Any]:
@@ -87,19 +93,7 @@ def fit(job: Fitting) -> dict[str, Any]:
             told = now
             tell(job.identity, state)
 
-    checkpoint = f"{folder}/checkpoint.safetensors"
-    source = _Source(job)
-    fitted = job.training.fit(
-        job.surrogate,
-        source.template(),
-        source.arrivals,
-        samples=job.samples,
-        refill=source.refill,
-        load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
-        save=lambda blob: store.write(checkpoint, blob),
-        progress=progress,
-        save_every_s=CHECKPOINT_EVERY,
-    )
+    fitted = _fit(job, store, f"{folder}/checkpoint.safetensors", progress)
     history = {
         "curve": fitted.curve,
         "received": [{"shard": shard, "time": when} for shard, when in fitted.received.items()],
@@ -117,6 +111,9 @@ def fit(job: Fitting) -> dict[str, Any]:
         "machines": fitted.trace.machines,
         "samples_received": fitted.curve[-1]["received"],
         "any_grid": job.surrogate.any_grid,
+        "stopped": fitted.stopped,
+        "best": fitted.best,
+        "unseen": fitted.unseen,
     }
     store.write(f"{folder}/model.safetensors", fitted.model.to_bytes())
     store.write(f"{folder}/schedule.npy", _npy(fitted.schedule))
@@ -124,6 +121,25 @@ def fit(job: Fitting) -> dict[str, Any]:
     store.write(f"{folder}/history.json", json.dumps(history).encode())
     store.write(f"{folder}/summary.json", json.dumps(summary).encode())
     return summary
+
+
+def _fit(job: Fitting, store: Store, checkpoint: str, progress: Callable[[dict[str, Any]], None]) -> Fit:
+    """Train on the samples in the way that the kind of training asks for."""
+    source = _Source(job)
+    around: dict[str, Any] = {
+        "refill": source.refill,
+        "problem": job.problem,
+        "device": job.device,
+        "load": lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
+        "save": lambda blob: store.write(checkpoint, blob),
+        "progress": progress,
+        "save_every_s": CHECKPOINT_EVERY,
+    }
+    if isinstance(job.training, Offline):
+        samples = passes(store, f"{job.dataset}@{job.version}", job.training)
+        return job.training.fit(job.surrogate, source.template(), samples, **around)
+    assert isinstance(job.training, Online)
+    return job.training.fit(job.surrogate, source.template(), source.arrivals, samples=job.samples, **around)
 
 
 def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> dict[str, Any]:

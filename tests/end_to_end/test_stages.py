@@ -25,7 +25,10 @@ RECYCLED = (
     *("--set", "problem.shape=[16, 16]"),
     *("--set", "data={samples: 160, shard: 8, seed: 1}"),
     *("--set", "surrogate={kind: fno, modes: 6, width: 8, layers: 2}"),
-    *("--set", "training={watermark: 16, reservoir: 24, batches_per_sample: 1}"),
+    *(
+        "--set",
+        "training={kind: online, watermark: 16, buffer: {kind: reservoir, capacity: 24}, batches_per_sample: 1}",
+    ),
 )
 """The shipped recipe whose solver is recycling, small."""
 

@@ -33,7 +33,7 @@ def pipeline(problem: Problem, solver: Solver | str = "direct") -> Pipeline:
             "problem": problem,
             "data": {"samples": SAMPLES, "shard": SHARD, "seed": SEED},
             "solver": solver,
-            "training": {"kind": "online", "watermark": 8, "reservoir": 8},
+            "training": {"kind": "online", "watermark": 8, "buffer": {"kind": "reservoir", "capacity": 8}},
             "uncertainty": {"kind": "conformal", "levels": [0.5]},
         }
     )

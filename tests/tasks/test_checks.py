@@ -84,7 +84,7 @@ def test_training_on_an_unfinished_dataset_is_refused(store: Store, begun: Calla
 
 
 def test_training_that_would_never_start_is_refused(store: Store) -> None:
-    pipeline = load(TINY, {"data.samples": 320, "training.watermark": 100, "training.reservoir": 100})
+    pipeline = load(TINY, {"data.samples": 320, "training.watermark": 100, "training.buffer.capacity": 100})
     with pytest.raises(Refused, match=r"training\.watermark = 100 is above the 96 training samples"):
         check_training(pipeline, store.url, "tiny@v1")
 

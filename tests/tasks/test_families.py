@@ -9,7 +9,9 @@ import pytest
 import xarray as xr
 
 from compute.problems.darcy import Darcy
+from compute.training.buffers.reservoir import Reservoir
 from compute.training.online import Online
+from compute.training.optimiser import AdamW
 from compute.uncertainty.conformal import Conformal
 from storage import models
 from storage.committer import Committer
@@ -30,7 +32,13 @@ from tests.tasks.families import FAMILIES, SAMPLES, Family
 SHARD = 10
 
 TRAINING = Online(
-    batches_per_sample=1.5, batch_size=6, reservoir=36, watermark=36, learning_rate=2e-2, validation=2, coarse=0.25
+    batches_per_sample=1.5,
+    batch_size=6,
+    buffer=Reservoir(capacity=36),
+    watermark=36,
+    optimiser=AdamW(learning_rate=2e-2),
+    validation=2,
+    coarse=0.25,
 )
 
 LEVELS = (0.5, 0.9)

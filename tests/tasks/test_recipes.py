@@ -11,6 +11,7 @@ from compute.cluster.profile import Attach, Local
 from compute.problems.darcy import Darcy
 from compute.problems.laws import Lognormal
 from compute.solvers.recycled import Recycled
+from compute.training.online import Online
 from tasks.recipes import RecipeError, load, load_profile, names, parse_assignments
 from tests.command import TINY
 
@@ -45,7 +46,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"schedule": {"cron": "0 0 30 2 *"}}, ["schedule.cron", "'0 0 30 2 *'"]),
     ({"schedule": {"cron": "0 0 * * 5L"}}, ["schedule.cron", "'0 0 * * 5L'"]),
     ({"schedule": {"every": -3}}, ["schedule.every", "greater than 0"]),
-    ({"training.learning_rate": float("nan")}, ["training.learning_rate", "nan"]),
+    ({"training.optimiser.learning_rate": float("nan")}, ["training.optimiser.learning_rate", "nan"]),
     ({"training.batches_per_sample": float("inf")}, ["training.batches_per_sample", "finite", "inf"]),
     # A probability over 1.
     ({"uncertainty.levels": [0.5, 1.2]}, ["uncertainty.levels.1", "less than 1", "1.2"]),
@@ -57,7 +58,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"data.splits.train": 13}, ["data.splits", "add up to 21", "expected 20"]),
     ({"schedule": {}}, ["schedule", "`cron` or `every`"]),
     ({"schedule": {"cron": "* * * * *", "every": 3}}, ["schedule", "`cron` or `every`"]),
-    ({"training.watermark": 129}, ["training", "watermark is 129", "reservoir, 128"]),
+    ({"training.watermark": 129}, ["training", "watermark is 129", "buffer.capacity, 128"]),
     (
         {"data.samples": 96},
         ["data.samples = 96", "60 samples of the split 'train'", "at least 64", "training.watermark"],
@@ -161,7 +162,8 @@ def test_the_darcy_recipe_is_what_the_readme_says() -> None:
     assert pipeline.problem.shape == (64, 64)
     assert pipeline.data.samples == 1024
     assert pipeline.data.rtol == 1e-8
-    assert pipeline.training.reservoir <= pipeline.train_samples / 4
+    assert isinstance(pipeline.training, Online)
+    assert pipeline.training.buffer.capacity <= pipeline.train_samples / 4
     assert pipeline.uncertainty.levels == (0.5, 0.8, 0.9, 0.95)
     assert isinstance(load("darcy-recycled").solver, Recycled)
 

@@ -68,3 +68,16 @@ def page_faults() -> int:
     before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
     np.ones(2**22)
     return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Stands for the fields of a shard, which stay on the worker that solved it."""
+
+    receipt: int
+    value: int
+    values: np.ndarray
+
+
+def solved(x: int) -> Fields:
+    return Fields(x, x, np.zeros(1000))

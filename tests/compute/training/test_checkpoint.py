@@ -1,17 +1,27 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from compute.surrogates.fno import FNO
 from compute.tensors import pack, unpack
-from compute.training.online import Fit, Online
+from compute.training.buffers.fifo import FIFO
+from compute.training.buffers.firo import FIRO
+from compute.training.buffers.reservoir import Reservoir
+from compute.training.losses.fields import RelativeH1, RelativeL2
+from compute.training.online import Online
+from compute.training.optimiser import TorchOptimiser
+from compute.training.rate import TorchRate
+from compute.training.stopping import Stopping
+from compute.training.training import Fit
 
 from .conftest import Samples
 
 TINY = FNO(modes=4, width=6, layers=2)
-ONLINE = Online(batches_per_sample=1.2, batch_size=2, reservoir=8, watermark=4, validation=5, seed=1)
+ONLINE = Online(batches_per_sample=1.2, batch_size=2, buffer=Reservoir(capacity=8), watermark=4, validation=5, seed=1)
 
 
 class Killed(Exception):
@@ -45,6 +55,39 @@ def _fit(template: xr.Dataset, samples: Samples, kept: Checkpoints, online: Onli
         save=kept.save,
         save_every_s=0,
     )
+
+
+CHOICES: dict[str, dict[str, Any]] = {
+    "fifo": {"buffer": FIFO(capacity=8), "batches_per_sample": 0.5},
+    "firo": {"buffer": FIRO(capacity=8), "batches_per_sample": 0.5, "ema": 0.9},
+    "drained": {"buffer": Reservoir(capacity=8, drain="evict"), "losses": (RelativeH1(), RelativeL2(weight=0.5))},
+    "averaged": {"ema": 0.99, "clip": None},
+    "stopping": {"stopping": Stopping(patience=3), "ema": 0.5},
+    "momentum": {"optimiser": TorchOptimiser(name="SGD", settings={"lr": 0.05, "momentum": 0.9})},
+    "one-cycle": {"rate": TorchRate(name="OneCycleLR", settings={"max_lr": 0.01, "total_steps": "steps"})},
+    "plateau": {"rate": TorchRate(name="ReduceLROnPlateau", settings={"patience": 1, "factor": 0.3})},
+    "quasi-newton": {"optimiser": TorchOptimiser(name="LBFGS", settings={"lr": 0.1, "max_iter": 2, "history_size": 3})},
+    "bfloat16": {"precision": "bfloat16"},
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_whatever_is_chosen_an_interrupted_training_ends_with_the_same_bits(
+    name: str, template: xr.Dataset, samples: Samples
+) -> None:
+    online = Online.model_validate({**dict(ONLINE), **CHOICES[name], "validation": 4})
+    every = Checkpoints()
+    whole = _fit(template, samples, every, online)
+    steps = len(whole.schedule)
+    assert steps == (15 if online.buffer.reads_once else 36) or whole.stopped == steps
+    for die_at in (steps // 3, steps - 2):
+        kept = Checkpoints(die_at)
+        with pytest.raises(Killed):
+            _fit(template, samples, kept, online)
+        resumed = _fit(template, samples, _after(kept), online)
+        assert _outcome(resumed) == _outcome(whole)
+        np.testing.assert_array_equal(resumed.schedule, whole.schedule)
+        assert (resumed.stopped, resumed.best) == (whole.stopped, whole.best)
 
 
 def _outcome(fit: Fit) -> tuple[bytes, list[dict[str, float]]]:
@@ -84,11 +127,11 @@ def test_a_checkpoint_holds_ids_and_no_fields(template: xr.Dataset, samples: Sam
     _fit(template, samples, kept)
     tensors, header = unpack(kept.blobs[-1])
     assert header["step"] == 36
-    assert len(tensors["reservoir/ids"]) == 8
+    assert len(tensors["buffer/ids"]) == 8
     assert tensors["schedule"].shape == (36, 2)
     assert tensors["validation/ids"].tolist() == [15, 7, 19, 3, 23]
-    outside = [n for n in tensors if not n.startswith(("network/", "optimiser/"))]
-    names = ["reservoir/ids", "reservoir/seen", "schedule", "torch_rng", "trace/losses", "validation/ids"]
+    outside = [n for n in tensors if not n.startswith(("network/", "state/"))]
+    names = ["buffer/ids", "buffer/seen", "rng/cpu", "schedule", "trace/losses", "validation/ids"]
     assert sorted(outside) == names
 
 
@@ -103,7 +146,7 @@ def test_a_finished_training_is_not_done_again(template: xr.Dataset, samples: Sa
 def test_the_checkpoint_of_another_recipe_is_refused(template: xr.Dataset, samples: Samples) -> None:
     kept = Checkpoints()
     _fit(template, samples, kept)
-    with pytest.raises(ValueError, match=r"another recipe \(differing: \['online'\]\)"):
+    with pytest.raises(ValueError, match=r"another recipe \(differing: \['training'\]\)"):
         _fit(template, samples, kept, ONLINE.model_copy(update={"seed": 2}))
 
 

@@ -11,6 +11,7 @@ from compute.surrogates.fno import FNO
 from compute.surrogates.fully_connected import FullyConnected
 from compute.surrogates.normalisation import Normalisation
 from compute.surrogates.surrogate import Surrogate
+from compute.training.buffers.reservoir import Reservoir
 from compute.training.loop import Loop
 from compute.training.online import Online
 
@@ -29,7 +30,7 @@ def _loop(surrogate: Surrogate, points: int = 8, **options: Any) -> tuple[Loop, 
     about = {name: {"role": "input" if name == "nu" else "output"} for name in fields}
     template = xr.Dataset({name: (dims[name], values, about[name]) for name, values in fields.items()})
     torch.manual_seed(0)
-    online = Online(reservoir=4, watermark=4, batch_size=4, coarse=0.5, **options)
+    online = Online(buffer=Reservoir(capacity=4), watermark=4, batch_size=4, coarse=0.5, **options)
     return Loop(online, surrogate, Normalisation.fit(template, fields), "flips", STEPS), fields
 
 
@@ -67,4 +68,4 @@ def test_the_loss_is_relative_in_every_output_over_all_times() -> None:
 def test_symmetries_that_do_not_fit_are_refused_before_the_first_step() -> None:
     loop, _ = _loop(FNO(modes=2, width=4, layers=1))
     with pytest.raises(ValueError, match="symmetries is 'hexagon'"):
-        Loop(loop.online, loop.surrogate, loop.normalisation, "hexagon", STEPS)
+        Loop(loop.training, loop.surrogate, loop.normalisation, "hexagon", STEPS)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,25 @@ from pydantic import ValidationError
 
 from compute.surrogates.fno import FNO
 from compute.training.block import Block
-from compute.training.online import Fit, Online
+from compute.training.buffers.buffer import Buffer
+from compute.training.buffers.fifo import FIFO
+from compute.training.buffers.firo import FIRO
+from compute.training.buffers.reservoir import Reservoir
+from compute.training.online import Online
+from compute.training.optimiser import AdamW
+from compute.training.training import Fit
 
 from .conftest import SHARD, Samples
 
 TINY = FNO(modes=4, width=6, layers=2)
 ONLINE = Online(
-    batches_per_sample=1.4, batch_size=3, reservoir=8, watermark=5, learning_rate=1e-2, validation=4, seed=3
+    batches_per_sample=1.4,
+    batch_size=3,
+    buffer=Reservoir(capacity=8),
+    watermark=5,
+    optimiser=AdamW(learning_rate=1e-2),
+    validation=4,
+    seed=3,
 )
 TRAIN = 30
 
@@ -70,13 +82,47 @@ def test_the_limiter_does_every_due_step_before_it_takes_a_block(
             yield block
         asked.append(steps[-1])
 
-    online = ONLINE.model_copy(update={"batches_per_sample": ratio, "reservoir": 30})
+    online = ONLINE.model_copy(update={"batches_per_sample": ratio, "buffer": Reservoir(capacity=30)})
     fit = _fit(online, template, samples, arrivals=arrivals, progress=lambda report: steps.append(report["step"]))
     received = 3 * np.arange(11)
     # 10 · 2.3 is 23, not 22: the count must not suffer from rounding.
     due = [math.floor(round(ratio * n, 6)) if n >= ONLINE.watermark else 0 for n in received]
     assert asked == due
     assert len(fit.schedule) == round(ratio * TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("buffer", "due"),
+    [
+        (Reservoir(capacity=30), lambda taken: taken * 1.5),
+        (Reservoir(capacity=12, drain="evict"), lambda taken: taken * (45 - 4) / 30),
+        (FIFO(capacity=30), lambda taken: taken / 3),
+        (FIRO(capacity=30), lambda taken: (taken - 5) / 3),
+    ],
+    ids=["reservoir", "drained", "fifo", "firo"],
+)
+def test_a_slow_solver_does_not_make_the_trainer_repeat_what_it_has(
+    buffer: Buffer, due: Callable[[float], float], template: xr.Dataset, samples: Samples
+) -> None:
+    """While a block is awaited, however long, there are as many steps as are due and no more."""
+    seen: list[tuple[int, int]] = []
+    state = {"step": 0, "received": 0}
+
+    def arrivals(received: frozenset[int]) -> Iterator[Block]:
+        for block in samples.arrivals()(received):
+            seen.append((state["received"], state["step"]))
+            yield block
+
+    ratio = 1 / 3 if buffer.reads_once else 1.5
+    online = Online.model_validate({**dict(ONLINE), "buffer": buffer, "batches_per_sample": ratio})
+    fit = _fit(online, template, samples, arrivals=arrivals, progress=state.update)
+    assert [steps for _, steps in seen] == [
+        max(0, math.floor(due(taken) + 1e-9)) if taken >= 5 else 0 for taken, _ in seen
+    ]
+    assert len(fit.schedule) == (10 if buffer.reads_once else 45)
+    assert fit.unseen == 0 or buffer == Reservoir(capacity=30)
+    if buffer.reads_once:
+        assert sorted(fit.schedule.ravel()) == sorted(np.flatnonzero(samples.split == "train"))
 
 
 def test_the_rest_is_done_after_the_last_block(template: xr.Dataset, samples: Samples) -> None:
@@ -94,7 +140,7 @@ def test_training_begins_late_when_fewer_samples_arrive_than_the_watermark(
 
 
 def test_a_buffer_full_of_unseen_samples_makes_steps_due_early(template: xr.Dataset, samples: Samples) -> None:
-    online = ONLINE.model_copy(update={"batches_per_sample": 0.6, "batch_size": 2, "reservoir": 5})
+    online = ONLINE.model_copy(update={"batches_per_sample": 0.6, "batch_size": 2, "buffer": Reservoir(capacity=5)})
     fit = _fit(online, template, samples)
     assert len(fit.schedule) == 18
     assert sorted(fit.received) == list(range(10))
@@ -140,10 +186,10 @@ def test_no_training_sample_is_an_error(template: xr.Dataset, samples: Samples) 
 
 def test_a_loss_that_is_not_finite_stops_the_training(template: xr.Dataset, samples: Samples) -> None:
     samples.fields["u"][20:24] = np.inf
-    with pytest.raises(FloatingPointError, match=r"the loss of step \d+ is nan at learning_rate 0.01"):
+    with pytest.raises(FloatingPointError, match=r"the loss of step \d+ is nan at a learning rate of"):
         _fit(ONLINE, template, samples)
 
 
 def test_a_watermark_above_the_reservoir_is_refused() -> None:
-    with pytest.raises(ValidationError, match="watermark is 9, expected at most the reservoir, 8"):
-        Online(reservoir=8, watermark=9)
+    with pytest.raises(ValidationError, match=r"watermark is 9, expected at most buffer\.capacity, 8"):
+        Online(buffer=Reservoir(capacity=8), watermark=9)

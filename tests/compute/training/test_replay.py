@@ -10,14 +10,23 @@ import xarray as xr
 
 from compute.surrogates.fno import FNO
 from compute.tensors import unpack
-from compute.training.online import Fit, Online
+from compute.training.buffers.reservoir import Reservoir
+from compute.training.online import Online
+from compute.training.optimiser import AdamW
 from compute.training.replay import Recorded, compare, replay
+from compute.training.training import Fit
 
 from .conftest import Samples
 
 TINY = FNO(modes=4, width=6, layers=2)
 ONLINE = Online(
-    batches_per_sample=1.2, batch_size=2, reservoir=8, watermark=5, learning_rate=1e-2, validation=5, seed=3
+    batches_per_sample=1.2,
+    batch_size=2,
+    buffer=Reservoir(capacity=8),
+    watermark=5,
+    optimiser=AdamW(learning_rate=1e-2),
+    validation=5,
+    seed=3,
 )
 
 

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compute.problems.problem import Problem
+from compute.surrogates.normalisation import Normalisation
+from compute.surrogates.surrogate import Surrogate
+from compute.training import checkpoint
+from compute.training.loop import Loop
+from compute.training.precision import Arithmetic
+from compute.training.training import Fit, Training, outline
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a training has around it, the same online and offline.
+
+    Attributes
+    ----------
+    problem
+        For the losses that need its equations.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"mps"``: where the network and the batches lie.
+    load, save
+        Read and write the checkpoint; ``save`` must be atomic.
+    progress
+        Called after every step and block with ``{"step", "steps", "received", "samples", "loss", "validate"}``; the
+        errors are None until there is one.
+    save_every_s
+        Seconds between checkpoints; one more is written at the end.
+    """
+
+    problem: Problem | None = None
+    device: str = "cpu"
+    load: Callable[[], bytes | None] = lambda: None
+    save: Callable[[bytes], None] = lambda _: None
+    progress: Callable[[dict[str, Any]], None] = lambda _: None
+    save_every_s: float = 30.0
+
+
+class Run:
+    """What one call of a training's ``fit`` does: make the loop, keep checkpoints, tell how far it is."""
+
+    def __init__(
+        self,
+        training: Training,
+        surrogate: Surrogate,
+        template: xr.Dataset,
+        samples: int,
+        around: Surroundings,
+    ) -> None:
+        self.settings, self.surrogate, self.template, self.samples = training, surrogate, template, samples
+        self.around = around
+        self.recipe = {
+            "training": training.model_dump(mode="json"),
+            "surrogate": surrogate.model_dump(mode="json"),
+            "samples": samples,
+        }
+        # What is not to be had is refused now, not when the first samples have been solved.
+        Arithmetic(training.precision, around.device)
+        training.check(samples)
+        training.check_losses(outline(template), around.problem)
+        self.steps = training.steps(samples)
+        self.loop: Loop | None = None
+        self.saved = time.monotonic()
+        self.waited = 0.0
+
+    def resume(self, refill: checkpoint.Refill) -> Loop | None:
+        """Return the loop that a checkpoint holds, if there is one."""
+        blob = self.around.load()
+        if blob is None:
+            return None
+        loop = self.new(checkpoint.normalisation(blob, self.recipe))
+        checkpoint.read(loop, blob, refill)
+        return loop
+
+    def new(self, normalisation: Normalisation) -> Loop:
+        """Return a loop before its first step."""
+        symmetry = self.template.attrs.get("symmetries", "none")
+        around = self.around
+        return Loop(
+            self.settings,
+            self.surrogate,
+            normalisation,
+            symmetry,
+            self.steps,
+            problem=around.problem,
+            device=around.device,
+        )
+
+    def maybe_save(self) -> None:
+        """Write a checkpoint if the last one is old."""
+        if self.loop and time.monotonic() - self.saved >= self.around.save_every_s:
+            self.around.save(checkpoint.write(self.loop, self.recipe))
+            self.saved = time.monotonic()
+
+    def report(self, received: int) -> None:
+        """Tell how far the training is."""
+        curve = self.loop.curve if self.loop else []
+        self.around.progress(
+            {
+                "step": self.loop.step if self.loop else 0,
+                "steps": self.steps,
+                "received": received,
+                "samples": self.samples,
+                "loss": curve[-1]["loss"] if curve else None,
+                "validate": next((r["validate"] for r in reversed(curve) if r["validate"] is not None), None),
+            }
+        )
+
+    def fitted(self, loop: Loop) -> Fit:
+        """Write the last checkpoint and return what came out."""
+        loop.settle()
+        self.around.save(checkpoint.write(loop, self.recipe))
+        schedule = np.array(loop.schedule, np.int64).reshape(loop.step, self.settings.batch_size)
+        best = loop.best
+        return Fit(
+            model=loop.finish(),
+            curve=loop.curve,
+            schedule=schedule,
+            received=loop.received,
+            waited=self.waited,
+            validation=loop.validation_ids,
+            total=loop.total,
+            trace=loop.trace,
+            stopped=loop.step if loop.stopped else None,
+            best={"step": best.step, "error": best.error} if best is not None and best.tensors else None,
+            unseen=loop.taken - len(np.unique(schedule)),
+        )
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch's random numbers and give the caller its own back at the end."""
+    import torch
+
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

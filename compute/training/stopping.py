@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from compute.kind import Kind
+from compute.surrogates.model import load_weights, weights
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Stopping(Kind):
+    """When a training stops before its last step: when the validation error has not fallen for a while.
+
+    The model is the one of the lowest validation error, also where all steps are done. Errors on different samples are
+    not compared: while validation samples still arrive, each new set of them begins the count anew.
+    """
+
+    patience: int = Field(default=5, ge=1, le=10_000)
+    """Validations without a lower error, after which no further step is done. There are about 20 in a training."""
+    least: float = Field(default=0.0, ge=0, lt=1)
+    """By what share of the lowest error another must be below it to count as lower."""
+
+
+class Best:
+    """The lowest validation error so far, with the weights that had it.
+
+    Attributes
+    ----------
+    error, step
+        The lowest error and after which step it was; inf and 0 before the first.
+    stale
+        Validations since then.
+    samples
+        On how many validation samples the errors were taken.
+    tensors
+        The weights of that step, on the CPU.
+    """
+
+    def __init__(self, stopping: Stopping) -> None:
+        self.stopping = stopping
+        self.error, self.step, self.stale, self.samples = math.inf, 0, 0, 0
+        self.tensors: dict[str, np.ndarray] = {}
+
+    def observe(self, error: float, samples: int, step: int, module: torch.nn.Module) -> None:
+        """Take in a validation error of the network as it is after ``step`` steps."""
+        grown = samples != self.samples
+        if grown or error < self.error * (1 - self.stopping.least):
+            self.error, self.step, self.stale, self.samples = error, step, 0, samples
+            self.tensors = {name: value.copy() for name, value in weights(module).items()}
+        else:
+            self.stale += 1
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it is time to stop."""
+        return self.stale >= self.stopping.patience
+
+    def restore(self, module: torch.nn.Module) -> None:
+        """Set a network to the best weights, if there was a validation."""
+        if self.tensors:
+            load_weights(module, self.tensors)
+
+    def state(self) -> dict[str, Any]:
+        """Return the numbers; `tensors` go beside them."""
+        error = self.error if math.isfinite(self.error) else None
+        return {"error": error, "step": self.step, "stale": self.stale, "samples": self.samples}
+
+    def load(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        """Go on from a state."""
+        self.error = math.inf if state["error"] is None else state["error"]
+        self.step, self.stale, self.samples = state["step"], state["stale"], state["samples"]
+        self.tensors = tensors

@@ -1,0 +1,91 @@
+"""What dispatching shards in sorted order would cost, beside the seeded random order that is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from compute.metrics.errors import relative_l2
+from compute.problems.burgers import Burgers
+from compute.problems.gaussian import Gaussian
+from compute.problems.problem import Arrays
+from compute.solvers.direct import Direct
+from compute.solvers.order import order
+from compute.solvers.sequence import simulate
+from compute.surrogates.fully_connected import FullyConnected
+from compute.training.block import Block
+from compute.training.buffers.reservoir import Reservoir
+from compute.training.online import Online
+from compute.training.optimiser import AdamW
+from compute.training.training import Fit
+
+SAMPLES, TEST, SHARD = 240, 64, 8
+PROBLEM = Burgers(points=16, steps=2, viscosity=0.05, law=Gaussian(tau=5.0, alpha=4.0))
+ONLINE = Online(
+    batches_per_sample=2.5,
+    batch_size=8,
+    buffer=Reservoir(capacity=24),
+    watermark=16,
+    optimiser=AdamW(learning_rate=5e-3),
+    coarse=0.0,
+    validation=0,
+)
+
+
+@pytest.fixture(scope="module")
+def fields() -> Arrays:
+    inputs = PROBLEM.draw(0, np.arange(SAMPLES + TEST))
+    found, _ = simulate(PROBLEM, inputs, Direct(), 1e-8)
+    return inputs | {name: values.astype(np.float32) for name, values in found.items()}
+
+
+def _fit(fields: Arrays, dispatched: np.ndarray, seed: int) -> Fit:
+    # Ordered once, so that neighbours are alike, and cut into shards: as a run does it.
+    ordered = order(PROBLEM.features({"u0": fields["u0"][:SAMPLES]}))
+
+    def block(shard: int) -> Block:
+        ids = ordered[shard * SHARD : (shard + 1) * SHARD]
+        return Block(shard, ids, np.full(SHARD, "train"), {name: values[ids] for name, values in fields.items()})
+
+    def arrivals(received: frozenset[int]) -> Iterator[Block]:
+        return (block(int(shard)) for shard in dispatched if shard not in received)
+
+    def refill(ids: np.ndarray) -> Block:
+        raise AssertionError(ids)
+
+    online = ONLINE.model_copy(update={"seed": seed})
+    network = FullyConnected(width=64, layers=2)
+    return online.fit(network, PROBLEM.template(1), arrivals, samples=SAMPLES, refill=refill)
+
+
+def _features() -> np.ndarray:
+    """Parameters of the samples as they are ordered by, and how large they are in all."""
+    found = PROBLEM.features(PROBLEM.draw(0, np.arange(SAMPLES))).astype(np.float64)
+    varying = found[:, found.std(axis=0) > 1e-3 * found.std(axis=0).max()]
+    return np.column_stack([varying, np.linalg.norm(varying, axis=1)])
+
+
+def _drift(fit: Fit, features: np.ndarray) -> float:
+    """Return how far the means over the first half of all draws are off, the worst of them, in standard errors."""
+    half = fit.schedule[: len(fit.schedule) // 2].ravel()
+    error = features.std(axis=0) / np.sqrt(SAMPLES / 2)
+    return float(np.abs((features[half].mean(axis=0) - features.mean(axis=0)) / error).max())
+
+
+def _error(fit: Fit, fields: Arrays) -> float:
+    predicted = fit.model.predict({"u0": fields["u0"][SAMPLES:]})["u"]
+    return float(relative_l2(predicted, fields["u"][SAMPLES:]).mean())
+
+
+def test_sorted_dispatch_shows_a_biased_stream_and_costs_accuracy(fields: Arrays) -> None:
+    features, shards = _features(), np.arange(SAMPLES // SHARD)
+    drift, error = np.empty((2, 2)), np.empty((2, 2))
+    for seed in range(2):
+        for column, dispatched in enumerate((shards, np.random.default_rng(seed).permutation(shards))):
+            fit = _fit(fields, dispatched, seed)
+            drift[seed, column], error[seed, column] = _drift(fit, features), _error(fit, fields)
+    np.savetxt("/tmp/loop_dispatch.txt", np.c_[drift, error])
+    assert (drift[:, 0] > 1.5 * drift[:, 1]).all()
+    assert (error[:, 0] > 1.05 * error[:, 1]).all()

@@ -1,0 +1,138 @@
+"""Offline training from a published version: what the train worker does, without a cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from compute.surrogates.fully_connected import FullyConnected
+from compute.training.offline import Offline
+from compute.training.training import Training
+from storage.selection import Selection
+from storage.store import Store
+from tasks.checks import check_run, check_training
+from tasks.recipes import load
+from tasks.worker import train
+from tasks.worker.passes import passes
+from tests.command import TINY
+from tests.tasks.made import FAILED, NAME, make, pipeline
+
+OFFLINE = Offline(epochs=4, batch_size=4, coarse=0.0)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The one thing that needs a cluster: to tell the driver how far the training is.
+    monkeypatch.setattr(train, "tell", lambda *_: None)
+
+
+def _job(store: Store, identity: str, training: Training) -> train.Fitting:
+    recipe = pipeline(load(TINY, {"problem.shape": [8, 8]}).problem)
+    return train.Fitting(
+        identity=identity, store=store.url, dataset=NAME, version="v1", problem=recipe.problem,
+        surrogate=FullyConnected(width=8, layers=1), training=training, shards=5, samples=24, seed=3,
+        dataset_identity=None, channel=None,
+    )  # fmt: skip
+
+
+def _schedule(store: Store, identity: str) -> np.ndarray:
+    found: np.ndarray = np.load(io.BytesIO(store.read(f"fits/{identity}/schedule.npy")))
+    return found
+
+
+@pytest.mark.parametrize("memory", [1, 0], ids=["in-memory", "streamed"])
+def test_epochs_over_a_version_leave_failed_samples_out(memory: int, store: Store, quiet: None) -> None:
+    training = OFFLINE.model_copy(update={"memory": memory})
+    identity = f"epochs-{memory}"
+    summary = train.fit(_job(store, identity, training))
+    ids = np.sort(Selection(store, f"{NAME}@v1").sample_id)
+    assert FAILED not in ids
+    assert len(ids) == 23
+    schedule = _schedule(store, identity).ravel()
+    assert summary["steps"] == 23 == len(schedule) / 4
+    for epoch in range(4):
+        np.testing.assert_array_equal(np.sort(schedule[23 * epoch :][:23]), ids)
+    assert summary["samples_received"] == 23
+    assert summary["unseen"] == 0
+    assert json.loads(store.read(f"fits/{identity}/history.json"))["received"] == []
+
+
+def test_a_version_that_is_streamed_gives_the_samples_and_the_same_order_again(store: Store) -> None:
+    kept, streamed = (passes(store, f"{NAME}@v1", OFFLINE.model_copy(update={"memory": mib})) for mib in (1, 0))
+    truth = {int(sample): row for ids, fields in kept.epoch(0) for sample, row in zip(ids, fields["u"], strict=True)}
+    orders = []
+    for _ in range(2):
+        parts = list(streamed.epoch(5))
+        for ids, fields in parts:
+            for sample, row in zip(ids, fields["u"], strict=True):
+                np.testing.assert_array_equal(row, truth[int(sample)])
+        orders.append(np.concatenate([ids for ids, _ in parts]))
+    np.testing.assert_array_equal(*orders)
+    assert sorted(orders[0]) == sorted(truth)
+    assert not np.array_equal(orders[0], np.concatenate([ids for ids, _ in streamed.epoch(6)]))
+    assert len(streamed.head(5)["u"]) == 5
+    for ours, theirs in zip(kept.validation(3), streamed.validation(3), strict=True):
+        if isinstance(ours, np.ndarray):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_streamed_training_goes_on_from_its_checkpoint_with_the_same_bits(
+    store: Store, quiet: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = OFFLINE.model_copy(update={"memory": 0, "ema": 0.9})
+    train.fit(_job(store, "whole", training))
+    monkeypatch.setattr(train, "CHECKPOINT_EVERY", 0.0)
+    write, count = Store.write, 0
+
+    def dying(self: Store, key: str, data: bytes) -> None:
+        nonlocal count
+        write(self, key, data)
+        count += key.endswith("checkpoint.safetensors")
+        if count == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "write", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(_job(store, "killed", training))
+    monkeypatch.setattr(Store, "write", write)
+    train.fit(_job(store, "killed", training))
+    np.testing.assert_array_equal(_schedule(store, "killed"), _schedule(store, "whole"))
+    models = [store.read(f"fits/{identity}/model.safetensors") for identity in ("killed", "whole")]
+    assert models[0] == models[1]
+
+
+def test_a_run_with_an_offline_recipe_is_refused_and_training_is_not(store: Store) -> None:
+    recipe = load(TINY, {"training": {"kind": "offline", "epochs": 5}, "problem.shape": [8, 8]})
+    with pytest.raises(Exception, match=r"training.kind is 'offline', expected 'online'"):
+        check_run(recipe, store.url, trains=True)
+    check_training(recipe, store.url, f"{NAME}@v1")
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"losses": [{"kind": "residual"}], "coarse": 0}, "is of the problem .* whose equations the loss 'residual'"),
+        ({"optimiser": {"kind": "torch", "name": "Muon"}}, r"training.optimiser 'torch' does not go with this surrogate"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_any_work(
+    training: dict[str, object], message: str, store: Store
+) -> None:
+    recipe = load(TINY, {"training": {"kind": "offline"} | training, "problem.law": {"kind": "lognormal", "tau": 4.0}})
+    with pytest.raises(Exception, match=message):
+        check_training(recipe, store.url, f"{NAME}@v1")
+
+
+def test_a_problem_without_equations_in_torch_is_refused_before_a_solve(tmp_path: object) -> None:
+    given = {"training.losses": ["relative_l2", {"kind": "residual", "weight": 1e-3}], "training.coarse": 0}
+    recipe = load("poisson", given)
+    with pytest.raises(Exception, match=r"training.losses has 'residual', and problem 'poisson' has no `penalty`"):
+        check_run(recipe, str(tmp_path), trains=True)
