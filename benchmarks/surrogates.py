@@ -36,8 +36,8 @@ from compute.surrogates.model import Model
 from compute.surrogates.normalisation import Arrays, Normalisation
 from compute.surrogates.surrogate import Surrogate
 from compute.training.block import Block
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.online import Online
+from compute.training.epochs import InMemory
+from compute.training.offline import Offline
 from compute.training.optimiser import AdamW
 
 log = logging.getLogger("benchmarks")
@@ -49,7 +49,7 @@ WARM = 6
 """Steps by which the time of a step is measured, after two that are not counted."""
 
 SURROGATES: dict[str, Surrogate] = {
-    **{str(cls.model_fields["kind"].default): cls() for cls in SHIPPED},
+    **{str(cls.model_fields["kind"].default): cls.model_validate({}) for cls in SHIPPED},
     "fno, patched": FNO(levels=1),
 }
 RATE, COARSE = 5e-3, 0.75
@@ -68,23 +68,12 @@ def samples(folder: Path) -> tuple[Arrays, Arrays]:
         outputs, ledger = simulate(PROBLEM, inputs, Multigrid(), rtol=1e-8)
         assert set(ledger["status"]) == {"ok"}
         partial = path.with_suffix(".part.npz")
-        np.savez(partial, **inputs, **{name: values.astype(np.float32) for name, values in outputs.items()})
+        stored: dict[str, Any] = {name: values.astype(np.float32) for name, values in (inputs | outputs).items()}
+        np.savez(partial, **stored)
         partial.rename(path)
     with np.load(path) as kept:
         fields = dict(kept)
     return {k: v[:TRAIN] for k, v in fields.items()}, {k: v[TRAIN:] for k, v in fields.items()}
-
-
-def trainer(samples: int, steps: int, seed: int, rate: float, coarse: float) -> Online:
-    """Return a training on samples that are all there from the start."""
-    return Online(
-        batches_per_sample=steps / samples,
-        buffer=Reservoir(capacity=samples),
-        watermark=samples,
-        seed=seed,
-        optimiser=AdamW(learning_rate=rate),
-        coarse=coarse,
-    )
 
 
 def trained(
@@ -92,18 +81,18 @@ def trained(
 ) -> tuple[Model, list[float]]:
     """Return the model and the CPU time of every step."""
     count = len(fields["u"])
-    clock: dict[int, float] = {}
+    clock = {0: time.process_time()}
 
     def progress(state: Mapping[str, Any]) -> None:
         clock.setdefault(state["step"], time.process_time())
 
-    block = Block(0, np.arange(count), np.full(count, "train"), fields)
-    fit = trainer(count, steps, seed, rate, coarse).fit(
+    nothing = Block(0, np.empty(0, np.int64), np.empty(0, str), {name: rows[:0] for name, rows in fields.items()})
+    training = Offline(optimiser=AdamW(learning_rate=rate), coarse=coarse, seed=seed)
+    fit = training.model_copy(update={"epochs": steps * training.batch_size / count}).fit(
         surrogate,
         PROBLEM.template(1),
-        lambda _: iter([block]),
-        samples=count,
-        refill=lambda _: [],
+        InMemory(np.arange(count), fields, (nothing.ids, nothing.fields), seed),
+        refill=lambda _: nothing,
         progress=progress,
     )
     times = [clock[step] for step in sorted(clock)]
