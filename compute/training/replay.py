@@ -16,8 +16,8 @@ TOLERANCE = 0.02
 """Largest relative difference of a loss of the curve on another machine, or with other threads or versions.
 
 Rounding differs there, and the steps amplify it: with two threads instead of one the curve of 96 steps of a small FNO
-moved by 3e-7 (measured). In a long training it may move by more, so agreement is evidence and no proof: one other sample
-in one late step can stay below the bound.
+moved by 3e-7 (measured). In a long training it may move by more, so agreement is evidence and no proof: one other
+sample in one late step can stay below the bound.
 """
 
 
