@@ -58,6 +58,8 @@ def by_chance(shards: Sequence[np.ndarray], draws: int = 400, share: float = 0.9
     shards
         Standard scores of the samples of each shard.
     """
+    if not len(shards):
+        return 0.0
     rng = np.random.default_rng(0)
     found = [largest(np.concatenate([shards[one] for one in rng.permutation(len(shards))])) for _ in range(draws)]
     return float(np.quantile(found, share))

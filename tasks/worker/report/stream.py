@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compute.metrics.stream import by_chance, differences, largest, quarters
-from tasks.worker.report.theme import Theme, dress, figure, legend
+from tasks.worker.report.theme import SMALL, Theme, dress, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,20 +76,27 @@ def draw(stream: Stream, theme: Theme) -> Figure:
     _panel(left, theme, stream.whole, stream.arrivals, edges, "arrivals")
     _panel(right, theme, stream.whole, stream.batches, edges, "batches")
     left.set(ylabel="density")
+    # One for both, where it hides nothing.
+    whole.legend(
+        *left.get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=5,
+        frameon=False,
+        fontsize=SMALL,
+        labelcolor=theme.ink,
+    )
     return whole
 
 
 def _panel(axes: Axes, theme: Theme, whole: np.ndarray, values: np.ndarray, edges: np.ndarray, what: str) -> None:
     bins = edges.tolist()
-    axes.hist(whole, bins=bins, density=True, color=theme.muted, alpha=0.3, label="training set")
+    axes.hist(whole, bins=bins, density=True, color=theme.muted, alpha=0.3, label="whole training set")
     names = ("first", "second", "third", "last")
     for part, name, colour in zip(quarters(values), names, theme.series, strict=False):
         axes.hist(part, bins=bins, density=True, histtype="step", linewidth=1.3, color=colour, label=f"{name} quarter")
         axes.axvline(float(part.mean()), ymax=0.06, color=colour, linewidth=2.2)
     axes.set(xlabel=f"{what}: score (standard deviations of the training set)")
     dress(axes, theme, grid="y")
-    above = {"bbox_to_anchor": (0, 1), "ncols": 5, "borderaxespad": 0.2, "handlelength": 1.2, "columnspacing": 1.0}
-    legend(axes, theme, loc="lower left", **above)
 
 
 def _at(values: list[float], row: int) -> float | None:
