@@ -58,14 +58,6 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"training.buffer": {"kind": "lifo"}}, ["training.buffer", "'lifo'", "'reservoir', 'fifo', 'firo'"]),
     ({"training.losses": []}, ["training.losses", "at least 1"]),
     ({"training.losses": ["relative_l3"]}, ["training.losses.0", "relative_l3", "'relative_h1'"]),
-    (
-        {
-            "training.buffer": {"kind": "reservoir", "capacity": 128, "drain": "evict"},
-            "training.batches_per_sample": 0.13,
-            "data.samples": 160,
-        },
-        ["training.buffer.drain is 'evict'", "12 in all"],
-    ),  # fmt: skip
     ({"training.batches_per_sample": float("inf")}, ["training.batches_per_sample", "finite", "inf"]),
     # A probability over 1.
     ({"uncertainty.levels": [0.5, 1.2]}, ["uncertainty.levels.1", "less than 1", "1.2"]),
