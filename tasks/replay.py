@@ -69,7 +69,7 @@ def replay(
         (recorded), ``here`` and ``seconds``.
     """
     card = models.read_card(Store(store_url), model)
-    job = worker.Replaying(store_url, model, f"replay-{uuid4().hex}", surrogate, threads)
+    job = worker.Replaying(store_url, model, f"replay-{uuid4().hex}", surrogate, threads, cluster.device)
     told: deque[dict[str, Any]] = deque(maxlen=1)
     report, reported = Reporter("replay", card["training"]["steps"], card["name"]), 0
     with cluster.listen(job.topic, told.append):

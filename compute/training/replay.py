@@ -82,10 +82,11 @@ def replay(
     validation: Mapping[str, np.ndarray],
     *,
     problem: Problem | None = None,
+    device: str = "cpu",
     threads: int | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> Replayed:
-    """Do the steps of a training again: from the same initial weights, on the same samples, on the CPU.
+    """Do the steps of a training again: from the same initial weights, on the same samples.
 
     The number of threads is that with which each step was done, as far as torch takes it; it is as before afterwards.
 
@@ -103,6 +104,8 @@ def replay(
         Fields of ``recorded.validation``.
     problem
         For the losses that need its equations.
+    device
+        Where to do it.
     threads
         Take so many instead.
     progress
@@ -115,13 +118,14 @@ def replay(
     shown = {record["step"]: record["validation"] for record in recorded.curve}
     machines: list[dict[str, Any]] = []
     try:
-        with seeded(training.seed, "cpu"):
-            model = recorded.model
-            loop = Loop(training, model.surrogate, model.normalisation, symmetries, recorded.total, problem=problem)
+        with seeded(training.seed, device):
+            surrogate, normalisation = recorded.model.surrogate, recorded.model.normalisation
+            loop = Loop(training, surrogate, normalisation, symmetries, recorded.total, problem=problem, device=device)
+            where = str(next(loop.module.parameters()).device)
             for ids, fields in steps:
                 if loop.step in begins:
                     torch.set_num_threads(threads or begins[loop.step]["threads"])
-                    machines.append({"first": loop.step, **machine(loop.device)})
+                    machines.append({"first": loop.step, **machine(where)})
                 known = shown.get(loop.step + 1, len(loop.validation_ids))
                 if known != len(loop.validation_ids):
                     # As many as had arrived when the record was made.

@@ -125,11 +125,6 @@ class Training(Kind, ABC):
         """Whether optimiser or rate are torch's own, which may not go with every network."""
         return self.optimiser.kind == "torch" or self.rate.kind == "torch"
 
-    @property
-    def asks_problem(self) -> bool:
-        """Whether a loss needs the problem's equations."""
-        return any(loss.asks_problem for loss in self.losses)
-
     def try_on(self, module: torch.nn.Module) -> None:
         """Raise a ValueError where the optimiser does not go with a network, which is thrown away, or with the rate."""
         self.optimiser.try_on(module)

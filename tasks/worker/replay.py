@@ -11,7 +11,6 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from compute.cluster.cluster import tell
-from compute.problems.catalogue import AnyProblem
 from compute.problems.problem import Problem
 from compute.surrogates.model import Model
 from compute.surrogates.normalisation import Arrays
@@ -25,6 +24,7 @@ from storage.datasets import Dataset
 from storage.errors import Refused, StorageError, Unknown
 from storage.selection import Selection
 from storage.store import Store
+from tasks.worker.recipe import problem_of
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -45,6 +45,8 @@ class Replaying:
         What built the network, where its class is not registered.
     threads
         Threads of torch, instead of as many as there were.
+    device
+        Where to do it.
     topic
         Under which progress is told.
     """
@@ -54,6 +56,7 @@ class Replaying:
     topic: str
     surrogate: Surrogate | None = None
     threads: int | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def again(job: Replaying) -> dict[str, Any]:
             told = now
             tell(job.topic, {"step": step, "loss": loss})
 
-    return done_again(kept, threads=job.threads, progress=progress)
+    return done_again(kept, threads=job.threads, device=job.device, progress=progress)
 
 
 def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
@@ -87,10 +90,9 @@ def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
     start, recorded = time.monotonic(), kept.recorded
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
     steps = batches(recorded.schedule, kept.samples)
-    about = {"problem": kept.problem, **options}
-    replayed = replay(kept.training, kept.symmetries, recorded, steps, validation, **about)
-    done_on = {"machines": recorded.machines, "here": replayed.machines, "seconds": time.monotonic() - start}
-    return {**compare(recorded, replayed), **done_on}
+    replayed = replay(kept.training, kept.symmetries, recorded, steps, validation, problem=kept.problem, **options)
+    about = {"machines": recorded.machines, "here": replayed.machines, "seconds": time.monotonic() - start}
+    return {**compare(recorded, replayed), **about}
 
 
 def batches(schedule: np.ndarray, samples: CachedSamples) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -111,10 +113,6 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
         As `found`.
     """
     left = found(store, spec)
-    recipe = left.card["recipe"]
-    training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])
-    # A class that is not registered is no obstacle where no loss asks for its equations.
-    problem = TypeAdapter(AnyProblem).validate_python(recipe["problem"]) if training.asks_problem else None
     recorded = Recorded(
         schedule=left.schedule,
         losses=left.losses,
@@ -124,7 +122,9 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
         machines=left.history["machines"],
         model=Model.from_bytes(left.blob, surrogate),
     )
-    return Kept(training, problem, left.symmetries, recorded, left.samples)
+    recipe = left.card["recipe"]
+    training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])
+    return Kept(training, problem_of(recipe), left.symmetries, recorded, left.samples)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_a_version_that_is_streamed_gives_the_samples_and_the_same_order_again(s
             for sample, row in zip(ids, fields["u"], strict=True):
                 np.testing.assert_array_equal(row, truth[int(sample)])
         orders.append(np.concatenate([ids for ids, _ in parts]))
-    np.testing.assert_array_equal(*orders)
+    np.testing.assert_array_equal(orders[0], orders[1])
     assert sorted(orders[0]) == sorted(truth)
     assert not np.array_equal(orders[0], np.concatenate([ids for ids, _ in streamed.epoch(6)]))
     assert len(streamed.head(5)["u"]) == 5
@@ -120,7 +120,10 @@ def test_a_run_with_an_offline_recipe_is_refused_and_training_is_not(store: Stor
     ("training", "message"),
     [
         ({"losses": [{"kind": "residual"}], "coarse": 0}, "is of the problem .* whose equations the loss 'residual'"),
-        ({"optimiser": {"kind": "torch", "name": "Muon"}}, r"training.optimiser 'torch' does not go with this surrogate"),
+        (
+            {"optimiser": {"kind": "torch", "name": "Muon"}},
+            r"training.optimiser 'torch' does not go with this surrogate",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_any_work(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prefect.client.schemas.schedules import CronSchedule
 
 from compute.cluster.profile import Attach, Local
@@ -12,6 +13,7 @@ from compute.problems.darcy import Darcy
 from compute.problems.laws import Lognormal
 from compute.solvers.recycled import Recycled
 from compute.training.online import Online
+from tasks.pipeline import Pipeline
 from tasks.recipes import RecipeError, load, load_profile, names, parse_assignments
 from tests.command import TINY
 
@@ -47,6 +49,15 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"schedule": {"cron": "0 0 * * 5L"}}, ["schedule.cron", "'0 0 * * 5L'"]),
     ({"schedule": {"every": -3}}, ["schedule.every", "greater than 0"]),
     ({"training.optimiser.learning_rate": float("nan")}, ["training.optimiser.learning_rate", "nan"]),
+    ({"training.optimiser": {"kind": "torch", "name": "Adamm"}}, ["training.optimiser", "'Adamm'", "AdamW", "SGD"]),
+    (
+        {"training.optimiser": {"kind": "torch", "name": "SGD", "settings": {"beta": 0.9}}},
+        ["training.optimiser", "settings has beta", "lr, momentum"],
+    ),
+    ({"training.buffer": "fifo"}, ["training", "batches_per_sample is 2.5, expected 0.125", "'fifo'"]),
+    ({"training.buffer": {"kind": "lifo"}}, ["training.buffer", "'lifo'", "'reservoir', 'fifo', 'firo'"]),
+    ({"training.losses": []}, ["training.losses", "at least 1"]),
+    ({"training.losses": ["relative_l3"]}, ["training.losses.0", "relative_l3", "'relative_h1'"]),
     ({"training.batches_per_sample": float("inf")}, ["training.batches_per_sample", "finite", "inf"]),
     # A probability over 1.
     ({"uncertainty.levels": [0.5, 1.2]}, ["uncertainty.levels.1", "less than 1", "1.2"]),
@@ -166,6 +177,14 @@ def test_the_darcy_recipe_is_what_the_readme_says() -> None:
     assert pipeline.training.buffer.capacity <= pipeline.train_samples / 4
     assert pipeline.uncertainty.levels == (0.5, 0.8, 0.9, 0.95)
     assert isinstance(load("darcy-recycled").solver, Recycled)
+
+
+def test_the_training_in_the_readme_is_a_training() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    block = next(part for part in readme.split("```yaml\n")[1:] if part.startswith("training:")).partition("```")[0]
+    training = Pipeline.model_validate({"name": "readme", **yaml.safe_load(block)}).training
+    assert [loss.kind for loss in training.losses] == ["relative_l2", "residual"]
+    assert training.steps(100) == 250
 
 
 @pytest.mark.parametrize("cron", ["0 3 * * *", "*/15 8-18 * * MON-FRI", "30 4 1,15 * *", "0 0 L * *", "0 0 * JAN 2#1"])

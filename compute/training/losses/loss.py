@@ -3,7 +3,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -51,9 +51,6 @@ class Loss(Kind, ABC):
     kind: str
     weight: float = Field(default=1.0, gt=0, le=1e9)
     """By which it is multiplied."""
-
-    asks_problem: ClassVar[bool] = False
-    """Whether it needs the problem's equations, `Problem.penalty`."""
 
     def check(self, normalisation: Normalisation, penalty: Penalty | None, problem: str, coarse: float) -> None:
         """Refuse variables, or a problem, that this loss is not for.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from compute.surrogates.normalisation import Normalisation, Role
 from compute.training.losses.loss import Batch, Loss, Penalty
@@ -21,7 +21,6 @@ class Residual(Loss):
     """
 
     kind: Literal["residual"] = "residual"
-    asks_problem: ClassVar[bool] = True
 
     def check(self, normalisation: Normalisation, penalty: Penalty | None, problem: str, coarse: float) -> None:  # noqa: ARG002
         """Refuse a problem without `Problem.penalty`, and steps at another resolution."""

@@ -59,3 +59,21 @@ def test_a_role_without_worker_is_said() -> None:
 def test_a_bad_role_names_its_field(field: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(field))):
         Local(solve=Role(**field))
+
+
+def test_solvers_have_no_device_of_their_own() -> None:
+    with pytest.raises(ValidationError, match="device is 'cuda', expected 'cpu': the solvers work there alone"):
+        Local(solve=Role(device="cuda"))
+
+
+def test_a_device_that_is_not_there_is_refused_before_workers_start() -> None:
+    import torch
+
+    missing = [name for name in ("cuda", "mps") if not getattr(torch, name).is_available()]
+    for device in missing:
+        with pytest.raises(ClusterError, match=f"profile.train.device is '{device}', .* expected one of cpu"):
+            Local.model_validate({"train": {"device": device}}).check()
+
+
+def test_the_cluster_knows_where_training_computes(cluster: Cluster) -> None:
+    assert cluster.device == "cpu"

@@ -62,9 +62,7 @@ def test_the_default_is_adamw_with_warm_up_cosine_and_clipping_bit_for_bit(
     for step in range(STEPS):
         rise, past = 0.15 * STEPS, (step - 0.15 * STEPS) / (STEPS - 0.15 * STEPS)
         for group in optimiser.param_groups:
-            group["lr"] = (
-                5e-3 * (step + 1) / (rise + 1) if step < rise else 5e-3 * 0.5 * (1 + math.cos(math.pi * past))
-            )
+            group["lr"] = 5e-3 * (step + 1) / (rise + 1) if step < rise else 5e-3 * 0.5 * (1 + math.cos(math.pi * past))
         fields = _fields(samples, loop.schedule[step])
         x, y = (torch.from_numpy(loop.normalisation.encode(role, fields)) for role in ("input", "output"))
         optimiser.zero_grad()

@@ -41,7 +41,9 @@ def _fit(template: xr.Dataset, samples: Samples, kept: Checkpoints, offline: Off
     )
 
 
-@pytest.mark.parametrize(("epochs", "batch_size", "steps"), [(3, 4, 23), (2.5, 4, 19), (1, 7, 5), (1, 64, 1), (4, 1, 120)])
+@pytest.mark.parametrize(
+    ("epochs", "batch_size", "steps"), [(3, 4, 23), (2.5, 4, 19), (1, 7, 5), (1, 64, 1), (4, 1, 120)]
+)
 def test_epochs_are_cut_into_whole_batches(epochs: float, batch_size: int, steps: int) -> None:
     assert Offline(epochs=epochs, batch_size=batch_size).steps(30) == steps
     assert steps >= epochs * 30 / batch_size > steps - 1

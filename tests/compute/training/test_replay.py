@@ -14,6 +14,7 @@ from compute.training.buffers.reservoir import Reservoir
 from compute.training.online import Online
 from compute.training.optimiser import AdamW
 from compute.training.replay import Recorded, compare, replay
+from compute.training.stopping import Stopping
 from compute.training.training import Fit
 
 from .conftest import Samples
@@ -34,7 +35,7 @@ class Killed(Exception):
     pass
 
 
-def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = ()) -> Fit:
+def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = (), online: Online = ONLINE) -> Fit:
     """Train, killed after some steps and going on each time."""
     blobs: list[bytes] = []
     to_come = list(die_at)
@@ -47,7 +48,7 @@ def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = ()) -
 
     while True:
         try:
-            return ONLINE.fit(
+            return online.fit(
                 TINY,
                 template,
                 samples.arrivals([3, 1, 4, 0, 5, 9, 2, 6, 8, 7]),
@@ -73,7 +74,7 @@ def _recorded(fit: Fit) -> Recorded:
     )
 
 
-def _again(recorded: Recorded, samples: Samples, **options: Any) -> dict[str, Any]:
+def _again(recorded: Recorded, samples: Samples, online: Online = ONLINE, **options: Any) -> dict[str, Any]:
     def fields(ids: np.ndarray) -> dict[str, np.ndarray]:
         return {name: values[ids] for name, values in samples.fields.items()}
 
@@ -81,7 +82,7 @@ def _again(recorded: Recorded, samples: Samples, **options: Any) -> dict[str, An
         for ids in recorded.schedule:
             yield ids, fields(ids)
 
-    return compare(recorded, replay(ONLINE, "square", recorded, steps(), fields(recorded.validation), **options))
+    return compare(recorded, replay(online, "square", recorded, steps(), fields(recorded.validation), **options))
 
 
 @pytest.fixture
@@ -108,6 +109,25 @@ def test_a_training_that_was_killed_too(
     assert [one["first"] for one in killed.machines] == [0]
     found = _again(killed, samples)
     assert (found["agrees"], found["exact"], found["equal"]) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ema": 0.9},
+        {"stopping": Stopping(patience=2)},
+        {"ema": 0.8, "stopping": Stopping(patience=3), "precision": "bfloat16", "clip": None},
+    ],
+    ids=lambda changes: ", ".join(changes),
+)
+def test_averages_and_early_stopping_are_done_again_too(
+    changes: dict[str, Any], template: xr.Dataset, samples: Samples
+) -> None:
+    online = ONLINE.model_copy(update=changes)
+    fit = _fit(template, samples, (9,), online)
+    found = _again(_recorded(fit), samples, online)
+    assert (found["agrees"], found["exact"], found["equal"]) == (True, True, True)
+    assert found["steps"] == len(fit.schedule) == (fit.stopped or 36)
 
 
 def _swap_a_sample(recorded: Recorded) -> Recorded:

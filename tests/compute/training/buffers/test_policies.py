@@ -166,7 +166,11 @@ def test_empty_and_small_buffers_say_so() -> None:
         (Reservoir(), Pace(0, 0.1, 8, 9), r"batches_per_sample is 0.1, expected at least 0.125"),
         (Reservoir(drain="evict"), Pace(100, 0.13, 8, 9), None),
         (Reservoir(drain="evict", capacity=10), Pace(20, 0.34, 3, 3), None),
-        (Reservoir(drain="evict", capacity=100), Pace(10, 1 / 3, 3, 3), r"the last 4 steps would .* there are 3 in all"),
+        (
+            Reservoir(drain="evict", capacity=100),
+            Pace(10, 1 / 3, 3, 3),
+            r"the last 4 steps would .* there are 3 in all",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(buffer: Buffer, pace: Pace, message: str | None) -> None:
