@@ -8,8 +8,8 @@ from typing import Any
 
 from distributed import Client, Future, Queue, get_client, get_worker
 
-POLL = 0.05
-"""Seconds between two looks of a consumer at a channel that is empty."""
+WAIT = 0.2
+"""Seconds that a consumer waits at an empty channel before it looks whether it is still wanted."""
 
 LOOK = 1.0
 """Seconds between two looks of a producer at a channel that is full; it is woken when a value is taken."""
@@ -50,8 +50,10 @@ class Channel:
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
         self._producer_failed = threading.Event()
-        self._changed = threading.Event()
-        client.subscribe_topic(taken(name), lambda _: self._changed.set())
+        # How many wait at most: a consumer may have taken some without a word, by dying.
+        self._waiting = 0
+        self._changed = threading.Condition()
+        client.subscribe_topic(taken(name), lambda _: self._one_less())
 
     def put(self, future: Future) -> None:
         """Hand a future over; wait while the channel is full. Nothing is sent to a consumer that has finished.
@@ -61,16 +63,16 @@ class Channel:
         ConsumerFailed
             If `consumer_failed` was called: nobody will take it.
         """
-        while True:
-            # In this order: what changes after it was looked at ends the wait at once.
-            self._changed.clear()
-            if self._consumer_ended.is_set() or self._queue.qsize() < self.capacity:
-                break
-            # A consumer that died may have taken a value without a word.
-            self._changed.wait(LOOK)
+        while not self._wait_for_room():
+            # Without the lock: the answer comes through the thread that counts what is taken.
+            waiting = self._queue.qsize()
+            with self._changed:
+                self._waiting = waiting
         if self._consumer_failed:
             raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
         if not self._consumer_ended.is_set():
+            with self._changed:
+                self._waiting += 1
             self._queue.put(future)
 
     def consumer_failed(self) -> None:
@@ -81,7 +83,8 @@ class Channel:
     def consumer_finished(self) -> None:
         """Say that the consumer has all it wanted, maybe from elsewhere, so that a waiting producer goes on."""
         self._consumer_ended.set()
-        self._changed.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def producer_failed(self) -> None:
         """Say that nothing more will come, so that whoever waits for the consumer stops it."""
@@ -91,6 +94,18 @@ class Channel:
     def is_fed(self) -> bool:
         """Whether the producer still works, or has finished well."""
         return not self._producer_failed.is_set()
+
+    def _wait_for_room(self) -> bool:
+        """Return whether there is room, or nobody left to need it, after a while at most."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._waiting < self.capacity or self._consumer_ended.is_set(), timeout=LOOK
+            )
+
+    def _one_less(self) -> None:
+        with self._changed:
+            self._waiting = max(0, self._waiting - 1)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Drop the channel and what waits in it."""
@@ -124,11 +139,11 @@ def receive(name: str) -> Iterator[Any]:
             task = worker.state.tasks.get(key)
             if task is None or task.state == "cancelled":
                 raise Abandoned(f"nobody waits for task {key!r} any more")
-            if not queue.qsize():
-                left.wait(POLL)
-                continue
             with client.as_current():
-                future = queue.get()
+                try:
+                    future = queue.get(timeout=WAIT)
+                except TimeoutError:
+                    continue
                 worker.log_event(taken(name), {})
                 value = future.result()
                 future.release()

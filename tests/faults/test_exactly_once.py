@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from scipy import stats
 
+from compute.cluster.cluster import Cluster
 from storage import runs
 from storage.reading import read
 from tasks.pipeline import Splits
 from tasks.records import VANISHED
 from tests.command import RITZ, ritz, started
-from tests.faults.conftest import SHARD, Trap, new, wait_until
-from tests.faults.processes import solvers, trainers
+from tests.faults.conftest import SHARD, Trap, new, wait_until, workers
 from tests.faults.trapped import checksums, solved
+
+pytestmark = pytest.mark.timeout(900)
 
 SAMPLES = 400
 SHARDS = SAMPLES // SHARD
@@ -46,11 +47,11 @@ IN_FLIGHT = 5
 """Shards that are solved at once and not committed yet, at most: the window of two workers, and one on its way."""
 
 
-def arguments(trap: Trap, batches_per_sample: int) -> tuple[str, ...]:
+def arguments(trap: Trap, cluster: Cluster, batches_per_sample: int) -> tuple[str, ...]:
     """Arguments of ``ritz``: what starts quickly, and a reservoir in which samples wait undrawn for a step or two.
 
-    Each shard has two training samples or more, so that 64 draws or more from 8 follow the last one: what came last
-    stays undrawn in less than one of 10⁴ runs.
+    Each shard has two training samples or more, so that eight draws or more for every place in the reservoir follow the
+    last one: what came last stays undrawn in less than one of 10⁴ runs.
     """
     changes = {
         "data.samples": SAMPLES,
@@ -61,7 +62,10 @@ def arguments(trap: Trap, batches_per_sample: int) -> tuple[str, ...]:
         "training.watermark": 8,
         "training.learning_rate": 2e-3,
     }
-    return trap.command(*(word for path, value in changes.items() for word in ("--set", f"{path}={value}")))
+    profile = f"attach:{cluster.client.scheduler_info()['address']}"
+    return trap.command(
+        "--profile", profile, *(word for path, value in changes.items() for word in ("--set", f"{path}={value}"))
+    )
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,12 @@ class Disturbed:
         return self.trap.store.read(f"models/tiny/{self.record['model']['version']}/{name}")
 
 
-def disturbed(trap: Trap, seed: int, batches_per_sample: int) -> Disturbed:
-    """Run to the end, with a kill of each of `VICTIMS` in an order and at moments drawn from a seed."""
-    drawn, command, kills = random.Random(seed), arguments(trap, batches_per_sample), []
+def disturbed(trap: Trap, cluster: Cluster, seed: int, batches_per_sample: int) -> Disturbed:
+    """Run to the end, with a kill of each of `VICTIMS` in an order and at moments drawn from a seed.
+
+    The cluster outlives the driver, so that a second one meets what the first has left on its workers.
+    """
+    drawn, command, kills = random.Random(seed), arguments(trap, cluster, batches_per_sample), []
     victims = drawn.sample(VICTIMS, len(VICTIMS))
     moments = sorted(drawn.sample(MOMENTS, len(VICTIMS)))
     with ExitStack() as stack:
@@ -97,13 +104,13 @@ def disturbed(trap: Trap, seed: int, batches_per_sample: int) -> Disturbed:
         for victim, moment in zip(victims, moments, strict=True):
             reached(trap, moment, driver)
             time.sleep(drawn.uniform(0, LATER))
-            pid = chosen(victim, trap, driver, drawn)
+            pid = driver.pid if victim == "driver" else worker(victim, cluster, drawn)
             dataset = trap.dataset()
             kills.append(Kill(victim, dataset.committed(), dataset.ledger(), len(solved(trap.folder))))
             os.kill(pid, signal.SIGKILL)
             if victim == "driver":
                 assert driver.wait() == -signal.SIGKILL
-                # At once, while the workers of the old one still find out that they are alone.
+                # At once, while the workers still do what the old one wanted.
                 driver = stack.enter_context(started(RITZ, *command, env=trap.environment))
         said, errors = driver.communicate()
         assert driver.returncode == 0, errors
@@ -116,21 +123,22 @@ def reached(trap: Trap, shards: int, driver: subprocess.Popen[str]) -> None:
     wait_until(lambda: len(solved(trap.folder)) >= shards * SHARD and trap.committed() >= shards, driver)
 
 
-def chosen(victim: str, trap: Trap, driver: subprocess.Popen[str], drawn: random.Random) -> int:
-    """Return the process to kill; one that was killed before may have to come back first."""
-    if victim == "driver":
-        return driver.pid
+def worker(victim: str, cluster: Cluster, drawn: random.Random) -> int:
+    """Return the process id of a worker; one that was killed before may have to come back first."""
+    role = {"solver": "solve", "trainer": "train"}[victim]
+    found: list[int] = []
 
-    def found() -> list[psutil.Process]:
-        return trainers(driver.pid) if victim == "trainer" else solvers(driver.pid, trap.folder)
+    def there() -> bool:
+        found[:] = sorted(workers(cluster, role).values())
+        return bool(found)
 
-    wait_until(lambda: bool(found()), driver)
-    return drawn.choice(found()).pid
+    wait_until(there)
+    return drawn.choice(found)
 
 
 @pytest.fixture(scope="module")
-def killed(trap: Trap) -> Disturbed:
-    return disturbed(trap, 5, SHORT)
+def killed(trap: Trap, cluster: Cluster) -> Disturbed:
+    return disturbed(trap, cluster, 5, SHORT)
 
 
 def test_every_id_is_committed_once(killed: Disturbed) -> None:
@@ -151,7 +159,7 @@ def test_nothing_committed_is_solved_again(killed: Disturbed) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_the_metrics_are_those_of_undisturbed_runs(tmp_path_factory, environment, capsys):
+def test_the_metrics_are_those_of_undisturbed_runs(tmp_path_factory, environment, cluster, capsys):
     """Five undisturbed runs differ by the order in which their samples arrive, and so would a sixth.
 
     It lies between the least and the greatest of five in two of three cases only. So the range is that in which a
@@ -160,14 +168,14 @@ def test_the_metrics_are_those_of_undisturbed_runs(tmp_path_factory, environment
     errors = []
     for _ in range(5):
         trap = new(tmp_path_factory, environment)
-        done = ritz(*arguments(trap, LONG), env=trap.environment)
+        done = ritz(*arguments(trap, cluster, LONG), env=trap.environment)
         assert done.returncode == 0, done.stderr
         errors.append(error(json.loads(done.stdout)))
     centre, spread = np.mean(np.log(errors)), np.std(np.log(errors), ddof=1)
     reach = stats.t.ppf(0.995, len(errors) - 1) * spread * np.sqrt(1 + 1 / len(errors))
     low, high = np.exp(centre - reach), np.exp(centre + reach)
     for seed in range(3):
-        run = disturbed(new(tmp_path_factory, environment), seed, LONG)
+        run = disturbed(new(tmp_path_factory, environment), cluster, seed, LONG)
         for check in (committed_once, counted_once, seen, solved_once):
             check(run)
         with capsys.disabled():

@@ -25,7 +25,7 @@ from storage.store import Store
 from tasks.generate import generate as make
 from tasks.recipes import load
 from tests.command import RITZ, TINY, ritz, started
-from tests.faults.processes import in_group, workers
+from tests.faults.processes import alive, in_group
 
 SAMPLES, SHARD = 640, 8
 SHARDS = SAMPLES // SHARD
@@ -131,7 +131,11 @@ def wait_for_solving(driver: subprocess.Popen[str]) -> bool:
 
 def kill_a_worker(driver: int, chosen: random.Random) -> None:
     """Kill one of the driver's Dask workers, if it has any yet."""
-    found = list(workers(driver))
+    found = []
+    for process in psutil.Process(driver).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(process.cmdline()) and alive(process):
+                found.append(process)
     if found:
         with suppress(psutil.NoSuchProcess):
             chosen.choice(found).kill()
