@@ -14,8 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.stores.data import Samples
 from benchmarks.stores.formats import HDF5, Format, PlainZarr, Ritz
+from compute.problems.problem import Arrays
 from compute.surrogates.fno import FNO
 from compute.surrogates.normalisation import Normalisation
+from compute.surrogates.surrogate import Surrogate
 from compute.training.loop import Loop
 from compute.training.online import Online
 from storage.loading import ShardStream
@@ -84,11 +86,9 @@ def training(made: Ritz, samples: Samples, batch: int, steps: int) -> tuple[floa
     The pool's first filling is outside of the clock: it is once an epoch, and told beside it.
     """
     chosen = Selection(Store(made.path), "made@head")
-    first = samples.shard(0)
-    template: xr.Dataset = samples.template(1)
     online = Online(batch_size=batch, coarse=0)
-    loop = Loop(online, FNO(), Normalisation.fit(template, first), template.attrs["symmetries"], steps + 2)
-    batches = _forever(ShardStream(chosen, batch_size=batch))
+    loop = new_loop(samples.template(1), samples.shard(0), FNO(), online, steps + 2)
+    batches = forever(ShardStream(chosen, batch_size=batch))
     for _ in range(2):
         _step(loop, next(batches))
     waited, start = 0.0, time.perf_counter()
@@ -102,7 +102,19 @@ def training(made: Ritz, samples: Samples, batch: int, steps: int) -> tuple[floa
     return total, waited
 
 
-def _forever(batches: ShardStream) -> Any:
+def new_loop(template: xr.Dataset, first: Arrays, surrogate: Surrogate, online: Online, steps: int) -> Loop:
+    """Return a loop of so many steps, normalised by the samples given."""
+    return Loop(online, surrogate, Normalisation.fit(template, first), template.attrs["symmetries"], steps)
+
+
+def learn(loop: Loop, ids: np.ndarray, arrays: Arrays) -> None:
+    """Do a step on a batch."""
+    loop.learn(ids, arrays)
+
+
+def forever(batches: ShardStream) -> Any:
+    """Go through the samples again and again, in another order each time."""
+
     def go() -> Iterator[dict[str, torch.Tensor]]:
         epoch = 0
         while True:
@@ -115,4 +127,4 @@ def _forever(batches: ShardStream) -> Any:
 
 def _step(loop: Loop, batch: dict[str, torch.Tensor]) -> None:
     arrays = {name: values.numpy() for name, values in batch.items()}
-    loop.learn(np.asarray(arrays.pop("sample_id")), arrays)
+    learn(loop, np.asarray(arrays.pop("sample_id")), arrays)

@@ -3,13 +3,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from distributed import Client, Future, Queue, get_client, get_worker
 
-POLL = 0.05
-"""Seconds between two looks at a channel that is full or empty."""
+WAIT = 0.2
+"""Seconds that a consumer waits at an empty channel before it looks whether it is still wanted."""
 
+LOOK = 1.0
+"""Seconds between two looks of a producer at a channel that is full; it is woken when a value is taken."""
 
 IDLE = 3.0
 """Seconds without a value after which `receive` says so."""
@@ -43,9 +46,14 @@ class Channel:
         self.name, self.capacity = name, capacity
         # Unbounded for Dask, bounded here: a put that times out in the scheduler leaves its reference behind.
         self._queue = Queue(name, client=client)
+        self._client = client
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
         self._producer_failed = threading.Event()
+        # How many wait at most: a consumer may have taken some without a word, by dying.
+        self._waiting = 0
+        self._changed = threading.Condition()
+        client.subscribe_topic(taken(name), lambda _: self._one_less())
 
     def put(self, future: Future) -> None:
         """Hand a future over; wait while the channel is full. Nothing is sent to a consumer that has finished.
@@ -55,22 +63,28 @@ class Channel:
         ConsumerFailed
             If `consumer_failed` was called: nobody will take it.
         """
-        while self._queue.qsize() >= self.capacity:
-            if self._consumer_ended.wait(POLL):
-                break
+        while not self._wait_for_room():
+            # Without the lock: the answer comes through the thread that counts what is taken.
+            waiting = self._queue.qsize()
+            with self._changed:
+                self._waiting = waiting
         if self._consumer_failed:
             raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
         if not self._consumer_ended.is_set():
+            with self._changed:
+                self._waiting += 1
             self._queue.put(future)
 
     def consumer_failed(self) -> None:
         """Say that the consumer is gone for good, so that a waiting producer stops."""
         self._consumer_failed = True
-        self._consumer_ended.set()
+        self.consumer_finished()
 
     def consumer_finished(self) -> None:
         """Say that the consumer has all it wanted, maybe from elsewhere, so that a waiting producer goes on."""
         self._consumer_ended.set()
+        with self._changed:
+            self._changed.notify_all()
 
     def producer_failed(self) -> None:
         """Say that nothing more will come, so that whoever waits for the consumer stops it."""
@@ -81,8 +95,22 @@ class Channel:
         """Whether the producer still works, or has finished well."""
         return not self._producer_failed.is_set()
 
+    def _wait_for_room(self) -> bool:
+        """Return whether there is room, or nobody left to need it, after a while at most."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._waiting < self.capacity or self._consumer_ended.is_set(), timeout=LOOK
+            )
+
+    def _one_less(self) -> None:
+        with self._changed:
+            self._waiting = max(0, self._waiting - 1)
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Drop the channel and what waits in it."""
+        if self._client.status == "running":
+            self._client.unsubscribe_topic(taken(self.name))
         self._queue.close()
 
 
@@ -93,30 +121,46 @@ class Abandoned(RuntimeError):
 def receive(name: str) -> Iterator[Any]:
     """Yield the values of channel ``name`` without end; runs inside the consumer's task on a worker.
 
-    Yields None where nothing has come for a while, so that the consumer can look elsewhere for what was lost
-    with an earlier driver or consumer.
+    One value is fetched ahead, while the consumer works on the one before. Yields None where nothing has come for a
+    while, so that the consumer can look elsewhere for what was lost with an earlier driver or consumer.
 
     Raises
     ------
     Abandoned
         If nobody wants this task's result any more: the driver has died or cancelled it.
     """
-    worker, key = get_worker(), get_worker().get_current_task()
-    with get_client().as_current() as client:
-        queue, heard = Queue(name, client=client), time.monotonic()
-        while True:
+    # Where a task runs is known in its own thread alone.
+    worker, key, client = get_worker(), get_worker().get_current_task(), get_client()
+    queue, left = Queue(name, client=client), threading.Event()
+
+    def take() -> Any:
+        until = time.monotonic() + IDLE
+        while time.monotonic() < until and not left.is_set():
             task = worker.state.tasks.get(key)
             if task is None or task.state == "cancelled":
                 raise Abandoned(f"nobody waits for task {key!r} any more")
-            if queue.qsize():
-                future = queue.get()
+            with client.as_current():
+                try:
+                    future = queue.get(timeout=WAIT)
+                except TimeoutError:
+                    continue
+                worker.log_event(taken(name), {})
                 value = future.result()
                 future.release()
+            return value
+        return None
+
+    with ThreadPoolExecutor(1, thread_name_prefix="receive") as pool:
+        try:
+            coming = pool.submit(take)
+            while True:
+                value = coming.result()
+                coming = pool.submit(take)
                 yield value
-                heard = time.monotonic()
-                continue
-            if time.monotonic() - heard < IDLE:
-                time.sleep(POLL)
-                continue
-            yield None
-            heard = time.monotonic()
+        finally:
+            left.set()
+
+
+def taken(name: str) -> str:
+    """Return the topic on which the consumer of a channel says that it has taken a value."""
+    return f"{name}-taken"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import Worker
 
 from compute.cluster.cluster import Cluster
 from storage.committer import Committer
@@ -87,6 +88,11 @@ def limited(pids: list[int], size: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+def executing(dask_worker: Worker) -> int:
+    """How many tasks a worker is at, also such as nobody waits for any more."""
+    return len(dask_worker.state.executing) + len(dask_worker.state.long_running)
+
+
 @pytest.mark.soak
 def test_files_that_cannot_grow_end_a_run_and_damage_nothing(new_trap, cluster, attached):
     """No mount is needed for this: the kernel refuses the bytes as a full disk does, with another number."""
@@ -102,6 +108,8 @@ def test_files_that_cannot_grow_end_a_run_and_damage_nothing(new_trap, cluster, 
         limited(solvers, resource.RLIM_INFINITY)
     whole(trap, committed)
     assert len(committed) == 3
+    # A block that the first run left on a slow worker would take a token from the second.
+    wait_until(lambda: not any(cluster.client.run(executing).values()))
     committed = disturbed(trap, arguments, 5, lambda driver: limited([driver], 600))
     whole(trap, committed)
     goes_on(trap, arguments)

@@ -26,9 +26,21 @@ def test_a_slow_consumer_slows_the_producer(cluster: Cluster) -> None:
     start = time.monotonic()
     for put, done in enumerate(stream(cluster, square, range(12), window=4, role="solve"), 1):
         channel.put(done.held)
-        # One is being worked on, two wait: nothing can run further ahead of a consumer that takes 0.1 s each.
-        assert put <= (time.monotonic() - start) / 0.1 + 4
+        # One is being worked on, one is fetched, two wait: nothing runs further ahead of a consumer of 0.1 s each.
+        assert put <= (time.monotonic() - start) / 0.1 + 5
     assert len(cluster.result(consumer)) == 12
+    channel.close()
+
+
+def test_a_value_that_is_taken_wakes_the_producer(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look again by itself only after a minute."""
+    monkeypatch.setattr("compute.cluster.channel.LOOK", 60.0)
+    channel, start = cluster.channel("woken", 1), time.monotonic()
+    consumer = cluster.submit("train", take, "woken", 8, 0.1)
+    for done in stream(cluster, square, range(8), window=2, role="solve"):
+        channel.put(done.held)
+    assert time.monotonic() - start < 50
+    assert len(cluster.result(consumer)) == 8
     channel.close()
 
 
