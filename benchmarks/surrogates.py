@@ -197,7 +197,7 @@ def _sizes(surrogate: Surrogate) -> str:
 COLUMNS = ("", "parameters", "seeds", "error %", "range", "steps", "CPU s", "ms", "rate", "sizes")
 EXPLANATION = """
 Darcy −∇·(a∇u) = 1 on 64², log-normal a (the recipe darcy): {train} samples to learn from, {test} to test on, the same
-for all, solved to 1e-8. Trained by the project's trainer on samples that are all in its buffer, with its own settings
+for all, solved to 1e-8. Trained offline by the project's trainer, in epochs over samples in memory, with its settings
 (batches of 8, AdamW, a rise and half a cosine to zero, symmetries of the square; the first 75 % of the steps at half
 the resolution where the surrogate works on any grid). rate: largest learning rate; the trainer's own is 0.005, others
 are as published or were tried for 30 s with seed 0. The number of steps is set before the training, so that it takes

@@ -88,6 +88,10 @@ def train(
         summary = cluster.result(future)
     if reported < summary["steps"]:
         report(summary["steps"], _note(told[0]))
+    if summary["stopped"] is not None:
+        log.info("train: stopped early after step %d", summary["stopped"])
+    elif summary["unseen"]:
+        log.info("train: %d of %d samples are in no step", summary["unseen"], summary["samples_received"])
     return Trained(identity, summary, time.monotonic() - start)
 
 

@@ -174,7 +174,7 @@ class _Streaming(Run):
         if loop.stopped:
             log.info("early stopping ended the training after step %d of %d", loop.step, loop.total)
         elif fit.unseen:
-            log.warning("%d of %d training samples are in no step", fit.unseen, loop.taken)
+            log.info("%d of %d training samples are in no step", fit.unseen, loop.taken)
         return fit
 
     def new(self, normalisation: Normalisation) -> Loop:

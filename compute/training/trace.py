@@ -17,7 +17,8 @@ def machine(device: str) -> dict[str, Any]:
     import torch
 
     return {
-        "torch": torch.__version__,
+        # The version is of a class of torch, which whoever reads this need not load.
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "device": device,

@@ -27,7 +27,7 @@ def test_the_record_has_every_documented_key(tiny_store: Tiny) -> None:
     _, record = tiny_store
     assert set(record) == {
         *("run", "status", "identity", "fit", "created", "command", "recipe", "versions"),
-        *("dataset", "model", "metrics", "baselines", "coverage", "ledger", "choice", "panel"),
+        *("dataset", "model", "metrics", "baselines", "coverage", "cost", "break_even", "ledger", "choice", "panel"),
         *("times", "memory", "paths"),
     }
     assert {"name", "version", "snapshot", "samples"} <= set(record["dataset"])

@@ -59,9 +59,9 @@ def arguments(trap: Trap, cluster: Cluster, batches_per_sample: int) -> tuple[st
         "solver": "{kind: direct, library: superlu}",
         "surrogate": "{kind: fully_connected, width: 64, layers: 2}",
         "training.batches_per_sample": batches_per_sample,
-        "training.buffer.capacity": 2 * batches_per_sample,
+        "training.buffer": f"{{kind: reservoir, capacity: {2 * batches_per_sample}}}",
         "training.watermark": 8,
-        "training.optimiser.learning_rate": 2e-3,
+        "training.optimiser": "{kind: adamw, learning_rate: 2e-3}",
     }
     profile = f"attach:{cluster.client.scheduler_info()['address']}"
     return trap.command(

@@ -130,7 +130,7 @@ def test_a_scheduled_run_completes_and_shows_its_work(served: Server) -> None:
     }
     assert artifacts["ritz-ticking-solve"]["data"] == artifacts["ritz-ticking-train"]["data"] == 100
     table = json.loads(artifacts["ritz-ticking-summary"]["data"])
-    assert len(table) == 10
+    assert len(table) == 11
     assert table[0] == {"what": "dataset", "value": "ticking@v1, 40 samples"}
     assert "](data:image/png;base64," in artifacts["ritz-ticking-report"]["data"]
 

@@ -22,7 +22,9 @@ class Reservoir(Buffer):
     steps left for them. With ``drain: repeat`` (the default) steps go on as before when reception is over, and there
     are hardly any: some of the last samples may never be drawn. With ``drain: evict``, as published, every draw after
     the end of reception takes its samples out until nothing is left. The number of steps is fixed, so those that empty
-    the buffer are held back: while samples arrive, the pace is that of the others. Then everything is drawn.
+    the buffer are held back: while samples arrive, the pace is that of the others. Then everything is drawn, but where
+    ``batches_per_sample`` · ``batch_size`` is hardly above 1: a draw that hits a seen sample again may then cost a step
+    that was held back, so unseen samples are taken out first, and what is left is told.
 
     Source: Meyer et al., "High throughput training of deep surrogates from large ensemble runs", SC 2023.
     """
@@ -53,7 +55,10 @@ class Reservoir(Buffer):
             raise ValueError("the buffer is empty; put a sample in before drawing")
         if self.drain == "repeat" or left is None or left > math.ceil(count / n):
             return slots.read(rng.integers(count, size=n))
-        chosen = rng.choice(count, min(n, count), replace=False)
+        chosen = rng.permutation(count)
+        if left * n < count:
+            chosen = chosen[np.argsort(slots.seen[chosen], kind="stable")]
+        chosen = chosen[: min(n, count)]
         ids, fields = slots.read(fill_up(chosen, n, rng))
         slots.remove(chosen)
         return ids, fields

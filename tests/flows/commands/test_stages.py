@@ -59,9 +59,9 @@ def test_a_terminal_gets_bars_and_a_table_and_a_model_that_misses_its_gate_exit_
     [record] = runs.list_runs(Store(store))
     *_, table = re.split(r"\n(?=dataset )", seen)
     lines = [line.rstrip() for line in table.splitlines() if line.strip()]
-    assert [line[:13].strip() for line in lines[:10]] == [
+    assert [line[:13].strip() for line in lines[:11]] == [
         *("dataset", "model", "relative L2", "baselines", "90 % bands"),
-        *("residual", "solver", "training", "time", "run"),
+        *("residual", "solver", "training", "break-even", "time", "run"),
     ]
     assert lines[1].split(maxsplit=1)[1] == "small@v1, not released"
-    assert lines[10:] == [f"report {record['paths']['report']}", f"store  {store}"]
+    assert lines[11:] == [f"report {record['paths']['report']}", f"store  {store}"]
