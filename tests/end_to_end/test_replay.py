@@ -27,6 +27,7 @@ def second(
     return Store(store), json.loads(done.stdout), place
 
 
+@pytest.mark.soak
 def test_a_run_is_replayed_by_its_name(
     second: tuple[Store, dict[str, Any], tuple[str, ...]], environment: dict[str, str]
 ) -> None:
@@ -45,6 +46,7 @@ def _schedule(store: Store) -> tuple[np.ndarray, list[dict[str, Any]]]:
     return np.load(io.BytesIO(files["schedule.npy"])), json.loads(files["history.json"])["curve"]
 
 
+@pytest.mark.soak
 def test_two_runs_with_one_seed_agree_in_the_statistics_of_their_schedules(
     tiny_store: tuple[Path, dict[str, Any]], second: tuple[Store, dict[str, Any], tuple[str, ...]]
 ) -> None:

@@ -71,6 +71,7 @@ def killed(trap: Trap) -> Killed:
     return Killed(**left, second=second, run=run, record=json.loads(done.stdout))
 
 
+@pytest.mark.soak
 def test_what_was_committed_is_not_solved_again(killed: Killed, trap: Trap) -> None:
     assert 3 <= len(killed.committed) < SHARDS - 3
     reused = SHARD * len(killed.committed)
@@ -85,11 +86,13 @@ def test_what_was_committed_is_not_solved_again(killed: Killed, trap: Trap) -> N
     assert posed_again == {sample for sample, done in zip(fields, kept, strict=True) if not done}
 
 
+@pytest.mark.soak
 def test_the_solver_is_the_one_that_was_chosen(killed: Killed, trap: Trap) -> None:
     assert trap.store.read(probe_key(trap.pipeline)) == killed.probe
     assert json.loads(killed.probe)["choice"] == killed.record["choice"]
 
 
+@pytest.mark.soak
 def test_no_sample_is_missing_or_doubled(killed: Killed, trap: Trap) -> None:
     data = read(trap.store, "tiny")
     assert sorted(data["sample_id"].values) == list(range(SHARDS * SHARD))
@@ -98,6 +101,7 @@ def test_no_sample_is_missing_or_doubled(killed: Killed, trap: Trap) -> None:
     assert trap.commits() == dict.fromkeys(range(SHARDS), 1)
 
 
+@pytest.mark.soak
 def test_the_model_trains_on(killed: Killed, trap: Trap) -> None:
     tensors, header = unpack(killed.checkpoint)
     assert 0 < header["step"] < STEPS
@@ -115,12 +119,14 @@ def test_the_model_trains_on(killed: Killed, trap: Trap) -> None:
     assert set(schedule.ravel() % 20) <= set(range(12))
 
 
+@pytest.mark.soak
 def test_its_record_says_that_it_was_killed(killed: Killed, trap: Trap) -> None:
     assert killed.run["status"] == "running"
     assert killed.run["identity"] == killed.record["identity"]
     assert runs.list_runs(trap.store) == [killed.run | {"status": "failed", "error": VANISHED}, killed.record]
 
 
+@pytest.mark.soak
 def test_a_second_driver_is_refused_and_told_who_works(killed: Killed) -> None:
     assert killed.second.returncode == 2
     assert f"process {killed.pid} on" in killed.second.stderr
