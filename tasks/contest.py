@@ -13,7 +13,7 @@ from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.training import Training
 from compute.uncertainty.conformal import Conformal
-from tasks.pipeline import Gate, Pipeline
+from tasks.pipeline import Data, Gate, Pipeline
 from tasks.recipes import RecipeError
 
 FRESH = 4
@@ -179,7 +179,7 @@ def contest(
         _streaming(training, steps / count).check(count)
         online.check(fresh * count)
     except ValidationError as error:
-        raise RecipeError(f"comparison: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise _refused(error) from None
     except ValueError as error:
         raise RecipeError(f"comparison: training.{error}") from None
     if count < online.watermark:
@@ -223,18 +223,23 @@ def _pool(pipeline: Pipeline, online: Online, wanted: int) -> Pipeline:
     size = data.model_dump() | {"samples": samples, "grow": None, "splits": data.splits}
     changes = {
         "name": f"{pipeline.name}-compare",
-        "data": type(data).model_validate(size),
         "training": online,
         "uncertainty": Conformal(levels=(0.5,)),
         "gate": Gate(),
         "schedule": None,
     }
     try:
-        return Pipeline.model_validate({**dict(pipeline), **changes})
+        return Pipeline.model_validate({**dict(pipeline), **changes, "data": Data.model_validate(size)})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"comparison: {field + ': ' if field else ''}{first['msg']}") from None
+        raise _refused(error) from None
+
+
+def _refused(error: ValidationError) -> RecipeError:
+    """Return the first of the reasons in one line."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    return RecipeError(f"comparison: {field}: {said} (got {first['input']!r})" if field else f"comparison: {said}")
 
 
 def _seeds(first: int, count: int) -> tuple[int, ...]:

@@ -115,6 +115,8 @@ def test_the_arm_of_equal_wall_time_uses_the_time_in_which_offline_only_solves()
         ({}, {"fresh": 7}, "--samples 13 is below training.watermark = 16"),
         ({}, {"samples": 20, "epochs": 2}, r"batches_per_sample is 0.0625, expected at least 0.125"),
         ({}, {"seeds": 1}, "--seeds 1: expected at least 2"),
+        ({}, {"epochs": 1e9}, r"epochs: Input should be less than or equal to 1000000 \(got 1000000000.0\)"),
+        ({}, {"samples": 10**9, "epochs": 1e3}, r"samples: Input should be less than or equal to 1000000000"),
         ({"name": "n" * 95}, {}, "name: String should have at most 100 characters"),
     ],
 )
