@@ -17,6 +17,7 @@ from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.run import seeded
 from compute.training.training import Fit, Training
+from storage.errors import StorageError
 from storage.reading import read
 from storage.store import Store
 from tasks.worker.chosen import Chosen
@@ -85,9 +86,13 @@ def learn(job: Learning) -> Learnt:
     """Train, measure on the test split and keep the result; what is finished is read back, what was begun goes on."""
     store, key = Store(job.store), result_key(job.folder)
     if not store.exists(key):
-        found = _learnt(job, store)
-        store.write(key, json.dumps(found).encode())
-        store.remove(f"fits/{job.identity}")
+        try:
+            store.write(key, json.dumps(_learnt(job, store)).encode())
+            store.remove(f"fits/{job.identity}")
+        except StorageError:
+            # A worker whose driver was killed may have ended the same training, and taken its checkpoints away.
+            if not store.exists(key):
+                raise
     return Learnt(json.loads(store.read(key)))
 
 

@@ -142,6 +142,7 @@ def _split_order(name: str) -> int:
 
 
 def uri(png: bytes) -> str:
+    """Return a picture as a URL that holds all of it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
