@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows.commands import audit, exports, keeping, listing, replay, service, stages
+from flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
 from flows.server import ServerError
 from flows.settings import prepare_prefect
 
@@ -30,6 +30,7 @@ for command in (
     exports.export,
 ):
     app.command()(command)
+app.add_typer(compare.app, name="compare")
 
 
 def start() -> NoReturn:

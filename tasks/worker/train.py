@@ -81,19 +81,41 @@ def fit(job: Fitting) -> dict[str, Any]:
 
     Goes on from the checkpoint if there is one. The model, its history and the schedule stay in the store.
     """
-    store, folder = Store(job.store), f"fits/{job.identity}"
+    return kept(Store(job.store), job.identity, lambda **around: _fit(job, **around))
+
+
+def kept(store: Store, identity: str, work: Callable[..., Fit]) -> dict[str, Any]:
+    """Do a training of which model, history, schedule and checkpoints lie under ``fits/<identity>/``.
+
+    Parameters
+    ----------
+    work
+        Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `compute.training.run.Surroundings`; not
+        called where the training is finished.
+
+    Returns
+    -------
+    dict
+        The summary, JSON-able.
+    """
+    folder = f"fits/{identity}"
     if store.exists(f"{folder}/summary.json"):
         return json.loads(store.read(f"{folder}/summary.json"))
-    told = 0.0
+    told, checkpoint = 0.0, f"{folder}/checkpoint.safetensors"
 
     def progress(state: dict[str, Any]) -> None:
         nonlocal told
         now = time.monotonic()
         if now - told >= PROGRESS_EVERY or state["step"] >= state["steps"]:
             told = now
-            tell(job.identity, state)
+            tell(identity, state)
 
-    fitted = _fit(job, store, f"{folder}/checkpoint.safetensors", progress)
+    fitted = work(
+        load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
+        save=lambda blob: store.write(checkpoint, blob),
+        progress=progress,
+        save_every_s=CHECKPOINT_EVERY,
+    )
     history = {
         "curve": fitted.curve,
         "received": [{"shard": shard, "time": when} for shard, when in fitted.received.items()],
@@ -110,7 +132,7 @@ def fit(job: Fitting) -> dict[str, Any]:
         "seconds": fitted.trace.seconds,
         "machines": fitted.trace.machines,
         "samples_received": fitted.curve[-1]["received"],
-        "any_grid": job.surrogate.any_grid,
+        "any_grid": fitted.model.surrogate.any_grid,
         "stopped": fitted.stopped,
         "best": fitted.best,
         "unseen": fitted.unseen,
@@ -123,18 +145,10 @@ def fit(job: Fitting) -> dict[str, Any]:
     return summary
 
 
-def _fit(job: Fitting, store: Store, checkpoint: str, progress: Callable[[dict[str, Any]], None]) -> Fit:
+def _fit(job: Fitting, **keeping: Any) -> Fit:
     """Train on the samples in the way that the kind of training asks for."""
-    source = _Source(job)
-    around: dict[str, Any] = {
-        "refill": source.refill,
-        "problem": job.problem,
-        "device": job.device,
-        "load": lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
-        "save": lambda blob: store.write(checkpoint, blob),
-        "progress": progress,
-        "save_every_s": CHECKPOINT_EVERY,
-    }
+    store, source = Store(job.store), _Source(job)
+    around = {"refill": source.refill, "problem": job.problem, "device": job.device, **keeping}
     if isinstance(job.training, Offline):
         samples = passes(store, f"{job.dataset}@{job.version}", job.training)
         return job.training.fit(job.surrogate, source.template(), samples, **around)

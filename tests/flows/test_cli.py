@@ -24,7 +24,8 @@ def test_version() -> None:
 def test_every_command_is_there() -> None:
     stages = {"run", "generate", "train", "evaluate", "quantify", "predict"}
     looking = {"recipes", "layout", "datasets", "models", "runs", "show", "diff", "lineage"}
-    assert set(COMMANDS) == stages | looking | {"serve", "trigger", "audit", "export", "regenerate", "replay", "gc"}
+    others = {"serve", "trigger", "audit", "export", "regenerate", "replay", "gc", "compare"}
+    assert set(COMMANDS) == stages | looking | others
 
 
 @pytest.mark.parametrize("command", [[], *([command] for command in COMMANDS)], ids=" ".join)

@@ -4,7 +4,7 @@ import base64
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from tasks.worker.report.shown import caption
 from tasks.worker.report.theme import DARK, LIGHT
 from tasks.worker.report.wording import duration, key_numbers, number, percent, share
 
-__all__ = ["Material", "columns", "pictures", "render", "typical"]
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = ["Material", "columns", "pictures", "render", "template", "typical"]
 
 TIMES = {
     "total": "whole run",
@@ -66,6 +69,11 @@ def render(record: Mapping[str, Any], material: Material, light: Mapping[str, by
     light
         The `pictures` of the same run, where they have been drawn already; those left out are not shown.
     """
+    return template("page.html.jinja").render(_view(record, material, light)).encode()
+
+
+def template(name: str) -> Template:
+    """Return a template of this folder, with the words of the report as filters; every name it uses must be given."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -73,8 +81,7 @@ def render(record: Mapping[str, Any], material: Material, light: Mapping[str, by
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"number": number, "percent": percent, "duration": duration}
-    page = environment.get_template("page.html.jinja").render(_view(record, material, light))
-    return page.encode()
+    return environment.get_template(name)
 
 
 def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, bytes] | None) -> dict[str, Any]:
@@ -104,7 +111,7 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "status": record.get("status"),
         "identity": record.get("identity"),
         "created": record.get("created"),
-        "pictures": {name: (_uri(bright[name]), _uri(dark[name])) for name in bright},
+        "pictures": {name: (uri(bright[name]), uri(dark[name])) for name in bright},
         "samples": {
             name: caption(material, output) for name, output in figures.outputs(material).items() if name in bright
         },
@@ -134,7 +141,8 @@ def _split_order(name: str) -> int:
     return SPLITS.index(name) if name in SPLITS else len(SPLITS)
 
 
-def _uri(png: bytes) -> str:
+def uri(png: bytes) -> str:
+    """Return a picture as a URL that holds all of it."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 

@@ -161,6 +161,12 @@ ALSO_REFUSED: dict[str, tuple[str, str]] = {
     ),
     "regenerate of an unknown version": ("regenerate tiny@v9 --sample 0 --store {store}", "no version 'v9'"),
     "show an unknown version": ("show tiny@v9 --store {store}", "no version 'v9'; there are: v1"),
+    "compare an unknown recipe": ("compare online-offline nobody --store {new}", "recipe 'nobody' is unknown"),
+    "compare too few": (
+        "compare online-offline {recipe} --samples 15 --store {new}",
+        "--samples 15 is below training.watermark = 16: online training at equal solves would never start",
+    ),
+    "compare below a file": ("compare online-offline {recipe} --store {below_file}", "{below_file}"),
     "not positive": (
         "predict tiny --input {negative} --output {output} --store {store}",
         "variable 'a': holds values ≤ 0; expected positive ones",

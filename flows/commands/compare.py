@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import Json, Overrides, ProfileName, Recipe, StoreUrl
+from flows.server import embedded
+from flows.settings import DEFAULT_STORE
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Compare ways of training over seeds.\n\nExample: ritz compare online-offline heat --seeds 6",
+)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def online_offline(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Pairs: the same first weights, the same test set.")] = 6,
+    samples: Annotated[int | None, typer.Option(min=1, help="Simulations of offline training.")] = None,
+    epochs: Annotated[float | None, typer.Option(min=1e-6, help="How often offline sees each of them.")] = None,
+    fresh: Annotated[int, typer.Option(min=2, help="Online at equal steps sees so many times the simulations.")] = 4,
+    store: StoreUrl = DEFAULT_STORE,
+    profile: ProfileName = "local",
+    as_json: Json = False,
+) -> None:
+    """Train offline on a fixed budget of simulations and online on fresh ones; compare with intervals over seeds.
+
+    At equal gradient steps, equal solves and equal wall time. The same command goes on after a kill.
+    Example: ritz compare online-offline heat --set surrogate=fully_connected --samples 100 --epochs 100 --fresh 8
+    """
+    from flows.terminal import print_json, print_table, watching
+    from storage.store import Store
+    from tasks.checks import check_run
+    from tasks.compare import finished
+    from tasks.contest import contest
+    from tasks.recipes import load, load_profile, parse_assignments
+    from tasks.worker.verdict import PUBLISHED, rows, sentences
+
+    changes = parse_assignments(overrides or [])
+    compared = contest(load(recipe, changes), seeds=seeds, samples=samples, epochs=epochs, fresh=fresh)
+    url = Store(store).url
+    record = finished(compared, url)
+    if record is None:
+        load_profile(profile).check()
+        check_run(compared.pipeline, url, trains=True)
+        with watching(), embedded():
+            from flows.compare import online_offline as flow
+
+            record = flow(recipe, changes, url, profile, seeds, samples, epochs, fresh)
+    else:
+        typer.echo(f"nothing to do: comparison {record['comparison']} has all {seeds} seeds", err=True)
+    if as_json:
+        print_json(record)
+        return
+    print_table(rows(record))
+    for sentence in sentences(record):
+        typer.echo(sentence)
+    published = ", ".join(f"{name.replace('_', ' ')} {value:+.0%}" for name, value in PUBLISHED.items())
+    typer.echo(f"published: {published} (Meyer et al., ICML 2023, arXiv:2306.16133)\npage {record['paths']['page']}")

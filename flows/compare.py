@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prefect import flow
+
+from tasks import compare as stage
+from tasks.checks import check_run
+from tasks.contest import FRESH, SEEDS, contest
+from tasks.generate import generate
+from tasks.generated import complete
+from tasks.recipes import load, load_profile
+
+
+@flow(name="compare")
+def online_offline(
+    recipe: str,
+    overrides: dict[str, Any] | None,
+    store: str,
+    profile: str = "local",
+    seeds: int = SEEDS,
+    samples: int | None = None,
+    epochs: float | None = None,
+    fresh: int = FRESH,
+) -> dict[str, Any]:
+    """Train the surrogate of a recipe online and offline and compare; return the record.
+
+    All simulations are solved once, into the dataset ``<name>-compare``; `tasks.contest.contest` has the other
+    parameters. What is solved or trained already is not done again.
+
+    Raises
+    ------
+    tasks.recipes.RecipeError
+        For bad input, before any work.
+    storage.errors.StorageError
+        If the dataset cannot be made.
+    """
+    sizes: dict[str, Any] = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
+    compared = contest(load(recipe, overrides), **sizes)
+    done = stage.finished(compared, store)
+    if done is not None:
+        return done
+    check_run(compared.pipeline, store, trains=True)
+    command = ["ritz", "compare", "online-offline", recipe, "--store", store, "--profile", profile]
+    for path, value in (overrides or {}).items():
+        command += ["--set", f"{path}={json.dumps(value)}"]
+    for name, value in sizes.items():
+        command += [f"--{name}", str(value)] if value is not None else []
+    with load_profile(profile).open() as cluster:
+        made = complete(compared.pipeline, store) or generate(compared.pipeline, store, cluster)
+        record: dict[str, Any] = stage.compare(compared, store, cluster, made, command)
+    return record

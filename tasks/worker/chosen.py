@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from compute.surrogates.normalisation import Arrays
+from compute.training.block import Block
+from compute.training.replay import stack
+from storage.cached import CachedSamples
+from storage.selection import Selection
+from storage.store import Store
+
+_CHOICE, _ARRIVAL = 0, 1
+"""What a seed draws: which samples, and the order in which their shards come."""
+
+_PART = 64
+"""Samples of an epoch that are read together."""
+
+
+class Chosen:
+    """Some training samples of a version, drawn by a seed: as epochs for offline and as a stream for online training.
+
+    With one seed the fewer are among the more. It is `compute.training.epochs.Epochs`, with the orders of
+    `compute.training.epochs.InMemory`.
+
+    Parameters
+    ----------
+    store, spec
+        The version, ``NAME@SNAPSHOT``.
+    samples
+        How many to take.
+    seed
+        Draws them, the orders of the epochs and the order of arrival.
+    memory
+        Bytes of fields that stay in memory.
+    """
+
+    def __init__(self, store: Store, spec: str, samples: int, seed: int, memory: int) -> None:
+        train, validate = (Selection(store, spec, splits=(split,)) for split in ("train", "validate"))
+        if samples > len(train):
+            raise ValueError(f"samples is {samples}, expected at most the {len(train)} good training samples of {spec}")
+        self.samples, self._seed = samples, seed
+        drawn = np.random.default_rng([seed, _CHOICE]).permutation(len(train))[:samples]
+        self.ids = train.sample_id[drawn]
+        """Ids of the samples, ``(samples,)`` int64, in random order."""
+        self.stream = train.sample_id[np.sort(drawn)]
+        """The same in the order in which they were solved: neighbours are alike."""
+        self._validation = validate.sample_id
+        self._fields = CachedSamples(Selection(store, spec, splits=("train", "validate")), memory)
+
+    def head(self, n: int) -> Arrays:
+        """Return at most ``n`` of the samples; see `compute.training.epochs.Epochs.head`."""
+        return self._read(self.ids[:n])
+
+    def epoch(self, number: int) -> Iterator[tuple[np.ndarray, Arrays]]:
+        """Yield every sample once; see `compute.training.epochs.Epochs.epoch`."""
+        order = np.random.default_rng([self._seed, number]).permutation(self.samples)
+        for start in range(0, self.samples, _PART):
+            ids = self.ids[order[start : start + _PART]]
+            yield ids, self._read(ids)
+
+    def validation(self, n: int) -> tuple[np.ndarray, Arrays]:
+        """Return the first ``n`` samples to validate on: the same ones for every seed."""
+        ids = self._validation[:n]
+        return ids, self._read(ids)
+
+    def arrivals(self, shard: int, validation: int, received: frozenset[int]) -> Iterator[Block]:
+        """Yield the samples as solvers would deliver them, but for the blocks that were received.
+
+        Parameters
+        ----------
+        shard
+            Training samples of one block: neighbours in the order of solving. The blocks come in random order.
+        validation
+            Samples of the validate split, which are block 0.
+        """
+        if 0 not in received:
+            ids, fields = self.validation(validation)
+            yield Block(0, ids, np.full(len(ids), "validate"), fields)
+        parts = [self.stream[start : start + shard] for start in range(0, self.samples, shard)]
+        for number in np.random.default_rng([self._seed, _ARRIVAL]).permutation(len(parts)).tolist():
+            if number + 1 not in received:
+                ids = parts[number]
+                yield Block(number + 1, ids, np.full(len(ids), "train"), self._read(ids))
+
+    def again(self, ids: np.ndarray) -> Block:
+        """Return samples by their ids, for a training that goes on; see `compute.training.checkpoint.Refill`."""
+        return Block(-1, ids, np.full(len(ids), "train"), self._read(ids))
+
+    def _read(self, ids: np.ndarray) -> Arrays:
+        return stack(ids, self._fields.read(ids))
