@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
@@ -8,8 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -52,10 +55,12 @@ def embedded() -> Iterator[None]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
-    with _process(port, EMBEDDED) as process:
+    with ExitStack() as stack:
+        with _first():
+            process = stack.enter_context(_process(port, EMBEDDED))
+            _wait(url, process)
         os.environ["PREFECT_API_URL"] = url
         try:
-            _wait(url, process)
             yield
         finally:
             # Prefect sends log lines every two seconds, and tries for a minute where the server has gone before.
@@ -74,8 +79,10 @@ def standing(port: int, configured: str | None) -> Iterator[str]:
     if configured:
         raise ServerError(_silent(configured))
     # Without this the pages that it serves ask port 4200, whatever port it has.
-    with _process(port, {"PREFECT_SERVER_UI_API_URL": url}) as process:
-        _wait(url, process)
+    with ExitStack() as stack:
+        with _first():
+            process = stack.enter_context(_process(port, {"PREFECT_SERVER_UI_API_URL": url}))
+            _wait(url, process)
         yield url
 
 
@@ -94,6 +101,24 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             raise ServerError(f"the Prefect server did not start at {url}; another process may have the port")
         time.sleep(0.1)
+
+
+@contextmanager
+def _first() -> Iterator[None]:
+    """Let one process at a time start a server where none of this version of Prefect has started before.
+
+    The first one makes the tables of its database, and two that do so at once end each other.
+    """
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    done = home / f"ritz-started-{version('prefect')}"
+    if done.exists():
+        yield
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "ritz-start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        done.touch()
 
 
 @contextmanager

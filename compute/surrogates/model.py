@@ -72,7 +72,8 @@ class Model:
         with torch.no_grad():
             for start in range(0, n, batch):
                 block = {name: values[start : start + batch] for name, values in inputs.items()}
-                channels = torch.from_numpy(self.normalisation.encode("input", block)).to(device)
+                # Copied into memory that is aligned, on which rounding depends.
+                channels = torch.from_numpy(self.normalisation.encode("input", block)).to(device, copy=True)
                 parts.append(self.normalisation.decode(self.module(channels)).cpu().numpy())
         self.module.train(was_training)
         return self.normalisation.unstack(np.concatenate(parts) if parts else self._nothing(inputs))

@@ -146,7 +146,9 @@ class Loop:
             x, y = transform(x, self._group, chosen), transform(y, self._group, chosen)
         self.follower.before(self.step)
         self.module.train()
-        value = self._optimise(torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device))
+        # Copied, because torch aligns its memory and NumPy does not, and how sums are rounded depends on that.
+        on_device = (torch.from_numpy(values).to(self.device, copy=True) for values in (x, y))
+        value = self._optimise(*on_device)
         self.schedule.append(ids)
         self.losses.append(value)
         self.step += 1

@@ -41,6 +41,7 @@ def _results(store: Path) -> dict[str, int]:
     return {str(one): one.stat().st_mtime_ns for one in store.glob("comparisons/small/*/*/result.json")}
 
 
+@pytest.mark.soak
 def test_a_killed_comparison_goes_on_and_a_finished_one_does_nothing(
     killed: tuple[tuple[str, ...], dict[str, int]], environment: dict[str, str]
 ) -> None:
