@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from flows.cli import main
@@ -60,3 +62,20 @@ def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
     ):
         code = main()
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+
+
+REPLAY = """
+import json, sys
+from storage.store import Store
+from tasks.worker.replay import done_again, opened
+print(json.dumps(done_again(opened(Store(sys.argv[1]), sys.argv[2]))))
+"""
+
+
+def replayed(store: str, model: str, **options: object) -> dict[str, Any]:
+    """Do a training again in a process of its own, as a worker is: what ran in this one may change the last bits."""
+    with started(sys.executable, "-c", REPLAY, store, model, **options) as process:
+        stdout, stderr = process.communicate(timeout=240)
+    assert process.returncode == 0, stderr
+    found: dict[str, Any] = json.loads(stdout)
+    return found

@@ -22,8 +22,7 @@ from storage import runs
 from storage.reading import read
 from tasks.pipeline import Splits
 from tasks.records import VANISHED
-from tasks.worker.replay import done_again, opened
-from tests.command import RITZ, ritz, started
+from tests.command import RITZ, replayed, ritz, started
 from tests.faults.conftest import SHARD, Trap, new, wait_until, workers
 from tests.faults.trapped import checksums, solved
 
@@ -159,7 +158,8 @@ def test_nothing_committed_is_solved_again(killed: Disturbed) -> None:
 
 
 def test_the_training_that_was_killed_is_replayed_bit_for_bit(killed: Disturbed) -> None:
-    found = done_again(opened(killed.trap.store, f"tiny@{killed.record['model']['version']}"))
+    model = f"tiny@{killed.record['model']['version']}"
+    found = replayed(killed.trap.store.url, model, env=killed.trap.environment)
     assert (found["agrees"], found["exact"], found["equal"], found["steps"]) == (True, True, True, killed.steps)
 
 

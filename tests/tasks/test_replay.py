@@ -17,7 +17,7 @@ from storage.selection import Selection
 from storage.store import Store
 from tasks.replay import check_replay, sentence, trained
 from tasks.worker.replay import _array, batches, done_again, opened
-from tests.command import inside
+from tests.command import inside, replayed
 
 TinyStore = tuple[Path, dict[str, Any]]
 
@@ -32,7 +32,7 @@ def test_a_run_is_replayed_bit_for_bit_from_the_store(tiny_store: TinyStore) -> 
     store, record = Store(tiny_store[0]), tiny_store[1]
     spec = check_replay(store.url, record["run"])
     assert spec == "tiny@v1"
-    found = done_again(opened(store, spec))
+    found = replayed(store.url, spec)
     assert (found["agrees"], found["exact"], found["equal"]) == (True, True, True)
     assert (found["steps"], found["records"], found["steps_differing"]) == (96, 96, 0)
     assert sentence(found).startswith("equal bit for bit: the losses of 96 steps, 96 records of the curve")
@@ -44,7 +44,7 @@ def test_a_tampered_schedule_is_found(copied: Store) -> None:
     place = copied.location("models/tiny/v1/schedule.npy")
     schedule[40] = np.roll(schedule[41], 1)
     np.save(place, schedule)
-    found = done_again(opened(copied, "tiny@v1"))
+    found = replayed(copied.url, "tiny@v1")
     assert not found["agrees"]
     assert found["first_difference"]["step"] == 41
     assert sentence(found).startswith(
