@@ -42,7 +42,7 @@ FINEST, POINTS, GRIDS = 2048, 1024, (256, 512, 1024, 2048)
 PROBLEM = Burgers(points=FINEST, viscosity=0.1, steps=64, end=1.0)
 TRAIN, TEST = 1000, 200
 BLOCK = 50
-SURROGATE = FNO(modes=16, width=64, layers=4)
+SURROGATE = FNO(modes=32, width=64, layers=4)
 PUBLISHED, SPREAD = 0.0025, 0.1
 
 
