@@ -34,15 +34,15 @@ COUNTS = (100, 1_000, 10_000)
 
 EXPLANATION = """
 The trainer, one process, has core {trainer} to itself; one solver, and the driver with Dask's scheduler in it, share
-core {solver}: every thread of a process is kept there (sched_setaffinity). One thread a process for numerics. Each way
-does the same number of optimiser steps of the same network on batches of 8 Darcy samples, at full resolution, in that
-trainer's process; batches/s: steps over their seconds, start, first samples and the first steps not counted. N: turns.
-Medians; ↕: slowest over fastest. ×: batches a second over those of "in memory, solvers at work". online: the pipeline
-that `ritz run` runs, that is solving on the other core, commits, channel, reservoir, checkpoints; from its first step
-to its last. in memory, solvers at work: batches drawn from arrays while the other core solves, commits and sends
-shards as often as online, which nobody fetches. one file a sample: numpy files of a and u, a batch of them read a step; cold: dropped from
-the page cache before (posix_fadvise), outside of the clock; the device below has a cache of its own. the store:
-ShardStream, 2 threads. The last three have the other core idle.
+core {solver}: every thread of a process is kept there (sched_setaffinity). One thread a process for numerics. Each
+way does the same number of optimiser steps of the same network on batches of 8 Darcy samples, at full resolution, in
+that trainer's process; batches/s: steps over their seconds, start, first samples and the first steps not counted. N:
+turns. Medians; ↕: slowest over fastest. ×: batches a second over those of "in memory, solvers at work". online: the
+pipeline that `ritz run` runs, that is solving on the other core, commits, channel, reservoir, checkpoints; from its
+first step to its last. in memory, solvers at work: batches drawn from arrays while the other core solves, commits and
+sends shards as often as online, which nobody fetches. one file a sample: numpy files of a and u, a batch of them read
+a step; cold: dropped from the page cache before (posix_fadvise), outside of the clock; the device below has a cache
+of its own. the store: ShardStream, 2 threads. The last three have the other core idle.
 """
 
 
