@@ -337,4 +337,4 @@ def _open_at(store: Store, name: str, snapshot: str) -> Dataset:
 def _open(session: icechunk.Session) -> xr.Dataset:
     found = xr.open_zarr(session.store, consolidated=False, chunks=None)
     # Zarr lists arrays in the order in which their metadata happened to come.
-    return found[sorted(map(str, found.data_vars))]
+    return found[sorted(map(str, found.data_vars))].assign_coords(found.coords)
