@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from prefect import flow
@@ -10,7 +9,7 @@ from tasks.checks import check_run
 from tasks.contest import FRESH, SEEDS, contest
 from tasks.generate import generate
 from tasks.generated import complete
-from tasks.recipes import load, load_profile
+from tasks.recipes import assignments, load, load_profile
 
 
 @flow(name="compare")
@@ -42,9 +41,8 @@ def online_offline(
     if done is not None:
         return done
     check_run(compared.pipeline, store, trains=True)
-    command = ["ritz", "compare", "online-offline", recipe, "--store", store, "--profile", profile]
-    for path, value in (overrides or {}).items():
-        command += ["--set", f"{path}={json.dumps(value)}"]
+    place = ("--store", store, "--profile", profile)
+    command = ["ritz", "compare", "online-offline", recipe, *place, *assignments(overrides)]
     for name, value in sizes.items():
         command += [f"--{name}", str(value)] if value is not None else []
     with load_profile(profile).open() as cluster:

@@ -34,7 +34,7 @@ from tasks.growth import planned
 from tasks.inspect import finished
 from tasks.pipeline import Pipeline
 from tasks.publish import publish
-from tasks.recipes import load, load_profile
+from tasks.recipes import assignments, load, load_profile
 from tasks.records import recorded, run_lock
 from tasks.train import Trained, train
 from tasks.worker.train import register
@@ -225,9 +225,7 @@ def run(
     if not log.isEnabledFor(logging.INFO):
         # A served run: no terminal watches, and Prefect keeps what the stages say.
         log.setLevel(logging.INFO)
-    command = ["ritz", "run", recipe, "--store", store, "--profile", profile]
-    for path, value in (overrides or {}).items():
-        command += ["--set", f"{path}={json.dumps(value)}"]
+    command = ["ritz", "run", recipe, "--store", store, "--profile", profile, *assignments(overrides)]
     result: dict[str, Any] = run_pipeline.fn(load(recipe, overrides), store, load_profile(profile), command)
     return result
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -86,6 +87,11 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise RecipeError(f"--set {assignment!r}: the value is not YAML ({_place(error)})") from None
     return overrides
+
+
+def assignments(overrides: Mapping[str, Any] | None) -> list[str]:
+    """Turn overrides into the words of a command that has them; the reverse of `parse_assignments`."""
+    return [word for path, value in (overrides or {}).items() for word in ("--set", f"{path}={json.dumps(value)}")]
 
 
 def _read(folder: str, name: str) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import deque
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +9,12 @@ from compute.surrogates.surrogate import Surrogate
 from storage import models, runs
 from storage.errors import Refused
 from storage.store import Store
+from tasks.follow import follow
 from tasks.progress import Reporter
 from tasks.stage import stage
 from tasks.worker import replay as worker
 
 log = logging.getLogger("ritz")
-
-POLL = 0.2
 
 
 def trained(store_url: str, name: str) -> str:
@@ -70,16 +67,8 @@ def replay(
     """
     card = models.read_card(Store(store_url), model)
     job = worker.Replaying(store_url, model, f"replay-{uuid4().hex}", surrogate, threads, cluster.device)
-    told: deque[dict[str, Any]] = deque(maxlen=1)
-    report, reported = Reporter("replay", card["training"]["steps"], card["name"]), 0
-    with cluster.listen(job.topic, told.append):
-        future = cluster.submit("train", worker.again, job)
-        while not future.done():
-            if told and told[0]["step"] > reported:
-                reported = told[0]["step"]
-                report(reported, f"loss {told[0]['loss']:.3g}")
-            time.sleep(POLL)
-        found: dict[str, Any] = cluster.result(future)
+    report = Reporter("replay", card["training"]["steps"], card["name"])
+    found: dict[str, Any] = follow(cluster, report, job.topic, worker.again, job)
     log.info("replay: %s", sentence(found))
     return {"model": model, "dataset": card["dataset"], **found}
 

@@ -2,20 +2,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from compute.cluster.channel import Channel, ProducerFailed
 from compute.cluster.cluster import Cluster
+from tasks.follow import follow
 from tasks.pipeline import Pipeline
 from tasks.progress import Reporter
 from tasks.stage import stage
 from tasks.worker import train as worker
 
 log = logging.getLogger("ritz")
-
-POLL = 0.2
 
 
 @dataclass(frozen=True)
@@ -71,29 +69,15 @@ def train(
         channel=channel.name if channel is not None else None,
         device=cluster.device,
     )
-    # The newest state; it comes in a thread of the cluster's client, where no stage is known.
-    told: deque[dict[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)
-    report, reported = Reporter("train", pipeline.training.steps(job.samples), pipeline.name), -1
-    with cluster.listen(identity, told.append):
-        future = cluster.submit("train", worker.fit, job)
-        while not future.done():
-            if channel is not None and not channel.is_fed:
-                future.cancel()
-                raise ProducerFailed("training stopped because generating the data failed; see its own error")
-            state = told[0]
-            if state["step"] > reported:
-                reported = state["step"]
-                report(reported, _note(state))
-            time.sleep(POLL)
-        summary = cluster.result(future)
-    if reported < summary["steps"]:
-        report(summary["steps"], _note(told[0]))
+
+    def check() -> None:
+        if channel is not None and not channel.is_fed:
+            raise ProducerFailed("training stopped because generating the data failed; see its own error")
+
+    report = Reporter("train", pipeline.training.steps(job.samples), pipeline.name)
+    summary = follow(cluster, report, identity, worker.fit, job, check)
     if summary["stopped"] is not None:
         log.info("train: stopped early after step %d", summary["stopped"])
     elif summary["unseen"]:
         log.info("train: %d of %d samples are in no step", summary["unseen"], summary["samples_received"])
     return Trained(identity, summary, time.monotonic() - start)
-
-
-def _note(state: dict[str, Any]) -> str:
-    return "" if state["loss"] is None else f"loss {state['loss']:.3g}"

@@ -107,11 +107,6 @@ def new_loop(template: xr.Dataset, first: Arrays, surrogate: Surrogate, online: 
     return Loop(online, surrogate, Normalisation.fit(template, first), template.attrs["symmetries"], steps)
 
 
-def learn(loop: Loop, ids: np.ndarray, arrays: Arrays) -> None:
-    """Do a step on a batch."""
-    loop.learn(ids, arrays)
-
-
 def forever(batches: ShardStream) -> Any:
     """Go through the samples again and again, in another order each time."""
 
@@ -127,4 +122,4 @@ def forever(batches: ShardStream) -> Any:
 
 def _step(loop: Loop, batch: dict[str, torch.Tensor]) -> None:
     arrays = {name: values.numpy() for name, values in batch.items()}
-    learn(loop, np.asarray(arrays.pop("sample_id")), arrays)
+    loop.learn(np.asarray(arrays.pop("sample_id")), arrays)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.stores.training import forever, learn, new_loop
+from benchmarks.stores.training import forever, new_loop
 from compute.problems.problem import Arrays, Problem
 from compute.surrogates.surrogate import Surrogate
 from compute.training.online import Online
@@ -136,7 +136,7 @@ def _clocked(
         turn = next(turns)
         before(turn)
         start = time.perf_counter()
-        learn(loop, *read(turn))
+        loop.learn(*read(turn))
         if step >= WARM:
             seconds += time.perf_counter() - start
     return seconds

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, get_worker
 
 from compute.cluster.channel import Channel
+
+TELL_EVERY = 0.5
+"""Seconds between two messages of a `Teller`."""
 
 
 class WorkersLost(RuntimeError):
@@ -61,7 +65,7 @@ class Cluster:
 
     @contextmanager
     def listen(self, topic: str, handler: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-        """Call ``handler(message)`` for every message that workers `tell` about ``topic`` meanwhile."""
+        """Call ``handler(message)`` for every message that workers tell about ``topic`` meanwhile."""
         self.client.subscribe_topic(topic, lambda event: handler(event[1]["message"]))
         try:
             yield
@@ -69,6 +73,15 @@ class Cluster:
             self.client.unsubscribe_topic(topic)
 
 
-def tell(topic: str, message: dict[str, Any]) -> None:
-    """Send a small message from a running task to whoever listens to ``topic`` (see `Cluster.listen`)."""
-    get_worker().log_event(topic, {"message": message})
+class Teller:
+    """Sends small messages from a running task to whoever listens to ``topic`` (see `Cluster.listen`), not too many."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic, self._last = topic, float("-inf")
+
+    def __call__(self, message: dict[str, Any], *, last: bool = False) -> None:
+        """Send a message if the one before was sent `TELL_EVERY` ago, or if it is the last; else drop it."""
+        now = time.monotonic()
+        if last or now - self._last >= TELL_EVERY:
+            self._last = now
+            get_worker().log_event(self.topic, {"message": message})

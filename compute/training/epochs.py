@@ -7,6 +7,9 @@ import numpy as np
 
 from compute.surrogates.normalisation import Arrays
 
+PART = 64
+"""Samples of an epoch that are read together."""
+
 
 class Epochs(Protocol):
     """A fixed set of training samples that can be gone through again and again.
@@ -51,7 +54,7 @@ class InMemory:
         fields: Mapping[str, np.ndarray],
         validation: tuple[np.ndarray, Mapping[str, np.ndarray]],
         seed: int,
-        part: int = 64,
+        part: int = PART,
     ) -> None:
         self.samples = len(ids)
         self._ids, self._fields, self._validation, self._seed, self._part = ids, fields, validation, seed, part
@@ -62,15 +65,20 @@ class InMemory:
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, Arrays]]:
         """Yield every sample once; see `Epochs.epoch`."""
-        order = np.random.default_rng([self._seed, number]).permutation(self.samples)
-        for start in range(0, self.samples, self._part):
-            rows = order[start : start + self._part]
+        for rows in parts(self.samples, self._seed, number, self._part):
             yield self._ids[rows], {name: values[rows] for name, values in self._fields.items()}
 
     def validation(self, n: int) -> tuple[np.ndarray, Arrays]:
         """Return the first samples to validate on; see `Epochs.validation`."""
         ids, fields = self._validation
         return ids[:n], {name: values[:n] for name, values in fields.items()}
+
+
+def parts(samples: int, seed: int, number: int, part: int = PART) -> Iterator[np.ndarray]:
+    """Yield the positions of samples in the random order that seed and number of an epoch fix, a part at a time."""
+    order = np.random.default_rng([seed, number]).permutation(samples)
+    for start in range(0, samples, part):
+        yield order[start : start + part]
 
 
 def batches(epochs: Epochs, batch_size: int, done: int) -> Iterator[tuple[np.ndarray, Arrays]]:

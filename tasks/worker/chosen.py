@@ -6,6 +6,7 @@ import numpy as np
 
 from compute.surrogates.normalisation import Arrays
 from compute.training.block import Block
+from compute.training.epochs import parts
 from compute.training.replay import stack
 from storage.cached import CachedSamples
 from storage.selection import Selection
@@ -13,9 +14,6 @@ from storage.store import Store
 
 _CHOICE, _ARRIVAL = 0, 1
 """What a seed draws: which samples, and the order in which their shards come."""
-
-_PART = 64
-"""Samples of an epoch that are read together."""
 
 
 class Chosen:
@@ -55,9 +53,8 @@ class Chosen:
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, Arrays]]:
         """Yield every sample once; see `compute.training.epochs.Epochs.epoch`."""
-        order = np.random.default_rng([self._seed, number]).permutation(self.samples)
-        for start in range(0, self.samples, _PART):
-            ids = self.ids[order[start : start + _PART]]
+        for rows in parts(self.samples, self._seed, number):
+            ids = self.ids[rows]
             yield ids, self._read(ids)
 
     def validation(self, n: int) -> tuple[np.ndarray, Arrays]:

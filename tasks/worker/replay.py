@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from compute.cluster.cluster import tell
+from compute.cluster.cluster import Teller
 from compute.problems.problem import Problem
 from compute.surrogates.model import Model
 from compute.surrogates.normalisation import Arrays
@@ -28,9 +28,6 @@ from tasks.worker.recipe import problem_of
 
 AHEAD = 32
 """Steps whose samples are read together."""
-
-PROGRESS_EVERY = 0.5
-"""Seconds between two progress messages."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +70,10 @@ class Kept:
 def again(job: Replaying) -> dict[str, Any]:
     """Do a training again from its schedule and the dataset's snapshot; return `compute.training.replay.compare`'s."""
     kept = opened(Store(job.store), job.model, job.surrogate)
-    told = 0.0
+    tell, steps = Teller(job.topic), len(kept.recorded.schedule)
 
     def progress(step: int, loss: float) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told >= PROGRESS_EVERY or step == len(kept.recorded.schedule):
-            told = now
-            tell(job.topic, {"step": step, "loss": loss})
+        tell({"step": step, "loss": loss}, last=step == steps)
 
     return done_again(kept, threads=job.threads, device=job.device, progress=progress)
 

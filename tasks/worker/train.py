@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from compute.cluster.channel import receive
-from compute.cluster.cluster import tell
+from compute.cluster.cluster import Teller
 from compute.dimensions import Dimensions
 from compute.problems.problem import Arrays, Problem
 from compute.surrogates.surrogate import Surrogate
@@ -29,10 +28,6 @@ from tasks.worker.solve import Solved
 
 CHECKPOINT_EVERY = 10.0
 """Seconds between two checkpoints."""
-
-PROGRESS_EVERY = 0.5
-"""Seconds between two progress messages."""
-
 
 PARTS = ("model.safetensors", "schedule.npy", "losses.npy", "history.json")
 """What is kept of a training, under ``fits/<identity>/`` and with the model."""
@@ -101,19 +96,11 @@ def kept(store: Store, identity: str, work: Callable[..., Fit]) -> dict[str, Any
     folder = f"fits/{identity}"
     if store.exists(f"{folder}/summary.json"):
         return json.loads(store.read(f"{folder}/summary.json"))
-    told, checkpoint = 0.0, f"{folder}/checkpoint.safetensors"
-
-    def progress(state: dict[str, Any]) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told >= PROGRESS_EVERY or state["step"] >= state["steps"]:
-            told = now
-            tell(identity, state)
-
+    tell, checkpoint = Teller(identity), f"{folder}/checkpoint.safetensors"
     fitted = work(
         load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
         save=lambda blob: store.write(checkpoint, blob),
-        progress=progress,
+        progress=lambda state: tell(state, last=state["step"] >= state["steps"]),
         save_every_s=CHECKPOINT_EVERY,
     )
     history = {

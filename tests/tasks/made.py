@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import icechunk
 import numpy as np
+import pytest
 import zarr
 
 from compute.problems.darcy import Darcy
@@ -102,3 +104,21 @@ def flip(store: Store, key: str, at: int, bit: int = 0) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1 << bit
     path.write_bytes(data)
+
+
+@contextmanager
+def dying(monkeypatch: pytest.MonkeyPatch, file: str, times: int) -> Iterator[None]:
+    """Let what is done inside end as by Ctrl-C when a file of this name has been written so many times."""
+    write, count = Store.write, 0
+
+    def written(self: Store, key: str, data: bytes) -> None:
+        nonlocal count
+        write(self, key, data)
+        count += key.endswith(file)
+        if count == times:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write", written)
+        with pytest.raises(KeyboardInterrupt):
+            yield

@@ -23,7 +23,7 @@ from tasks.worker.chosen import Chosen
 from tasks.worker.report.comparison import along
 from tasks.worker.verdict import gains, rows, sentences
 from tests.command import TINY
-from tests.tasks.made import FAILED, NAME, make, pipeline
+from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 
 SPEC = f"{NAME}@v1"
 
@@ -31,12 +31,6 @@ SPEC = f"{NAME}@v1"
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return make(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The one thing that needs a cluster: to tell the driver how far the training is.
-    monkeypatch.setattr(train, "tell", lambda *_: None)
 
 
 def _contest() -> Contest:
@@ -209,19 +203,8 @@ def test_a_killed_training_goes_on_with_the_same_bits_and_a_finished_one_is_not_
 ) -> None:
     whole = compare.learn(_job(store, f"whole-{arm.name}", arm)).receipt
     monkeypatch.setattr(train, "CHECKPOINT_EVERY", 0.0)
-    write, count = Store.write, 0
-
-    def dying(self: Store, key: str, data: bytes) -> None:
-        nonlocal count
-        write(self, key, data)
-        count += key.endswith("checkpoint.safetensors")
-        if count == 9:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Store, "write", dying)
-    with pytest.raises(KeyboardInterrupt):
+    with dying(monkeypatch, "checkpoint.safetensors", 9):
         compare.learn(_job(store, f"killed-{arm.name}", arm))
-    monkeypatch.setattr(Store, "write", write)
     gone_on = compare.learn(_job(store, f"killed-{arm.name}", arm)).receipt
     blobs = [store.read(f"comparisons/made/{way}-{arm.name}/model.safetensors") for way in ("killed", "whole")]
     assert blobs[0] == blobs[1]

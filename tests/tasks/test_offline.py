@@ -18,7 +18,7 @@ from tasks.recipes import load
 from tasks.worker import train
 from tasks.worker.passes import passes
 from tests.command import TINY
-from tests.tasks.made import FAILED, NAME, make, pipeline
+from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 
 OFFLINE = Offline(epochs=4, batch_size=4, coarse=0.0)
 
@@ -26,12 +26,6 @@ OFFLINE = Offline(epochs=4, batch_size=4, coarse=0.0)
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return make(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The one thing that needs a cluster: to tell the driver how far the training is.
-    monkeypatch.setattr(train, "tell", lambda *_: None)
 
 
 def _job(store: Store, identity: str, training: Training) -> train.Fitting:
@@ -90,19 +84,8 @@ def test_a_streamed_training_goes_on_from_its_checkpoint_with_the_same_bits(
     training = OFFLINE.model_copy(update={"memory": 0, "ema": 0.9})
     train.fit(_job(store, "whole", training))
     monkeypatch.setattr(train, "CHECKPOINT_EVERY", 0.0)
-    write, count = Store.write, 0
-
-    def dying(self: Store, key: str, data: bytes) -> None:
-        nonlocal count
-        write(self, key, data)
-        count += key.endswith("checkpoint.safetensors")
-        if count == 9:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Store, "write", dying)
-    with pytest.raises(KeyboardInterrupt):
+    with dying(monkeypatch, "checkpoint.safetensors", 9):
         train.fit(_job(store, "killed", training))
-    monkeypatch.setattr(Store, "write", write)
     train.fit(_job(store, "killed", training))
     np.testing.assert_array_equal(_schedule(store, "killed"), _schedule(store, "whole"))
     models = [store.read(f"fits/{identity}/model.safetensors") for identity in ("killed", "whole")]

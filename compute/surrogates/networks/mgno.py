@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import torch
 
+from compute.surrogates.networks.convolution import convolution
+
 
 class MgNO(torch.nn.Module):
     """Layers u ↦ σ(W u + B u + b) where W is a multigrid cycle and B pointwise, and a pointwise map at the end.
@@ -24,11 +26,11 @@ class MgNO(torch.nn.Module):
         self, inputs: int, outputs: int, axes: int, width: int, layers: int, levels: int, smoothings: int
     ) -> None:
         super().__init__()
-        convolution = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[axes - 1]
+        conv = convolution(axes)
         befores = [inputs, *(width,) * (layers - 1)]
         self.cycles = torch.nn.ModuleList(Cycle(before, width, axes, levels, smoothings) for before in befores)
-        self.pointwise = torch.nn.ModuleList(convolution(before, width, 1) for before in befores)
-        self.projection = convolution(width, outputs, 1)
+        self.pointwise = torch.nn.ModuleList(conv(before, width, 1) for before in befores)
+        self.projection = conv(width, outputs, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, outputs, *space)`` for ``x`` ``(batch, inputs, *space)``."""
@@ -48,11 +50,11 @@ class Cycle(torch.nn.Module):
 
     def __init__(self, inputs: int, width: int, axes: int, levels: int, smoothings: int) -> None:
         super().__init__()
-        convolution = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[axes - 1]
+        conv = convolution(axes)
         transposed = (torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d)[axes - 1]
 
         def kernel(before: int, after: int, stride: int = 1) -> torch.nn.Module:
-            return convolution(before, after, 3, stride=stride, padding=1, bias=False)
+            return conv(before, after, 3, stride=stride, padding=1, bias=False)
 
         counts = [smoothings] * (levels - 1) + [smoothings + 1]
         self.operators = torch.nn.ModuleList(kernel(width, inputs) for _ in range(levels))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import torch
 
+from compute.surrogates.networks.convolution import convolution
 from compute.surrogates.networks.coordinates import Coordinates
 from compute.surrogates.surrogate import Grid
 
@@ -97,9 +98,8 @@ class PhysicsAttention(torch.nn.Module):
     def __init__(self, width: int, heads: int, slices: int, axes: int, kernel: int) -> None:
         super().__init__()
         self.heads, self.size = heads, width // heads
-        convolution = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[axes - 1]
         # What a point gives and what says where it belongs, in one convolution.
-        self.features = convolution(width, 2 * width, kernel, padding=kernel // 2)
+        self.features = convolution(axes)(width, 2 * width, kernel, padding=kernel // 2)
         self.slices = torch.nn.Linear(self.size, slices)
         # What tells the slices apart must differ from the start.
         torch.nn.init.orthogonal_(self.slices.weight)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from compute.surrogates.networks.convolution import convolution
 from compute.surrogates.networks.coordinates import Coordinates
 
 
@@ -30,10 +31,10 @@ class UNet(torch.nn.Module):
         widths = [width * 2**level for level in range(depth + 1)]
         self.axes, self.depth = axes, depth
         self.coordinates = Coordinates() if coordinates else torch.nn.Identity()
-        self.lifting = _convolution(axes)(inputs + axes * coordinates, width, 3, padding=1)
+        self.lifting = convolution(axes)(inputs + axes * coordinates, width, 3, padding=1)
         self.down = torch.nn.ModuleList(Residual(before, after, axes) for before, after in pairwise([width, *widths]))
         self.up = torch.nn.ModuleList(Residual(coarse + fine, fine, axes) for fine, coarse in pairwise(widths))
-        self.projection = _convolution(axes)(width, outputs, 1)
+        self.projection = convolution(axes)(width, outputs, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, outputs, *space)`` for ``x`` ``(batch, inputs, *space)``.
@@ -63,16 +64,12 @@ class Residual(torch.nn.Module):
 
     def __init__(self, inputs: int, outputs: int, axes: int) -> None:
         super().__init__()
-        convolution = _convolution(axes)
-        self.first = convolution(inputs, outputs, 3, padding=1)
-        self.second = convolution(outputs, outputs, 3, padding=1)
-        self.beside = convolution(inputs, outputs, 1, bias=False)
+        conv = convolution(axes)
+        self.first = conv(inputs, outputs, 3, padding=1)
+        self.second = conv(outputs, outputs, 3, padding=1)
+        self.beside = conv(inputs, outputs, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, outputs, *space)`` for ``x`` ``(batch, inputs, *space)``."""
         gelu = torch.nn.functional.gelu
         return self.beside(x) + self.second(gelu(self.first(gelu(x))))
-
-
-def _convolution(axes: int) -> type[torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Conv3d]:
-    return (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[axes - 1]

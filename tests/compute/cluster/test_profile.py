@@ -27,9 +27,9 @@ def test_messages_reach_who_listens(cluster: Cluster) -> None:
     with cluster.listen("chatter", heard.append):
         cluster.call("train", chatter, "chatter")
         deadline = time.monotonic() + 10
-        while len(heard) < 3 and time.monotonic() < deadline:
+        while len(heard) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
-    assert heard == [{"step": 0}, {"step": 1}, {"step": 2}]
+    assert heard == [{"step": 0}, {"step": 3}], "those between come too soon after the first"
 
 
 def test_a_running_scheduler_can_be_attached_to(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from compute.cluster.channel import receive
-from compute.cluster.cluster import tell
+from compute.cluster.cluster import Teller
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,10 @@ def take(name: str, count: int, pause: float) -> list[int]:
 
 
 def chatter(topic: str) -> None:
+    tell = Teller(topic)
     for step in range(3):
-        tell(topic, {"step": step})
+        tell({"step": step})
+    tell({"step": 3}, last=True)
 
 
 def environment() -> dict[str, object]:
