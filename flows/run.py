@@ -26,7 +26,7 @@ from storage import models
 from storage.errors import Busy
 from storage.store import Store
 from tasks import evaluate as evaluation
-from tasks.checks import check_run
+from tasks.checks import check_ranks, check_run
 from tasks.cost import cost
 from tasks.generate import generate
 from tasks.generated import Generated
@@ -103,6 +103,7 @@ def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> dict[str, 
 def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any]) -> dict[str, Any]:
     start = time.time()
     with profile.open() as cluster:
+        check_ranks(pipeline, cluster)
         generated, trained = _generate_and_train(pipeline, store, cluster, record["run"])
         dataset = f"{generated.dataset['name']}@{generated.dataset['version']}"
         card = {
@@ -153,7 +154,7 @@ def _fit_identity(pipeline: Pipeline) -> str:
 
 def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, Trained]:
     identity = _fit_identity(pipeline)
-    channel = cluster.channel(run, CHANNEL)
+    channel = cluster.channel(run, CHANNEL, pipeline.training.ranks)
     try:
         training = train.submit(pipeline, store, cluster, identity=identity, dataset=pipeline.name, channel=channel)
         training.add_done_callback(

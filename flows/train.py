@@ -9,7 +9,7 @@ from storage.datasets import Dataset
 from storage.reading import resolve
 from storage.store import Store
 from tasks import train as stage
-from tasks.checks import check_training
+from tasks.checks import check_ranks, check_training
 from tasks.recipes import load, load_profile
 from tasks.worker.train import register
 
@@ -36,6 +36,7 @@ def train(
     data = Dataset.open(Store(store), version.name).at(version.version)
     source = {"name": version.name, "version": version.version, "snapshot": version.snapshot}
     with load_profile(profile).open() as cluster:
+        check_ranks(pipeline, cluster)
         trained = stage.train(
             pipeline,
             store,

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import xarray as xr
 
+from compute.cluster.cluster import Cluster
 from compute.dimensions import Dimensions
 from compute.surrogates.model import network
 from compute.surrogates.surrogate import Grid
@@ -61,6 +62,22 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
             pass
 
 
+def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
+    """Refuse more ranks than there are workers to train on.
+
+    Raises
+    ------
+    storage.errors.Refused
+        If there are too few.
+    """
+    ranks, workers = pipeline.training.ranks, cluster.workers("train")
+    if ranks > workers:
+        raise Refused(
+            f"training.ranks is {ranks}, but the profile has {workers} workers that train; expected at least as many "
+            "(profile.train.count)"
+        )
+
+
 def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
     """Refuse a dataset that a recipe cannot be trained on offline.
 
@@ -78,9 +95,10 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
     if version.samples != data.samples:
         raise Refused(f"dataset {version.spec} holds {version.samples} of {data.samples} samples; finish it first")
     train = int(np.count_nonzero(data.index()[1] == "train"))
-    if isinstance(pipeline.training, Online) and pipeline.training.watermark > train:
+    if isinstance(pipeline.training, Online) and pipeline.training.least > train:
+        ranks = f" on each of {pipeline.training.ranks} ranks" if pipeline.training.ranks > 1 else ""
         raise Refused(
-            f"training.watermark = {pipeline.training.watermark} is above the {train} training samples "
+            f"training.watermark = {pipeline.training.watermark}{ranks} is above the {train} training samples "
             f"of {version.spec}"
         )
     if train < pipeline.training.least:

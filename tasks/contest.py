@@ -191,6 +191,8 @@ def contest(
 
 
 def _check(training: Training) -> None:
+    if training.ranks > 1:
+        raise RecipeError(f"training.ranks is {training.ranks}, expected 1: the arms are trained side by side")
     if training.stopping is not None:
         raise RecipeError("training.stopping is set, expected none: the arms are compared at equal numbers of steps")
     if training.validation == 0:

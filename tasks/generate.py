@@ -25,6 +25,7 @@ from tasks.pipeline import Pipeline
 from tasks.progress import Reporter
 from tasks.stage import stage
 from tasks.worker import solve as worker
+from tasks.worker.dispatch import dispatch, owners
 
 log = logging.getLogger("ritz")
 
@@ -63,11 +64,11 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
         report(len(before) * data.shard)
         last_shard = None
         if len(before) < shards:
-            order = np.random.default_rng([data.seed, shards]).permutation(shards)
-            todo = [int(index) for index in order if int(index) not in before]
+            todo = [index for index in dispatch(data.seed, shards).tolist() if index not in before]
             solver = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard], bool(before))
             work = _shards(pipeline, dataset, ids, split, todo, solver)
-            last_shard = _solve(cluster, dataset, work, len(before), channel, report)
+            lanes = owners(data.seed, shards, channel.lanes if channel is not None else 1)
+            last_shard = _solve(cluster, dataset, work, len(before), channel, lanes, report)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         return describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
 
@@ -147,6 +148,7 @@ def _solve(
     shards: Iterator[worker.Shard],
     done: int,
     channel: Channel | None,
+    lanes: np.ndarray,
     report: Reporter,
 ) -> float:
     """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
@@ -165,5 +167,5 @@ def _solve(
             log.warning("shard %d: %s", receipt.index, ", ".join(f"{n} {why}" for why, n in missed.items()))
         report(done * dataset.shard, f"{failed} failed" if failed else "")
         if channel is not None:
-            channel.put(completed.held)
+            channel.put(completed.held, int(lanes[receipt.index]))
     return last

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from compute.cluster.channel import Channel, ProducerFailed
 from compute.cluster.cluster import Cluster
-from tasks.follow import follow
+from tasks.follow import follow, follow_ranks
 from tasks.pipeline import Pipeline
 from tasks.progress import Reporter
 from tasks.stage import stage
@@ -48,10 +48,12 @@ def train(
 ) -> Trained:
     """Train a surrogate on the train worker: online through ``channel``, or offline on a dataset's ``version``.
 
+    With ``training.ranks`` it takes so many train workers, and a channel has a lane for each.
+
     Raises
     ------
     WorkersLost
-        If the train worker died again and again.
+        If the train worker, or one of several, died again and again.
     """
     start = time.monotonic()
     job = worker.Fitting(
@@ -75,7 +77,15 @@ def train(
             raise ProducerFailed("training stopped because generating the data failed; see its own error")
 
     report = Reporter("train", pipeline.training.steps(job.samples), pipeline.name)
-    summary = follow(cluster, report, identity, worker.fit, job, check)
+    ranks = pipeline.training.ranks
+    if ranks == 1:
+        summary = follow(cluster, report, identity, worker.fit, job, check)
+    else:
+
+        def jobs(meeting: str) -> list[worker.Fitting]:
+            return [replace(job, rank=rank, meeting=meeting) for rank in range(ranks)]
+
+        summary = follow_ranks(cluster, report, identity, worker.fit, jobs, ranks, check)
     if summary["stopped"] is not None:
         log.info("train: stopped early after step %d", summary["stopped"])
     elif summary["unseen"]:

@@ -73,7 +73,7 @@ print(json.dumps(done_again(opened(Store(sys.argv[1]), sys.argv[2]))))
 
 
 def replayed(store: str, model: str, **options: object) -> dict[str, Any]:
-    """Do a training again in a process of its own, as a worker is: what ran in this one may change the last bits."""
+    """Do a training again in a process of its own, as a worker is: PARDISO, once loaded, changes the last ones."""
     with started(sys.executable, "-c", REPLAY, store, model, **options) as process:
         stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,53 +27,57 @@ class ProducerFailed(RuntimeError):
 
 
 class Channel:
-    """The driver's end of a bounded line of futures to one consumer task; only references pass through here.
+    """The driver's end of bounded lines of futures to consumer tasks, one each; only references pass through here.
 
     The values stay in the memory of the workers that made them until the consumer fetches them, worker to
-    worker. A full channel makes the producer wait: that is the back-pressure of a slow trainer on the solvers.
+    worker. A full lane makes the producer wait: that is the back-pressure of a slow trainer on the solvers. Only
+    while another lane is empty it does not, so that consumers that work together never wait for what stands behind
+    a value for the one that waits for them; a lane is then longer by what is in flight.
 
     Parameters
     ----------
     client : distributed.Client
         The driver's client.
     name : str
-        Name under which the consumer calls `receive`.
+        Name under which the consumers call `receive`.
     capacity : int
-        How many values may wait.
+        How many values may wait in a lane.
+    lanes : int
+        How many consumers there are.
     """
 
-    def __init__(self, client: Client, name: str, capacity: int) -> None:
-        self.name, self.capacity = name, capacity
+    def __init__(self, client: Client, name: str, capacity: int, lanes: int = 1) -> None:
+        self.name, self.capacity, self.lanes = name, capacity, lanes
         # Unbounded for Dask, bounded here: a put that times out in the scheduler leaves its reference behind.
-        self._queue = Queue(name, client=client)
+        self._queues = [Queue(_line(name, lane), client=client) for lane in range(lanes)]
         self._client = client
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
         self._producer_failed = threading.Event()
         # How many wait at most: a consumer may have taken some without a word, by dying.
-        self._waiting = 0
+        self._waiting = [0] * lanes
         self._changed = threading.Condition()
-        client.subscribe_topic(taken(name), lambda _: self._one_less())
+        client.subscribe_topic(taken(name), lambda event: self._one_less(event[1]["lane"]))
 
-    def put(self, future: Future) -> None:
-        """Hand a future over; wait while the channel is full. Nothing is sent to a consumer that has finished.
+    def put(self, future: Future, lane: int = 0) -> None:
+        """Hand a future over; wait while the lane is full. Nothing is sent to consumers that have finished.
 
         Raises
         ------
         ConsumerFailed
             If `consumer_failed` was called: nobody will take it.
         """
-        while not self._wait_for_room():
+        while not self._wait_for_room(lane):
             # Without the lock: the answer comes through the thread that counts what is taken.
-            waiting = self._queue.qsize()
+            waiting = [queue.qsize() for queue in self._queues]
             with self._changed:
                 self._waiting = waiting
         if self._consumer_failed:
             raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
         if not self._consumer_ended.is_set():
             with self._changed:
-                self._waiting += 1
-            self._queue.put(future)
+                self._waiting[lane] += 1
+            self._queues[lane].put(future)
 
     def consumer_failed(self) -> None:
         """Say that the consumer is gone for good, so that a waiting producer stops."""
@@ -95,31 +99,35 @@ class Channel:
         """Whether the producer still works, or has finished well."""
         return not self._producer_failed.is_set()
 
-    def _wait_for_room(self) -> bool:
+    def _wait_for_room(self, lane: int) -> bool:
         """Return whether there is room, or nobody left to need it, after a while at most."""
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: self._waiting < self.capacity or self._consumer_ended.is_set(), timeout=LOOK
-            )
 
-    def _one_less(self) -> None:
+        def room() -> bool:
+            others = self._waiting[:lane] + self._waiting[lane + 1 :]
+            return self._waiting[lane] < self.capacity or 0 in others or self._consumer_ended.is_set()
+
         with self._changed:
-            self._waiting = max(0, self._waiting - 1)
+            return self._changed.wait_for(room, timeout=LOOK)
+
+    def _one_less(self, lane: int) -> None:
+        with self._changed:
+            self._waiting[lane] = max(0, self._waiting[lane] - 1)
             self._changed.notify_all()
 
     def close(self) -> None:
         """Drop the channel and what waits in it."""
         if self._client.status == "running":
             self._client.unsubscribe_topic(taken(self.name))
-        self._queue.close()
+        for queue in self._queues:
+            queue.close()
 
 
 class Abandoned(RuntimeError):
     """The driver that started this task has gone away."""
 
 
-def receive(name: str) -> Iterator[Any]:
-    """Yield the values of channel ``name`` without end; runs inside the consumer's task on a worker.
+def receive(name: str, lane: int = 0) -> Iterator[Any]:
+    """Yield the values in a lane of channel ``name`` without end; runs inside the consumer's task on a worker.
 
     One value is fetched ahead, while the consumer works on the one before. Yields None where nothing has come for a
     while, so that the consumer can look elsewhere for what was lost with an earlier driver or consumer.
@@ -130,21 +138,19 @@ def receive(name: str) -> Iterator[Any]:
         If nobody wants this task's result any more: the driver has died or cancelled it.
     """
     # Where a task runs is known in its own thread alone.
-    worker, key, client = get_worker(), get_worker().get_current_task(), get_client()
-    queue, left = Queue(name, client=client), threading.Event()
+    worker, client, check_wanted = get_worker(), get_client(), watch()
+    queue, left = Queue(_line(name, lane), client=client), threading.Event()
 
     def take() -> Any:
         until = time.monotonic() + IDLE
         while time.monotonic() < until and not left.is_set():
-            task = worker.state.tasks.get(key)
-            if task is None or task.state == "cancelled":
-                raise Abandoned(f"nobody waits for task {key!r} any more")
+            check_wanted()
             with client.as_current():
                 try:
                     future = queue.get(timeout=WAIT)
                 except TimeoutError:
                     continue
-                worker.log_event(taken(name), {})
+                worker.log_event(taken(name), {"lane": lane})
                 value = future.result()
                 future.release()
             return value
@@ -161,6 +167,22 @@ def receive(name: str) -> Iterator[Any]:
             left.set()
 
 
+def watch() -> Callable[[], None]:
+    """Return what raises `Abandoned` when nobody wants the result of the task any more that calls this now."""
+    worker, key = get_worker(), get_worker().get_current_task()
+
+    def check() -> None:
+        task = worker.state.tasks.get(key)
+        if task is None or task.state == "cancelled":
+            raise Abandoned(f"nobody waits for task {key!r} any more")
+
+    return check
+
+
 def taken(name: str) -> str:
     """Return the topic on which the consumer of a channel says that it has taken a value."""
     return f"{name}-taken"
+
+
+def _line(name: str, lane: int) -> str:
+    return f"{name}-{lane}"

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, get_worker
 
 from compute.cluster.channel import Channel
+from compute.cluster.meeting import meeting
 
 TELL_EVERY = 0.5
 """Seconds between two messages of a `Teller`."""
@@ -59,9 +60,13 @@ class Cluster:
         finally:
             future.release()
 
-    def channel(self, name: str, capacity: int) -> Channel:
+    def channel(self, name: str, capacity: int, lanes: int = 1) -> Channel:
         """Return the driver's end of the channel ``name``; see `compute.cluster.channel.Channel`."""
-        return Channel(self.client, name, capacity)
+        return Channel(self.client, name, capacity, lanes)
+
+    def meeting(self, size: int) -> AbstractContextManager[str]:
+        """Let tasks come together; see `compute.cluster.meeting.meeting`."""
+        return meeting(self.client, size)
 
     @contextmanager
     def listen(self, topic: str, handler: Callable[[dict[str, Any]], None]) -> Iterator[None]:

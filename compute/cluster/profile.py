@@ -5,7 +5,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -67,7 +67,7 @@ class Local(Profile):
 
     kind: Literal["local"] = "local"
     solve: Role = Field(Role(count=2), description="Workers that solve.")
-    train: Role = Field(Role(), description="The worker that trains and evaluates.")
+    train: Role = Field(Role(), description="The worker that trains and evaluates; as many as `training.ranks`.")
 
     @field_validator("solve")
     @classmethod
@@ -96,7 +96,7 @@ class Local(Profile):
             for name, role in (("solve", self.solve), ("train", self.train)):
                 # A task takes the one resource of its worker, so it runs alone, with `threads` for the libraries
                 # inside it. The second Dask thread hands out the receipt of the task before.
-                options = {
+                options: dict[str, Any] = {
                     "nthreads": 2,
                     "resources": {name: 1},
                     "memory_limit": role.memory,
@@ -105,6 +105,9 @@ class Local(Profile):
                     "silence_logs": logging.CRITICAL,
                     "env": {f"{library}_NUM_THREADS": str(role.threads) for library in ("OMP", "MKL", "OPENBLAS")},
                 }
+                if name == "train":
+                    # By which interface gloo connects workers that train together: by none that others can reach.
+                    options["env"]["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
                 for index in range(role.count):
                     workers[f"{name}-{index}"] = {"cls": Nanny, "options": options}
             scheduler = {

@@ -14,7 +14,7 @@ from compute.training.state import freeze, thaw
 if TYPE_CHECKING:
     from compute.training.loop import Loop
 
-_FORMAT = "ritz-training/2"
+_FORMAT = "ritz-training/3"
 _NETWORK = "network/"
 _AVERAGE = "average/"
 _BEST = "best/"
@@ -26,12 +26,13 @@ Refill = Callable[[np.ndarray], Block]
 def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
     """Return the whole state of a loop as one safetensors blob; its tensors lie on the CPU.
 
-    The fields of the buffer are not in it, only their ids: whoever restores reads them again.
+    The fields of the buffers are not in it, only their ids: whoever restores reads them again. All ranks of a group
+    call this at once, and all get the state of all of them.
 
     Parameters
     ----------
     loop
-        Between two steps, with no block half taken in.
+        Between two steps.
     recipe
         What identifies the training; JSON-able. `read` refuses another.
     """
@@ -51,21 +52,32 @@ def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
     tensors["rng/cpu"] = torch.get_rng_state().numpy()
     if loop.device != "cpu":
         tensors["rng/device"] = _on(loop.device).get_rng_state().numpy()
-    tensors["buffer/ids"], tensors["buffer/seen"] = loop.slots.ids, loop.slots.seen
-    tensors["validation/ids"] = loop.validation_ids
-    tensors["schedule"] = np.array(loop.schedule, np.int64).reshape(loop.step, loop.training.batch_size)
+    arrays = {
+        "buffer/ids": loop.slots.ids,
+        "buffer/seen": loop.slots.seen,
+        "validation/ids": loop.validation_ids,
+        "schedule": np.array(loop.schedule, np.int64).reshape(loop.step, loop.training.batch_size),
+    }
+    numbers = {
+        "numpy_rng": loop.rng.bit_generator.state,
+        "taken": loop.taken,
+        "received": sorted(loop.received.items()),
+        "partial": sorted(loop.partial.items()),
+    }
+    ranks = []
+    for rank, (one, its_numbers) in enumerate(loop.group.collect((arrays, numbers))):
+        tensors |= {f"rank{rank}/{name}": values for name, values in one.items()}
+        ranks.append(its_numbers)
     tensors["trace/losses"] = np.array(loop.trace.losses, np.float64)
     header = {
         "format": _FORMAT,
         "recipe": recipe,
         "normalisation": loop.normalisation.model_dump(mode="json"),
-        "numpy_rng": loop.rng.bit_generator.state,
+        "ranks": ranks,
         "state": state,
         "best": None if loop.best is None else loop.best.state(),
         "device": loop.device,
         "step": loop.step,
-        "taken": loop.taken,
-        "received": sorted(loop.received.items()),
         "curve": loop.curve,
         "losses": loop.losses,
         "trace": loop.trace.document(),
@@ -118,15 +130,17 @@ def read(loop: Loop, blob: bytes, refill: Refill) -> None:
     torch.set_rng_state(torch.from_numpy(tensors["rng/cpu"].copy()))
     if loop.device != "cpu" and loop.device == header["device"]:
         _on(loop.device).set_rng_state(torch.from_numpy(tensors["rng/device"].copy()))
-    held, seen, kept = (tensors[k] for k in ("buffer/ids", "buffer/seen", "validation/ids"))
+    mine, numbers = _under(tensors, f"rank{loop.group.rank}/"), header["ranks"][loop.group.rank]
+    held, seen, kept = (mine[k] for k in ("buffer/ids", "buffer/seen", "validation/ids"))
     fields = _fetch(refill, np.concatenate([held, kept]))
     loop.slots.restore(held, seen, {name: values[: len(held)] for name, values in fields.items()})
     loop.set_validation(kept, {name: values[len(held) :] for name, values in fields.items()})
-    loop.rng.bit_generator.state = header["numpy_rng"]
-    loop.step, loop.taken = header["step"], header["taken"]
-    loop.received = {int(shard): float(when) for shard, when in header["received"]}
+    loop.rng.bit_generator.state = numbers["numpy_rng"]
+    loop.step, loop.taken = header["step"], numbers["taken"]
+    loop.received = {int(shard): float(when) for shard, when in numbers["received"]}
+    loop.partial = {int(shard): int(count) for shard, count in numbers["partial"]}
     loop.curve, loop.losses = header["curve"], header["losses"]
-    loop.schedule = list(tensors["schedule"])
+    loop.schedule = list(mine["schedule"])
     loop.trace.restore(tensors["trace/losses"], header["trace"])
 
 

@@ -14,6 +14,8 @@ from compute.surrogates.surrogate import Surrogate
 from compute.training.augmentation import averages, check_symmetries, symmetries, transform
 from compute.training.average import Average
 from compute.training.buffers.slots import Slots
+from compute.training.gradients import mean_gradients
+from compute.training.group import Alone, Group
 from compute.training.losses.loss import Batch
 from compute.training.optimiser import evaluates_again
 from compute.training.precision import Arithmetic
@@ -46,20 +48,29 @@ class Loop:
         For the losses that need its equations.
     device
         Where the network and the batches lie.
+    group
+        The ranks that train together, each with such a loop. Network, optimiser, curve and early stopping are the same
+        in all of them; buffer, random numbers, schedule and what was received are each one's own. A loop that is alone
+        does the work of all ``training.ranks``, one after the other.
 
     Attributes
     ----------
     step, total
         Steps done and to be done.
     taken
-        Training samples received.
+        Training samples received here.
     received
         Time at which each shard arrived, by its number.
+    partial
+        Training samples taken of the shards that are taken in just now, by their number.
+    dry
+        Whether some rank has no samples for a further step.
     curve
         ``{"step", "time", "loss", "received", "validate", "validation"}`` a record; ``loss`` is the mean since the
-        last, ``validate`` the error on the first ``validation`` of `validation_ids`.
+        last, ``received`` that of all ranks, ``validate`` the error on the first ``validation`` of `validation_ids` of
+        the first rank.
     schedule
-        Ids of every step, ``(batch,)`` int64 each.
+        Ids of every step here, ``(batch,)`` int64 each.
     trace
         Loss of every step, the time they took and on what: what a replay is compared with.
     slots
@@ -80,9 +91,11 @@ class Loop:
         *,
         problem: Problem | None = None,
         device: str = "cpu",
+        group: Group | None = None,
     ) -> None:
         self.training, self.surrogate, self.normalisation, self.total = training, surrogate, normalisation, total
         training.check_losses(normalisation, problem)
+        self.group = group or Alone()
         self.device, self.arithmetic = device, Arithmetic(training.precision, device)
         self.module = network(surrogate, normalisation).to(device)
         self.optimiser = training.optimiser.build(self.module.parameters())
@@ -94,6 +107,8 @@ class Loop:
         self.step = 0
         self.taken = 0
         self.received: dict[int, float] = {}
+        self.partial: dict[int, int] = {}
+        self.dry = False
         self.curve: list[dict[str, Any]] = []
         self.schedule: list[np.ndarray] = []
         self.losses: list[float] = []
@@ -108,7 +123,7 @@ class Loop:
                 "scaling does not allow; expected 'float32' or 'bfloat16'"
             )
         check_symmetries(symmetry, normalisation.dimensions)
-        self._group = symmetries(symmetry if training.augment else "none", normalisation.axes)
+        self._symmetries = symmetries(symmetry if training.augment else "none", normalisation.axes)
 
     @property
     def stopped(self) -> bool:
@@ -118,20 +133,23 @@ class Loop:
     @property
     def done(self) -> bool:
         """Whether no step is left to be done."""
-        return self.step >= self.total or self.stopped
+        return self.step >= self.total or self.stopped or self.dry
 
     def learn(self, ids: np.ndarray, fields: Mapping[str, np.ndarray]) -> float:
-        """Do one step on a batch and return its loss.
+        """Do one step with all ranks, on a batch of each, and return its loss.
 
         Parameters
         ----------
         ids, fields
-            ``(batch,)`` sample ids and ``(batch, *dims)`` for every variable, in physical units.
+            ``(batch,)`` sample ids and ``(batch, *dims)`` for every variable, in physical units; where this loop does
+            the work of several ranks, their batches in order.
 
         Raises
         ------
         FloatingPointError
             If the loss is not finite.
+        PeerLost
+            If another rank is gone.
         """
         import torch
 
@@ -140,10 +158,11 @@ class Loop:
         x, y = self.normalisation.encode("input", fields), self.normalisation.encode("output", fields)
         if self._coarse(x.shape[2:]):
             x, y = averages(x), averages(y)
-        if len(self._group) > 1:
+        if len(self._symmetries) > 1:
             # Drawn from the number of the step alone, so that a step can be done again from its ids.
-            chosen = np.random.default_rng((self.training.seed, self.step)).integers(len(self._group), size=len(x))
-            x, y = transform(x, self._group, chosen), transform(y, self._group, chosen)
+            rng = np.random.default_rng((self.training.seed, self.step))
+            chosen = rng.integers(len(self._symmetries), size=self.group.size * len(x))[self.group.rank * len(x) :]
+            x, y = (transform(values, self._symmetries, chosen[: len(x)]) for values in (x, y))
         self.follower.before(self.step)
         self.module.train()
         # Copied, because torch aligns its memory and NumPy does not, and how sums are rounded depends on that.
@@ -164,8 +183,8 @@ class Loop:
         self.validation_ids, self._validation = ids, dict(fields)
 
     def add_validation(self, ids: np.ndarray, fields: Mapping[str, np.ndarray]) -> None:
-        """Keep more samples for the validation error, up to the number in the configuration."""
-        room = max(0, self.training.validation - len(self.validation_ids))
+        """Keep more samples for the validation error, up to the number in the configuration: on the first rank."""
+        room = 0 if self.group.rank else max(0, self.training.validation - len(self.validation_ids))
         if room == 0 or len(ids) == 0:
             return
         joined = {
@@ -182,7 +201,7 @@ class Loop:
     def settle(self) -> None:
         """Record what was learnt since the last record, where the training ends between two."""
         if self.losses:
-            self._append(self.validate())
+            self._append(validates=True)
 
     def finish(self) -> Model:
         """Return the trained model, on the CPU: with the best weights where early stopping keeps them."""
@@ -193,7 +212,7 @@ class Loop:
         return model
 
     def validate(self) -> float | None:
-        """Return the mean relative L2 error on the validation samples, or None while there are none."""
+        """Return the mean relative L2 error on the validation samples of this rank, or None while there are none."""
         from compute.metrics.errors import relative_l2
 
         if len(self.validation_ids) == 0:
@@ -209,10 +228,17 @@ class Loop:
     def _optimise(self, x: torch.Tensor, y: torch.Tensor) -> float:
         """Let the optimiser do one step and return the loss before it."""
         first: list[float] = []
+        parts = self.training.ranks // self.group.size
+
+        def backward(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            loss = self._loss(x, y)
+            self.arithmetic.backward(loss)
+            return loss
 
         def evaluate() -> float:
             self.optimiser.zero_grad()
-            loss = self._loss(x, y)
+            alone = self.training.ranks == 1
+            loss = backward(x, y) if alone else mean_gradients(self.module, x, y, parts, self.group, backward)
             first.append(float(loss.detach()))
             if not math.isfinite(first[-1]):
                 rate = self.optimiser.param_groups[0]["lr"]
@@ -220,7 +246,6 @@ class Loop:
                     f"the loss of step {self.step} is {first[-1]} at a learning rate of {rate:.3g}: "
                     "take a smaller learning rate or clip"
                 )
-            self.arithmetic.backward(loss)
             self._clip()
             return first[-1]
 
@@ -253,21 +278,25 @@ class Loop:
         due = last or self.step % max(1, self.total // _VALIDATIONS) == 0
         if not due and self.step > 1 and self.step % max(1, self.total // _RECORDS):
             return
-        self._append(self.validate() if due else None)
+        self._append(validates=due)
 
-    def _append(self, error: float | None) -> None:
+    def _append(self, validates: bool) -> None:
+        """Append to the curve what all ranks come to; the first of them validates for all."""
+        here = self.validate() if validates and self.group.rank == 0 else None
+        everyone = self.group.collect((here, len(self.validation_ids), self.taken))
+        error, samples, _ = everyone[0]
         if error is not None:
             self.follower.validated(error)
             if self.best is not None:
-                self.best.observe(error, len(self.validation_ids), self.step, self.model().module)
+                self.best.observe(error, samples, self.step, self.model().module)
         self.curve.append(
             {
                 "step": self.step,
                 "time": time.time(),
                 "loss": float(np.mean(self.losses)),
-                "received": self.taken,
+                "received": sum(taken for _, _, taken in everyone),
                 "validate": error,
-                "validation": len(self.validation_ids),
+                "validation": samples,
             }
         )
         self.losses.clear()

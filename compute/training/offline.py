@@ -13,6 +13,7 @@ from compute.surrogates.normalisation import Normalisation
 from compute.surrogates.surrogate import Surrogate
 from compute.training import checkpoint
 from compute.training.epochs import Epochs, batches
+from compute.training.group import Alone, Group
 from compute.training.run import Run, Surroundings, seeded
 from compute.training.training import Fit, Training
 
@@ -25,10 +26,11 @@ log = logging.getLogger(__name__)
 class Offline(Training):
     """Training on a published version of a dataset: epochs over a fixed set of samples in seeded random order.
 
-    An epoch sees every sample once. The samples of all epochs are cut into whole batches, so that a batch may reach
-    over from one epoch into the next, and the last of all may take a few samples of one epoch more. There are
-    ``epochs`` · samples / ``batch_size`` steps, rounded up: as many as online with ``batches_per_sample`` =
-    ``epochs`` / ``batch_size``.
+    An epoch sees every sample once. With several ``ranks`` all of them go through the same epochs, and each takes its
+    part of every batch. The samples of all epochs are cut into whole batches, so that a batch may reach over from one
+    epoch into the next, and the last of all may take a few samples of one epoch more. There are ``epochs`` · samples /
+    (``ranks`` · ``batch_size``) steps, rounded up: as many as online with ``batches_per_sample`` = ``epochs`` /
+    ``batch_size``.
     """
 
     kind: Literal["offline"] = "offline"
@@ -48,7 +50,7 @@ class Offline(Training):
 
     def steps(self, samples: int) -> int:
         """Return the number of steps for ``samples`` training samples, at least one."""
-        return max(1, math.ceil(self.epochs * samples / self.batch_size - 1e-9))
+        return max(1, math.ceil(self.epochs * samples / (self.ranks * self.batch_size) - 1e-9))
 
     def fit(
         self,
@@ -63,6 +65,7 @@ class Offline(Training):
         save: Callable[[bytes], None] = lambda _: None,
         progress: Callable[[dict[str, Any]], None] = lambda _: None,
         save_every_s: float = 30.0,
+        group: Group | None = None,
     ) -> Fit:
         """Train a surrogate on a fixed set of samples, going on from a checkpoint if there is one.
 
@@ -79,7 +82,7 @@ class Offline(Training):
             The samples.
         refill
             Returns the validation samples with the given ids again.
-        problem, device, load, save, progress, save_every_s
+        problem, device, load, save, progress, save_every_s, group
             See `compute.training.run.Surroundings`.
 
         Raises
@@ -89,10 +92,12 @@ class Offline(Training):
             to be had.
         FloatingPointError
             If the loss is not finite.
+        compute.training.group.PeerLost
+            If another rank is gone.
         """
         if epochs.samples == 0:
             raise ValueError("there is no training sample; at least one sample of the split 'train' must be in the set")
-        around = Surroundings(problem, device, load, save, progress, save_every_s)
+        around = Surroundings(problem, device, load, save, progress, save_every_s, group or Alone())
         with seeded(self.seed, device):
             return _Repeating(self, surrogate, template, epochs.samples, around).go(epochs, refill)
 
@@ -106,18 +111,19 @@ class _Repeating(Run):
         loop = self.loop = self.resume(refill)
         if loop is None:
             loop = self.loop = self.new(Normalisation.fit(self.template, epochs.head(self.settings.fitted_on)))
-            loop.taken = epochs.samples
+            loop.taken = 0 if self.group.rank else epochs.samples
             loop.add_validation(*epochs.validation(self.settings.validation))
         else:
             log.info("training goes on at step %d of %d", loop.step, loop.total)
-        following = batches(epochs, self.settings.batch_size, loop.step)
-        while not loop.done:
+        size = self.settings.batch_size
+        following = batches(epochs, self.group.size * size, loop.step)
+        part = slice(self.group.rank * size, (self.group.rank + 1) * size)
+        while not loop.done and self.ready(loop):
             before = time.monotonic()
             ids, fields = next(following)
             self.waited += time.monotonic() - before
-            loop.learn(ids, fields)
+            loop.learn(ids[part], {name: values[part] for name, values in fields.items()})
             self.report(loop.taken)
-            self.maybe_save()
         following.close()  # type: ignore[attr-defined]
         if loop.stopped:
             log.info("early stopping ended the training after step %d of %d", loop.step, loop.total)

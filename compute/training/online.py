@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,6 +18,7 @@ from compute.training.buffers.buffer import Buffer, Pace
 from compute.training.buffers.catalogue import BUFFERS, AnyBuffer
 from compute.training.buffers.reservoir import Reservoir
 from compute.training.buffers.slots import Slots
+from compute.training.group import Alone, Group
 from compute.training.loop import Loop
 from compute.training.run import Run, Surroundings, seeded
 from compute.training.training import Fit, Training
@@ -38,6 +40,11 @@ class Online(Training):
     so far are done, and the next block is taken only when no step is due; so which samples make which step
     depends on the order of arrival and the seed alone. After the last block the remaining steps are done.
     A block that finds no room in the buffer makes the steps it needs due early.
+
+    With several ``ranks`` each has a buffer of its own, its own part of the blocks, and an equal share of the steps'
+    batches; the normalisation comes from the first rank's samples, and its validation samples are the ones that are
+    validated on. A step is done when all ranks may do it. When one of them runs out of samples, because of those that
+    could not be solved or in a buffer that is emptied, the training ends, and what the others still hold is told.
 
     A buffer that gives every sample to one batch settles the ratio: it is 1 / ``batch_size``, which is then the
     default, and another one is refused. The last batch is filled up.
@@ -74,15 +81,15 @@ class Online(Training):
 
     @property
     def least(self) -> int:
-        """Training samples without which it does not begin: the watermark."""
-        return self.watermark
+        """Training samples without which it does not begin: the watermark of every rank."""
+        return self.ranks * self.watermark
 
     def steps(self, samples: int) -> int:
         """Return the number of steps for ``samples`` training samples, at least one."""
         return self.buffer.steps(self._pace(samples))
 
     def due(self, taken: int, samples: int) -> int:
-        """Return how many of the steps for ``samples`` samples may be done when ``taken`` have come."""
+        """Return how many of the steps for ``samples`` samples a rank may do when ``taken`` have come to it."""
         return self.buffer.due(self._pace(samples), taken)
 
     def check(self, samples: int) -> None:
@@ -90,7 +97,7 @@ class Online(Training):
         self.buffer.check(self._pace(samples))
 
     def _pace(self, samples: int) -> Pace:
-        return Pace(samples, self.batches_per_sample, self.batch_size, self.watermark)
+        return Pace(math.ceil(samples / self.ranks), self.batches_per_sample, self.batch_size, self.watermark)
 
     def fit(
         self,
@@ -106,6 +113,7 @@ class Online(Training):
         save: Callable[[bytes], None] = lambda _: None,
         progress: Callable[[dict[str, Any]], None] = lambda _: None,
         save_every_s: float = 30.0,
+        group: Group | None = None,
     ) -> Fit:
         """Train a surrogate on blocks as they arrive, going on from a checkpoint if there is one.
 
@@ -120,13 +128,14 @@ class Online(Training):
             Names and describes the variables; see `Problem.template`. Its attribute ``symmetries`` is used
             by ``augment``.
         arrivals
-            Called once with the shards in the checkpoint; yields the others. Repeated shards are dropped.
+            Called once with the shards in the checkpoint; yields the others, with several ranks those of this one.
+            Repeated shards are dropped.
             Samples of the splits train and validate are used, all others ignored.
         samples
-            Training samples expected in all; fixes the number of steps.
+            Training samples expected in all, by all ranks; fixes the number of steps.
         refill
             Returns the samples with the given ids again, to fill the buffer of a resumed training.
-        problem, device, load, save, progress, save_every_s
+        problem, device, load, save, progress, save_every_s, group
             See `compute.training.run.Surroundings`.
 
         Raises
@@ -136,8 +145,10 @@ class Online(Training):
             to be had.
         FloatingPointError
             If the loss is not finite.
+        compute.training.group.PeerLost
+            If another rank is gone.
         """
-        around = Surroundings(problem, device, load, save, progress, save_every_s)
+        around = Surroundings(problem, device, load, save, progress, save_every_s, group or Alone())
         with seeded(self.seed, device):
             return _Streaming(self, surrogate, template, samples, around).go(arrivals, refill)
 
@@ -184,17 +195,16 @@ class _Streaming(Run):
         return loop
 
     def _advance(self, until: int, over: bool = False) -> None:
-        """Do steps until ``until`` are done, with checkpoints between them."""
-        while self.loop and self.loop.step < until and not self.loop.stopped:
-            if over and len(self.loop.slots) == 0:
-                # Fewer samples came than were expected: failed ones are not learnt from.
-                log.warning("the buffer is empty after step %d of %d", self.loop.step, self.loop.total)
-                break
+        """Do steps until ``until`` are done."""
+        while self.loop and self.loop.step < until and not self.loop.done:
             self._step(self.loop, over)
             self._report()
-            self.maybe_save()
 
     def _step(self, loop: Loop, over: bool = False) -> None:
+        if not self.ready(loop, len(loop.slots) > 0):
+            # Fewer samples came than were expected: failed ones are not learnt from.
+            log.warning("no samples are left after step %d of %d", loop.step, loop.total)
+            return
         left = loop.total - loop.step if over else None
         loop.learn(*self.online.buffer.draw(loop.slots, loop.rng, self.online.batch_size, left))
 
@@ -208,7 +218,6 @@ class _Streaming(Run):
             if self._waiting() >= self.online.watermark:
                 self._start()
         self._report()
-        self.maybe_save()
 
     def _start(self) -> Loop:
         """Fix the normalisation and take in what was held back."""
@@ -220,7 +229,7 @@ class _Streaming(Run):
             )
         names = training[0].fields
         fields = {name: np.concatenate([block.fields[name] for block in training]) for name in names}
-        self.loop = self.new(Normalisation.fit(self.template, fields))
+        self.loop = self.new(self.group.collect(Normalisation.fit(self.template, fields))[0])
         for block, when in self.pending:
             self._take(self.loop, block, when)
         self.pending.clear()
@@ -232,13 +241,17 @@ class _Streaming(Run):
 
     def _take(self, loop: Loop, block: Block, when: float) -> None:
         """Put the training samples into the buffer, stepping where it has no room."""
-        validation = block.split == "validate"
-        loop.add_validation(block.ids[validation], {k: v[validation] for k, v in block.fields.items()})
-        for row in np.flatnonzero(block.split == "train"):
+        done = loop.partial.get(block.shard, 0)
+        if done == 0:
+            validation = block.split == "validate"
+            loop.add_validation(block.ids[validation], {k: v[validation] for k, v in block.fields.items()})
+        for row in np.flatnonzero(block.split == "train")[done:]:
             sample = {name: values[row] for name, values in block.fields.items()}
             while not loop.done and not self.online.buffer.put(loop.slots, loop.rng, int(block.ids[row]), sample):
                 self._step(loop)
             loop.taken += 1
+            loop.partial[block.shard] = loop.partial.get(block.shard, 0) + 1
+        loop.partial.pop(block.shard, None)
         loop.received[block.shard] = when
 
     def _report(self) -> None:

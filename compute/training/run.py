@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from compute.problems.problem import Problem
 from compute.surrogates.normalisation import Normalisation
 from compute.surrogates.surrogate import Surrogate
 from compute.training import checkpoint
+from compute.training.group import Alone, Group, PeerLost
 from compute.training.loop import Loop
 from compute.training.precision import Arithmetic
 from compute.training.training import Fit, Training, outline
@@ -37,6 +38,8 @@ class Surroundings:
         errors are None until there is one.
     save_every_s
         Seconds between checkpoints; one more is written at the end.
+    group
+        The ranks that train together. All read one checkpoint, and the first of them writes it.
     """
 
     problem: Problem | None = None
@@ -45,6 +48,7 @@ class Surroundings:
     save: Callable[[bytes], None] = lambda _: None
     progress: Callable[[dict[str, Any]], None] = lambda _: None
     save_every_s: float = 30.0
+    group: Group = field(default_factory=Alone)
 
 
 class Run:
@@ -65,6 +69,9 @@ class Run:
             "surrogate": surrogate.model_dump(mode="json"),
             "samples": samples,
         }
+        self.group = around.group
+        if self.group.size != training.ranks:
+            raise ValueError(f"ranks is {training.ranks}, expected {self.group.size}: so many train together here")
         # What is not to be had is refused now, not when the first samples have been solved.
         Arithmetic(training.precision, around.device)
         training.check(samples)
@@ -77,10 +84,13 @@ class Run:
     def resume(self, refill: checkpoint.Refill) -> Loop | None:
         """Return the loop that a checkpoint holds, if there is one."""
         blob = self.around.load()
-        if blob is None:
-            return None
-        loop = self.new(checkpoint.normalisation(blob, self.recipe))
-        checkpoint.read(loop, blob, refill)
+        loop = None
+        if blob is not None:
+            loop = self.new(checkpoint.normalisation(blob, self.recipe))
+            checkpoint.read(loop, blob, refill)
+        steps = self.group.collect(loop and loop.step)
+        if len(set(steps)) > 1:
+            raise PeerLost(f"the ranks found checkpoints of the steps {steps}: one was written meanwhile")
         return loop
 
     def new(self, normalisation: Normalisation) -> Loop:
@@ -95,13 +105,31 @@ class Run:
             self.steps,
             problem=around.problem,
             device=around.device,
+            group=self.group,
         )
 
-    def maybe_save(self) -> None:
-        """Write a checkpoint if the last one is old."""
-        if self.loop and time.monotonic() - self.saved >= self.around.save_every_s:
-            self.around.save(checkpoint.write(self.loop, self.recipe))
-            self.saved = time.monotonic()
+    def ready(self, loop: Loop, samples: bool = True) -> bool:
+        """Return whether all ranks have samples for the next step; write a checkpoint first if the last one is old.
+
+        To be called before every step, by every rank, and by none that has learnt that the training is over.
+        """
+        import torch
+
+        old = time.monotonic() - self.saved >= self.around.save_every_s
+        if self.group.size > 1:
+            said = torch.stack(list(self.group.gather(torch.tensor([samples, old]))))
+            samples, old = bool(said[:, 0].all()), bool(said[0, 1])
+        if old:
+            self.save(loop)
+        loop.dry = not samples
+        return samples
+
+    def save(self, loop: Loop) -> None:
+        """Write a checkpoint of all ranks, on the first of them."""
+        blob = checkpoint.write(loop, self.recipe)
+        if self.group.rank == 0:
+            self.around.save(blob)
+        self.saved = time.monotonic()
 
     def report(self, received: int) -> None:
         """Tell how far the training is."""
@@ -118,23 +146,26 @@ class Run:
         )
 
     def fitted(self, loop: Loop) -> Fit:
-        """Write the last checkpoint and return what came out."""
+        """Write the last checkpoint and return what came out, of all ranks."""
         loop.settle()
-        self.around.save(checkpoint.write(loop, self.recipe))
-        schedule = np.array(loop.schedule, np.int64).reshape(loop.step, self.settings.batch_size)
+        self.save(loop)
+        mine = np.array(loop.schedule, np.int64).reshape(loop.step, self.settings.batch_size)
+        everyone = self.group.collect((mine, loop.received, loop.taken, loop.validation_ids))
+        schedules, received, taken, validation = zip(*everyone, strict=True)
+        schedule = np.concatenate(schedules, axis=1)
         best = loop.best
         return Fit(
             model=loop.finish(),
             curve=loop.curve,
             schedule=schedule,
-            received=loop.received,
+            received={shard: when for one in received for shard, when in one.items()},
             waited=self.waited,
-            validation=loop.validation_ids,
+            validation=validation[0],
             total=loop.total,
             trace=loop.trace,
             stopped=loop.step if loop.stopped else None,
             best={"step": best.step, "error": best.error} if best is not None and best.tensors else None,
-            unseen=loop.taken - len(np.unique(schedule)),
+            unseen=sum(taken) - len(np.unique(schedule)),
         )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +9,19 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-EXACT = ("torch", "numpy", "capability", "device", "threads")
+EXACT = ("torch", "numpy", "capability", "device", "threads", "pardiso")
 """What has to be the same for the same bits: entries of `machine`."""
 
 
 def machine(device: str) -> dict[str, Any]:
-    """Return on what this process computes: versions, kind of processor, ``device`` and number of threads."""
+    """Return on what this process computes: versions, kind of processor, ``device`` and number of threads.
+
+    ``pardiso`` is whether PARDISO was there before torch: its MKL then takes the place of torch's own, and rounds
+    otherwise.
+    """
     import torch
+
+    loaded = list(sys.modules)
 
     return {
         # The version is of a class of torch, which whoever reads this need not load.
@@ -23,6 +30,7 @@ def machine(device: str) -> dict[str, Any]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "device": device,
         "threads": torch.get_num_threads(),
+        "pardiso": "pypardiso" in loaded[: loaded.index("torch")],
     }
 
 

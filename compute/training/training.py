@@ -37,13 +37,13 @@ class Fit:
         Records ``{"step", "time", "loss", "received", "validate", "validation"}``: mean loss since the record before,
         training samples received until then, seconds since the epoch, validation error or None, samples it is of.
     schedule
-        ``(steps, batch_size)`` int64, the sample ids that made each step.
+        ``(steps, ranks * batch_size)`` int64, the sample ids that made each step, in the order of the ranks.
     received
-        Time at which each shard arrived, in seconds since the epoch, by its number; empty offline.
+        Time at which each shard arrived at its rank, in seconds since the epoch, by its number; empty offline.
     waited
         Seconds this process waited for samples after the first step.
     validation
-        Ids of the samples of the validation error, ``(m,)`` int64, in the order in which they came.
+        Ids of the samples of the validation error, ``(m,)`` int64, in the order in which they came to the first rank.
     total
         Steps that the schedule of the learning rate was made for.
     trace
@@ -78,7 +78,9 @@ class Training(Kind, ABC):
 
     kind: str
     batch_size: int = Field(default=8, ge=1, le=4096)
-    """Samples in a step."""
+    """Samples in a step, for every rank."""
+    ranks: int = Field(default=1, ge=1, le=1024)
+    """Trainers that take every step together, each on samples of its own; their gradients are averaged."""
     optimiser: AnyOptimiser = AdamW()
     """What turns gradients into steps."""
     rate: AnyRate = Cosine()

@@ -23,6 +23,8 @@ from storage.datasets import Dataset
 from storage.reading import read
 from storage.samples import Samples
 from storage.store import Store
+from tasks.worker.dispatch import dispatch, owners
+from tasks.worker.join import joined
 from tasks.worker.passes import passes
 from tasks.worker.solve import Solved
 
@@ -44,7 +46,7 @@ class Fitting:
     dataset
         Name of the dataset; with ``version`` for offline training, growing under one's eyes without.
     shards
-        Number of shards that will arrive.
+        Number of shards that will arrive, at all ranks.
     samples
         Number of training samples among them.
     dataset_identity
@@ -54,6 +56,8 @@ class Fitting:
         Channel on which solved shards arrive, or None for offline training.
     device
         Where the network and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    rank, meeting
+        With several ``training.ranks``, which of them this is, and where they meet (`compute.cluster.meeting`).
     """
 
     identity: str
@@ -69,17 +73,22 @@ class Fitting:
     dataset_identity: str | None
     channel: str | None
     device: str = "cpu"
+    rank: int = 0
+    meeting: str | None = None
 
 
 def fit(job: Fitting) -> dict[str, Any]:
     """Train, from a channel while shards are solved or from a published version; return a JSON-able summary.
 
-    Goes on from the checkpoint if there is one. The model, its history and the schedule stay in the store.
+    Goes on from the checkpoint if there is one. The model, its history and the schedule stay in the store, where the
+    first of several ranks puts them.
     """
-    return kept(Store(job.store), job.identity, lambda **around: _fit(job, **around))
+    store = Store(job.store)
+    with joined(job.meeting, job.rank, job.training.ranks, job.device) as group:
+        return kept(store, job.identity, lambda **around: _fit(job, group=group, **around), silent=job.rank > 0)
 
 
-def kept(store: Store, identity: str, work: Callable[..., Fit]) -> dict[str, Any]:
+def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool = False) -> dict[str, Any]:
     """Do a training of which model, history, schedule and checkpoints lie under ``fits/<identity>/``.
 
     Parameters
@@ -87,6 +96,8 @@ def kept(store: Store, identity: str, work: Callable[..., Fit]) -> dict[str, Any
     work
         Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `compute.training.run.Surroundings`; not
         called where the training is finished.
+    silent
+        Leave it to another rank of the same training to tell how far it is and to write what came out.
 
     Returns
     -------
@@ -100,7 +111,7 @@ def kept(store: Store, identity: str, work: Callable[..., Fit]) -> dict[str, Any
     fitted = work(
         load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
         save=lambda blob: store.write(checkpoint, blob),
-        progress=lambda state: tell(state, last=state["step"] >= state["steps"]),
+        progress=lambda state: None if silent else tell(state, last=state["step"] >= state["steps"]),
         save_every_s=CHECKPOINT_EVERY,
     )
     history = {
@@ -124,6 +135,8 @@ def kept(store: Store, identity: str, work: Callable[..., Fit]) -> dict[str, Any
         "best": fitted.best,
         "unseen": fitted.unseen,
     }
+    if silent:
+        return summary
     store.write(f"{folder}/model.safetensors", fitted.model.to_bytes())
     store.write(f"{folder}/schedule.npy", _npy(fitted.schedule))
     store.write(f"{folder}/losses.npy", _npy(np.array(fitted.trace.losses)))
@@ -204,13 +217,14 @@ class _Source:
         return _block(dataset.read_samples(ids))
 
     def arrivals(self, received: frozenset[int]) -> Iterator[Block]:
-        missing = set(range(self.job.shards)) - received
+        ranks = owners(self.job.seed, self.job.shards, self.job.training.ranks)
+        missing = set(np.flatnonzero(ranks == self.job.rank).tolist()) - received
         if self.job.channel is None:
             yield from self._stored(missing)
             return
         # What an earlier driver or trainer left behind comes from the store, the rest from the solvers.
         yield from self._take(missing, self._committed(missing))
-        channel = receive(self.job.channel)
+        channel = receive(self.job.channel, self.job.rank)
         while missing:
             solved = next(channel)
             if solved is None:
@@ -238,8 +252,7 @@ class _Source:
         dataset = self._dataset() if shards else None
         if dataset is None:
             return
-        order = np.random.default_rng(self.job.seed).permutation(self.job.shards)
-        for index in order.tolist():
+        for index in dispatch(self.job.seed, self.job.shards).tolist():
             if index in shards:
                 stored = dataset.read_shard(index)
                 if stored is None:

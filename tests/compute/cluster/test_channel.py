@@ -76,3 +76,27 @@ def test_a_consumer_that_nobody_waits_for_stops(cluster: Cluster) -> None:
     consumer.cancel()
     # The only train worker is free again once the forgotten task has noticed.
     assert cluster.call("train", abs, -3) == 3
+
+
+def test_a_full_lane_does_not_keep_a_value_from_an_empty_one(cluster: Cluster) -> None:
+    """Consumers that work in step: the one of the full lane takes no more before the other has got something."""
+    channel, values = cluster.channel("lanes", 2, lanes=2), [cluster.submit("solve", square, x) for x in range(8)]
+    filled = threading.Event()
+
+    def produce() -> None:
+        for value in values[:6]:
+            channel.put(value, 0)
+        filled.set()
+        channel.put(values[6], 1)
+        channel.put(values[7], 0)
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    assert filled.wait(10), "the other lane is empty"
+    time.sleep(0.3)
+    assert producer.is_alive(), "now both lanes hold something, and the first is full"
+    assert cluster.call("train", take, "lanes", 1, 0.0, 1) == [36]
+    producer.join(10)
+    assert not producer.is_alive()
+    assert cluster.call("train", take, "lanes", 7, 0.0, 0) == [0, 1, 4, 9, 16, 25, 49]
+    channel.close()

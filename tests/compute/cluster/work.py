@@ -42,9 +42,9 @@ def fail_at_seven(x: int) -> Square:
     return square(x)
 
 
-def take(name: str, count: int, pause: float) -> list[int]:
+def take(name: str, count: int, pause: float, lane: int = 0) -> list[int]:
     values = []
-    for square in itertools.islice((got for got in receive(name) if got is not None), count):
+    for square in itertools.islice((got for got in receive(name, lane) if got is not None), count):
         time.sleep(pause)
         values.append(square.value)
     return values

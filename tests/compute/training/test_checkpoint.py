@@ -127,8 +127,8 @@ def test_a_checkpoint_holds_ids_and_no_fields(template: xr.Dataset, samples: Sam
     _fit(template, samples, kept)
     tensors, header = unpack(kept.blobs[-1])
     assert header["step"] == 36
-    assert len(tensors["buffer/ids"]) == 8
-    assert tensors["schedule"].shape == (36, 2)
+    assert len(tensors["rank0/buffer/ids"]) == 8
+    assert tensors["rank0/schedule"].shape == (36, 2)
     assert tensors["validation/ids"].tolist() == [15, 7, 19, 3, 23]
     outside = [n for n in tensors if not n.startswith(("network/", "state/"))]
     names = ["buffer/ids", "buffer/seen", "rng/cpu", "schedule", "trace/losses", "validation/ids"]
@@ -156,7 +156,7 @@ def test_other_bytes_and_lost_samples_are_refused(template: xr.Dataset, samples:
         _fit(template, samples, kept)
     broken = Checkpoints()
     broken.blobs = [pack({}, {"format": "ritz-model/1"})]
-    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/2'"):
+    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/3'"):
         _fit(template, samples, broken)
     whole = samples.refill
     samples.refill = lambda ids, shard=-1: whole(ids if shard >= 0 else ids[:-1], shard)  # type: ignore[method-assign]

@@ -1,0 +1,35 @@
+"""A run whose surrogate two train workers learn together, and its replay by one process."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from storage import models
+from storage.store import Store
+from tests.command import TINY, replayed, ritz
+
+PROFILE = "kind: local\nsolve: {count: 1}\ntrain: {count: 2}\n"
+
+
+def test_a_run_with_two_ranks_is_replayed_by_one_process_with_the_same_bits(tmp_path: Path) -> None:
+    profile, store = tmp_path / "two.yaml", str(tmp_path / "store")
+    profile.write_text(PROFILE)
+    ranks = ("--set", "training.ranks=2", "--set", "training.watermark=12")
+    run = ritz("run", TINY, "--store", store, "--profile", str(profile), *ranks)
+    assert run.returncode == 0, run.stderr
+    schedule = np.load(io.BytesIO(models.load(Store(store), "tiny@v1")[0]["schedule.npy"]))
+    # 96 training samples and 1 batch of 8 a sample: each of the two does 48.
+    assert schedule.shape == (48, 16)
+    assert not set(schedule[:, :8].ravel()) & set(schedule[:, 8:].ravel()), "each learns from shards of its own"
+    found = replayed(store, "tiny@v1")
+    assert found["exact"]
+    assert found["equal"]
+
+
+def test_more_ranks_than_train_workers_are_refused(tmp_path: Path) -> None:
+    run = ritz("run", TINY, "--store", str(tmp_path), "--set", "training.ranks=3", "--set", "training.watermark=8")
+    assert run.returncode == 2
+    assert "training.ranks is 3, but the profile has 1 workers that train; expected at least as many" in run.stderr

@@ -1,0 +1,173 @@
+"""Several ranks that train together on workers of a real cluster, and what one process makes of their schedule."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compute.cluster.cluster import Cluster
+from compute.cluster.profile import Local, Role
+from compute.surrogates.fno import FNO
+from compute.surrogates.model import Model
+from compute.training.offline import Offline
+from compute.training.online import Online
+from compute.training.optimiser import TorchOptimiser
+from compute.training.replay import Recorded, compare, replay, stack
+from compute.training.training import Training
+from storage.cached import CachedSamples
+from storage.errors import Refused
+from storage.selection import Selection
+from storage.store import Store
+from tasks.checks import check_ranks
+from tasks.follow import follow_ranks
+from tasks.progress import Reporter
+from tasks.worker import train
+from tasks.worker.dispatch import owners
+from tests.tasks.made import FAILED, NAME, SAMPLES, SEED, SHARD, make, pipeline
+
+RANKS = 2
+EXPECTED, TRAINED = 24, 23
+"""Training samples of the dataset, and those of them that were solved."""
+ONLINE = Online(ranks=RANKS, batch_size=3, watermark=4, batches_per_sample=4, ema=0.9, validation=3, seed=1)
+
+OFFLINE = Offline(ranks=RANKS, batch_size=3, epochs=8, seed=1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Local(solve=Role(count=1), train=Role(count=RANKS)).open() as cluster:
+        yield cluster
+
+
+def _fitted(store: Store, cluster: Cluster, identity: str, training: Training) -> dict[str, Any]:
+    job = train.Fitting(
+        identity=identity, store=store.url, dataset=NAME, version="v1", problem=_problem(),
+        surrogate=FNO(modes=4, width=4, layers=1), training=training, shards=SAMPLES // SHARD, samples=EXPECTED,
+        seed=SEED, dataset_identity=None, channel=None,
+    )  # fmt: skip
+    report = Reporter("train", training.steps(EXPECTED), NAME)
+    summary: dict[str, Any] = follow_ranks(
+        cluster,
+        report,
+        identity,
+        train.fit,
+        lambda meeting: [replace(job, rank=rank, meeting=meeting) for rank in range(RANKS)],
+        RANKS,
+    )
+    return summary
+
+
+def _problem() -> Any:
+    from compute.problems.darcy import Darcy
+
+    return Darcy(shape=(8, 8))
+
+
+def _recorded(store: Store, identity: str) -> Recorded:
+    def array(name: str) -> np.ndarray:
+        loaded: np.ndarray = np.load(io.BytesIO(store.read(f"fits/{identity}/{name}.npy")))
+        return loaded
+
+    history = json.loads(store.read(f"fits/{identity}/history.json"))
+    return Recorded(
+        schedule=array("schedule"),
+        losses=array("losses"),
+        curve=history["curve"],
+        validation=np.array(history["validation"]),
+        total=history["total"],
+        machines=history["machines"],
+        model=Model.from_bytes(store.read(f"fits/{identity}/model.safetensors")),
+    )
+
+
+def again(url: str, identity: str, training: Training) -> dict[str, Any]:
+    """Do the schedule of all ranks again in one process."""
+    store = Store(url)
+    samples = CachedSamples(Selection(store, f"{NAME}@v1", splits=None))
+    recorded = _recorded(store, identity)
+    steps = ((ids, stack(ids, samples.read(ids))) for ids in recorded.schedule)
+    validation = stack(recorded.validation, samples.read(recorded.validation))
+    return compare(recorded, replay(training, "square", recorded, steps, validation))
+
+
+@pytest.mark.parametrize("training", [ONLINE, OFFLINE], ids=lambda training: training.kind)
+def test_what_ranks_learn_together_one_process_learns_alone_with_the_same_bits(
+    training: Training, store: Store, cluster: Cluster
+) -> None:
+    summary = _fitted(store, cluster, training.kind, training)
+    assert summary["steps"] == training.steps(TRAINED if training.kind == "offline" else EXPECTED)
+    found = cluster.call("train", again, store.url, training.kind, training)
+    assert found["equal"], json.dumps(found)
+    schedule = _recorded(store, training.kind).schedule
+    assert schedule.shape == (summary["steps"], RANKS * training.batch_size)
+    if training.kind == "online":
+        sample_id, _ = _index(store)
+        owner = dict(zip(sample_id.tolist(), np.repeat(owners(SEED, SAMPLES // SHARD, RANKS), SHARD), strict=True))
+        for rank, part in enumerate(np.split(schedule, RANKS, axis=1)):
+            assert {owner[sample] for sample in part.ravel().tolist()} == {rank}
+        assert FAILED not in schedule
+
+
+def _index(store: Store) -> tuple[np.ndarray, np.ndarray]:
+    from storage.datasets import Dataset
+
+    return Dataset.open(store, NAME).at("v1").index()
+
+
+def test_a_dead_rank_starts_all_again_from_the_checkpoint(
+    store: Store, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = Offline(ranks=RANKS, batch_size=3, epochs=200, seed=1)
+    cluster.client.run(_save_often, workers=_trainers(cluster))
+    pids = list(cluster.client.run(os.getpid, workers=_trainers(cluster)).values())
+
+    def kill() -> None:
+        while not store.exists("fits/killed/checkpoint.safetensors"):
+            time.sleep(0.05)
+        os.kill(pids[1], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with caplog.at_level("WARNING", "ritz"):
+        summary = _fitted(store, cluster, "killed", long)
+    killer.join()
+    assert summary["steps"] == long.steps(TRAINED)
+    assert "a rank was lost" in caplog.text
+    assert cluster.call("train", again, store.url, "killed", long)["equal"]
+
+
+def _save_often() -> None:
+    train.CHECKPOINT_EVERY = 0.1
+
+
+def _trainers(cluster: Cluster) -> list[str]:
+    infos = cluster.client.scheduler_info(n_workers=-1)["workers"]
+    return [address for address, info in infos.items() if "train" in info["resources"]]
+
+
+def test_the_error_of_a_rank_is_the_error_of_all(store: Store, cluster: Cluster) -> None:
+    wild = TorchOptimiser(name="SGD", settings={"lr": 1e30})
+    with pytest.raises(FloatingPointError, match="take a smaller learning rate"):
+        _fitted(store, cluster, "wild", OFFLINE.model_copy(update={"optimiser": wild}))
+
+
+def test_more_ranks_than_workers_are_refused(cluster: Cluster) -> None:
+    recipe = pipeline(_problem())
+    training = recipe.training.model_copy(update={"ranks": 3})
+    with pytest.raises(Refused, match=r"training\.ranks is 3, but the profile has 2 workers that train"):
+        check_ranks(recipe.model_copy(update={"training": training}), cluster)
