@@ -129,10 +129,10 @@ def test_a_checkpoint_holds_ids_and_no_fields(template: xr.Dataset, samples: Sam
     assert header["step"] == 36
     assert len(tensors["rank0/buffer/ids"]) == 8
     assert tensors["rank0/schedule"].shape == (36, 2)
-    assert tensors["validation/ids"].tolist() == [15, 7, 19, 3, 23]
+    assert tensors["rank0/validation/ids"].tolist() == [15, 7, 19, 3, 23]
     outside = [n for n in tensors if not n.startswith(("network/", "state/"))]
-    names = ["buffer/ids", "buffer/seen", "rng/cpu", "schedule", "trace/losses", "validation/ids"]
-    assert sorted(outside) == names
+    of_rank = ["buffer/ids", "buffer/seen", "schedule", "validation/ids"]
+    assert sorted(outside) == [*(f"rank0/{name}" for name in of_rank), "rng/cpu", "trace/losses"]
 
 
 def test_a_finished_training_is_not_done_again(template: xr.Dataset, samples: Samples) -> None:
