@@ -110,12 +110,13 @@ def _digest(about: Any) -> str:
 
 
 EXPLANATION = """
-∂u/∂t + ∂(u²/2)/∂x = ν ∂²u/∂x² on a ring, ν = 0.1, u0 drawn by the law of the reference code's generator (covariance
-2 · 49² (−Δ + 49)^−2.5, no constant part), u0 to u at t = 1. {train} samples to learn from and {test} to test on, solved
-once at {finest} points in 64 steps to 1e-8; on a coarser grid they are their means over its cells. One network, trained offline at {points} points ({epochs:g} epochs in
-batches of 20, AdamW, {rate:g}, a rise and half a cosine to zero, the first 75 % of the steps at half the resolution),
-is evaluated on all grids. error: mean relative L2 error on the test samples, mean over {seeds} seeds. Goal: at most
-{published} at {points} points, the value of the reference code, and on the others within {spread:.0%} of that.
+∂u/∂t + ∂(u²/2)/∂x = ν ∂²u/∂x² on a ring, ν = 0.1, u0 drawn by the law of the reference code's generator (covariance 2
+· 49² (−Δ + 49)^−2.5, no constant part), u0 to u at t = 1. {train} samples to learn from and {test} to test on, solved
+once at {finest} points in 64 steps to 1e-8; on a coarser grid they are their means over its cells. One network,
+trained offline at {points} points ({epochs:g} epochs in batches of 20, AdamW, {rate:g}, a rise and half a cosine to
+zero, the first 75 % of the steps at half the resolution), is evaluated on all grids. error: mean relative L2 error on
+the test samples, mean over {seeds} seeds. Goal: at most {published} at {points} points, the value of the reference
+code, and on the others within {spread:.0%} of that.
 """
 
 
