@@ -1,6 +1,6 @@
 """A Fourier neural operator on Burgers' equation at 1024 points, and the same network on other grids.
 
-    python -m benchmarks.burgers > benchmarks/burgers.txt                       # about 25 minutes on one core
+    python -m benchmarks.burgers > benchmarks/burgers.txt                       # about 10 minutes on one core
 
 The samples are solved once and kept in a folder; a training that was ended goes on from its checkpoint there.
 """

@@ -6,7 +6,7 @@ from prefect import flow
 
 from tasks import compare as stage
 from tasks.checks import check_run
-from tasks.contest import FRESH, SEEDS, contest
+from tasks.contest import FRESH, SEEDS, contest, finished
 from tasks.generate import generate
 from tasks.generated import complete
 from tasks.recipes import assignments, load, load_profile
@@ -37,7 +37,7 @@ def online_offline(
     """
     sizes: dict[str, Any] = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
     compared = contest(load(recipe, overrides), **sizes)
-    done = stage.finished(compared, store)
+    done = finished(compared, store)
     if done is not None:
         return done
     check_run(compared.pipeline, store, trains=True)

@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 
 from tasks import replay as stage
+from tasks.checks import check_replay
 from tasks.recipes import load_profile
 
 
@@ -22,7 +23,7 @@ def replay(run: str, store: str, profile: str = "local", threads: int | None = N
     storage.errors.StorageError
         If there is no such run or model, or what it was trained on is gone.
     """
-    model = stage.check_replay(store, run)
+    model = check_replay(store, run)
     with load_profile(profile).open() as cluster:
         found: dict[str, Any] = stage.replay(store, cluster, model, threads=threads)
     return found

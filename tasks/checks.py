@@ -24,7 +24,8 @@ from storage.store import Store
 from tasks.growth import version_of
 from tasks.opened import maker, opened
 from tasks.pipeline import Pipeline
-from tasks.records import run_lock
+from tasks.records import run_lock, trained
+from tasks.worker import replay
 
 
 def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> None:
@@ -205,3 +206,16 @@ def _check_learning(pipeline: Pipeline, template: xr.Dataset, samples: int) -> N
             training.try_on(network(pipeline.surrogate, normalisation))
     except ValueError as error:
         raise Refused(f"training.{error}") from error
+
+
+def check_replay(store_url: str, name: str) -> str:
+    """Refuse what a replay would refuse, before anything is started; return the model as ``NAME@VERSION``.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        As `trained` and `tasks.worker.replay.found`.
+    """
+    spec = trained(store_url, name)
+    replay.found(Store(store_url), spec)
+    return spec

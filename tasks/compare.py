@@ -14,7 +14,7 @@ from compute.cluster.cluster import Cluster
 from compute.cluster.stream import stream
 from storage.selection import Selection
 from storage.store import Store
-from tasks.contest import Arm, Contest
+from tasks.contest import Arm, Contest, folder
 from tasks.generated import Generated
 from tasks.progress import Reporter
 from tasks.stage import stage
@@ -23,18 +23,6 @@ from tasks.worker.report.comparison import shown
 from tasks.worker.verdict import ARMS, PUBLISHED, gains, sentences
 
 log = logging.getLogger("ritz")
-
-
-def folder(contest: Contest) -> str:
-    """Return where in the store all of a comparison lies."""
-    return f"comparisons/{contest.pipeline.name.removesuffix('-compare')}/{contest.identity[:16]}"
-
-
-def finished(contest: Contest, store_url: str) -> dict[str, Any] | None:
-    """Return the record of a comparison that has been made with these seeds, None elsewhere."""
-    store, key = Store(store_url), f"{folder(contest)}/record.json"
-    record: dict[str, Any] = json.loads(store.read(key)) if store.exists(key) else {}
-    return record if record.get("seeds") == list(contest.seeds) else None
 
 
 @stage("compare")

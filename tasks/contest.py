@@ -13,6 +13,7 @@ from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.training import Training
 from compute.uncertainty.conformal import Conformal
+from storage.store import Store
 from tasks.pipeline import Data, Gate, Pipeline
 from tasks.recipes import RecipeError
 
@@ -129,6 +130,18 @@ class Contest:
             "begin": begin,
             "could_solve": could,
         }
+
+
+def folder(contest: Contest) -> str:
+    """Return where in the store all of a comparison lies."""
+    return f"comparisons/{contest.pipeline.name.removesuffix('-compare')}/{contest.identity[:16]}"
+
+
+def finished(contest: Contest, store_url: str) -> dict[str, Any] | None:
+    """Return the record of a comparison that has been made with these seeds, None elsewhere."""
+    store, key = Store(store_url), f"{folder(contest)}/record.json"
+    record: dict[str, Any] = json.loads(store.read(key)) if store.exists(key) else {}
+    return record if record.get("seeds") == list(contest.seeds) else None
 
 
 def contest(

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from storage import runs
-from storage.errors import StorageError
+from storage import models, runs
+from storage.errors import Refused, StorageError
 from storage.store import Store
 
 log = logging.getLogger("ritz")
@@ -18,6 +18,29 @@ VANISHED = "the driver ended without a word: it was killed, or its machine went 
 def run_lock(name: str) -> str:
     """Return the key of the lock that a run of the recipe ``name`` holds from its start to its end."""
     return f"runs/.{name}.lock"
+
+
+def trained(store_url: str, name: str) -> str:
+    """Return the model that a run made, as ``NAME@VERSION``; a model's own name with a version is returned as it is.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If there is no such run or model.
+    storage.errors.Refused
+        If the run came to no model.
+    """
+    store = Store(store_url)
+    if "@" in name:
+        return models.resolve(store, name).spec
+    record = runs.load(store, name)
+    if "model" not in record:
+        why = f" ({record['error']})" if record.get("error") else ""
+        raise Refused(
+            f"run {name!r} has the status {record['status']!r}{why} and came to no model: there is no training to do "
+            "again; see `ritz runs` for those that finished"
+        )
+    return models.resolve(store, f"{record['model']['name']}@{record['model']['version']}").spec
 
 
 @contextmanager

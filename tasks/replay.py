@@ -6,8 +6,7 @@ from uuid import uuid4
 
 from compute.cluster.cluster import Cluster
 from compute.surrogates.surrogate import Surrogate
-from storage import models, runs
-from storage.errors import Refused
+from storage import models
 from storage.store import Store
 from tasks.follow import follow
 from tasks.progress import Reporter
@@ -15,42 +14,6 @@ from tasks.stage import stage
 from tasks.worker import replay as worker
 
 log = logging.getLogger("ritz")
-
-
-def trained(store_url: str, name: str) -> str:
-    """Return the model that a run made, as ``NAME@VERSION``; a model's own name with a version is returned as it is.
-
-    Raises
-    ------
-    storage.errors.Unknown
-        If there is no such run or model.
-    storage.errors.Refused
-        If the run came to no model.
-    """
-    store = Store(store_url)
-    if "@" in name:
-        return models.resolve(store, name).spec
-    record = runs.load(store, name)
-    if "model" not in record:
-        why = f" ({record['error']})" if record.get("error") else ""
-        raise Refused(
-            f"run {name!r} has the status {record['status']!r}{why} and came to no model: there is no training to do "
-            "again; see `ritz runs` for those that finished"
-        )
-    return models.resolve(store, f"{record['model']['name']}@{record['model']['version']}").spec
-
-
-def check_replay(store_url: str, name: str) -> str:
-    """Refuse what a replay would refuse, before anything is started; return the model as ``NAME@VERSION``.
-
-    Raises
-    ------
-    storage.errors.StorageError
-        As `trained` and `tasks.worker.replay.found`.
-    """
-    spec = trained(store_url, name)
-    worker.found(Store(store_url), spec)
-    return spec
 
 
 @stage("replay")

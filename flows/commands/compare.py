@@ -39,8 +39,7 @@ def online_offline(
     from flows.terminal import print_json, print_table, watching
     from storage.store import Store
     from tasks.checks import check_run
-    from tasks.compare import finished
-    from tasks.contest import contest
+    from tasks.contest import contest, finished
     from tasks.recipes import load, load_profile, parse_assignments
     from tasks.worker.verdict import PUBLISHED, rows, sentences
 

@@ -22,13 +22,14 @@ def replay(
     """
     from flows.terminal import print_json, watching
     from storage.store import Store
+    from tasks.checks import check_replay
     from tasks.recipes import load_profile
-    from tasks.replay import check_replay, sentence
 
     check_replay(store, run)
     load_profile(profile).check()
     with watching(), embedded():
         from flows.replay import replay as flow
+        from tasks.replay import sentence
 
         found = flow(run, Store(store).url, profile, threads)
     if as_json:

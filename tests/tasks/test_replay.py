@@ -15,7 +15,9 @@ from storage.errors import Refused, StorageError, Unknown
 from storage.reading import read
 from storage.selection import Selection
 from storage.store import Store
-from tasks.replay import check_replay, sentence, trained
+from tasks.checks import check_replay
+from tasks.records import trained
+from tasks.replay import sentence
 from tasks.worker.replay import _array, batches, done_again, opened
 from tests.command import inside, replayed
 

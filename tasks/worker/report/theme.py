@@ -88,7 +88,10 @@ def png(figure: Figure) -> bytes:
     """Draw a figure; the same figure always gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
+    canvas, engine, buffer = FigureCanvasAgg(figure), figure.get_layout_engine(), io.BytesIO()
+    if engine is not None:
+        # Laid out here: `savefig` would draw it once more for that.
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
