@@ -13,7 +13,7 @@ from storage.errors import Refused
 from storage.integrity.seals import seal
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
-from storage.repository import BRANCH, create_repository, open_repository, stored_shards
+from storage.repository import BRANCH, COMMITTER, create_repository, open_repository, stored_shards
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
 from storage.versions import Version, publish
@@ -42,6 +42,8 @@ class Committer(Dataset):
     >>> dataset.progress()
     {'done': 2, 'failed': 0, 'to_go': 2}
     """
+
+    _kept = COMMITTER
 
     def __init__(self, store: Store, name: str, repository: icechunk.Repository) -> None:
         super().__init__(store, name, repository)

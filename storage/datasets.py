@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import icechunk
 import numpy as np
@@ -13,7 +14,7 @@ from storage.errors import Refused, StorageError, Unknown
 from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
 from storage.names import check_name
-from storage.repository import BRANCH, attributes, engine, has_shard, open_repository, stored_shards
+from storage.repository import BRANCH, READER, attributes, engine, has_shard, open_repository, stored_shards
 from storage.samples import Arrays, Samples, join, read_stored_shard, take
 from storage.shards import check_index
 from storage.store import Store
@@ -27,6 +28,8 @@ class Dataset:
     no samples. It can be pickled; the copy opens the same dataset. What makes and fills a dataset is
     `storage.committer.Committer`.
     """
+
+    _kept: ClassVar[Mapping[str, int]] = READER
 
     def __init__(
         self, store: Store, name: str, repository: icechunk.Repository, version: Version | None = None
@@ -66,7 +69,7 @@ class Dataset:
         StorageError
             What lies there is no dataset, or has another layout version.
         """
-        repository = open_repository(store, dataset_key(name))
+        repository = open_repository(store, dataset_key(name), cls._kept)
         if repository is None:
             known = ", ".join(list_datasets(store)) or "none yet"
             raise Unknown(f"dataset {name!r}: not in {store.url}; there are: {known}")
@@ -85,7 +88,7 @@ class Dataset:
         Refused
             The dataset of this name has another identity.
         """
-        repository = open_repository(store, dataset_key(name))
+        repository = open_repository(store, dataset_key(name), cls._kept)
         return None if repository is None else cls(store, name, repository).made_by(identity)
 
     def made_by(self, identity: str) -> Self:

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -28,7 +28,13 @@ if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("warn,icechunk::storage::object_store=error")
 
 
-def _config() -> icechunk.RepositoryConfig:
+READER = {"num_chunk_refs": 50_000, "num_snapshot_nodes": 10_000}
+COMMITTER = {"num_chunk_refs": 5_000, "num_snapshot_nodes": 200, "num_transaction_changes": 100}
+"""What a process keeps in memory of manifests, snapshots and logs. Every commit leaves its own there, by default up to
+15 million references, gigabytes; a committer asks for the newest alone, and its memory is flat after 200 of them."""
+
+
+def _config(kept: Mapping[str, int]) -> icechunk.RepositoryConfig:
     # A commit rewrites the manifests it touches, one a variable, and they hold the small ledger chunks as well:
     # whole ones make it grow with the dataset (49 ms at 10⁵ chunks), pieces of 2000 write 310 kB a commit,
     # pieces of 200 write 70 kB. Smaller ones would lengthen the list of pieces, which is rewritten too.
@@ -38,8 +44,7 @@ def _config() -> icechunk.RepositoryConfig:
     return icechunk.RepositoryConfig(
         # Loading manifests ahead of need slows every session by 2 ms, and a committer opens one a shard.
         manifest=icechunk.ManifestConfig(splitting=splitting, preload=icechunk.ManifestPreloadConfig(max_total_refs=0)),
-        # Every commit leaves its manifests in the cache, by default up to 15 million references: gigabytes.
-        caching=icechunk.CachingConfig(num_chunk_refs=50_000, num_snapshot_nodes=10_000),
+        caching=icechunk.CachingConfig(**kept),
     )
 
 
@@ -57,14 +62,19 @@ def create_repository(store: Store, key: str, plan: Layout) -> None:
         # Icechunk makes repositories in empty places only.
         store.remove(key)
     with engine(store, key):
-        repository = icechunk.Repository.open_or_create(store.repository(key), config=_config())
+        repository = icechunk.Repository.open_or_create(store.repository(key), config=_config(COMMITTER))
         session = repository.writable_session(BRANCH)
         plan.write(session.store)
         session.commit("layout", {"samples": 0, "bytes": 0})
 
 
-def open_repository(store: Store, key: str) -> icechunk.Repository | None:
+def open_repository(store: Store, key: str, kept: Mapping[str, int] = READER) -> icechunk.Repository | None:
     """Open the repository at ``key``; None if there is none, or one whose creation has not come to its end.
+
+    Parameters
+    ----------
+    kept
+        What to keep in memory: `READER` or `COMMITTER`.
 
     Raises
     ------
@@ -73,13 +83,13 @@ def open_repository(store: Store, key: str) -> icechunk.Repository | None:
     """
     if set(store.list(key)) <= _BEGUN:
         return None
-    repository = attach(store, key)
+    repository = attach(store, key, kept)
     with engine(store, key):
         begun = repository.lookup_snapshot(repository.lookup_branch(BRANCH)).parent_id is not None
     return repository if begun else None
 
 
-def attach(store: Store, key: str) -> icechunk.Repository:
+def attach(store: Store, key: str, kept: Mapping[str, int] = READER) -> icechunk.Repository:
     """Open the repository at ``key``, whatever is in it.
 
     Raises
@@ -88,7 +98,7 @@ def attach(store: Store, key: str) -> icechunk.Repository:
         There is none, or what the engine reads first is damaged.
     """
     with engine(store, key):
-        return icechunk.Repository.open(store.repository(key), config=_config())
+        return icechunk.Repository.open(store.repository(key), config=_config(kept))
 
 
 def check_there(store: Store, key: str) -> None:

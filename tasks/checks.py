@@ -72,6 +72,8 @@ def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
         If there are too few.
     """
     ranks, workers = pipeline.training.ranks, cluster.workers("train")
+    if ranks > 1 and cluster.device == "mps":
+        raise Refused(f"training.ranks is {ranks} on the device 'mps', expected 1: nothing connects several of them")
     if ranks > workers:
         raise Refused(
             f"training.ranks is {ranks}, but the profile has {workers} workers that train; expected at least as many "

@@ -75,6 +75,7 @@ def follow_ranks(
         If that happened `STARTS` times.
     """
     with _shown(cluster, report, topic) as show:
+        nobody_died = False
         for _ in range(STARTS):
             with cluster.meeting(ranks) as meeting:
                 futures = [cluster.submit("train", function, job) for job in jobs(meeting)]
@@ -85,6 +86,10 @@ def follow_ranks(
                     raise error
             if not errors:
                 return results[0]
+            # Of a rank that died no task says so. Once that may be chance; what then is wrong is how they connect.
+            if nobody_died and all(isinstance(error, PeerLost) for error in errors):
+                raise errors[0]
+            nobody_died = len(errors) == ranks and all(isinstance(error, PeerLost) for error in errors)
             log.warning("train: a rank was lost (%s); all %d go on from their checkpoint", errors[0], ranks)
     raise WorkersLost(f"ranks that train were lost {STARTS} times, the last time with: {errors[0]}") from errors[0]
 
@@ -122,16 +127,17 @@ def _wait(futures: Sequence[Any], show: Callable[[], None], check: Check) -> Non
 
 
 def _ended(cluster: Cluster, futures: Sequence[Any]) -> tuple[list[Any], list[Exception]]:
-    """Return the results of the futures and what failed; those that do not end are cancelled and count as lost."""
+    """Return the results of the futures and what failed; those that do not end are given up and count as lost."""
     until = time.monotonic() + GRACE
     while not all(future.done() for future in futures) and time.monotonic() < until:
         time.sleep(POLL)
     results: list[Any] = []
     errors: list[Exception] = []
+    left = [future for future in futures if not future.done()]
+    cluster.give_up(left, GRACE)
     for rank, future in enumerate(futures):
         try:
-            if not future.done():
-                future.cancel()
+            if future in left:
                 raise Abandoned(f"rank {rank} did not end")
             results.append(cluster.result(future))
         except Exception as error:  # noqa: BLE001 (which of them is the cause is seen when all have come)

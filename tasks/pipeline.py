@@ -175,6 +175,9 @@ class Pipeline(Kind):
             self.training.check(found["train"])
         except ValueError as error:
             raise ValueError(f"training.{error}") from None
+        shards = self.data.samples // self.data.shard
+        if isinstance(self.training, Online) and self.training.ranks > shards:
+            raise ValueError(f"training.ranks is {self.training.ranks}, expected at most {shards}: one for every shard")
         if self.gate.coverage is not None and 0.9 not in self.uncertainty.levels:
             raise ValueError("gate.coverage is measured at 90 %: expected 0.9 among uncertainty.levels")
         return self

@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 from distributed import Queue
 
-from compute.cluster.channel import Channel, taken
+from compute.cluster.channel import Channel, line, taken
 from compute.cluster.cluster import Cluster
 from flows.run import CHANNEL
 from storage.committer import Committer
@@ -100,11 +100,11 @@ def load(cluster: Cluster, pipeline: Pipeline, store: str, interval: float) -> I
 
 
 def _take(cluster: Cluster, channel: Channel, interval: float, done: threading.Event) -> None:
-    queue = Queue(channel.name, client=cluster.client)
+    queue = Queue(line(channel.name, 0), client=cluster.client)
     while not done.wait(interval):
         if queue.qsize():
             queue.get().release()
-            cluster.client.log_event(taken(channel.name), {})
+            cluster.client.log_event(taken(channel.name), {"lane": 0})
 
 
 @contextmanager

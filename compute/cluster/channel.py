@@ -49,7 +49,7 @@ class Channel:
     def __init__(self, client: Client, name: str, capacity: int, lanes: int = 1) -> None:
         self.name, self.capacity, self.lanes = name, capacity, lanes
         # Unbounded for Dask, bounded here: a put that times out in the scheduler leaves its reference behind.
-        self._queues = [Queue(_line(name, lane), client=client) for lane in range(lanes)]
+        self._queues = [Queue(line(name, lane), client=client) for lane in range(lanes)]
         self._client = client
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
@@ -139,7 +139,7 @@ def receive(name: str, lane: int = 0) -> Iterator[Any]:
     """
     # Where a task runs is known in its own thread alone.
     worker, client, check_wanted = get_worker(), get_client(), watch()
-    queue, left = Queue(_line(name, lane), client=client), threading.Event()
+    queue, left = Queue(line(name, lane), client=client), threading.Event()
 
     def take() -> Any:
         until = time.monotonic() + IDLE
@@ -184,5 +184,6 @@ def taken(name: str) -> str:
     return f"{name}-taken"
 
 
-def _line(name: str, lane: int) -> str:
+def line(name: str, lane: int) -> str:
+    """Return the name of the queue of a lane."""
     return f"{name}-{lane}"

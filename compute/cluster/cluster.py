@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from distributed import Client, Future, KilledWorker, get_worker
+from distributed import Client, Future, KilledWorker, Worker, get_worker
 
 from compute.cluster.channel import Channel
 from compute.cluster.meeting import meeting
@@ -60,6 +60,26 @@ class Cluster:
         finally:
             future.release()
 
+    def give_up(self, futures: Sequence[Future], patience: float) -> None:
+        """Cancel what still runs, and end the workers on which it goes on regardless.
+
+        Parameters
+        ----------
+        patience
+            Seconds that it may take to notice.
+        """
+        keys = {future.key for future in futures}
+        busy = [address for address, working in self.client.processing().items() if keys & set(working)]
+        for future in futures:
+            future.cancel()
+        until = time.monotonic() + patience
+        while busy and time.monotonic() < until:
+            time.sleep(0.2)
+            running = self.client.run(_running, workers=busy, on_error="ignore")
+            busy = [address for address, keys_there in running.items() if keys & keys_there]
+        if busy:
+            self.client.restart_workers(busy, raise_for_error=False)
+
     def channel(self, name: str, capacity: int, lanes: int = 1) -> Channel:
         """Return the driver's end of the channel ``name``; see `compute.cluster.channel.Channel`."""
         return Channel(self.client, name, capacity, lanes)
@@ -76,6 +96,10 @@ class Cluster:
             yield
         finally:
             self.client.unsubscribe_topic(topic)
+
+
+def _running(dask_worker: Worker) -> set[Any]:
+    return {task.key for task in dask_worker.state.all_running_tasks}
 
 
 class Teller:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from distributed import Client, Queue, get_client, get_worker
 
-from compute.cluster.channel import WAIT, watch
+from compute.cluster.channel import WAIT, line, watch
 
 
 class Missed(RuntimeError):
@@ -25,7 +25,7 @@ def meeting(client: Client, size: int) -> Iterator[str]:
         Name under which they `meet`.
     """
     name = f"meeting-{uuid4().hex}"
-    queues = [Queue(_line(name, number), client=client) for number in range(size)]
+    queues = [Queue(line(name, number), client=client) for number in range(size)]
     for queue in queues:
         queue.put(_TICKET)
     try:
@@ -39,8 +39,8 @@ def meeting(client: Client, size: int) -> Iterator[str]:
 def meet(name: str, number: int, size: int, address: Callable[[str], Any]) -> Any:
     """Wait until all tasks of a meeting are at work, and return the address of the first of them.
 
-    Dask starts a task anew when its worker dies. It then finds that its place has been taken, while the others, which
-    are connected with the dead one, find that out by themselves.
+    Dask starts a task anew when its worker dies; here it then finds that its place was taken. The others find out when
+    they are connected, or are cancelled by whoever started them all.
 
     Parameters
     ----------
@@ -59,35 +59,31 @@ def meet(name: str, number: int, size: int, address: Callable[[str], Any]) -> An
         If nobody wants the result of this task any more.
     """
     client, check_wanted = get_client(), watch()
-    lines = [Queue(_line(name, other), client=client) for other in range(size)]
+    mine = Queue(line(name, number), client=client)
 
-    def take(line: Queue) -> Any:
+    def take() -> Any:
         while True:
             check_wanted()
             try:
-                return line.get(timeout=WAIT)
+                return mine.get(timeout=WAIT)
             except TimeoutError:
                 continue
 
     try:
-        first = lines[number].get(timeout=10 * WAIT)
+        first = mine.get(timeout=10 * WAIT)
     except TimeoutError:
         first = None
     if first != _TICKET:
         raise Missed(f"task {number} of {name} was here before")
     if number:
-        lines[0].put(number)
-        return take(lines[number])
-    for _ in lines[1:]:
-        take(lines[0])
+        Queue(line(name, 0), client=client).put(number)
+        return take()
+    for _ in range(1, size):
+        take()
     found = address(urlsplit(get_worker().address).hostname or "127.0.0.1")
-    for line in lines[1:]:
-        line.put(found)
+    for other in range(1, size):
+        Queue(line(name, other), client=client).put(found)
     return found
 
 
 _TICKET = "ticket"
-
-
-def _line(name: str, number: int) -> str:
-    return f"{name}-{number}"

@@ -12,6 +12,25 @@ Backward = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """Takes the gradients of the loss on ``x`` and ``y`` into the network's parameters, and returns that loss."""
 
 
+def check_ranks(module: torch.nn.Module) -> None:
+    """Refuse a network whose forward pass draws random numbers or changes its state, which ranks would not share.
+
+    Raises
+    ------
+    ValueError
+        With the name of the part.
+    """
+    import torch
+
+    for name, part in module.named_modules():
+        draws = isinstance(part, torch.nn.modules.dropout._DropoutNd) and part.p > 0
+        if draws or getattr(part, "track_running_stats", False):
+            raise ValueError(
+                f"the network's {name or 'module'} is a {type(part).__name__}, which several ranks cannot share; "
+                "expected one without random numbers and running statistics, or ranks = 1"
+            )
+
+
 def mean_gradients(
     module: torch.nn.Module, x: torch.Tensor, y: torch.Tensor, parts: int, group: Group, backward: Backward
 ) -> torch.Tensor:

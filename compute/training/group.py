@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-PATIENCE = timedelta(hours=1)
-"""How long a rank waits for the others in one step: as long as solvers may let one of them wait for samples."""
+PATIENCE = timedelta(days=1)
+"""How long a rank waits for the others in one step: as long as solvers may let one of them wait for samples.
+
+A process that dies closes its connections, which the others see at once.
+"""
+
+START = timedelta(seconds=60)
+"""How long ranks that are all at work wait for each other when they connect."""
 
 
 class PeerLost(RuntimeError):
@@ -78,10 +85,8 @@ class Ranks(Group):
         import torch
 
         gathered = [torch.empty_like(value) for _ in range(self.size)]
-        try:
+        with self._lost():
             torch.distributed.all_gather(gathered, value)
-        except RuntimeError as error:
-            raise PeerLost(f"rank {self.rank} of {self.size} lost another: {error}") from error
         return gathered
 
     def collect(self, value: Any) -> list[Any]:
@@ -89,18 +94,21 @@ class Ranks(Group):
         import torch
 
         collected: list[Any] = [None] * self.size
-        try:
+        with self._lost():
             torch.distributed.all_gather_object(collected, value)
-        except RuntimeError as error:
-            raise PeerLost(f"rank {self.rank} of {self.size} lost another: {error}") from error
         return collected
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise PeerLost(f"rank {self.rank} of {self.size} lost another: {_said(error)}") from error
 
 
 def listening(host: str) -> socket.socket:
     """Return a socket on a free port of ``host`` and of no other interface, on which rank 0 is found."""
-    found = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    found.listen()
-    return found
+    return socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def connected(
     address
         Host and port of rank 0.
     device
-        ``"cuda"``: rank r takes the GPU of number r on its machine, counted around.
+        With ``"cuda"`` the ranks on one machine take its GPUs in their order.
     found
         Rank 0's socket (see `listening`) at that address; it is closed at the end.
 
@@ -128,22 +136,40 @@ def connected(
     import torch
 
     distributed = torch.distributed
-    if device == "cuda":
-        torch.cuda.set_device(rank % torch.cuda.device_count())
     try:
         store = distributed.TCPStore(
             *address,
             size,
             rank == 0,
-            timeout=timedelta(seconds=60),
+            timeout=START,
             wait_for_workers=False,
             master_listen_fd=None if found is None else found.detach(),
         )
+        # Whoever died on the way here is missed now, and not when all are connected.
+        store.set(f"host{rank}", socket.gethostname())
+        hosts = [store.get(f"host{other}").decode() for other in range(size)]
+        if device == "cuda":
+            torch.cuda.set_device(_place(hosts, rank, torch.cuda.device_count()))
         backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
         distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     except RuntimeError as error:
-        raise PeerLost(f"rank {rank} of {size} did not find the others at {address}: {error}") from error
+        raise PeerLost(f"rank {rank} of {size} did not find the others at {address}: {_said(error)}") from error
     try:
         yield Ranks(rank, size)
     finally:
         distributed.destroy_process_group()
+
+
+def _place(hosts: Sequence[str], rank: int, devices: int) -> int:
+    """Return the number of a rank among those of its host."""
+    place = hosts[:rank].count(hosts[rank])
+    if place >= devices:
+        raise ValueError(
+            f"{hosts.count(hosts[rank])} ranks are on {hosts[rank]}, which has {devices} GPUs; expected at most as many"
+        )
+    return place
+
+
+def _said(error: RuntimeError) -> str:
+    """Return what an error of torch.distributed says, without the place in its source and the advice that follows."""
+    return re.sub(r"^\[\S*\.cc:\d+\] ", "", str(error)).partition(". ")[0]

@@ -14,7 +14,7 @@ from compute.surrogates.surrogate import Surrogate
 from compute.training.augmentation import averages, check_symmetries, symmetries, transform
 from compute.training.average import Average
 from compute.training.buffers.slots import Slots
-from compute.training.gradients import mean_gradients
+from compute.training.gradients import check_ranks, mean_gradients
 from compute.training.group import Alone, Group
 from compute.training.losses.loss import Batch
 from compute.training.optimiser import evaluates_again
@@ -98,6 +98,8 @@ class Loop:
         self.group = group or Alone()
         self.device, self.arithmetic = device, Arithmetic(training.precision, device)
         self.module = network(surrogate, normalisation).to(device)
+        if training.ranks > 1:
+            check_ranks(self.module)
         self.optimiser = training.optimiser.build(self.module.parameters())
         self.follower = training.rate.follow(self.optimiser, total)
         self.average = Average(training.ema, surrogate, normalisation, self.module) if training.ema else None

@@ -111,8 +111,9 @@ class _Repeating(Run):
         loop = self.loop = self.resume(refill)
         if loop is None:
             loop = self.loop = self.new(Normalisation.fit(self.template, epochs.head(self.settings.fitted_on)))
-            loop.taken = 0 if self.group.rank else epochs.samples
-            loop.add_validation(*epochs.validation(self.settings.validation))
+            if self.group.rank == 0:
+                loop.taken = epochs.samples
+                loop.add_validation(*epochs.validation(self.settings.validation))
         else:
             log.info("training goes on at step %d of %d", loop.step, loop.total)
         size = self.settings.batch_size

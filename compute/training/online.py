@@ -41,10 +41,12 @@ class Online(Training):
     depends on the order of arrival and the seed alone. After the last block the remaining steps are done.
     A block that finds no room in the buffer makes the steps it needs due early.
 
-    With several ``ranks`` each has a buffer of its own, its own part of the blocks, and an equal share of the steps'
-    batches; the normalisation comes from the first rank's samples, and its validation samples are the ones that are
-    validated on. A step is done when all ranks may do it. When one of them runs out of samples, because of those that
-    could not be solved or in a buffer that is emptied, the training ends, and what the others still hold is told.
+    With several ``ranks`` each has a reservoir of its own, its own part of the blocks and a batch in every step, so
+    there are ``batches_per_sample`` / ``ranks`` steps for every training sample; the normalisation comes from the first
+    rank's samples, and its validation samples are the ones that are validated on. A step is done when all ranks may do
+    it. When one of them runs out of samples, because of those that could not be solved or in a reservoir that is
+    emptied, the training ends, and what the others still hold is told. Buffers that give every sample to one batch are
+    for one rank alone: the ranks do not get the same number of samples.
 
     A buffer that gives every sample to one batch settles the ratio: it is 1 / ``batch_size``, which is then the
     default, and another one is refused. The last batch is filled up.
@@ -55,7 +57,7 @@ class Online(Training):
 
     kind: Literal["online"] = "online"
     batches_per_sample: float = Field(default=2.5, gt=0, le=10000)
-    """Training steps for every training sample."""
+    """Batches, one a step and rank, for every training sample."""
     buffer: AnyBuffer = Reservoir()
     """What is kept of the samples, and how batches are drawn."""
     watermark: int = Field(default=64, ge=1, le=1_000_000)
@@ -76,6 +78,11 @@ class Online(Training):
 
     @model_validator(mode="after")
     def _pace_fits(self) -> Self:
+        if self.ranks > 1 and self.buffer.reads_once:
+            raise ValueError(
+                f"ranks is {self.ranks} with the buffer {self.buffer.kind!r}, expected 1, or the buffer 'reservoir': "
+                "the ranks do not get the same number of samples, and one that has none left ends the training"
+            )
         self.buffer.check(self._pace(0))
         return self
 
@@ -171,7 +178,9 @@ class _Streaming(Run):
             log.info("training goes on at step %d of %d with %d shards", *done)
         blocks = iter(arrivals(frozenset(self.loop.received) if self.loop else frozenset()))
         while True:
-            self._advance(self.online.due(self.loop.taken, self.samples) if self.loop else 0)
+            # No step is between two samples of a block but for want of room, also when the block comes a second time.
+            if self.loop and not self.loop.partial:
+                self._advance(self.online.due(self.loop.taken, self.samples))
             before = time.monotonic()
             block = next(blocks, None)
             if self.loop:
@@ -241,17 +250,17 @@ class _Streaming(Run):
 
     def _take(self, loop: Loop, block: Block, when: float) -> None:
         """Put the training samples into the buffer, stepping where it has no room."""
-        done = loop.partial.get(block.shard, 0)
-        if done == 0:
+        if block.shard not in loop.partial:
             validation = block.split == "validate"
             loop.add_validation(block.ids[validation], {k: v[validation] for k, v in block.fields.items()})
-        for row in np.flatnonzero(block.split == "train")[done:]:
+            loop.partial[block.shard] = 0
+        for row in np.flatnonzero(block.split == "train")[loop.partial[block.shard] :]:
             sample = {name: values[row] for name, values in block.fields.items()}
             while not loop.done and not self.online.buffer.put(loop.slots, loop.rng, int(block.ids[row]), sample):
                 self._step(loop)
             loop.taken += 1
-            loop.partial[block.shard] = loop.partial.get(block.shard, 0) + 1
-        loop.partial.pop(block.shard, None)
+            loop.partial[block.shard] += 1
+        del loop.partial[block.shard]
         loop.received[block.shard] = when
 
     def _report(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from compute.training import checkpoint
 from compute.training.group import Alone, Group, PeerLost
 from compute.training.loop import Loop
 from compute.training.precision import Arithmetic
+from compute.training.trace import EXACT, machine
 from compute.training.training import Fit, Training, outline
 
 if TYPE_CHECKING:
@@ -88,10 +90,21 @@ class Run:
         if blob is not None:
             loop = self.new(checkpoint.normalisation(blob, self.recipe))
             checkpoint.read(loop, blob, refill)
-        steps = self.group.collect(loop and loop.step)
-        if len(set(steps)) > 1:
-            raise PeerLost(f"the ranks found checkpoints of the steps {steps}: one was written meanwhile")
+        found = self.group.collect((hashlib.sha256(blob or b"").hexdigest(), self._here()))
+        if len({digest for digest, _ in found}) > 1:
+            raise PeerLost("the ranks found different checkpoints: one was written meanwhile")
+        for rank, (_, there) in enumerate(found):
+            if there != found[0][1]:
+                raise ValueError(
+                    f"rank {rank} computes with {there}, expected what rank 0 computes with, {found[0][1]}: their "
+                    "weights would drift apart"
+                )
         return loop
+
+    def _here(self) -> dict[str, Any]:
+        """Return on what this process computes, as far as its bits depend on it."""
+        here = machine(self.around.device)
+        return {name: here[name] for name in EXACT}
 
     def new(self, normalisation: Normalisation) -> Loop:
         """Return a loop before its first step."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Local, Role
 from compute.surrogates.fno import FNO
 from compute.surrogates.model import Model
+from compute.training.group import PeerLost
 from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.optimiser import TorchOptimiser
@@ -28,8 +30,8 @@ from storage.cached import CachedSamples
 from storage.errors import Refused
 from storage.selection import Selection
 from storage.store import Store
+from tasks import follow
 from tasks.checks import check_ranks
-from tasks.follow import follow_ranks
 from tasks.progress import Reporter
 from tasks.worker import train
 from tasks.worker.dispatch import owners
@@ -61,7 +63,7 @@ def _fitted(store: Store, cluster: Cluster, identity: str, training: Training) -
         seed=SEED, dataset_identity=None, channel=None,
     )  # fmt: skip
     report = Reporter("train", training.steps(EXPECTED), NAME)
-    summary: dict[str, Any] = follow_ranks(
+    summary: dict[str, Any] = follow.follow_ranks(
         cluster,
         report,
         identity,
@@ -130,9 +132,10 @@ def _index(store: Store) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_dead_rank_starts_all_again_from_the_checkpoint(
-    store: Store, cluster: Cluster, caplog: pytest.LogCaptureFixture
+    store: Store, cluster: Cluster, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = Offline(ranks=RANKS, batch_size=3, epochs=200, seed=1)
+    monkeypatch.setattr(follow, "GRACE", 1.0)
+    long = Offline(ranks=RANKS, batch_size=3, epochs=60, seed=1)
     cluster.client.run(_save_often, workers=_trainers(cluster))
     pids = list(cluster.client.run(os.getpid, workers=_trainers(cluster)).values())
 
@@ -149,6 +152,9 @@ def test_a_dead_rank_starts_all_again_from_the_checkpoint(
     assert summary["steps"] == long.steps(TRAINED)
     assert "a rank was lost" in caplog.text
     assert cluster.call("train", again, store.url, "killed", long)["equal"]
+    _fitted(store, cluster, "undisturbed", long)
+    models = [store.read(f"fits/{identity}/model.safetensors") for identity in ("killed", "undisturbed")]
+    assert models[0] == models[1]
 
 
 def _save_often() -> None:
@@ -164,6 +170,38 @@ def test_the_error_of_a_rank_is_the_error_of_all(store: Store, cluster: Cluster)
     wild = TorchOptimiser(name="SGD", settings={"lr": 1e30})
     with pytest.raises(FloatingPointError, match="take a smaller learning rate"):
         _fitted(store, cluster, "wild", OFFLINE.model_copy(update={"optimiser": wild}))
+
+
+def test_a_rank_that_hangs_does_not_hold_up_the_others(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "GRACE", 0.5)
+    report = Reporter("train", 1, NAME)
+    jobs = [(rank, str(tmp_path / "hung")) for rank in range(RANKS)]
+    assert follow.follow_ranks(cluster, report, "hanging", hang_once, lambda _: jobs, RANKS) == 0
+
+
+def hang_once(job: tuple[int, str]) -> int:
+    """Hang as rank 1, lose another as rank 0; and be well the second time."""
+    rank, file = job
+    if not Path(file).exists():
+        if rank:
+            Path(file).touch()
+            time.sleep(600)
+        while not Path(file).exists():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        raise PeerLost("gone")
+    return rank
+
+
+def test_ranks_that_never_find_each_other_are_given_up(cluster: Cluster) -> None:
+    with pytest.raises(PeerLost, match="no way"):
+        follow.follow_ranks(cluster, Reporter("train", 1, NAME), "lost", never, lambda _: list(range(RANKS)), RANKS)
+
+
+def never(_: int) -> None:
+    raise PeerLost("no way to the others")
 
 
 def test_more_ranks_than_workers_are_refused(cluster: Cluster) -> None:

@@ -26,16 +26,16 @@ def template() -> xr.Dataset:
 class Samples:
     """A small dataset whose output is a blur of the input's logarithm; every fourth sample validates."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, shard: int = SHARD) -> None:
         rng = np.random.default_rng(11)
         z = rng.standard_normal((n, 8, 8))
         u = 2 + z + np.roll(z, 1, axis=1) + np.roll(z, -1, axis=1) + np.roll(z, 1, axis=2) + np.roll(z, -1, axis=2)
         self.fields = {"a": np.exp(z).astype(np.float32), "u": u.astype(np.float32)}
         self.split = np.where(np.arange(n) % 4 == 3, "validate", "train")
-        self.shards = n // SHARD
+        self.shard, self.shards = shard, n // shard
 
     def block(self, shard: int) -> Block:
-        return self.refill(np.arange(shard * SHARD, (shard + 1) * SHARD), shard)
+        return self.refill(np.arange(shard * self.shard, (shard + 1) * self.shard), shard)
 
     def refill(self, ids: np.ndarray, shard: int = -1) -> Block:
         backwards = ids[::-1] if shard < 0 else ids

@@ -106,6 +106,27 @@ def test_an_interrupted_training_ends_with_the_same_bits(die_at: int, template: 
     assert sorted(resumed.received) == sorted(whole.received)
 
 
+@pytest.mark.parametrize("buffer", [FIRO(capacity=11), Reservoir(capacity=6)], ids=lambda buffer: buffer.kind)
+def test_one_interrupted_within_a_block_ends_with_the_same_bits(buffer: FIRO | Reservoir, template: xr.Dataset) -> None:
+    """Blocks of more samples than the buffer holds: steps are done between two samples of one."""
+    large, ratio = Samples(40, shard=20), 0.5 if buffer.reads_once else 1.0
+    online = ONLINE.model_copy(update={"buffer": buffer, "watermark": 6, "batch_size": 2, "batches_per_sample": ratio})
+
+    def fit(kept: Checkpoints) -> Fit:
+        around: dict[str, Any] = {"refill": large.refill, "load": kept.load, "save": kept.save, "save_every_s": 0}
+        return online.fit(TINY, template, large.arrivals([1, 0]), samples=30, **around)
+
+    every = Checkpoints()
+    whole = fit(every)
+    within = [header["step"] for header in (unpack(blob)[1] for blob in every.blobs) if header["ranks"][0]["partial"]]
+    assert len(within) > 5
+    for die_at in within:
+        kept = Checkpoints(die_at)
+        with pytest.raises(Killed):
+            fit(kept)
+        assert _outcome(fit(_after(kept))) == _outcome(whole)
+
+
 def test_a_training_interrupted_again_and_again_ends_with_the_same_bits(template: xr.Dataset, samples: Samples) -> None:
     whole = _fit(template, samples, Checkpoints())
     kept = Checkpoints()
