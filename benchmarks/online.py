@@ -1,6 +1,6 @@
 """Online training beside training on files, on the store and from memory; what the driver costs; memory.
 
-    python -m benchmarks.online > benchmarks/online.txt              # everything, about 10 minutes
+    python -m benchmarks.online > benchmarks/online.txt              # everything, about 22 minutes
     python -m benchmarks.online --part rate --case small             # some parts
 
 Everything is done by turns in one run.
