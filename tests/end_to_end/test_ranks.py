@@ -29,9 +29,3 @@ def test_a_run_with_two_ranks_is_replayed_by_one_process_with_the_same_bits(
     found = replayed(store, "tiny@v1")
     assert found["exact"]
     assert found["equal"]
-
-
-def test_more_ranks_than_train_workers_are_refused(tmp_path: Path) -> None:
-    run = ritz("run", TINY, "--store", str(tmp_path), "--set", "training.ranks=3", "--set", "training.watermark=8")
-    assert run.returncode == 2
-    assert "training.ranks is 3, but the profile has 1 workers that train; expected at least as many" in run.stderr
