@@ -123,7 +123,7 @@ class Channel:
 
 
 class Abandoned(RuntimeError):
-    """The driver that started this task has gone away."""
+    """Nobody wants the result of a task any more: the driver that started it has gone away, or has given it up."""
 
 
 def receive(name: str, lane: int = 0) -> Iterator[Any]:
