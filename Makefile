@@ -4,6 +4,9 @@ CONSTRAINTS ?= constraints.txt
 BIN := .venv/bin
 STORE ?= ritz-store
 
+# The tests start hundreds of processes, which shall not compile the same modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test soak lint layouts clean
 
 run: .venv/run.stamp

@@ -208,18 +208,19 @@ def grown(bench: Bench) -> Iterator[str]:
         f"Darcy {growth.POINTS}² in shards of {growth.SHARD}, two solvers and a trainer on both cores, nothing pinned: "
         "largest resident size of each"
     )
-    yield "process; ms a shard of the driver's process: computed in all its threads, a commit (median, with waits),"
-    yield "and what is computed and waited for in commits together. One run a row, each in processes of its own."
+    yield "process; what its driver's process computes a shard, in all its threads; a commit (median, with waits); and"
+    yield "what is computed and waited for in commits, a shard. One run a row, each in processes of its own."
     rows = []
     for samples in COUNTS:
         sys.stderr.write(f"{samples}\n")
         rows.append(growth.row(samples))
     lines = [
         [f"{row['samples']:.0f}", *(f"{row[name]:.0f}" for name in ("driver", "trainer", "solver")),
-         *(f"{row[name]:.1f}" for name in ("shards a second", "cpu", "commit", "per shard"))]
+         *(f"{row[name]:.1f}" for name in ("shards a second", "shards a commit", "cpu", "commit", "per shard"))]
         for row in rows
     ]  # fmt: skip
-    columns = ["samples", "driver MB", "trainer MB", "solver MB", "shards/s", "computed ms", "commit ms", "together ms"]
+    columns = ["samples", *(f"{name} MB" for name in ("driver", "trainer", "solver")), "shards/s", "shards a commit"]
+    columns += [f"{name} ms" for name in ("computed", "commit", "together")]
     yield from align(columns, lines, left=())
     bench.goal("driver and scheduler, commit included: ms a shard", rows[-1]["per shard"], 10)
     for name in ("driver", "trainer", "solver"):

@@ -292,17 +292,20 @@ class Dataset:
         return {split: int(count) for split, count in sorted(zip(SPLITS, counts, strict=True)) if count}
 
     def rate(self, commits: int = 50) -> float | None:
-        """Return how many samples a second the last shards brought, None if less than two were committed."""
+        """Return how many samples a second the last commits brought, None if there are less than two."""
         with self._engine():
-            when = []
+            seen = []
             for info in self._repository.ancestry(branch=BRANCH):
-                if "shard" in info.metadata:
-                    when.append(info.written_at)
+                if "shards" in info.metadata:
+                    seen.append((info.written_at, info.metadata["samples"]))
                 # A growth begins anew, and what was before it may be long ago.
-                if len(when) > commits or "grown" in info.metadata:
+                if len(seen) > commits or "grown" in info.metadata:
                     break
-        span = (when[0] - when[-1]).total_seconds() if when else 0.0
-        return (len(when) - 1) * self.shard / span if span > 0 else None
+        if len(seen) < 2:
+            return None
+        (until, samples), (since, before) = seen[0], seen[-1]
+        span = (until - since).total_seconds()
+        return (samples - before) / span if span > 0 else None
 
     @property
     def _location(self) -> str:

@@ -34,9 +34,9 @@ class InFlight:
             yield shard
         self._note(last=True)
 
-    def end(self) -> None:
-        """Count a shard that came back."""
-        self.shards -= 1
+    def end(self, shards: int) -> None:
+        """Count shards that came back."""
+        self.shards -= shards
         self._note(last=self.shards == 0)
 
     def _note(self, last: bool = False) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from compute.cluster.channel import Channel
 from compute.cluster.cluster import Cluster
-from compute.cluster.stream import stream
+from compute.cluster.stream import groups, stream
 from compute.solvers.choice import Auto
 from compute.solvers.order import order
 from compute.solvers.solver import Solver
@@ -31,6 +31,9 @@ log = logging.getLogger("ritz")
 
 FEATURE_BLOCK = 1024
 """Samples drawn at a time for their features."""
+
+COMMIT_EVERY = 0.5
+"""Seconds from one commit to the next at least: shards that come faster share one, and the trainer gets them then."""
 
 
 @stage("generate")
@@ -154,18 +157,25 @@ def _solve(
     """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
     failed, last = 0, time.time()
     flight, window = InFlight(dataset), 2 * cluster.workers("solve")
-    for completed in stream(cluster, worker.solve, flight.begin(shards), window=window, role="solve"):
-        flight.end()
-        receipt: worker.Receipt = completed.receipt
-        if receipt.fork is not None:
-            dataset.commit(receipt.index, receipt.fork, receipt.ledger)
+    solved = groups(cluster, worker.solve, flight.begin(shards), window=window, role="solve", every=COMMIT_EVERY)
+    for group in solved:
+        flight.end(len(group))
+        receipts: list[worker.Receipt] = [completed.receipt for completed in group]
+        new = {receipt.index: (receipt.fork, receipt.ledger) for receipt in receipts if receipt.fork is not None}
+        if new:
+            dataset.commit(new)
         last = time.time()
-        done += 1
-        missed = Counter(reason for reason in receipt.ledger["reason"] if reason)
-        failed += sum(missed.values())
-        if missed:
-            log.warning("shard %d: %s", receipt.index, ", ".join(f"{n} {why}" for why, n in missed.items()))
+        for receipt in receipts:
+            missed = Counter(reason for reason in receipt.ledger["reason"] if reason)
+            failed += sum(missed.values())
+            if missed:
+                log.warning("shard %d: %s", receipt.index, ", ".join(f"{n} {why}" for why, n in missed.items()))
+        done += len(group)
         report(done * dataset.shard, f"{failed} failed" if failed else "")
-        if channel is not None:
-            channel.put(completed.held, int(lanes[receipt.index]))
+        # Held on by nobody here, so that the workers forget what the trainer has let go of.
+        while group:
+            completed = group.pop(0)
+            if channel is not None:
+                channel.put(completed.held, int(lanes[completed.receipt.index]))
+            del completed
     return last

@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from flows.server import standing
 from storage.places.lock import locked
 from tests.bucket import serving
 from tests.command import TINY, ritz
@@ -26,6 +28,16 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="ritz-prefect-")
 atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "RITZ_STORE"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def environment() -> Iterator[dict[str, str]]:
+    """Environment of commands that share one Prefect server, which takes seconds to start."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with standing(port, None) as url:
+        yield {**os.environ, "PREFECT_API_URL": url}
 
 
 @pytest.fixture(scope="session")

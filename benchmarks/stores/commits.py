@@ -34,7 +34,7 @@ class Growing:
         fields = np.random.default_rng(self.next).standard_normal((SHARD, POINTS)).astype(np.float32)
         written = write_shard(self.fork, self.next, {"d": fields, "u": fields}, self.ledger)
         start = time.perf_counter()
-        assert self.dataset.commit(self.next, written, self.ledger)
+        assert self.dataset.commit({self.next: (written, self.ledger)})
         self.next += 1
         return time.perf_counter() - start
 

@@ -96,7 +96,7 @@ class Ritz(Format):
         rows = ledger()
 
         def commit(shard: int, written: Any) -> None:
-            assert dataset.commit(shard, written, rows)
+            assert dataset.commit({shard: (written, rows)})
 
         with dataset.lock():
             yield commit

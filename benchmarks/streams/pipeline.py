@@ -24,21 +24,24 @@ from tasks.train import train
 
 @dataclass(frozen=True)
 class Driven:
-    """What the driver's process, in which the scheduler runs, did for the shards after the first.
+    """What the driver's process, in which the scheduler runs, did for the shards after the first commit.
 
     Attributes
     ----------
-    seconds
-        Between the first and the last commit.
+    rate
+        Shards a second.
+    shards
+        How many each commit held, the mean.
     cpu
         Processor seconds of the whole process in between, a shard.
     commit
         Seconds of a commit, all of it, the median.
     waited
-        Seconds of a commit in which this process did not compute, the mean.
+        Seconds in commits in which this process did not compute, a shard.
     """
 
-    seconds: float
+    rate: float
+    shards: float
     cpu: float
     commit: float
     waited: float
@@ -107,16 +110,32 @@ def _take(cluster: Cluster, channel: Channel, interval: float, done: threading.E
             cluster.client.log_event(taken(channel.name), {"lane": 0})
 
 
+@dataclass(frozen=True)
+class Commit:
+    """How many shards, and when it began and ended by the clock and in processor seconds of this process."""
+
+    shards: int
+    begun: float
+    ended: float
+    computed: float
+    until: float
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which this process did not compute."""
+        return max(0.0, self.ended - self.begun - (self.until - self.computed))
+
+
 @contextmanager
-def clocked() -> Iterator[list[tuple[float, float, float, float]]]:
-    """Note for every commit when it began and ended, on the clock and in processor seconds of this process."""
-    commits: list[tuple[float, float, float, float]] = []
+def clocked() -> Iterator[list[Commit]]:
+    """Note every commit."""
+    commits: list[Commit] = []
     commit = Committer.commit
 
-    def timed(self, *arguments):
+    def timed(self, shards):
         begun, computed = time.perf_counter(), time.process_time()
-        done = commit(self, *arguments)
-        commits.append((begun, time.perf_counter(), computed, time.process_time()))
+        done = commit(self, shards)
+        commits.append(Commit(len(shards), begun, time.perf_counter(), computed, time.process_time()))
         return done
 
     Committer.commit = timed
@@ -126,9 +145,13 @@ def clocked() -> Iterator[list[tuple[float, float, float, float]]]:
         Committer.commit = commit
 
 
-def _driven(commits: list[tuple[float, float, float, float]]) -> Driven:
-    begun, ended, computed, until = np.array(commits).T
-    taken_s = ended - begun
-    waited = np.maximum(0, taken_s - (until - computed))
-    shards = len(commits) - 1
-    return Driven(ended[-1] - ended[0], (until[-1] - until[0]) / shards, np.median(taken_s), waited[1:].mean())
+def _driven(commits: list[Commit]) -> Driven:
+    first, later = commits[0], commits[1:]
+    shards = sum(one.shards for one in later)
+    return Driven(
+        rate=shards / (later[-1].ended - first.ended),
+        shards=shards / len(later),
+        cpu=(later[-1].until - first.until) / shards,
+        commit=float(np.median([one.ended - one.begun for one in later])),
+        waited=sum(one.waited for one in later) / shards,
+    )

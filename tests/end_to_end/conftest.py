@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import pytest
 
 from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Local, Role
-from flows.server import standing
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -18,16 +15,6 @@ README = Path(__file__).parents[2] / "README.md"
 def cluster() -> Iterator[Cluster]:
     with Local(solve=Role(count=2), train=Role(count=1)).open() as opened:
         yield opened
-
-
-@pytest.fixture(scope="package")
-def environment() -> Iterator[dict[str, str]]:
-    """Environment of commands that share one Prefect server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with standing(port, None) as url:
-        yield {**os.environ, "PREFECT_API_URL": url}
 
 
 def example(containing: str) -> str:

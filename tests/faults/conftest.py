@@ -79,7 +79,7 @@ class Trap:
         """How often each shard was committed."""
         folder = icechunk.local_filesystem_storage(self.store.location("datasets/tiny"))
         history = icechunk.Repository.open(folder).ancestry(branch="main")
-        return Counter(int(commit.metadata["shard"]) for commit in history if "shard" in commit.metadata)
+        return Counter(shard for commit in history for shard in commit.metadata.get("shards", []))
 
     @property
     def pipeline(self) -> Pipeline:
@@ -92,14 +92,14 @@ class Trap:
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, str]:
     """Environment of a command in which the kind ``trapped`` is installed as another package would install it."""
     installed = tmp_path_factory.mktemp("installed")
     about = installed / "trapped-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trapped\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[ritz.problems]\ntrapped = tests.faults.trapped:Trapped\n")
-    return {**os.environ, "PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"}
+    return {**environment, "PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"}
 
 
 def new(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Trap:

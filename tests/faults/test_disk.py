@@ -186,7 +186,7 @@ def test_a_store_that_is_read_only_is_refused_and_can_be_read(tmp_path, without_
     store = Store(tmp_path / "store")
     dataset = Committer.ensure(store, "tiny", **describe())
     with dataset.lock():
-        dataset.commit(3, write_shard(dataset.fork(), 3, fields(3), ledger(3)), ledger(3))
+        dataset.commit({3: (write_shard(dataset.fork(), 3, fields(3), ledger(3)), ledger(3))})
         dataset.publish("one shard")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     folders = [path for path in (tmp_path / "store", *tmp_path.rglob("*")) if path.is_dir()]

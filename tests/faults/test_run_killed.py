@@ -168,7 +168,7 @@ def check(store: Store, expected: xr.Dataset, before: set[int]) -> set[int]:
         np.testing.assert_array_equal(data[name], wanted, err_msg=name)
     folder = icechunk.local_filesystem_storage(store.location("datasets/tiny"))
     history = icechunk.Repository.open(folder).ancestry(branch="main")
-    counted = Counter(int(commit.metadata["shard"]) for commit in history if "shard" in commit.metadata)
+    counted = Counter(shard for commit in history for shard in commit.metadata.get("shards", []))
     assert counted == dict.fromkeys(committed, 1)
     return committed
 

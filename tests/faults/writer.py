@@ -43,7 +43,7 @@ def write(dataset: Committer, shards: list[int], told: Path) -> None:
     """Write and commit shards, and tell of each that is committed. The caller holds the lock."""
     fork = dataset.fork()
     for shard in shards:
-        dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
+        dataset.commit({shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))})
         with told.open("ab", buffering=0) as file:
             file.write(b"%d\n" % shard)
 

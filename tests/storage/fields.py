@@ -89,7 +89,7 @@ def fill(dataset: Committer, *shards: int) -> None:
     with dataset.lock():
         fork = dataset.fork()
         for shard in shards:
-            assert dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
+            assert dataset.commit({shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))})
 
 
 def stored(dataset: Dataset, shard: int) -> np.ndarray:
@@ -105,7 +105,7 @@ def fill_with_failures(dataset: Committer, failed: dict[int, int]) -> None:
         fork = dataset.fork()
         for shard in range(dataset.n_shards):
             arrays, columns = with_failure(shard, failed[shard]) if shard in failed else (fields(shard), ledger(shard))
-            dataset.commit(shard, write_shard(fork, shard, arrays, columns), columns)
+            dataset.commit({shard: (write_shard(fork, shard, arrays, columns), columns)})
 
 
 def noise(shard: int) -> dict[str, np.ndarray]:
@@ -119,7 +119,7 @@ def with_a_flipped_byte(dataset: Committer, shard: int) -> None:
     with dataset.lock():
         fork = dataset.fork()
         for index in range(dataset.n_shards):
-            dataset.commit(index, write_shard(fork, index, noise(index), ledger(index)), ledger(index))
+            dataset.commit({index: (write_shard(fork, index, noise(index), ledger(index)), ledger(index))})
         dataset.publish("all")
     codec = ShardCodec.of(dataset.at("v1").group()["u"])  # type: ignore[arg-type]
     content = codec.encode(noise(shard)["u"])
@@ -147,7 +147,7 @@ def main(command: str, url: str, *rest: str) -> None:
         with dataset.lock():
             fork = dataset.fork()
             for shard in sorted(set(range(shards)) - dataset.committed()):
-                dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
+                dataset.commit({shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))})
                 print(shard, flush=True)
             dataset.publish("all")
 

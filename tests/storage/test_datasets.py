@@ -102,7 +102,7 @@ def test_progress_and_ledger_count_every_status(dataset):
     arrays, columns = with_failure(1, 2)
     fill(dataset, 0)
     with dataset.lock():
-        dataset.commit(1, write_shard(dataset.fork(), 1, arrays, columns), columns)
+        dataset.commit({1: (write_shard(dataset.fork(), 1, arrays, columns), columns)})
     assert dataset.progress() == {"done": 7, "failed": 1, "to_go": N - 8}
     table = dataset.ledger()
     assert list(table["status"][4:9]) == ["ok", "ok", "failed", "ok", "absent"]
@@ -127,7 +127,7 @@ def test_the_summary_of_nothing_is_empty(dataset):
 def test_readers_get_ok_samples_unless_they_ask_for_others(dataset):
     arrays, columns = with_failure(1, 2)
     with dataset.lock():
-        dataset.commit(1, write_shard(dataset.fork(), 1, arrays, columns), columns)
+        dataset.commit({1: (write_shard(dataset.fork(), 1, arrays, columns), columns)})
         dataset.publish("first")
     good = read(dataset.store, "made")
     np.testing.assert_array_equal(good["sample_id"], definition()["sample_id"][[4, 5, 7]])

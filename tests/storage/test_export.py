@@ -210,7 +210,7 @@ def test_other_shapes_dtypes_and_attributes_come_along(tmp_path):
     dataset = Committer.ensure(store, "made", **definition(n, template=shaped))
     values = {"k": np.arange(4.0), "u": np.arange(24.0).reshape(4, 2, 3)}
     with dataset.lock():
-        dataset.commit(0, write_shard(dataset.fork(), 0, values, ledger(0)), ledger(0))
+        dataset.commit({0: (write_shard(dataset.fork(), 0, values, ledger(0)), ledger(0))})
     export(store, "made@head", tmp_path / "out", "zarr", only_ok=True)
     export(store, "made@head", tmp_path / "out.nc", "netcdf", only_ok=True)
     with (
@@ -244,7 +244,7 @@ def test_memory_is_that_of_a_shard(tmp_path, form):
         fork = dataset.fork()
         for shard in range(30):
             written = write_shard(fork, shard, {"a": values, "u": values}, ledger(shard))
-            dataset.commit(shard, written, ledger(shard))
+            dataset.commit({shard: (written, ledger(shard))})
     tracemalloc.start()
     try:
         export(store, "made@head", tmp_path / "out", form)

@@ -27,7 +27,7 @@ def fill_noise(dataset: Committer, *shards: int) -> None:
     with dataset.lock():
         fork = dataset.fork()
         for shard in shards:
-            dataset.commit(shard, write_shard(fork, shard, noise(shard), ledger(shard)), ledger(shard))
+            dataset.commit({shard: (write_shard(fork, shard, noise(shard), ledger(shard)), ledger(shard))})
 
 
 def chunks(dataset: Dataset) -> int:
@@ -77,7 +77,7 @@ def test_sweeping_leaves_versions_and_the_state_now_as_they_were(old):
 
 def test_a_snapshot_that_is_named_stays(old):
     named = old.at("v2").versions()[1].snapshot
-    states = [info.id for info in old._repository.ancestry(branch="main") if info.metadata.get("shard") == 2]
+    states = [info.id for info in old._repository.ancestry(branch="main") if 2 in info.metadata.get("shards", [])]
     before = read(old.store, f"made@{states[0]}").load()
     with old.lock():
         assert sweep(old, {*states, named}, NOW, delete=True).snapshots == 4
@@ -93,7 +93,7 @@ def test_what_is_young_stays(old):
 
 
 def test_what_is_gone_is_unknown(old):
-    gone = next(info.id for info in old._repository.ancestry(branch="main") if info.metadata.get("shard") == 0)
+    gone = next(info.id for info in old._repository.ancestry(branch="main") if info.metadata.get("shards") == [0])
     with old.lock():
         sweep(old, frozenset(), NOW, delete=True)
     with pytest.raises(Unknown, match="there are: v1, v2"):

@@ -88,6 +88,6 @@ def test_a_fork_from_before_is_committed_after(dataset):
     with dataset.lock():
         written = write_shard(dataset.fork(), 1, fields(1), ledger(1))
         dataset.grow(**MORE)
-        assert dataset.commit(1, written, ledger(1))
+        assert dataset.commit({1: (written, ledger(1))})
     assert dataset.committed() == {1}
     assert dataset.samples == N + 2 * SHARD

@@ -62,7 +62,7 @@ def test_a_holder_that_lives_keeps_it_beyond_its_lease_and_a_killed_one_loses_it
 
 def fill_with(dataset, wait):
     with dataset.lock(wait):
-        assert dataset.commit(0, write_shard(dataset.fork(), 0, fields(0), ledger(0)), ledger(0))
+        assert dataset.commit({0: (write_shard(dataset.fork(), 0, fields(0), ledger(0)), ledger(0))})
 
 
 def test_of_many_that_find_it_stale_one_gets_it(store):
@@ -115,7 +115,7 @@ def test_who_lost_it_commits_no_more_and_leaves_it_to_the_other(store, caplog):
         text = taken_over(store)
         lease._held[store.location(KEY)]._until = 0.0
         with pytest.raises(Refused, match="one process commits"):
-            dataset.commit(0, written, ledger(0))
+            dataset.commit({0: (written, ledger(0))})
         with pytest.raises(Busy, match="process 7 on elsewhere"):
             dataset.publish("all")
         assert "dataset 'made' in s3://" in caplog.text
@@ -146,15 +146,15 @@ def test_of_two_that_both_think_they_hold_it_one_commits(store, monkeypatch):
     def meanwhile(*arguments):
         monkeypatch.setattr(committing, "check_changes", check)
         fork = other.fork()
-        assert other.commit(0, write_shard(fork, 0, fields(0), ledger(0)), ledger(0))
+        assert other.commit({0: (write_shard(fork, 0, fields(0), ledger(0)), ledger(0))})
         return check(*arguments)
 
     monkeypatch.setattr(Committer, "_locked", True)
     monkeypatch.setattr(committing, "check_changes", meanwhile)
     with pytest.raises(Refused, match="made: another process committed meanwhile, nothing was changed"):
-        one.commit(0, written, ledger(0))
+        one.commit({0: (written, ledger(0))})
     np.testing.assert_array_equal(stored(one, 0), fields(0)["u"])
-    assert one.commit(0, written, ledger(0)) is False
+    assert one.commit({0: (written, ledger(0))}) == set()
 
 
 def test_what_is_no_lock_is_named(store):

@@ -163,13 +163,13 @@ def test_the_version_is_settled_when_the_selection_is_made(tmp_path):
     with dataset.lock():
         fork = dataset.fork()
         for shard in range(SHARDS // 2):
-            dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
+            dataset.commit({shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))})
         dataset.publish("half")
         chosen = Selection(store, "made@latest")
         stream = iter(ShardStream(chosen, batch_size=4))
         ids = [next(stream)["sample_id"]]
         for shard in range(SHARDS // 2, SHARDS):
-            dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
+            dataset.commit({shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))})
         dataset.publish("all")
     ids += [batch["sample_id"] for batch in stream]
     half = np.arange(N) < N // 2

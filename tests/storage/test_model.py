@@ -98,20 +98,22 @@ class DatasetMachine(RuleBasedStateMachine):
         shard = data.draw(st.integers(0, shards - 1))
         return write_shard(session, shard, values(shard), ledger(shard)), shard, collections
 
-    @rule(receipt=written)
-    def commit(self, receipt: tuple[Fork, int, int]) -> None:
-        written, shard, collections = receipt
-        if collections < self.collections:
-            return
-        assert self.dataset.commit(shard, written, ledger(shard)) == (shard not in self.committed)
-        self.committed.add(shard)
+    @rule(receipts=st.lists(written, min_size=1, max_size=4))
+    def commit(self, receipts: list[tuple[Fork, int, int]]) -> None:
+        shards = {
+            shard: (written, ledger(shard))
+            for written, shard, collections in receipts
+            if collections == self.collections
+        }
+        assert self.dataset.commit(shards) == set(shards) - self.committed
+        self.committed |= set(shards)
 
     @rule(fork=forks)
     def commit_what_was_not_written(self, fork: tuple[Fork, int, int]) -> None:
         missing = set(range(self.shards)) - self.committed
         if missing:
             with pytest.raises(Refused):
-                self.dataset.commit(min(missing), fork[0], ledger(0))
+                self.dataset.commit({min(missing): (fork[0], ledger(0))})
 
     @rule(receipt=consumes(written))
     def lose(self, receipt: tuple[Fork, int, int]) -> None:

@@ -49,7 +49,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Store:
         for shards, message in (((0, 1, 3), "some"), ((4,), "more"), ((2,), "")):
             fork = dataset.fork()
             for shard in shards:
-                dataset.commit(shard, write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))
+                dataset.commit({shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard))})
             if message:
                 dataset.publish(message)
     return store

@@ -24,7 +24,7 @@ def test_forks_made_once_commit_in_any_order_from_other_processes(dataset, start
         assert errors == ""
     with dataset.lock():
         for shard in (3, 1):
-            assert dataset.commit(shard, pickle.loads((tmp_path / str(shard)).read_bytes()), ledger(shard))
+            assert dataset.commit({shard: (pickle.loads((tmp_path / str(shard)).read_bytes()), ledger(shard))})
     for shard in (1, 3):
         np.testing.assert_array_equal(dataset.read_shard(shard).arrays["u"], fields(shard)["u"])
     assert Dataset.open(dataset.store, "made").committed() == {1, 3}
@@ -37,8 +37,8 @@ def test_a_fork_from_before_other_commits_and_a_version_still_commits(dataset):
     fill(dataset, 0, 1)
     dataset.publish("two shards")
     with dataset.lock():
-        assert dataset.commit(2, late, ledger(2))
-        assert dataset.commit(4, write_shard(fork, 4, fields(4), ledger(4)), ledger(4))
+        assert dataset.commit({2: (late, ledger(2))})
+        assert dataset.commit({4: (write_shard(fork, 4, fields(4), ledger(4)), ledger(4))})
     for shard in (0, 1, 2, 4):
         np.testing.assert_array_equal(dataset.read_shard(shard).arrays["a"], fields(shard)["a"])
     assert "v1: two shards" in Dataset.open(dataset.store, "made").attrs["history"]
@@ -51,8 +51,35 @@ def test_a_second_receipt_is_dropped_and_the_data_stays(dataset, handle):
     other = {name: values + 1 for name, values in fields(2).items()}
     second = dataset if handle == "same" else Committer.open(dataset.store, "made")
     with second.lock():
-        assert second.commit(2, write_shard(fork, 2, other, ledger(2)), ledger(2)) is False
+        assert second.commit({2: (write_shard(fork, 2, other, ledger(2)), ledger(2))}) == set()
     np.testing.assert_array_equal(dataset.read_shard(2).arrays["u"], fields(2)["u"])
+
+
+@in_both
+def test_shards_that_are_committed_together_are_one_commit(dataset):
+    fork = dataset.fork()
+    fill(dataset, 2)
+    written = {shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard)) for shard in (3, 0, 2)}
+    before = len(list(dataset._repository.ancestry(branch="main")))
+    with dataset.lock():
+        assert dataset.commit(written) == {0, 3}
+        assert dataset.commit(written) == set()
+    commits = list(dataset._repository.ancestry(branch="main"))
+    assert len(commits) == before + 1
+    assert (commits[0].message, commits[0].metadata["shards"]) == ("shards 0, 3", [0, 3])
+    for shard in (0, 2, 3):
+        np.testing.assert_array_equal(dataset.read_shard(shard).arrays["u"], fields(shard)["u"])
+    assert dataset.progress()["done"] == 3 * SHARD
+
+
+@in_both
+def test_of_shards_that_are_committed_together_all_come_or_none(dataset):
+    fork = dataset.fork()
+    written = {shard: (write_shard(fork, shard, fields(shard), ledger(shard)), ledger(shard)) for shard in (0, 1)}
+    written[2] = (fork, ledger(2))
+    with dataset.lock(), pytest.raises(Refused, match="shard 2: the fork holds shard None"):
+        dataset.commit(written)
+    assert dataset.committed() == Dataset.open(dataset.store, "made").committed() == set()
 
 
 @in_both
@@ -62,7 +89,7 @@ def test_a_handle_sees_what_another_committed_before_it_commits(dataset):
     fill(other, 1)
     with dataset.lock():
         wrong = write_shard(dataset.fork(), 1, fields(3), ledger(1))
-        assert dataset.commit(1, wrong, ledger(1)) is False
+        assert dataset.commit({1: (wrong, ledger(1))}) == set()
     assert dataset.committed() == {1}
 
 
@@ -118,7 +145,7 @@ def test_a_wrong_ledger_is_refused_by_the_writer_and_by_the_committer(dataset, c
         write_shard(dataset.fork(), 0, fields(0), ledger(0, **changes))
     written = write_shard(dataset.fork(), 0, fields(0), ledger(0))
     with dataset.lock(), pytest.raises(Refused, match=message):
-        dataset.commit(0, written, ledger(0, **changes))
+        dataset.commit({0: (written, ledger(0, **changes))})
     assert dataset.committed() == set()
 
 
@@ -133,7 +160,7 @@ def test_a_shard_in_which_all_failed_is_there(dataset):
     columns = ledger(0, status=["failed"] * SHARD, reason=["not_finite"] * SHARD, residual=[np.nan] * SHARD)
     arrays = {name: np.full_like(values, np.nan) for name, values in fields(0).items()}
     with dataset.lock():
-        assert dataset.commit(0, write_shard(dataset.fork(), 0, arrays, columns), columns)
+        assert dataset.commit({0: (write_shard(dataset.fork(), 0, arrays, columns), columns)})
     assert dataset.progress()["failed"] == SHARD
     assert np.isnan(dataset.read_shard(0).arrays["u"]).all()
 
@@ -144,9 +171,9 @@ def test_a_fork_takes_one_shard_and_commits_as_that_shard(dataset):
         write_shard(written, 1, fields(1), ledger(1))
     with dataset.lock():
         with pytest.raises(Refused, match="shard 1: the fork holds shard 0"):
-            dataset.commit(1, written, ledger(0))
+            dataset.commit({1: (written, ledger(0))})
         with pytest.raises(Refused, match="shard 0: the fork holds shard None"):
-            dataset.commit(0, dataset.fork(), ledger(0))
+            dataset.commit({0: (dataset.fork(), ledger(0))})
 
 
 @in_both
@@ -158,20 +185,20 @@ def test_misaligned_writes_that_zarr_accepts_are_refused_at_the_commit(dataset):
     stored["u"][2:6] = 1
     stored["status"][2:6] = 1
     with dataset.lock(), pytest.raises(Refused, match=r"changes .*'/u': \[0, 1\].* not only this shard"):
-        dataset.commit(0, fork.holding(0, session, 0), ledger(0))
+        dataset.commit({0: (fork.holding(0, session, 0), ledger(0))})
     assert dataset.committed() == set()
 
 
 def test_a_fork_of_another_dataset_is_refused(dataset):
     other = Committer.ensure(dataset.store, "other", **definition(identity="two"))
     with dataset.lock(), pytest.raises(Refused, match="of another dataset, two"):
-        dataset.commit(0, write_shard(other.fork(), 0, fields(0), ledger(0)), ledger(0))
+        dataset.commit({0: (write_shard(other.fork(), 0, fields(0), ledger(0)), ledger(0))})
 
 
 def test_only_the_holder_of_the_lock_commits(dataset):
     written = write_shard(dataset.fork(), 0, fields(0), ledger(0))
     with pytest.raises(Refused, match=r"with dataset.lock\(\)"):
-        dataset.commit(0, written, ledger(0))
+        dataset.commit({0: (written, ledger(0))})
 
 
 def test_a_flipped_byte_is_found_when_it_is_read(dataset):
@@ -191,7 +218,7 @@ def test_a_dataset_that_is_gone_is_not_made_anew(dataset):
     folder.rename(folder.with_name("away"))
     for work in (
         lambda: write_shard(fork, 1, fields(1), ledger(1)),
-        lambda: dataset.commit(0, written, ledger(0)),
+        lambda: dataset.commit({0: (written, ledger(0))}),
         lambda: dataset.publish("gone"),
         dataset.committed,
         dataset.progress,
@@ -201,4 +228,4 @@ def test_a_dataset_that_is_gone_is_not_made_anew(dataset):
         assert not folder.exists()
     folder.with_name("away").rename(folder)
     with dataset.lock():
-        assert dataset.commit(0, written, ledger(0))
+        assert dataset.commit({0: (written, ledger(0))})

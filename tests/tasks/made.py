@@ -68,7 +68,7 @@ def make(folder: Path, problem: Problem | None = None, solver: Solver | str = "d
                 for values in found.values():
                     values[row] = np.nan
             fields = inputs | {name: values.astype(np.float32) for name, values in found.items()}
-            dataset.commit(index, write_shard(fork, index, fields, ledger), ledger)
+            dataset.commit({index: (write_shard(fork, index, fields, ledger), ledger)})
         dataset.publish("all")
     return store
 

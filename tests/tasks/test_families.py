@@ -83,7 +83,7 @@ class Trained:
             for index in range(SAMPLES // SHARD):
                 part = self.family.data.isel(sample=slice(index * SHARD, (index + 1) * SHARD))
                 fields = {str(name): field.values for name, field in part.data_vars.items()}
-                dataset.commit(index, write_shard(dataset.fork(), index, fields, ledger), ledger)
+                dataset.commit({index: (write_shard(dataset.fork(), index, fields, ledger), ledger)})
             dataset.publish("all")
 
     def of(self, role: str, split: str = "test") -> xr.Dataset:

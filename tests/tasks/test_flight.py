@@ -21,7 +21,7 @@ def _commit(dataset: Committer, shard: int) -> None:
     n = dataset.shard
     ledger: dict[str, Any] = {"status": ["ok"] * n, "reason": [""] * n, "residual": [1e-9] * n, "iterations": [0] * n}
     ledger |= {"matvecs": [1] * n, "seconds": [0.1] * n, "solver": ["direct"] * n}
-    dataset.commit(shard, write_shard(dataset.fork(), shard, fields, ledger), ledger)
+    dataset.commit({shard: (write_shard(dataset.fork(), shard, fields, ledger), ledger)})
 
 
 def test_show_tells_how_far_a_growing_dataset_is(tmp_path: Path) -> None:
@@ -40,8 +40,7 @@ def test_show_tells_how_far_a_growing_dataset_is(tmp_path: Path) -> None:
         assert (state["done"], state["to_go"], state["in_flight"]) == (16, 24, 16)
         assert state["driver"].startswith("process ")
         assert state["samples_per_second"] > 1
-        flight.end()
-        flight.end()
+        flight.end(2)
         assert show(store.url, "small")["dataset"]["progress"]["in_flight"] == 0
         next(InFlight(dataset).begin([2]))
         assert show(store.url, "small")["dataset"]["progress"]["in_flight"] == 8

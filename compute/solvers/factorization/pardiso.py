@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import weakref
+from contextlib import suppress
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, files
 from typing import Any
 
 import numpy as np
@@ -19,11 +22,16 @@ _DEFINITE, _SYMMETRIC, _GENERAL = 2, -2, 11
 
 @lru_cache(maxsize=1)
 def _loaded() -> PyPardisoSolver:
+    # Else it runs a compiler and walks through the environment to find the library, seconds in every process.
+    with suppress(PackageNotFoundError):
+        for file in files("mkl") or ():
+            if "mkl_rt" in file.name:
+                os.environ.setdefault("PYPARDISO_MKL_RT", str(file.locate()))
     return PyPardisoSolver()
 
 
 def _solver(kind: int) -> PyPardisoSolver:
-    """Return a new connection to the library: a constructed one looks for the library anew, which takes a second."""
+    """Return a new connection to the library."""
     solver = copy.copy(_loaded())
     solver.pt, solver.iparm = np.zeros_like(solver.pt), np.zeros_like(solver.iparm)
     solver.set_matrix_type(kind)

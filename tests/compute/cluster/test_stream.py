@@ -4,12 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from compute.cluster.cluster import Cluster
-from compute.cluster.stream import stream
+from compute.cluster.stream import groups, stream
 from tests.compute.cluster.work import fail_at_seven, square, wait_for
 
 
@@ -42,6 +43,28 @@ def test_a_receipt_does_not_wait_for_the_next_item(cluster: Cluster, tmp_path: P
     assert {next(completed).item[0], next(completed).item[0]} == {0, 1}
     gate.touch()
     assert {done.item[0] for done in completed} == set(range(2, 8))
+
+
+def test_groups_come_now_and_then_and_the_workers_go_on_meanwhile(cluster: Cluster) -> None:
+    every, window = 0.5, 4
+    come, times = [], []
+    for group in groups(cluster, square, range(60), window=window, role="solve", every=every):
+        times.append(time.monotonic())
+        come.append([(done.item, done.held.result().value) for done in group])
+    assert sorted(one for group in come for one in group) == [(x, x * x) for x in range(60)]
+    assert max(map(len, come)) > window
+    # The last one has nothing to wait for.
+    assert all(later - before > 0.9 * every for before, later in pairwise(times[:-1]))
+
+
+@pytest.mark.parametrize("every", [0.0, 0.3])
+def test_work_of_a_killed_worker_is_done_again_in_a_later_group(cluster: Cluster, every: float) -> None:
+    seen: list[int] = []
+    for group in groups(cluster, square, range(60), window=6, role="solve", every=every):
+        if not seen:
+            os.kill(group[0].receipt[1], signal.SIGKILL)
+        seen += [done.item for done in group]
+    assert sorted(seen) == list(range(60))
 
 
 def test_an_error_names_its_item_and_ends_the_stream(cluster: Cluster) -> None:

@@ -17,7 +17,9 @@ TinyStore = tuple[Path, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def answers(tiny_store: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def answers(
+    tiny_store: TinyStore, tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("audited")
     clean = Store(shutil.copytree(tiny_store[0], folder / "clean"))
     damaged = make(folder / "damaged")
@@ -29,7 +31,9 @@ def answers(tiny_store: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> 
         "same": ("regenerate", "tiny@v1", "--sample", "7", "--store", clean.url),
     }
     with ThreadPoolExecutor(2) as pool:
-        done = dict(zip(commands, pool.map(lambda command: ritz(*command), commands.values()), strict=True))
+        done = dict(
+            zip(commands, pool.map(lambda command: ritz(*command, env=environment), commands.values()), strict=True)
+        )
     return {**done, "file": file, "store": damaged}
 
 
