@@ -104,14 +104,16 @@ def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool 
     dict
         The summary, JSON-able.
     """
-    folder = f"fits/{identity}"
+    folder, tell = f"fits/{identity}", Teller(identity)
+    checkpoint = f"{folder}/checkpoint.safetensors"
     if store.exists(f"{folder}/summary.json"):
-        return json.loads(store.read(f"{folder}/summary.json"))
-    tell, checkpoint = Teller(identity), f"{folder}/checkpoint.safetensors"
+        found: dict[str, Any] = json.loads(store.read(f"{folder}/summary.json"))
+        tell({"step": found["steps"], "loss": None}, last=True)
+        return found
     fitted = work(
         load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
         save=lambda blob: store.write(checkpoint, blob),
-        progress=lambda state: None if silent else tell(state, last=state["step"] >= state["steps"]),
+        progress=lambda state: None if silent else tell(state),
         save_every_s=CHECKPOINT_EVERY,
     )
     history = {
@@ -137,6 +139,8 @@ def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool 
     }
     if silent:
         return summary
+    # Which may not be the last one that was asked for: a training stops early.
+    tell({"step": summary["steps"], "loss": fitted.curve[-1]["loss"]}, last=True)
     store.write(f"{folder}/model.safetensors", fitted.model.to_bytes())
     store.write(f"{folder}/schedule.npy", _npy(fitted.schedule))
     store.write(f"{folder}/losses.npy", _npy(np.array(fitted.trace.losses)))

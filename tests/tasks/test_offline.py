@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from compute.surrogates.fully_connected import FullyConnected
 from compute.training.offline import Offline
+from compute.training.stopping import Stopping
 from compute.training.training import Training
 from storage.selection import Selection
 from storage.store import Store
@@ -90,6 +92,20 @@ def test_a_streamed_training_goes_on_from_its_checkpoint_with_the_same_bits(
     np.testing.assert_array_equal(_schedule(store, "killed"), _schedule(store, "whole"))
     models = [store.read(f"fits/{identity}/model.safetensors") for identity in ("killed", "whole")]
     assert models[0] == models[1]
+
+
+def test_the_last_step_is_told_where_a_training_stops_early_or_was_finished_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(train, "Teller", lambda _: lambda message, last=False: told.append({**message, "last": last}))
+    stopping = OFFLINE.model_copy(update={"epochs": 20, "stopping": Stopping(patience=1, least=0.9)})
+    summary = train.fit(_job(store, "early", stopping))
+    assert summary["steps"] == summary["stopped"] < stopping.steps(23)
+    assert (told[-1]["step"], told[-1]["last"]) == (summary["steps"], True)
+    assert told[-1]["loss"] > 0
+    assert train.fit(_job(store, "early", stopping)) == summary
+    assert told[-1] == {"step": summary["steps"], "loss": None, "last": True}
 
 
 def test_a_run_with_an_offline_recipe_is_refused_and_training_is_not(store: Store) -> None:
