@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -18,22 +17,20 @@ import pytest
 
 from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Local, Role
+from compute.problems.darcy import Darcy
 from compute.surrogates.fno import FNO
-from compute.surrogates.model import Model
 from compute.training.group import PeerLost
 from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.optimiser import TorchOptimiser
-from compute.training.replay import Recorded, compare, replay, stack
 from compute.training.training import Training
-from storage.cached import CachedSamples
+from storage.datasets import Dataset
 from storage.errors import Refused
-from storage.selection import Selection
 from storage.store import Store
 from tasks import follow
 from tasks.checks import check_ranks
 from tasks.progress import Reporter
-from tasks.worker import train
+from tasks.worker import replay, train
 from tasks.worker.dispatch import owners
 from tests.tasks.made import FAILED, NAME, SAMPLES, SEED, SHARD, make, pipeline
 
@@ -74,37 +71,16 @@ def _fitted(store: Store, cluster: Cluster, identity: str, training: Training) -
     return summary
 
 
-def _problem() -> Any:
-    from compute.problems.darcy import Darcy
-
+def _problem() -> Darcy:
     return Darcy(shape=(8, 8))
 
 
-def _recorded(store: Store, identity: str) -> Recorded:
-    def array(name: str) -> np.ndarray:
-        loaded: np.ndarray = np.load(io.BytesIO(store.read(f"fits/{identity}/{name}.npy")))
-        return loaded
-
-    history = json.loads(store.read(f"fits/{identity}/history.json"))
-    return Recorded(
-        schedule=array("schedule"),
-        losses=array("losses"),
-        curve=history["curve"],
-        validation=np.array(history["validation"]),
-        total=history["total"],
-        machines=history["machines"],
-        model=Model.from_bytes(store.read(f"fits/{identity}/model.safetensors")),
-    )
-
-
-def again(url: str, identity: str, training: Training) -> dict[str, Any]:
-    """Do the schedule of all ranks again in one process."""
-    store = Store(url)
-    samples = CachedSamples(Selection(store, f"{NAME}@v1", splits=None))
-    recorded = _recorded(store, identity)
-    steps = ((ids, stack(ids, samples.read(ids))) for ids in recorded.schedule)
-    validation = stack(recorded.validation, samples.read(recorded.validation))
-    return compare(recorded, replay(training, "square", recorded, steps, validation))
+def _registered(store: Store, identity: str, training: Training) -> str:
+    """Make a model of a finished training, and return which."""
+    recipe = pipeline(_problem()).model_copy(update={"training": training})
+    dataset = {"name": NAME, "version": "v1", "snapshot": Dataset.open(store, NAME).versions()[0].snapshot}
+    model = train.register(store.url, identity, identity, {"recipe": recipe.document(), "dataset": dataset})
+    return f"{model['name']}@{model['version']}"
 
 
 @pytest.mark.parametrize("training", [ONLINE, OFFLINE], ids=lambda training: training.kind)
@@ -113,22 +89,17 @@ def test_what_ranks_learn_together_one_process_learns_alone_with_the_same_bits(
 ) -> None:
     summary = _fitted(store, cluster, training.kind, training)
     assert summary["steps"] == training.steps(TRAINED if training.kind == "offline" else EXPECTED)
-    found = cluster.call("train", again, store.url, training.kind, training)
-    assert found["equal"], json.dumps(found)
-    schedule = _recorded(store, training.kind).schedule
+    model = _registered(store, training.kind, training)
+    again = cluster.call("train", replay.again, replay.Replaying(store.url, model, "again"))
+    assert again["equal"], json.dumps(again)
+    schedule = replay.found(store, model).schedule
     assert schedule.shape == (summary["steps"], RANKS * training.batch_size)
     if training.kind == "online":
-        sample_id, _ = _index(store)
+        sample_id, _ = Dataset.open(store, NAME).at("v1").index()
         owner = dict(zip(sample_id.tolist(), np.repeat(owners(SEED, SAMPLES // SHARD, RANKS), SHARD), strict=True))
         for rank, part in enumerate(np.split(schedule, RANKS, axis=1)):
             assert {owner[sample] for sample in part.ravel().tolist()} == {rank}
         assert FAILED not in schedule
-
-
-def _index(store: Store) -> tuple[np.ndarray, np.ndarray]:
-    from storage.datasets import Dataset
-
-    return Dataset.open(store, NAME).at("v1").index()
 
 
 def test_a_dead_rank_starts_all_again_from_the_checkpoint(
@@ -151,7 +122,8 @@ def test_a_dead_rank_starts_all_again_from_the_checkpoint(
     killer.join()
     assert summary["steps"] == long.steps(TRAINED)
     assert "a rank was lost" in caplog.text
-    assert cluster.call("train", again, store.url, "killed", long)["equal"]
+    model = _registered(store, "killed", long)
+    assert cluster.call("train", replay.again, replay.Replaying(store.url, model, "again"))["equal"]
     _fitted(store, cluster, "undisturbed", long)
     models = [store.read(f"fits/{identity}/model.safetensors") for identity in ("killed", "undisturbed")]
     assert models[0] == models[1]
