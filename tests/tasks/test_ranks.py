@@ -23,6 +23,7 @@ from compute.training.group import PeerLost
 from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.optimiser import TorchOptimiser
+from compute.training.stopping import Stopping
 from compute.training.training import Training
 from storage.datasets import Dataset
 from storage.errors import Refused
@@ -40,6 +41,12 @@ EXPECTED, TRAINED = 24, 23
 ONLINE = Online(ranks=RANKS, batch_size=3, watermark=4, batches_per_sample=4, ema=0.9, validation=3, seed=1)
 
 OFFLINE = Offline(ranks=RANKS, batch_size=3, epochs=8, seed=1)
+
+TRAININGS = {
+    "online": ONLINE,
+    "offline": OFFLINE,
+    "stopping": OFFLINE.model_copy(update={"epochs": 40, "stopping": Stopping(patience=1, least=0.5)}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +90,21 @@ def _registered(store: Store, identity: str, training: Training) -> str:
     return f"{model['name']}@{model['version']}"
 
 
-@pytest.mark.parametrize("training", [ONLINE, OFFLINE], ids=lambda training: training.kind)
+@pytest.mark.parametrize("name", TRAININGS)
 def test_what_ranks_learn_together_one_process_learns_alone_with_the_same_bits(
-    training: Training, store: Store, cluster: Cluster
+    name: str, store: Store, cluster: Cluster
 ) -> None:
-    summary = _fitted(store, cluster, training.kind, training)
-    assert summary["steps"] == training.steps(TRAINED if training.kind == "offline" else EXPECTED)
-    model = _registered(store, training.kind, training)
+    training = TRAININGS[name]
+    summary = _fitted(store, cluster, name, training)
+    asked = training.steps(TRAINED if training.kind == "offline" else EXPECTED)
+    assert summary["steps"] == (summary["stopped"] or asked)
+    assert (summary["steps"] < asked) == (name == "stopping")
+    model = _registered(store, name, training)
     again = cluster.call("train", replay.again, replay.Replaying(store.url, model, "again"))
     assert again["equal"], json.dumps(again)
     schedule = replay.found(store, model).schedule
     assert schedule.shape == (summary["steps"], RANKS * training.batch_size)
-    if training.kind == "online":
+    if name == "online":
         sample_id, _ = Dataset.open(store, NAME).at("v1").index()
         owner = dict(zip(sample_id.tolist(), np.repeat(owners(SEED, SAMPLES // SHARD, RANKS), SHARD), strict=True))
         for rank, part in enumerate(np.split(schedule, RANKS, axis=1)):
