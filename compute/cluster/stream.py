@@ -84,8 +84,8 @@ def groups(
     window
         Greater than 0.
     every
-        Seconds from one group to the next at least, for a consumer whose work is done once a group; 0 for groups of
-        what is there. Meanwhile the workers go on, so that the more complete within it, the more are held.
+        Seconds from one group to the next, for a consumer whose work is done once a group; 0 for groups of what is
+        there. Meanwhile the workers go on, until two windows wait: such a group comes at once.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def groups(
             while True:
                 keys += [future.key for future in _drained(ended)]
                 left = last + every - time.monotonic()
-                if left <= 0:
+                if left <= 0 or len(keys) >= 2 * window:
                     break
                 start(window - (len(running) - len(keys)))
                 if len(running) == len(keys):
