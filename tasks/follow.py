@@ -3,8 +3,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from compute.cluster.channel import Abandoned
@@ -19,6 +20,12 @@ POLL = 0.2
 
 GRACE = 10.0
 """Seconds that the other ranks have to end by themselves when one has failed."""
+
+LOOK = 2.0
+"""Seconds between two looks whether the workers are still there: of one that dies no task of its own says so."""
+
+COMES_BACK = 120.0
+"""Seconds that a worker may take to come back."""
 
 STARTS = 20
 """How often a group of ranks is started before it is given up."""
@@ -60,9 +67,10 @@ def follow_ranks(
     ranks: int,
     check: Check = lambda: None,
 ) -> Any:
-    """Do the jobs of ranks that work together, each on a train worker, and return the result of the first.
+    """Do the jobs of ranks that work together, each on a train worker of its own, and return the result of the first.
 
-    When one of them dies all are started again, and go on from their checkpoint.
+    When one of them dies all are started again, and go on from their checkpoint. Dask alone would put two that wait for
+    each other on one worker, where there is no other yet because it has just died.
 
     Parameters
     ----------
@@ -72,15 +80,17 @@ def follow_ranks(
     Raises
     ------
     WorkersLost
-        If that happened `STARTS` times.
+        If that happened `STARTS` times, or there are not as many workers.
     """
     with _shown(cluster, report, topic) as show:
         nobody_died = False
         for _ in range(STARTS):
+            places = _places(cluster, ranks, check)
             with cluster.meeting(ranks) as meeting:
-                futures = [cluster.submit("train", function, job) for job in jobs(meeting)]
-                _wait(futures, show, check)
-                results, errors = _ended(cluster, futures)
+                pairs = zip(places, jobs(meeting), strict=True)
+                futures = [cluster.submit_to(place, "train", function, job) for place, job in pairs]
+                _wait(futures, show, check, partial(_there, cluster, places))
+                results, errors = _ended(cluster, futures, places)
             for error in errors:
                 if not isinstance(error, _LOST):
                     raise error
@@ -113,23 +123,49 @@ def _shown(cluster: Cluster, report: Reporter, topic: str) -> Iterator[Callable[
     show()
 
 
-def _wait(futures: Sequence[Any], show: Callable[[], None], check: Check) -> None:
-    """Wait until all futures have come, or one of them has failed."""
+def _places(cluster: Cluster, ranks: int, check: Check) -> list[str]:
+    """Return the addresses of as many train workers as there are ranks; one that has died may have to come back."""
+    until = time.monotonic() + COMES_BACK
+    while len(found := cluster.addresses("train")) < ranks:
+        check()
+        if time.monotonic() > until:
+            raise WorkersLost(f"training.ranks is {ranks}, but {len(found)} workers that train are left")
+        time.sleep(POLL)
+    return found[:ranks]
+
+
+def _there(cluster: Cluster, places: Collection[str]) -> bool:
+    """Return whether workers are still there."""
+    return set(places) <= set(cluster.addresses("train"))
+
+
+def _wait(
+    futures: Sequence[Any], show: Callable[[], None], check: Check, there: Callable[[], bool] = lambda: True
+) -> None:
+    """Wait until all futures have come, one of them has failed, or their workers are not ``there`` any more."""
+    looked = time.monotonic()
     try:
         while not all(future.done() for future in futures) and all(future.status != "error" for future in futures):
             check()
             show()
             time.sleep(POLL)
+            if time.monotonic() - looked > LOOK:
+                looked = time.monotonic()
+                if not there():
+                    return
     except BaseException:
         for future in futures:
             future.cancel()
         raise
 
 
-def _ended(cluster: Cluster, futures: Sequence[Any]) -> tuple[list[Any], list[Exception]]:
+def _ended(cluster: Cluster, futures: Sequence[Any], places: Sequence[str]) -> tuple[list[Any], list[Exception]]:
     """Return the results of the futures and what failed; those that do not end are given up and count as lost."""
     until = time.monotonic() + GRACE
-    while not all(future.done() for future in futures) and time.monotonic() < until:
+    while time.monotonic() < until:
+        late = {place for future, place in zip(futures, places, strict=True) if not future.done()}
+        if not late & set(cluster.addresses("train")):
+            break
         time.sleep(POLL)
     results: list[Any] = []
     errors: list[Exception] = []

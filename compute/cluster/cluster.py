@@ -34,12 +34,22 @@ class Cluster:
 
     def workers(self, role: str) -> int:
         """Return how many workers offer ``role`` now."""
-        infos = self.client.scheduler_info(n_workers=-1)["workers"].values()
-        return sum(1 for info in infos if info.get("resources", {}).get(role, 0) > 0)
+        return len(self.addresses(role))
+
+    def addresses(self, role: str) -> list[str]:
+        """Return the addresses of the workers that offer ``role`` now, those with the least to do first."""
+        infos = self.client.scheduler_info(n_workers=-1)["workers"].items()
+        working = self.client.processing()
+        offering = [address for address, info in infos if info.get("resources", {}).get(role, 0) > 0]
+        return sorted(offering, key=lambda address: len(working.get(address, ())))
 
     def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
         """Start ``function(*args, **kwargs)`` on one worker of ``role``; every call runs anew."""
         return self.client.submit(function, *args, resources={role: 1}, pure=False, **kwargs)
+
+    def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future:
+        """Start ``function(*args)`` on one worker of ``role``; if that dies it is not started again elsewhere."""
+        return self.client.submit(function, *args, resources={role: 1}, workers=[address], pure=False)
 
     def call(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``function`` on one worker of ``role`` and return its result."""

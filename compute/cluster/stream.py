@@ -99,7 +99,8 @@ def groups(
     ended: SimpleQueue[Future] = SimpleQueue()
 
     def start(count: int) -> None:
-        these = list(islice(waiting, count))
+        # Less than none where a worker has died with results that waited.
+        these = list(islice(waiting, max(0, count)))
         values = client.map(function, these, resources={role: 1}, pure=False) if these else []
         for item, value in zip(these, values, strict=True):
             running[value.key] = (item, value)

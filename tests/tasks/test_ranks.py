@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from compute.cluster.cluster import Cluster
+from compute.cluster.meeting import meet
 from compute.cluster.profile import Local, Role
 from compute.problems.darcy import Darcy
 from compute.surrogates.fno import FNO
@@ -117,8 +118,8 @@ def test_a_dead_rank_starts_all_again_from_the_checkpoint(
 ) -> None:
     monkeypatch.setattr(follow, "GRACE", 1.0)
     long = Offline(ranks=RANKS, batch_size=3, epochs=60, seed=1)
-    cluster.client.run(_save_often, workers=_trainers(cluster))
-    pids = list(cluster.client.run(os.getpid, workers=_trainers(cluster)).values())
+    cluster.client.run(_save_often, workers=cluster.addresses("train"))
+    pids = list(cluster.client.run(os.getpid, workers=cluster.addresses("train")).values())
 
     def kill() -> None:
         while not store.exists("fits/killed/checkpoint.safetensors"):
@@ -143,11 +144,6 @@ def _save_often() -> None:
     train.CHECKPOINT_EVERY = 0.1
 
 
-def _trainers(cluster: Cluster) -> list[str]:
-    infos = cluster.client.scheduler_info(n_workers=-1)["workers"]
-    return [address for address, info in infos.items() if "train" in info["resources"]]
-
-
 def test_the_error_of_a_rank_is_the_error_of_all(store: Store, cluster: Cluster) -> None:
     wild = TorchOptimiser(name="SGD", settings={"lr": 1e30})
     with pytest.raises(FloatingPointError, match="take a smaller learning rate"):
@@ -161,6 +157,22 @@ def test_a_rank_that_hangs_does_not_hold_up_the_others(
     report = Reporter("train", 1, NAME)
     jobs = [(rank, str(tmp_path / "hung")) for rank in range(RANKS)]
     assert follow.follow_ranks(cluster, report, "hanging", hang_once, lambda _: jobs, RANKS) == 0
+
+
+def test_ranks_get_a_worker_each_also_where_one_has_to_come_back_first(cluster: Cluster) -> None:
+    (pid, *_) = cluster.client.run(os.getpid, workers=cluster.addresses("train")).values()
+    os.kill(pid, signal.SIGKILL)
+    while cluster.workers("train") == RANKS:
+        time.sleep(0.01)
+    report = Reporter("train", 1, NAME)
+    follow.follow_ranks(
+        cluster, report, "apart", meet_others, lambda meeting: [(meeting, rank) for rank in range(RANKS)], RANKS
+    )
+
+
+def meet_others(job: tuple[str, int]) -> None:
+    name, rank = job
+    meet(name, rank, RANKS, lambda host: host)
 
 
 def hang_once(job: tuple[int, str]) -> int:
