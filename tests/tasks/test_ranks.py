@@ -178,11 +178,12 @@ def meet_others(job: tuple[str, int]) -> None:
 def hang_once(job: tuple[int, str]) -> int:
     """Hang as rank 1, lose another as rank 0; and be well the second time."""
     rank, file = job
-    if not Path(file).exists():
+    mine, other = Path(f"{file}-{rank}"), Path(f"{file}-{1 - rank}")
+    if not mine.exists():
+        mine.touch()
         if rank:
-            Path(file).touch()
             time.sleep(600)
-        while not Path(file).exists():
+        while not other.exists():
             time.sleep(0.05)
         time.sleep(0.5)
         raise PeerLost("gone")
