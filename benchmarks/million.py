@@ -6,8 +6,8 @@
 The goal is 5 s and 1 GB for everything but the writing. Every row is a process of its own, started as a user would,
 its interpreter and its imports included; the memory is the largest of that process (not of the workers it starts). CPU
 s is what the processor worked for it and what it started, whatever else the machine did. The samples are written by the
-real generation: drawn, ordered, solved on two workers, committed; the driver is stopped before the last
-shard, so that there is something to resume.
+real generation: drawn, ordered, solved on two workers, committed; the driver is stopped before the last shard, so that
+there is something to resume.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ FEATURE_BLOCK = 1024
 """Samples drawn at a time for their features."""
 
 COMMIT_EVERY = 0.5
-"""Seconds from one commit to the next at least: shards that come faster share one, and the trainer gets them then."""
+"""Seconds from one commit to the next, sooner where many wait: shards that come faster share one, and go on then."""
 
 
 @stage("generate")

@@ -198,8 +198,8 @@ def _settings() -> Iterator[None]:
                 },
                 "distributed.worker.multiprocessing-method": "spawn",
                 "distributed.worker.daemon": sys.platform != "win32",
-                # What Dask measures of itself, for a dashboard that is not there: 7 % of a core in the driver's
-                # process alone, and 2 % like this.
+                # Dask looks at itself, for a dashboard that is not there, and at the memory of its workers: with three
+                # of them that took 7 % of a core in an idle driver's process alone, and takes 2 % like this.
                 "distributed.worker.profile.enabled": False,
                 "distributed.admin.tick.interval": "200ms",
                 "distributed.admin.system-monitor.interval": "5s",

@@ -162,8 +162,14 @@ def _receipts(cluster: Cluster, running: Mapping[Any, tuple[Item, Future]], keys
     holders = {address for held in cluster.client.who_has(values).values() for address in held}
     if not holders:
         return {}
-    found = cluster.client.run(_held, keys, workers=list(holders), on_error="ignore")
-    return {key: receipt for part in found.values() for key, receipt in part.items()}
+    receipts: dict[Any, Any] = {}
+    for answer in cluster.client.run(_held, keys, workers=list(holders), on_error="return").values():
+        # One that does not answer has died.
+        if isinstance(answer, Exception) and not isinstance(answer, OSError):
+            raise answer
+        if not isinstance(answer, Exception):
+            receipts |= answer
+    return receipts
 
 
 def _held(keys: Sequence[Any], dask_worker: Worker) -> dict[Any, Any]:

@@ -108,7 +108,8 @@ def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool 
     checkpoint = f"{folder}/checkpoint.safetensors"
     if store.exists(f"{folder}/summary.json"):
         found: dict[str, Any] = json.loads(store.read(f"{folder}/summary.json"))
-        tell({"step": found["steps"], "loss": None}, last=True)
+        if not silent:
+            tell({"step": found["steps"], "loss": None}, last=True)
         return found
     fitted = work(
         load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-import icechunk
 import pytest
 
 from compute.cluster.cluster import Cluster
@@ -20,6 +20,7 @@ from tasks.pipeline import Pipeline
 from tasks.recipes import load
 from tests.command import TINY
 from tests.faults.trapped import Trapped
+from tests.history import commits
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,9 +78,7 @@ class Trap:
 
     def commits(self) -> dict[int, int]:
         """How often each shard was committed."""
-        folder = icechunk.local_filesystem_storage(self.store.location("datasets/tiny"))
-        history = icechunk.Repository.open(folder).ancestry(branch="main")
-        return Counter(shard for commit in history for shard in commit.metadata.get("shards", []))
+        return Counter(chain.from_iterable(commits(self.store, "tiny")))
 
     @property
     def pipeline(self) -> Pipeline:

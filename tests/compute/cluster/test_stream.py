@@ -74,6 +74,11 @@ def test_an_error_names_its_item_and_ends_the_stream(cluster: Cluster) -> None:
     assert caught.value.__notes__ == ["while working on 7"]
 
 
+def test_a_result_without_a_receipt_is_an_error(cluster: Cluster) -> None:
+    with pytest.raises(AttributeError, match="'int' object has no attribute 'receipt'"):
+        list(stream(cluster, abs, range(3), window=2, role="solve"))  # type: ignore[arg-type]
+
+
 def test_work_of_a_killed_worker_is_done_again(cluster: Cluster) -> None:
     seen = []
     for done in stream(cluster, square, range(40), window=6, role="solve"):

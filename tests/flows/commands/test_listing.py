@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import icechunk
 import pytest
 
 from storage import runs
@@ -15,6 +14,7 @@ from storage.reading import read
 from storage.store import Store
 from tasks.recipes import names
 from tests.command import inside, ritz
+from tests.history import commits
 
 TinyStore = tuple[Path, dict[str, Any]]
 
@@ -140,10 +140,9 @@ def test_a_collection_of_garbage_is_dry_unless_told(tiny_store: TinyStore, tmp_p
     dry = _document_on("gc", "--older-than", "0", "--store", str(store))
     assert look() == before
     # The layout and the commits of 20 shards, one for some of them; the version is their end.
-    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(store / "datasets" / "tiny")))
-    commits = [info.metadata.get("shards", []) for info in repository.ancestry(branch="main")]
-    assert sum(map(len, commits)) == 20
-    assert [row["snapshots"] for row in dry["datasets"]] == [1 + sum(map(bool, commits))]
+    history = commits(Store(store), "tiny")
+    assert sum(map(len, history)) == 20
+    assert [row["snapshots"] for row in dry["datasets"]] == [1 + sum(map(bool, history))]
     assert (dry["runs"], dry["fits"]) == (["old", "older"], ["abandoned"])
     done = _document_on("gc", "--older-than", "0", "--delete", "--store", str(store))
     assert (done["runs"], done["fits"], done["deleted"]) == (dry["runs"], dry["fits"], True)
