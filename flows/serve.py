@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -63,8 +62,8 @@ def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
         runner = _Runner()
         for deployment in deployments:
             runner.add_deployment(deployment)
-        with suppress(KeyboardInterrupt):
-            asyncio.run(runner.start())
+        with suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(runner.serve())
 
 
 def trigger(recipe: str, overrides: dict[str, Any], port: int, wait: bool) -> dict[str, Any]:
@@ -105,11 +104,18 @@ def trigger(recipe: str, overrides: dict[str, Any], port: int, wait: bool) -> di
 class _Runner(Runner):
     """Prefect's runner, which ends by SIGTERM as it does by SIGINT.
 
-    Its own way to take SIGTERM waits, in a signal handler, for the event loop that the handler holds up.
+    Its own way to take SIGTERM waits, in a signal handler, for the event loop that the handler holds up. SIGINT in its
+    place would do nothing in what a shell has started in the background, where it is ignored.
     """
 
+    async def serve(self) -> None:
+        """Run what is due, until cancelled."""
+        self._serving = asyncio.current_task()
+        await self.start()
+
     def handle_sigterm(self, *_: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
+        assert self._serving is not None
+        self._serving.get_loop().call_soon_threadsafe(self._serving.cancel)
 
 
 def _to_deployment(recipe: str, store: str, profile: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from compute.cluster.channel import Channel
 from compute.cluster.cluster import Cluster
-from compute.cluster.stream import groups, stream
+from compute.cluster.stream import Completed, groups, stream
 from compute.solvers.choice import Auto
 from compute.solvers.order import order
 from compute.solvers.solver import Solver
@@ -172,10 +172,15 @@ def _solve(
                 log.warning("shard %d: %s", receipt.index, ", ".join(f"{n} {why}" for why, n in missed.items()))
         done += len(group)
         report(done * dataset.shard, f"{failed} failed" if failed else "")
-        # Held on by nobody here, so that the workers forget what the trainer has let go of.
-        while group:
-            completed = group.pop(0)
-            if channel is not None:
-                channel.put(completed.held, int(lanes[completed.receipt.index]))
-            del completed
+        if channel is not None:
+            _send(channel, group, lanes)
+        group.clear()
     return last
+
+
+def _send(channel: Channel, group: list[Completed[worker.Shard]], lanes: np.ndarray) -> None:
+    """Hand what was solved to the trainer, and hold on to it no longer: workers forget what has been fetched."""
+    values = [[one.held for one in group if lanes[one.receipt.index] == lane] for lane in range(channel.lanes)]
+    group.clear()
+    for lane, of_lane in enumerate(values):
+        channel.put(of_lane, lane)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import numpy as np
-from distributed import Queue
 
-from compute.cluster.channel import Channel, line, taken
+from compute.cluster.channel import Channel, Lane
 from compute.cluster.cluster import Cluster
 from flows.run import CHANNEL
 from storage.committer import Committer
@@ -103,11 +102,11 @@ def load(cluster: Cluster, pipeline: Pipeline, store: str, interval: float) -> I
 
 
 def _take(cluster: Cluster, channel: Channel, interval: float, done: threading.Event) -> None:
-    queue = Queue(line(channel.name, 0), client=cluster.client)
+    lane = Lane(channel.name, 0, cluster.client, cluster.client.log_event)
     while not done.wait(interval):
-        if queue.qsize():
-            queue.get().release()
-            cluster.client.log_event(taken(channel.name), {"lane": 0})
+        if (taken := lane.take()) is not None:
+            lane.took(taken[0])
+    lane.close()
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import Any
+from uuid import uuid4
 
-from distributed import Client, Future, Queue, get_client, get_worker
+from distributed import Client, Future, get_client, get_worker
+from distributed.utils_comm import gather_from_workers
 
 WAIT = 0.2
 """Seconds that a consumer waits at an empty channel before it looks whether it is still wanted."""
 
-LOOK = 1.0
-"""Seconds between two looks of a producer at a channel that is full; it is woken when a value is taken."""
+AGAIN = 0.05
+"""Seconds after which is asked again for a value that is being made again."""
 
 IDLE = 3.0
 """Seconds without a value after which `receive` says so."""
@@ -27,10 +30,11 @@ class ProducerFailed(RuntimeError):
 
 
 class Channel:
-    """The driver's end of bounded lines of futures to consumer tasks, one each; only references pass through here.
+    """The driver's end of bounded lines of results to consumer tasks, one each; only their names pass through here.
 
     The values stay in the memory of the workers that made them until the consumer fetches them, worker to
-    worker. A full lane makes the producer wait: that is the back-pressure of a slow trainer on the solvers. Only
+    worker, and says so: until then they are held here, and sent again to a consumer that begins in the place of one
+    that has died. A full lane makes the producer wait: that is the back-pressure of a slow trainer on the solvers. Only
     while another lane is empty it does not, so that consumers that work together never wait for what stands behind
     a value for the one that waits for them; a lane is then longer by what is in flight.
 
@@ -48,36 +52,42 @@ class Channel:
 
     def __init__(self, client: Client, name: str, capacity: int, lanes: int = 1) -> None:
         self.name, self.capacity, self.lanes = name, capacity, lanes
-        # Unbounded for Dask, bounded here: a put that times out in the scheduler leaves its reference behind.
-        self._queues = [Queue(line(name, lane), client=client) for lane in range(lanes)]
         self._client = client
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
         self._producer_failed = threading.Event()
-        # How many wait at most: a consumer may have taken some without a word, by dying.
-        self._waiting = [0] * lanes
+        self._held: list[dict[str, Future]] = [{} for _ in range(lanes)]
+        self._consumers = [""] * lanes
         self._changed = threading.Condition()
-        client.subscribe_topic(taken(name), lambda event: self._one_less(event[1]["lane"]))
+        client.subscribe_topic(said(name), self._hear)
 
-    def put(self, future: Future, lane: int = 0) -> None:
-        """Hand a future over; wait while the lane is full. Nothing is sent to consumers that have finished.
+    def put(self, futures: list[Future], lane: int = 0) -> None:
+        """Hand futures over, in their order; wait while the lane is full.
+
+        They are taken out of the list, so that what a consumer has fetched is forgotten while another one waits here.
+        Nothing is sent to consumers that have finished.
 
         Raises
         ------
         ConsumerFailed
             If `consumer_failed` was called: nobody will take it.
         """
-        while not self._wait_for_room(lane):
-            # Without the lock: the answer comes through the thread that counts what is taken.
-            waiting = [queue.qsize() for queue in self._queues]
+        while futures:
             with self._changed:
-                self._waiting = waiting
-        if self._consumer_failed:
-            raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
-        if not self._consumer_ended.is_set():
-            with self._changed:
-                self._waiting[lane] += 1
-            self._queues[lane].put(future)
+                self._changed.wait_for(lambda: self._room(lane) or self._consumer_ended.is_set())
+                if self._consumer_failed:
+                    raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
+                if self._consumer_ended.is_set():
+                    futures.clear()
+                    return
+                room = self._room(lane)
+                now, futures[:] = futures[:room], futures[room:]
+                self._held[lane] |= {str(future.key): future for future in now}
+                consumer = self._consumers[lane]
+            if consumer:
+                holders = self._client.who_has(now)
+                self._client.log_event(consumer, {"values": [[key, list(where)] for key, where in holders.items()]})
+            del now
 
     def consumer_failed(self) -> None:
         """Say that the consumer is gone for good, so that a waiting producer stops."""
@@ -87,8 +97,7 @@ class Channel:
     def consumer_finished(self) -> None:
         """Say that the consumer has all it wanted, maybe from elsewhere, so that a waiting producer goes on."""
         self._consumer_ended.set()
-        with self._changed:
-            self._changed.notify_all()
+        self._let_go()
 
     def producer_failed(self) -> None:
         """Say that nothing more will come, so that whoever waits for the consumer stops it."""
@@ -99,27 +108,88 @@ class Channel:
         """Whether the producer still works, or has finished well."""
         return not self._producer_failed.is_set()
 
-    def _wait_for_room(self, lane: int) -> bool:
-        """Return whether there is room, or nobody left to need it, after a while at most."""
+    def _room(self, lane: int) -> int:
+        """Return how many values more may be put into a lane now."""
+        left = self.capacity - len(self._held[lane])
+        others = self._held[:lane] + self._held[lane + 1 :]
+        return max(left, 0 if all(others) else 1)
 
-        def room() -> bool:
-            others = self._waiting[:lane] + self._waiting[lane + 1 :]
-            return self._waiting[lane] < self.capacity or 0 in others or self._consumer_ended.is_set()
-
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> Awaitable[None] | None:
+        """Take note of what a consumer said; runs in the thread of the client, where an answer is to be awaited."""
+        lane, message = event[1]["lane"], event[1]
         with self._changed:
-            return self._changed.wait_for(room, timeout=LOOK)
+            if "took" in message:
+                self._held[lane].pop(message["took"], None)
+                self._changed.notify_all()
+                return None
+            self._consumers[lane] = message["began"]
+            # Where they are now may have changed since they were put.
+            values = [[key, []] for key in self._held[lane]]
+        return self._client.log_event(message["began"], {"values": values})
 
-    def _one_less(self, lane: int) -> None:
+    def _let_go(self) -> None:
         with self._changed:
-            self._waiting[lane] = max(0, self._waiting[lane] - 1)
+            for held in self._held:
+                held.clear()
             self._changed.notify_all()
 
     def close(self) -> None:
         """Drop the channel and what waits in it."""
         if self._client.status == "running":
-            self._client.unsubscribe_topic(taken(self.name))
-        for queue in self._queues:
-            queue.close()
+            self._client.unsubscribe_topic(said(self.name))
+        self._let_go()
+
+
+class Lane:
+    """A consumer's end of a lane: the keys of the values that are put into it.
+
+    Parameters
+    ----------
+    name, number
+        Of the channel, and which of its lanes.
+    client : distributed.Client
+        On which the keys come.
+    say
+        Sends a message on a topic: a worker's ``log_event``, or a client's.
+    """
+
+    def __init__(self, name: str, number: int, client: Client, say: Callable[[str, Any], object]) -> None:
+        self.name, self.number = name, number
+        self._client, self._say = client, say
+        self._me, self._answered = f"{name}-{number}-{uuid4().hex}", threading.Event()
+        self._coming: SimpleQueue[tuple[str, list[str]]] = SimpleQueue()
+        self._seen: set[str] = set()
+        client.subscribe_topic(self._me, self._hear)
+
+    def take(self) -> tuple[str, list[str]] | None:
+        """Return the next key and the workers that hold its value, as far as that is known; None after a while."""
+        # The driver may hear this before the scheduler knows who listens here.
+        if not self._answered.is_set():
+            self._tell(began=self._me)
+        try:
+            key, holders = self._coming.get(timeout=WAIT)
+        except Empty:
+            return None
+        if key in self._seen:
+            return None
+        self._seen.add(key)
+        return key, holders
+
+    def took(self, key: str) -> None:
+        """Say that the value of a key has come, and need not be held any more."""
+        self._tell(took=key)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._client.unsubscribe_topic(self._me)
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        self._answered.set()
+        for key, holders in event[1]["values"]:
+            self._coming.put((key, holders))
+
+    def _tell(self, **message: str) -> None:
+        self._say(said(self.name), {"lane": self.number, **message})
 
 
 class Abandoned(RuntimeError):
@@ -138,33 +208,44 @@ def receive(name: str, lane: int = 0) -> Iterator[Any]:
         If nobody wants this task's result any more: the driver has died or cancelled it.
     """
     # Where a task runs is known in its own thread alone.
-    worker, client, check_wanted = get_worker(), get_client(), watch()
-    queue, left = Queue(line(name, lane), client=client), threading.Event()
+    client, check_wanted, left = get_client(), watch(), threading.Event()
+    keys = Lane(name, lane, client, get_worker().log_event)
 
     def take() -> Any:
         until = time.monotonic() + IDLE
         while time.monotonic() < until and not left.is_set():
             check_wanted()
-            with client.as_current():
-                try:
-                    future = queue.get(timeout=WAIT)
-                except TimeoutError:
-                    continue
-                worker.log_event(taken(name), {"lane": lane})
-                value = future.result()
-                future.release()
-            return value
+            next_one = keys.take()
+            if next_one is not None:
+                value = _fetch(client, *next_one, check_wanted)
+                keys.took(next_one[0])
+                return value
         return None
 
     with ThreadPoolExecutor(1, thread_name_prefix="receive") as pool:
         try:
-            coming = pool.submit(take)
+            ahead = pool.submit(take)
             while True:
-                value = coming.result()
-                coming = pool.submit(take)
+                value = ahead.result()
+                ahead = pool.submit(take)
                 yield value
+                del value
         finally:
             left.set()
+            keys.close()
+
+
+def _fetch(client: Client, key: str, holders: Sequence[str], check_wanted: Callable[[], None]) -> Any:
+    """Return the value of a key that the driver holds, from a worker that has it."""
+    scheduler: Any = client.scheduler
+    while True:
+        found, *_ = client.sync(gather_from_workers, {key: holders}, rpc=client.rpc)
+        if key in found:
+            return found[key]
+        # The scheduler knows where it is now, or has it made again.
+        check_wanted()
+        time.sleep(AGAIN)
+        holders = client.sync(scheduler.who_has, keys=[key]).get(key, ())
 
 
 def watch() -> Callable[[], None]:
@@ -179,11 +260,6 @@ def watch() -> Callable[[], None]:
     return check
 
 
-def taken(name: str) -> str:
-    """Return the topic on which the consumer of a channel says that it has taken a value."""
-    return f"{name}-taken"
-
-
-def line(name: str, lane: int) -> str:
-    """Return the name of the queue of a lane."""
-    return f"{name}-{lane}"
+def said(name: str) -> str:
+    """Return the topic on which the consumers of a channel say that they have begun, and what they took."""
+    return f"{name}-said"

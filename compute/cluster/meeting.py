@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from distributed import Client, Queue, get_client, get_worker
 
-from compute.cluster.channel import WAIT, line, watch
+from compute.cluster.channel import WAIT, watch
 
 
 class Missed(RuntimeError):
@@ -25,7 +25,7 @@ def meeting(client: Client, size: int) -> Iterator[str]:
         Name under which they `meet`.
     """
     name = f"meeting-{uuid4().hex}"
-    queues = [Queue(line(name, number), client=client) for number in range(size)]
+    queues = [Queue(_seat(name, number), client=client) for number in range(size)]
     for queue in queues:
         queue.put(_TICKET)
     try:
@@ -59,7 +59,7 @@ def meet(name: str, number: int, size: int, address: Callable[[str], Any]) -> An
         If nobody wants the result of this task any more.
     """
     client, check_wanted = get_client(), watch()
-    mine = Queue(line(name, number), client=client)
+    mine = Queue(_seat(name, number), client=client)
 
     def take() -> Any:
         while True:
@@ -76,14 +76,19 @@ def meet(name: str, number: int, size: int, address: Callable[[str], Any]) -> An
     if first != _TICKET:
         raise Missed(f"task {number} of {name} was here before")
     if number:
-        Queue(line(name, 0), client=client).put(number)
+        Queue(_seat(name, 0), client=client).put(number)
         return take()
     for _ in range(1, size):
         take()
     found = address(urlsplit(get_worker().address).hostname or "127.0.0.1")
     for other in range(1, size):
-        Queue(line(name, other), client=client).put(found)
+        Queue(_seat(name, other), client=client).put(found)
     return found
+
+
+def _seat(name: str, number: int) -> str:
+    """Return the name of the queue in which a task of a meeting gets what is for it."""
+    return f"{name}-{number}"
 
 
 _TICKET = "ticket"

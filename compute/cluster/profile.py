@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,9 @@ from compute.cluster.cluster import Cluster
 from compute.kind import Kind, OneOf
 
 Device = Literal["cpu", "cuda", "mps"]
+
+LOOK = 0.2
+"""Seconds between two looks whether the workers of a running cluster are there."""
 
 
 class ClusterError(ValueError):
@@ -131,7 +135,7 @@ class Attach(Profile):
 
     kind: Literal["attach"] = "attach"
     address: str = Field(description="Address of the scheduler, e.g. 'tcp://10.0.0.5:8786'.")
-    timeout: float = Field(15.0, gt=0, le=300, description="Seconds to wait for it.")
+    timeout: float = Field(30.0, gt=0, le=300, description="Seconds to wait for it, and for its workers.")
     device: Device = Field("cpu", description="Where the arrays of its `train` workers live.")
 
     @field_validator("address")
@@ -158,12 +162,17 @@ class Attach(Profile):
                 ) from error
             with client:
                 cluster = Cluster(client, self.device)
+                until = time.monotonic() + self.timeout
                 for role in ("solve", "train"):
-                    if not cluster.workers(role):
-                        raise ClusterError(
-                            f"profile.address: no worker at {self.address!r} offers the resource {role!r}; "
-                            f"start one with `dask worker {self.address} --nthreads 1 --resources {role}=1`"
-                        )
+                    # One that has died comes back by itself.
+                    while not cluster.workers(role):
+                        if time.monotonic() > until:
+                            raise ClusterError(
+                                f"profile.address: no worker at {self.address!r} offers the resource {role!r} within "
+                                f"{self.timeout:g} s; start one with "
+                                f"`dask worker {self.address} --nthreads 1 --resources {role}=1`"
+                            )
+                        time.sleep(LOOK)
                 yield cluster
 
     def check(self) -> None:

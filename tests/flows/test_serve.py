@@ -98,7 +98,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with (
         (folder / "log.txt").open("w") as log,
         started(
-            *(RITZ, "serve", *recipes, *where),
+            # As a script starts it in the background: a shell lets it ignore interrupts then.
+            *("sh", "-c", 'trap "" INT; exec "$0" "$@"', RITZ, "serve", *recipes, *where),
             stdout=log,
             stderr=log,
             env=os.environ | {"PREFECT_HOME": str(folder / "prefect")},

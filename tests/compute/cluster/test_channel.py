@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -15,7 +17,7 @@ def test_a_consumer_gets_everything_while_it_is_made(cluster: Cluster) -> None:
     channel = cluster.channel("everything", 3)
     consumer = cluster.submit("train", take, "everything", 25, 0.0)
     for done in stream(cluster, square, range(25), window=4, role="solve"):
-        channel.put(done.held)
+        channel.put([done.held])
     assert sorted(cluster.result(consumer)) == [x * x for x in range(25)]
     channel.close()
 
@@ -25,22 +27,35 @@ def test_a_slow_consumer_slows_the_producer(cluster: Cluster) -> None:
     consumer = cluster.submit("train", take, "slow", 12, 0.1)
     start = time.monotonic()
     for put, done in enumerate(stream(cluster, square, range(12), window=4, role="solve"), 1):
-        channel.put(done.held)
+        channel.put([done.held])
         # One is being worked on, one is fetched, two wait: nothing runs further ahead of a consumer of 0.1 s each.
         assert put <= (time.monotonic() - start) / 0.1 + 5
     assert len(cluster.result(consumer)) == 12
     channel.close()
 
 
-def test_a_value_that_is_taken_wakes_the_producer(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would look again by itself only after a minute."""
-    monkeypatch.setattr("compute.cluster.channel.LOOK", 60.0)
-    channel, start = cluster.channel("woken", 1), time.monotonic()
-    consumer = cluster.submit("train", take, "woken", 8, 0.1)
-    for done in stream(cluster, square, range(8), window=2, role="solve"):
-        channel.put(done.held)
-    assert time.monotonic() - start < 50
-    assert len(cluster.result(consumer)) == 8
+def test_many_at_once_come_in_order_and_are_let_go_of(cluster: Cluster) -> None:
+    channel = cluster.channel("many", 4)
+    values = [cluster.submit("solve", square, x) for x in range(10)]
+    consumer = cluster.submit("train", take, "many", 10, 0.0)
+    channel.put(values)
+    assert not values
+    assert cluster.result(consumer) == [x * x for x in range(10)]
+    channel.close()
+
+
+def test_what_a_dead_consumer_had_not_fetched_comes_to_its_successor(cluster: Cluster) -> None:
+    """Also what was made by a worker that has died since: it is made again."""
+    channel = cluster.channel("heir", 6)
+    channel.put([cluster.submit("solve", square, x) for x in range(6)])
+    consumer = cluster.submit("train", take, "heir", 100, 60.0)
+    while len(channel._held[0]) > 4:
+        time.sleep(0.05)
+    consumer.cancel()
+    for pid in cluster.client.run(os.getpid).values():
+        os.kill(pid, signal.SIGKILL)
+    arrived = cluster.call("train", take, "heir", 4, 0.0)
+    assert arrived == [4, 9, 16, 25]
     channel.close()
 
 
@@ -50,7 +65,7 @@ def test_a_waiting_producer_learns_that_its_consumer_failed(cluster: Cluster) ->
 
     def produce() -> None:
         for done in stream(cluster, square, range(10), window=2, role="solve"):
-            channel.put(done.held)
+            channel.put([done.held])
 
     with pytest.raises(ConsumerFailed, match="'nobody'"):
         produce()
@@ -62,7 +77,7 @@ def test_a_waiting_producer_goes_on_when_its_consumer_has_finished(cluster: Clus
     threading.Timer(0.5, channel.consumer_finished).start()
     put = 0
     for done in stream(cluster, square, range(10), window=2, role="solve"):
-        channel.put(done.held)
+        channel.put([done.held])
         put += 1
     assert put == 10
     channel.close()
@@ -85,10 +100,10 @@ def test_a_full_lane_does_not_keep_a_value_from_an_empty_one(cluster: Cluster) -
 
     def produce() -> None:
         for value in values[:6]:
-            channel.put(value, 0)
+            channel.put([value])
         filled.set()
-        channel.put(values[6], 1)
-        channel.put(values[7], 0)
+        channel.put([values[6]], 1)
+        channel.put([values[7]])
 
     producer = threading.Thread(target=produce)
     producer.start()

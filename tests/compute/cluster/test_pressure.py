@@ -22,7 +22,7 @@ def test_a_slow_trainer_bounds_the_fields_that_are_held_however_many_there_are(c
         consumer = cluster.submit("train", take, f"bounded-{count}", count, 0.03)
         seen = []
         for done in stream(cluster, solved, range(count), window=WINDOW, role="solve"):
-            channel.put(done.held)
+            channel.put([done.held])
             del done
             seen.append(cluster.client.run_on_scheduler(_held))
         assert sorted(cluster.result(consumer)) == list(range(count))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -52,7 +53,18 @@ def test_a_role_without_worker_is_said() -> None:
         LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0", host="127.0.0.1") as bare,
         pytest.raises(ClusterError, match="resource 'solve'"),
     ):
+        Attach(address=bare.scheduler_address, timeout=1).check()
+
+
+def test_a_worker_that_is_on_its_way_is_waited_for() -> None:
+    from distributed import LocalCluster
+
+    roles = {"solve": 1, "train": 1}
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources=roles) as bare:
+        coming = threading.Timer(1.0, bare.scale, [1])
+        coming.start()
         Attach(address=bare.scheduler_address).check()
+        coming.join()
 
 
 @pytest.mark.parametrize("field", [{"count": 0}, {"threads": -1}, {"device": "abacus"}])
