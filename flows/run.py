@@ -41,7 +41,7 @@ from tasks.worker.train import register
 
 log = logging.getLogger("ritz")
 
-CHANNEL = 4
+CHANNEL = 8
 """Solved shards that may wait for the trainer."""
 
 

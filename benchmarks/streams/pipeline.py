@@ -104,8 +104,8 @@ def load(cluster: Cluster, pipeline: Pipeline, store: str, interval: float) -> I
 def _take(cluster: Cluster, channel: Channel, interval: float, done: threading.Event) -> None:
     lane = Lane(channel.name, 0, cluster.client, cluster.client.log_event)
     while not done.wait(interval):
-        if (taken := lane.take()) is not None:
-            lane.took(taken[0])
+        if lane.take() is not None:
+            lane.took()
     lane.close()
 
 

@@ -52,6 +52,8 @@ class Channel:
 
     def __init__(self, client: Client, name: str, capacity: int, lanes: int = 1) -> None:
         self.name, self.capacity, self.lanes = name, capacity, lanes
+        # Of how many the consumer is told at once, and says that they came: one alone costs the scheduler as much.
+        self._portion = max(1, capacity // 2)
         self._client = client
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
@@ -74,19 +76,20 @@ class Channel:
         """
         while futures:
             with self._changed:
-                self._changed.wait_for(lambda: self._room(lane) or self._consumer_ended.is_set())
+                self._wait_for_room(lane, min(len(futures), self._portion))
                 if self._consumer_failed:
                     raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
                 if self._consumer_ended.is_set():
                     futures.clear()
                     return
-                room = self._room(lane)
-                now, futures[:] = futures[:room], futures[room:]
+                now, futures[:] = futures[: self._portion], futures[self._portion :]
                 self._held[lane] |= {str(future.key): future for future in now}
                 consumer = self._consumers[lane]
             if consumer:
                 holders = self._client.who_has(now)
-                self._client.log_event(consumer, {"values": [[key, list(where)] for key, where in holders.items()]})
+                self._client.log_event(
+                    consumer, {"values": [[future.key, list(holders.get(future.key, ()))] for future in now]}
+                )
             del now
 
     def consumer_failed(self) -> None:
@@ -108,24 +111,31 @@ class Channel:
         """Whether the producer still works, or has finished well."""
         return not self._producer_failed.is_set()
 
+    def _wait_for_room(self, lane: int, count: int) -> None:
+        self._changed.wait_for(lambda: self._room(lane) >= count or self._consumer_ended.is_set())
+
     def _room(self, lane: int) -> int:
         """Return how many values more may be put into a lane now."""
-        left = self.capacity - len(self._held[lane])
         others = self._held[:lane] + self._held[lane + 1 :]
-        return max(left, 0 if all(others) else 1)
+        return self.capacity - len(self._held[lane]) if all(others) else self.capacity
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> Awaitable[None] | None:
         """Take note of what a consumer said; runs in the thread of the client, where an answer is to be awaited."""
         lane, message = event[1]["lane"], event[1]
         with self._changed:
             if "took" in message:
-                self._held[lane].pop(message["took"], None)
+                for key in message["took"]:
+                    self._held[lane].pop(key, None)
                 self._changed.notify_all()
                 return None
             self._consumers[lane] = message["began"]
-            # Where they are now may have changed since they were put.
-            values = [[key, []] for key in self._held[lane]]
-        return self._client.log_event(message["began"], {"values": values})
+            return self._send_again(message["began"], list(self._held[lane]))
+
+    async def _send_again(self, consumer: str, keys: list[str]) -> None:
+        # Where the values are now may have changed since they were put. Without any it is an answer all the same.
+        for start in range(0, max(1, len(keys)), self._portion):
+            values = [[key, []] for key in keys[start : start + self._portion]]
+            await self._client.log_event(consumer, {"values": values})
 
     def _let_go(self) -> None:
         with self._changed:
@@ -157,8 +167,10 @@ class Lane:
         self.name, self.number = name, number
         self._client, self._say = client, say
         self._me, self._answered = f"{name}-{number}-{uuid4().hex}", threading.Event()
-        self._coming: SimpleQueue[tuple[str, list[str]]] = SimpleQueue()
+        self._coming: SimpleQueue[tuple[str, list[str], bool]] = SimpleQueue()
         self._seen: set[str] = set()
+        self._taken: list[str] = []
+        self._last = False
         client.subscribe_topic(self._me, self._hear)
 
     def take(self) -> tuple[str, list[str]] | None:
@@ -167,17 +179,21 @@ class Lane:
         if not self._answered.is_set():
             self._tell(began=self._me)
         try:
-            key, holders = self._coming.get(timeout=WAIT)
+            key, holders, self._last = self._coming.get(timeout=WAIT)
         except Empty:
             return None
+        self._taken.append(key)
         if key in self._seen:
+            self.took()
             return None
         self._seen.add(key)
         return key, holders
 
-    def took(self, key: str) -> None:
-        """Say that the value of a key has come, and need not be held any more."""
-        self._tell(took=key)
+    def took(self) -> None:
+        """Say that the value of the key has come; those that came in one message need not be held any more then."""
+        if self._last:
+            self._tell(took=self._taken)
+            self._taken = []
 
     def close(self) -> None:
         """Listen no more."""
@@ -185,10 +201,11 @@ class Lane:
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         self._answered.set()
-        for key, holders in event[1]["values"]:
-            self._coming.put((key, holders))
+        values = event[1]["values"]
+        for number, (key, holders) in enumerate(values, 1):
+            self._coming.put((key, holders, number == len(values)))
 
-    def _tell(self, **message: str) -> None:
+    def _tell(self, **message: Any) -> None:
         self._say(said(self.name), {"lane": self.number, **message})
 
 
@@ -218,7 +235,7 @@ def receive(name: str, lane: int = 0) -> Iterator[Any]:
             next_one = keys.take()
             if next_one is not None:
                 value = _fetch(client, *next_one, check_wanted)
-                keys.took(next_one[0])
+                keys.took()
                 return value
         return None
 

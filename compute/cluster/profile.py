@@ -107,6 +107,7 @@ class Local(Profile):
                     "host": "127.0.0.1",
                     "dashboard_address": "127.0.0.1:0",
                     "silence_logs": logging.CRITICAL,
+                    "preload": "compute.cluster.priority",
                     "env": {f"{library}_NUM_THREADS": str(role.threads) for library in ("OMP", "MKL", "OPENBLAS")},
                 }
                 if name == "train":

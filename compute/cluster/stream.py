@@ -116,7 +116,9 @@ def groups(
                 left = last + every - time.monotonic()
                 if left <= 0 or len(keys) >= 2 * window:
                     break
-                start(window - (len(running) - len(keys)))
+                # Half a window at once: it costs the scheduler as much to be told of one as of all of them.
+                if len(running) - len(keys) <= window // 2:
+                    start(window - (len(running) - len(keys)))
                 if len(running) == len(keys):
                     break
                 with suppress(Empty):

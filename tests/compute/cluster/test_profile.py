@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -7,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from compute.cluster.cluster import Cluster
+from compute.cluster.priority import NICENESS
 from compute.cluster.profile import Attach, ClusterError, Local, Role
 from tests.compute.cluster.work import chatter, environment, page_faults
 
@@ -37,6 +39,10 @@ def test_a_running_scheduler_can_be_attached_to(cluster: Cluster) -> None:
     with Attach(address=cluster.client.scheduler_info()["address"]).open() as attached:
         assert attached.workers("solve") == 2
         assert attached.call("solve", abs, -3) == 3
+
+
+def test_workers_stand_back_behind_the_driver(cluster: Cluster) -> None:
+    assert {cluster.call(role, os.nice, 0) - os.nice(0) for role in ("solve", "train")} == {NICENESS}
 
 
 def test_nobody_at_the_address_is_said_in_time() -> None:

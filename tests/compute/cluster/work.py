@@ -50,6 +50,13 @@ def take(name: str, count: int, pause: float, lane: int = 0) -> list[int]:
     return values
 
 
+def hold(name: str, count: int) -> None:
+    """Take so many, and work on the last of them for ever."""
+    for _ in itertools.islice((got for got in receive(name) if got is not None), count):
+        pass
+    time.sleep(3600)
+
+
 def chatter(topic: str) -> None:
     tell = Teller(topic)
     for step in range(3):
