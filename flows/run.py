@@ -41,7 +41,7 @@ from tasks.worker.train import register
 
 log = logging.getLogger("ritz")
 
-CHANNEL = 8
+CHANNEL = 4
 """Solved shards that may wait for the trainer."""
 
 

@@ -52,8 +52,6 @@ class Channel:
 
     def __init__(self, client: Client, name: str, capacity: int, lanes: int = 1) -> None:
         self.name, self.capacity, self.lanes = name, capacity, lanes
-        # Of how many the consumer is told at once, and says that they came: one alone costs the scheduler as much.
-        self._portion = max(1, capacity // 2)
         self._client = client
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
@@ -66,6 +64,9 @@ class Channel:
     def put(self, futures: list[Future], lane: int = 0) -> None:
         """Hand futures over, in their order; wait while the lane is full.
 
+        A message to a consumer, and its answer, cost the scheduler as much for one value as for a lane full of them: so
+        as many as there are room for are waited for. Meanwhile the consumer works on what it has fetched ahead.
+
         They are taken out of the list, so that what a consumer has fetched is forgotten while another one waits here.
         Nothing is sent to consumers that have finished.
 
@@ -76,13 +77,13 @@ class Channel:
         """
         while futures:
             with self._changed:
-                self._wait_for_room(lane, min(len(futures), self._portion))
+                self._wait_for_room(lane, min(len(futures), self.capacity))
                 if self._consumer_failed:
                     raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
                 if self._consumer_ended.is_set():
                     futures.clear()
                     return
-                now, futures[:] = futures[: self._portion], futures[self._portion :]
+                now, futures[:] = futures[: self.capacity], futures[self.capacity :]
                 self._held[lane] |= {str(future.key): future for future in now}
                 consumer = self._consumers[lane]
             if consumer:
@@ -129,13 +130,9 @@ class Channel:
                 self._changed.notify_all()
                 return None
             self._consumers[lane] = message["began"]
-            return self._send_again(message["began"], list(self._held[lane]))
-
-    async def _send_again(self, consumer: str, keys: list[str]) -> None:
-        # Where the values are now may have changed since they were put. Without any it is an answer all the same.
-        for start in range(0, max(1, len(keys)), self._portion):
-            values = [[key, []] for key in keys[start : start + self._portion]]
-            await self._client.log_event(consumer, {"values": values})
+            # Where they are now may have changed since they were put. Without any this is an answer all the same.
+            values = [[key, []] for key in self._held[lane]]
+        return self._client.log_event(message["began"], {"values": values})
 
     def _let_go(self) -> None:
         with self._changed:
