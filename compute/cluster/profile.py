@@ -214,6 +214,8 @@ def _settings() -> Iterator[None]:
                 "distributed.admin.tick.interval": "200ms",
                 "distributed.admin.system-monitor.interval": "5s",
                 "distributed.worker.memory.monitor-interval": "500ms",
+                # The last thousand messages to everybody, kept for Dask's developers, hold the work that was sent.
+                "distributed.admin.low-level-log-length": 10,
             }
         ):
             yield
