@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
-from compute.problems import box
+from compute.problems import box, physics
 from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.helmholtz import source
 from compute.problems.laws import AnyLaw, Lognormal
@@ -15,6 +15,9 @@ from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Acoustic(Problem):
@@ -90,6 +93,14 @@ class Acoustic(Problem):
         diagonal = 0.5 * (outflow(a, one, np.add) + outflow(a, one))
         total = outflow(a, p, np.add) + (np.abs(diagonal - self.wavenumber**2) - diagonal) * p
         return norms(total) / norms(source(self.shape, self.wavenumber)[None])
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, differentiable; see `Problem.penalty`."""
+        import torch
+
+        f = torch.from_numpy(source(self.shape, self.wavenumber)).to(fields["p"])
+        left_over = f + self.wavenumber**2 * fields["p"] - physics.outflow(inputs["a"], fields["p"])
+        return physics.norms(left_over) / f.norm()
 
     def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         p, f = fields["p"].astype(np.float64), source(self.shape, self.wavenumber)

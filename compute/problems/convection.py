@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from compute.problems import box
+from compute.problems import box, physics
 from compute.problems.balance import at_walls, norms
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import convection_diffusion
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Convection(Problem):
@@ -111,6 +114,16 @@ class Convection(Problem):
         u = np.abs(fields["u"].astype(np.float64))
         total = _flux_balance(self.diffusivity, self.velocity(inputs["psi"]), u, np.add)
         return norms(total) / norms(np.ones_like(u))
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, differentiable; see `Problem.penalty`."""
+        import torch
+
+        psi, u = inputs["psi"], fields["u"]
+        # No gradient goes through the flow, which is given.
+        through = [torch.from_numpy(v).to(u) for v in self.velocity(psi.detach().cpu().numpy())]
+        left_over = 1.0 - self.diffusivity * physics.spread(u) - physics.carried(through, u)
+        return physics.norms(left_over) / left_over[0].numel() ** 0.5
 
     def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         u = fields["u"].astype(np.float64)

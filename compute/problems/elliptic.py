@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
-from compute.problems import box
-from compute.problems.balance import at_walls
+from compute.problems import box, physics
+from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.gaussian import Gaussian
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
@@ -17,6 +17,9 @@ from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
 from compute.solvers.operators import Stencil
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ class Elliptic(Problem):
         z, lost = np.zeros_like(f), np.zeros(len(f), dtype=bool)
         for step in range(_STEPS + 1):
             left = np.stack([equation.defect(i, z[i]) for i in range(len(f))])
-            wanted = (_norm(left) > self.tolerance * _norm(f)) & ~lost
+            wanted = (norms(left) > self.tolerance * norms(f)) & ~lost
             if step == _STEPS or not wanted.any():
                 break
             jacobian, weight = equation.jacobian(z)
@@ -130,11 +133,11 @@ class Elliptic(Problem):
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the nonlinear residuals ``‖F‖ / ‖f‖`` from the balance over every cell; see `Problem.residual`."""
-        return _norm(self._left_over(inputs, fields)) / _norm(inputs["f"].astype(np.float64))
+        return norms(self._left_over(inputs, fields)) / norms(inputs["f"].astype(np.float64))
 
     def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
-        return _norm(at_walls(self._left_over(inputs, fields))) / _norm(inputs["f"].astype(np.float64))
+        return norms(at_walls(self._left_over(inputs, fields))) / norms(inputs["f"].astype(np.float64))
 
     def attained(self, rtol: float) -> float:
         """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
@@ -144,13 +147,19 @@ class Elliptic(Problem):
         """Return ``‖(|A| + β |L| diag(u²)) |u|‖ / ‖f‖``, A and L without their signs; see `Problem.rounding`."""
         a, u = inputs["a"].astype(np.float64), np.abs(fields["u"].astype(np.float64))
         growth = np.full_like(a, self.growth)
-        total = _flux_balance(a, u, np.add) + _flux_balance(growth, u**3, np.add)
-        return _norm(total) / _norm(inputs["f"].astype(np.float64))
+        total = outflow(a, u, np.add) + outflow(growth, u**3, np.add)
+        return norms(total) / norms(inputs["f"].astype(np.float64))
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, differentiable; see `Problem.penalty`."""
+        u = fields["u"]
+        left_over = inputs["f"] - physics.outflow(inputs["a"], u) - self.growth * physics.spread(u**3 / 3)
+        return physics.norms(left_over) / physics.norms(inputs["f"])
 
     def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
         growth = np.full_like(a, self.growth)
-        return f - _flux_balance(a, u, np.subtract) - _flux_balance(growth, u**3 / 3, np.subtract)
+        return f - outflow(a, u) - outflow(growth, u**3 / 3)
 
 
 class _Equation:
@@ -197,22 +206,3 @@ class _Equation:
             if np.linalg.norm(self.defect(i, z + part * y)) <= (1 - _DECREASE * part) * size:
                 return z + part * y
         return None
-
-
-def _flux_balance(a: np.ndarray, u: np.ndarray, difference: np.ufunc) -> np.ndarray:
-    """Sum the fluxes out of every cell, per area; with ``np.add`` for ``difference`` all terms count positive."""
-    total = np.zeros_like(u)
-    for axis in (1, 2):
-        wall = [(0, 0)] * 3
-        wall[axis] = (1, 1)
-        # Outside there is no resistance and no temperature: that is the half cell to a wall at u = 0.
-        r = np.moveaxis(np.pad(0.5 / a, wall), axis, -1)
-        p = np.moveaxis(np.pad(u, wall), axis, -1)
-        flux = difference(p[..., 1:], p[..., :-1]) / (r[..., 1:] + r[..., :-1])
-        total += np.moveaxis(difference(flux[..., :-1], flux[..., 1:]), -1, axis) * u.shape[axis] ** 2
-    return total
-
-
-def _norm(x: np.ndarray) -> np.ndarray:
-    """Return the Euclidean norm of every sample."""
-    return np.linalg.norm(x.reshape(len(x), -1), axis=1)

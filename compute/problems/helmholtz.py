@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from compute.problems import box
+from compute.problems import box, physics
 from compute.problems.balance import at_walls, norms
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Helmholtz(Problem):
@@ -91,6 +94,14 @@ class Helmholtz(Problem):
     def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
         return norms(at_walls(self._left_over(inputs, fields))) / norms(self.source()[None])
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, differentiable; see `Problem.penalty`."""
+        import torch
+
+        f = torch.from_numpy(self.source()).to(fields["u"])
+        left_over = f + inputs["k"] ** 2 * fields["u"] - physics.spread(fields["u"])
+        return physics.norms(left_over) / f.norm()
 
     def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         u = fields["u"].astype(np.float64)

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from compute.problems import box
-from compute.problems.balance import at_walls
+from compute.problems import box, physics
+from compute.problems.balance import at_walls, norms, outflow
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, wall_source
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import torch
 
 _WALLS = {"south": (0, False), "east": (1, True), "north": (0, True), "west": (1, False)}
 """Axis across the wall, and whether it is the upper one; in the order of a walk round the square."""
@@ -118,25 +121,26 @@ class Poisson(Problem):
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals from second differences of u; see `Problem.residual`."""
         u = fields["u"].astype(np.float64)
-        return _norm(_remainder(inputs, u)) / _norm(_remainder(inputs, np.zeros_like(u)))
+        return norms(_remainder(inputs, u)) / norms(_remainder(inputs, np.zeros_like(u)))
 
     def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
         u = fields["u"].astype(np.float64)
-        return _norm(at_walls(_remainder(inputs, u))) / _norm(_remainder(inputs, np.zeros_like(u)))
+        return norms(at_walls(_remainder(inputs, u))) / norms(_remainder(inputs, np.zeros_like(u)))
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
-        total = np.zeros_like(u)
-        for axis in (1, 2):
-            wall = [(0, 0)] * 3
-            wall[axis] = (1, 1)
-            along = np.moveaxis(np.pad(u, wall), axis, 0)
-            weights = np.full((u.shape[axis], 1, 1), 2.0)
-            weights[[0, -1]] = 3.0
-            total += np.moveaxis(along[:-2] + weights * along[1:-1] + along[2:], 0, axis) * u.shape[axis] ** 2
-        return _norm(total) / _norm(_remainder(inputs, np.zeros_like(u)))
+        return norms(outflow(np.ones_like(u), u, np.add)) / norms(_remainder(inputs, np.zeros_like(u)))
+
+    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return the relative residuals, differentiable; see `Problem.penalty`."""
+        u, rhs = fields["u"], inputs["f"].clone()
+        ny, nx = self.shape
+        for row, lower, upper, cells in ((rhs, "south", "north", ny), (rhs.mT, "west", "east", nx)):
+            row[:, 0] += 2 * cells**2 * inputs[lower]
+            row[:, -1] += 2 * cells**2 * inputs[upper]
+        return physics.norms(rhs - physics.spread(u)) / physics.norms(rhs)
 
 
 def _remainder(inputs: Mapping[str, np.ndarray], u: np.ndarray) -> np.ndarray:
@@ -150,8 +154,3 @@ def _remainder(inputs: Mapping[str, np.ndarray], u: np.ndarray) -> np.ndarray:
         slopes = np.diff(np.concatenate([before[None], along, behind[None]]), n=2, axis=0)
         found += np.moveaxis(slopes, 0, axis) * u.shape[axis] ** 2
     return found
-
-
-def _norm(x: np.ndarray) -> np.ndarray:
-    """Return the Euclidean norm of every sample."""
-    return np.sqrt(np.sum(np.square(x), axis=(1, 2)))
