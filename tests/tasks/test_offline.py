@@ -135,6 +135,6 @@ def test_what_cannot_be_trained_is_refused_before_any_work(
 
 def test_a_problem_without_equations_in_torch_is_refused_before_a_solve(tmp_path: object) -> None:
     given = {"training.losses": ["relative_l2", {"kind": "residual", "weight": 1e-3}], "training.coarse": 0}
-    recipe = load("poisson", given)
-    with pytest.raises(Exception, match=r"training.losses has 'residual', and problem 'poisson' has no `penalty`"):
+    recipe = load("plate", given)
+    with pytest.raises(Exception, match=r"training.losses has 'residual', and problem 'plate' has no `penalty`"):
         check_run(recipe, str(tmp_path), trains=True)
