@@ -30,7 +30,7 @@ class ProducerFailed(RuntimeError):
 
 
 class Channel:
-    """The driver's end of bounded lines of results to consumer tasks, one each; only their names pass through here.
+    """The driver's end of bounded lines of results to consumer tasks, one each; only their keys pass through here.
 
     The values stay in the memory of the workers that made them until the consumer fetches them, worker to
     worker, and says so: until then they are held here, and sent again to a consumer that begins in the place of one
@@ -64,10 +64,9 @@ class Channel:
     def put(self, futures: list[Future], lane: int = 0) -> None:
         """Hand futures over, in their order; wait while the lane is full.
 
-        A message to a consumer, and its answer, cost the scheduler as much for one value as for a lane full of them: so
-        as many as there are room for are waited for. Meanwhile the consumer works on what it has fetched ahead.
-
-        They are taken out of the list, so that what a consumer has fetched is forgotten while another one waits here.
+        A message to a consumer, and its answer, cost the scheduler as much for one value as for a lane full of them, so
+        several go together, as soon as there is room for all or the lane is empty. Meanwhile the consumer works on what
+        it has fetched ahead. They are taken out of the list, so that what has been fetched is held by nobody here.
         Nothing is sent to consumers that have finished.
 
         Raises
