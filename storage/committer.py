@@ -200,6 +200,7 @@ class Committer(Dataset):
             if not new:
                 return set()
             session.merge(*(self._checked(index, *written) for index, written in new.items()))
+            check_changes(session, {index: fork for index, (fork, _) in new.items()}, self.fields)
             samples = (len(self._committed) + len(new)) * self.shard
             size = self._bytes + sum(fork.bytes for fork, _ in new.values())
             about = f"shard {next(iter(new))}" if len(new) == 1 else f"shards {', '.join(map(str, new))}"
@@ -214,8 +215,10 @@ class Committer(Dataset):
         """Return the session of a written shard, if it is one of this dataset."""
         if fork.identity != self.identity:
             raise Refused(f"dataset {self.name!r}: the fork is of another dataset, {fork.identity}")
+        if fork.shard != index:
+            raise Refused(f"shard {index}: the fork holds shard {fork.shard}")
         encode(ledger, self.shard, self.rtol, self.solvers)
-        return check_changes(fork, index, self.fields)
+        return fork.session()
 
     def publish(self, message: str) -> Version:
         """Name the present state v1, v2, …; the last version again if nothing was committed since.

@@ -115,17 +115,24 @@ def check_index(shard_index: int, shards: int) -> None:
         raise Refused(f"shard {shard_index}: expected one of 0 to {shards - 1}")
 
 
-def check_changes(fork: Fork, shard_index: int, fields: Iterable[str]) -> icechunk.ForkSession:
-    """Return the fork's session if it changes one shard of every variable and nothing else.
+def check_changes(session: icechunk.Session, forks: Mapping[int, Fork], fields: Iterable[str]) -> None:
+    """Refuse forks, merged into a session, of which one changes anything but its one shard of every variable.
 
     Raises
     ------
     Refused
-        It was not written by `write_shard` for this shard.
+        One was not written by `write_shard` for its shard.
     """
-    if fork.shard != shard_index:
-        raise Refused(f"shard {shard_index}: the fork holds shard {fork.shard}")
-    session = fork.session()
+    variables = [f"/{name}" for name in (*fields, *COLUMNS)]
+    # All at once: a session that has travelled reads the snapshot anew to say what it changes.
+    if _changes(session) != {path: sorted(forks) for path in variables}:
+        changed = {index: _changes(fork.session()) for index, fork in forks.items()}
+        wrong = next(index for index in forks if changed[index] != {path: [index] for path in variables})
+        raise Refused(f"shard {wrong}: the fork changes {changed[wrong]}, not only this shard")
+
+
+def _changes(session: icechunk.Session | icechunk.ForkSession) -> dict[str, list[int]]:
+    """Return the shards that a session changes, by the variable's path; none where it is changed otherwise."""
     changes = session.status()
     others = (
         changes.new_arrays
@@ -135,10 +142,8 @@ def check_changes(fork: Fork, shard_index: int, fields: Iterable[str]) -> icechu
         | changes.updated_arrays
         | changes.updated_groups
     )
-    written = {path: [chunk[0] for chunk in chunks] for path, chunks in changes.updated_chunks.items()}
-    if others or written != {f"/{name}": [shard_index] for name in (*fields, *COLUMNS)}:
-        raise Refused(f"shard {shard_index}: the fork changes {sorted(others) or written}, not only this shard")
-    return session
+    chunks = {path: sorted({chunk[0] for chunk in chunks}) for path, chunks in changes.updated_chunks.items()}
+    return chunks | {path: [] for path in others}
 
 
 def _check_fields(

@@ -32,8 +32,14 @@ log = logging.getLogger("ritz")
 FEATURE_BLOCK = 1024
 """Samples drawn at a time for their features."""
 
-COMMIT_EVERY = 0.5
-"""Seconds from one commit to the next, sooner where many wait: shards that come faster share one, and go on then."""
+COMMIT_EVERY = (0.5, 2.0)
+"""Seconds from one commit to the next, at the start and in a long run: shards that come faster share one."""
+
+OF_RUN = 0.1
+"""What a shard may wait for its commit, as a share of the time that the run has taken: it goes on to the trainer then.
+
+A commit of shards that lie far apart costs the same for eight as for sixteen.
+"""
 
 
 @stage("generate")
@@ -155,9 +161,13 @@ def _solve(
     report: Reporter,
 ) -> float:
     """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
-    failed, last = 0, time.time()
+    failed, last, start = 0, time.time(), time.monotonic()
     flight, window = InFlight(dataset), 2 * cluster.workers("solve")
-    solved = groups(cluster, worker.solve, flight.begin(shards), window=window, role="solve", every=COMMIT_EVERY)
+
+    def pause() -> float:
+        return float(np.clip(OF_RUN * (time.monotonic() - start), *COMMIT_EVERY))
+
+    solved = groups(cluster, worker.solve, flight.begin(shards), window=window, role="solve", every=pause)
     for group in solved:
         flight.end(len(group))
         receipts: list[worker.Receipt] = [completed.receipt for completed in group]

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
@@ -27,6 +28,22 @@ class ConsumerFailed(RuntimeError):
 
 class ProducerFailed(RuntimeError):
     """The producer of a channel has stopped with an error before everything was sent."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A value in the memory of a worker, for as long as somebody has this.
+
+    Attributes
+    ----------
+    future : distributed.Future
+        Stands for the value.
+    worker : str
+        Address of the worker that made it; another one has it where that has died.
+    """
+
+    future: Future
+    worker: str
 
 
 class Channel:
@@ -61,8 +78,8 @@ class Channel:
         self._changed = threading.Condition()
         client.subscribe_topic(said(name), self._hear)
 
-    def put(self, futures: list[Future], lane: int = 0) -> None:
-        """Hand futures over, in their order; wait while the lane is full.
+    def put(self, values: list[Held], lane: int = 0) -> None:
+        """Hand values over, in their order; wait while the lane is full.
 
         A message to a consumer, and its answer, cost the scheduler as much for one value as for a lane full of them, so
         several go together, as soon as there is room for all or the lane is empty. Meanwhile the consumer works on what
@@ -74,22 +91,19 @@ class Channel:
         ConsumerFailed
             If `consumer_failed` was called: nobody will take it.
         """
-        while futures:
+        while values:
             with self._changed:
-                self._wait_for_room(lane, min(len(futures), self.capacity))
+                self._wait_for_room(lane, min(len(values), self.capacity))
                 if self._consumer_failed:
                     raise ConsumerFailed(f"the consumer of channel {self.name!r} has failed; see its own error")
                 if self._consumer_ended.is_set():
-                    futures.clear()
+                    values.clear()
                     return
-                now, futures[:] = futures[: self.capacity], futures[self.capacity :]
-                self._held[lane] |= {str(future.key): future for future in now}
+                now, values[:] = values[: self.capacity], values[self.capacity :]
+                self._held[lane] |= {str(one.future.key): one.future for one in now}
                 consumer = self._consumers[lane]
             if consumer:
-                holders = self._client.who_has(now)
-                self._client.log_event(
-                    consumer, {"values": [[future.key, list(holders.get(future.key, ()))] for future in now]}
-                )
+                self._client.log_event(consumer, {"values": [[one.future.key, [one.worker]] for one in now]})
             del now
 
     def consumer_failed(self) -> None:
@@ -162,7 +176,7 @@ class Lane:
     def __init__(self, name: str, number: int, client: Client, say: Callable[[str, Any], object]) -> None:
         self.name, self.number = name, number
         self._client, self._say = client, say
-        self._me, self._answered = f"{name}-{number}-{uuid4().hex}", threading.Event()
+        self._me, self._listens, self._answered = f"{name}-{number}-{uuid4().hex}", threading.Event(), threading.Event()
         self._coming: SimpleQueue[tuple[str, list[str], bool]] = SimpleQueue()
         self._seen: set[str] = set()
         self._taken: list[str] = []
@@ -171,7 +185,11 @@ class Lane:
 
     def take(self) -> tuple[str, list[str]] | None:
         """Return the next key and the workers that hold its value, as far as that is known; None after a while."""
-        # The driver may hear this before the scheduler knows who listens here.
+        if not self._listens.is_set():
+            # Until the scheduler knows who listens here, what the driver says would be lost.
+            self._say(self._me, {"listens": True})
+            if not self._listens.wait(WAIT):
+                return None
         if not self._answered.is_set():
             self._tell(began=self._me)
         try:
@@ -196,6 +214,9 @@ class Lane:
         self._client.unsubscribe_topic(self._me)
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        if "listens" in event[1]:
+            self._listens.set()
+            return
         self._answered.set()
         values = event[1]["values"]
         for number, (key, holders) in enumerate(values, 1):

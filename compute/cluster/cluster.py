@@ -9,6 +9,7 @@ from distributed import Client, Future, KilledWorker, Worker, get_worker
 
 from compute.cluster.channel import Channel
 from compute.cluster.meeting import meeting
+from compute.cluster.receipts import Receipts
 
 TELL_EVERY = 0.5
 """Seconds between two messages of a `Teller`."""
@@ -31,6 +32,11 @@ class Cluster:
 
     def __init__(self, client: Client, device: str = "cpu") -> None:
         self.client, self.device = client, device
+        self.receipts = Receipts(client)
+
+    def close(self) -> None:
+        """Listen to its workers no more; the client stays connected."""
+        self.receipts.close()
 
     def workers(self, role: str) -> int:
         """Return how many workers offer ``role`` now."""

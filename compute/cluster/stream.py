@@ -1,29 +1,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from distributed import Future, Worker
+from distributed import Future
 
+from compute.cluster.channel import Held
 from compute.cluster.cluster import Cluster
+from compute.cluster.receipts import HasReceipt, send
 
 Item = TypeVar("Item")
 
-AGAIN = 0.1
-"""Seconds after which is asked again for a receipt that was lost with its worker."""
-
-
-class HasReceipt(Protocol):
-    """What a streamed function returns: a value that stays on its worker, with a small part for the driver."""
-
-    @property
-    def receipt(self) -> Any:
-        """The small part."""
+WINDOWS = 4
+"""Most windows of results that wait for the next group."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +31,13 @@ class Completed(Generic[Item]):
         What was asked for.
     receipt
         The small part of the result, on the driver.
-    held : distributed.Future
+    held
         The whole result, in the memory of the worker that made it; made again if that worker dies.
     """
 
     item: Item
     receipt: Any
-    held: Future
+    held: Held
 
 
 def stream(
@@ -69,7 +64,7 @@ def groups(
     *,
     window: int,
     role: str,
-    every: float = 0.0,
+    every: Callable[[], float] = float,
 ) -> Iterator[list[Completed[Item]]]:
     """Run ``function`` over ``items`` on the workers of ``role`` and yield what has completed since the last time.
 
@@ -84,8 +79,8 @@ def groups(
     window
         Greater than 0.
     every
-        Seconds from one group to the next, for a consumer whose work is done once a group; 0 for groups of what is
-        there. Meanwhile the workers go on, until two windows wait: such a group comes at once.
+        Returns the seconds from one group to the next, for a consumer whose work is done once a group; 0 for groups of
+        what is there. Meanwhile the workers go on, until `WINDOWS` windows wait: such a group comes at once.
 
     Raises
     ------
@@ -101,20 +96,28 @@ def groups(
     def start(count: int) -> None:
         # Less than none where a worker has died with results that waited.
         these = list(islice(waiting, max(0, count)))
-        values = client.map(function, these, resources={role: 1}, pure=False) if these else []
+        if not these:
+            return
+        values = client.map(
+            partial(_with_receipt, function, cluster.receipts.address),
+            these,
+            key=function.__name__,
+            resources={role: 1},
+            pure=False,
+        )
         for item, value in zip(these, values, strict=True):
             running[value.key] = (item, value)
             value.add_done_callback(ended.put)
 
-    last = float("-inf")
+    due = float("-inf")
     try:
         start(window)
         while running:
             keys = [ended.get().key]
             while True:
                 keys += [future.key for future in _drained(ended)]
-                left = last + every - time.monotonic()
-                if left <= 0 or len(keys) >= 2 * window:
+                left = due - time.monotonic()
+                if left <= 0 or len(keys) >= WINDOWS * window:
                     break
                 # Half a window at once: it costs the scheduler as much to be told of one as of all of them.
                 if len(running) - len(keys) <= window // 2:
@@ -124,18 +127,15 @@ def groups(
                 with suppress(Empty):
                     keys.append(ended.get(timeout=left).key)
             group = []
-            for key, receipt in _receipts(cluster, running, keys).items():
+            for key in keys:
+                _check(cluster, *running[key])
                 item, value = running.pop(key)
-                group.append(Completed(item, receipt, value))
-            for key in [key for key in keys if key in running]:
-                # Its worker has died since, which the scheduler may still have to find out; it is made again.
-                running[key][1].add_done_callback(ended.put)
-            if not group:
-                time.sleep(AGAIN)
-            else:
-                last = time.monotonic()
-                yield group
-                del group
+                receipt, worker = cluster.receipts.take(key)
+                group.append(Completed(item, receipt, Held(value, worker)))
+                del value
+            due = time.monotonic() + every()
+            yield group
+            del group
             start(window - len(running))
     finally:
         if client.status == "running":
@@ -148,32 +148,17 @@ def _drained(queue: SimpleQueue[Future]) -> Iterator[Future]:
             yield queue.get_nowait()
 
 
-def _receipts(cluster: Cluster, running: Mapping[Any, tuple[Item, Future]], keys: Sequence[Any]) -> dict[Any, Any]:
-    """Return the receipts of what has ended, by key, and nothing of those that are lost.
-
-    One question to each worker: a task a receipt costs the scheduler as much as the work's own.
-    """
-    values = [running[key][1] for key in keys]
-    for key, value in zip(keys, values, strict=True):
-        if value.status in ("error", "cancelled"):
-            try:
-                cluster.result(value)
-            except Exception as error:
-                error.add_note(f"while working on {running[key][0]!r}")
-                raise
-    holders = {address for held in cluster.client.who_has(values).values() for address in held}
-    if not holders:
-        return {}
-    receipts: dict[Any, Any] = {}
-    for answer in cluster.client.run(_held, keys, workers=list(holders), on_error="return").values():
-        # One that does not answer has died.
-        if isinstance(answer, Exception) and not isinstance(answer, OSError):
-            raise answer
-        if not isinstance(answer, Exception):
-            receipts |= answer
-    return receipts
+def _check(cluster: Cluster, item: object, value: Future) -> None:
+    """Raise what a task raised that has ended."""
+    if value.status in ("error", "cancelled"):
+        try:
+            cluster.result(value)
+        except Exception as error:
+            error.add_note(f"while working on {item!r}")
+            raise
 
 
-def _held(keys: Sequence[Any], dask_worker: Worker) -> dict[Any, Any]:
-    data: Any = dask_worker.data
-    return {key: data[key].receipt for key in keys if key in data}
+def _with_receipt(function: Callable[[Item], HasReceipt], address: str, item: Item) -> HasReceipt:
+    value = function(item)
+    send(address, value)
+    return value

@@ -4,10 +4,11 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterable
 
 import pytest
 
-from compute.cluster.channel import ConsumerFailed
+from compute.cluster.channel import ConsumerFailed, Held, Lane
 from compute.cluster.cluster import Cluster
 from compute.cluster.stream import stream
 from tests.compute.cluster.work import hold, square, take
@@ -34,9 +35,15 @@ def test_a_slow_consumer_slows_the_producer(cluster: Cluster) -> None:
     channel.close()
 
 
+def made(cluster: Cluster, items: Iterable[int]) -> list[Held]:
+    """Return values in the order of the items."""
+    done = stream(cluster, square, items, window=4, role="solve")
+    return [one.held for one in sorted(done, key=lambda one: one.item)]
+
+
 def test_many_at_once_come_in_order_and_are_let_go_of(cluster: Cluster) -> None:
     channel = cluster.channel("many", 4)
-    values = [cluster.submit("solve", square, x) for x in range(10)]
+    values = made(cluster, range(10))
     consumer = cluster.submit("train", take, "many", 10, 0.0)
     channel.put(values)
     assert not values
@@ -48,7 +55,7 @@ def test_what_a_dead_consumer_had_not_fetched_comes_to_its_successor(cluster: Cl
     """Also what was made by a worker that has died since: it is made again. Three are taken, a fourth is fetched."""
     channel = cluster.channel("heir", 3)
     consumer = cluster.submit("train", hold, "heir", 3)
-    channel.put([cluster.submit("solve", square, x) for x in range(6)])
+    channel.put(made(cluster, range(6)))
     consumer.cancel()
     for pid in cluster.client.run(os.getpid).values():
         os.kill(pid, signal.SIGKILL)
@@ -92,7 +99,7 @@ def test_a_consumer_that_nobody_waits_for_stops(cluster: Cluster) -> None:
 
 def test_a_full_lane_does_not_keep_a_value_from_an_empty_one(cluster: Cluster) -> None:
     """Consumers that work in step: the one of the full lane takes no more before the other has got something."""
-    channel, values = cluster.channel("lanes", 2, lanes=2), [cluster.submit("solve", square, x) for x in range(8)]
+    channel, values = cluster.channel("lanes", 2, lanes=2), made(cluster, range(8))
     filled = threading.Event()
 
     def produce() -> None:
@@ -111,4 +118,29 @@ def test_a_full_lane_does_not_keep_a_value_from_an_empty_one(cluster: Cluster) -
     producer.join(10)
     assert not producer.is_alive()
     assert cluster.call("train", take, "lanes", 7, 0.0, 0) == [0, 1, 4, 9, 16, 25, 49]
+    channel.close()
+
+
+def test_nothing_is_lost_before_the_scheduler_knows_who_listens(cluster: Cluster) -> None:
+    subscriptions = []
+
+    class Late:
+        """A client whose subscriptions take a while to reach the scheduler."""
+
+        unsubscribe_topic = cluster.client.unsubscribe_topic
+
+        def subscribe_topic(self, *subscription: object) -> None:
+            subscriptions.append(subscription)
+
+    channel, values, taken = cluster.channel("late", 20), made(cluster, range(8)), set[str]()
+    keys, lane = {str(value.future.key) for value in values}, Lane("late", 0, Late(), cluster.client.log_event)  # type: ignore[arg-type]
+    for attempt in range(16):
+        if attempt == 3:
+            cluster.client.subscribe_topic(*subscriptions.pop())
+        channel.put(values[:1])
+        del values[:1]
+        time.sleep(0.1)
+        taken |= {one[0] for one in [lane.take()] if one is not None}
+    assert taken == keys
+    lane.close()
     channel.close()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any, Protocol
+
+from distributed import Client, get_worker
+
+
+class HasReceipt(Protocol):
+    """What a streamed function returns: a value that stays on its worker, with a small part for the driver."""
+
+    @property
+    def receipt(self) -> Any:
+        """The small part."""
+
+
+class Receipts:
+    """The driver's end: small parts of results, which come with the news that their tasks are done.
+
+    To ask workers for them would cost the scheduler as much as the tasks themselves.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The driver's client. What its workers say goes by its id, which the scheduler forgets when the client has gone.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.address: str = client.id
+        self._client = client
+        self._come: dict[Any, tuple[bytes, str]] = {}
+        client.subscribe_topic(self.address, self._hear)
+
+    def take(self, key: Any) -> tuple[Any, str]:
+        """Return the receipt of a task that is done, and the worker that has, or had, its whole result."""
+        receipt, worker = self._come.pop(key)
+        return pickle.loads(receipt), worker
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._client.status == "running":
+            self._client.unsubscribe_topic(self.address)
+
+    def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
+        # The scheduler itself has something to say of a client, too.
+        if "receipt" in event[1]:
+            self._come[event[1]["key"]] = event[1]["receipt"], event[1]["worker"]
+
+
+def send(address: str, value: HasReceipt) -> None:
+    """Send the receipt of the running task's result to the driver; it is there before the news that the task is done.
+
+    Parameters
+    ----------
+    address
+        `Receipts.address`.
+    """
+    worker = get_worker()
+    message = {"key": worker.get_current_task(), "worker": worker.address, "receipt": pickle.dumps(value.receipt)}
+    worker.log_event(address, message)
