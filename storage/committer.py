@@ -185,8 +185,8 @@ class Committer(Dataset):
         Raises
         ------
         Refused
-            This process does not hold the lock, a fork is of another dataset or changes anything but its shard, or
-            a ledger is wrong. Nothing was changed.
+            This process does not hold the lock, a fork is of another dataset, the forks change anything but these
+            shards, or a ledger is wrong. Nothing was changed.
         """
         self._check_lock()
         for index in shards:
@@ -200,7 +200,8 @@ class Committer(Dataset):
             if not new:
                 return set()
             session.merge(*(self._checked(index, *written) for index, written in new.items()))
-            check_changes(session, {index: fork for index, (fork, _) in new.items()}, self.fields)
+            # All at once: a session that has travelled reads the snapshot anew to say what it changes.
+            check_changes(session, new, self.fields)
             samples = (len(self._committed) + len(new)) * self.shard
             size = self._bytes + sum(fork.bytes for fork, _ in new.values())
             about = f"shard {next(iter(new))}" if len(new) == 1 else f"shards {', '.join(map(str, new))}"

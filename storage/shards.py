@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,6 +86,7 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
     with engine(store, fork.key):
         session = fork.session()
         size = _write(session, shard_index, arrays, ledger)
+        check_changes(session, [shard_index], arrays)
     return fork.holding(shard_index, session, size)
 
 
@@ -115,20 +116,19 @@ def check_index(shard_index: int, shards: int) -> None:
         raise Refused(f"shard {shard_index}: expected one of 0 to {shards - 1}")
 
 
-def check_changes(session: icechunk.Session, forks: Mapping[int, Fork], fields: Iterable[str]) -> None:
-    """Refuse forks, merged into a session, of which one changes anything but its one shard of every variable.
+def check_changes(
+    session: icechunk.Session | icechunk.ForkSession, shards: Collection[int], fields: Iterable[str]
+) -> None:
+    """Refuse a session that changes anything but whole shards of every variable.
 
     Raises
     ------
     Refused
-        One was not written by `write_shard` for its shard.
+        It was not written by `write_shard` for these shards.
     """
-    variables = [f"/{name}" for name in (*fields, *COLUMNS)]
-    # All at once: a session that has travelled reads the snapshot anew to say what it changes.
-    if _changes(session) != {path: sorted(forks) for path in variables}:
-        changed = {index: _changes(fork.session()) for index, fork in forks.items()}
-        wrong = next(index for index in forks if changed[index] != {path: [index] for path in variables})
-        raise Refused(f"shard {wrong}: the fork changes {changed[wrong]}, not only this shard")
+    changed = _changes(session)
+    if changed != {f"/{name}": sorted(shards) for name in (*fields, *COLUMNS)}:
+        raise Refused(f"shard {', '.join(map(str, shards))}: its writing changes {changed}, not only this shard")
 
 
 def _changes(session: icechunk.Session | icechunk.ForkSession) -> dict[str, list[int]]:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -17,6 +18,9 @@ WAIT = 0.2
 
 AGAIN = 0.05
 """Seconds after which is asked again for a value that is being made again."""
+
+REACH = 1.0
+"""Seconds that a worker may take to answer before the scheduler is asked where else a value is."""
 
 IDLE = 3.0
 """Seconds without a value after which `receive` says so."""
@@ -39,7 +43,7 @@ class Held:
     future : distributed.Future
         Stands for the value.
     worker : str
-        Address of the worker that made it; another one has it where that has died.
+        Address of the worker that made it; another one makes it again where that has died.
     """
 
     future: Future
@@ -273,13 +277,25 @@ def _fetch(client: Client, key: str, holders: Sequence[str], check_wanted: Calla
     """Return the value of a key that the driver holds, from a worker that has it."""
     scheduler: Any = client.scheduler
     while True:
-        found, *_ = client.sync(gather_from_workers, {key: holders}, rpc=client.rpc)
+        found = client.sync(_gather, client, key, holders)
         if key in found:
             return found[key]
         # The scheduler knows where it is now, or has it made again.
         check_wanted()
         time.sleep(AGAIN)
         holders = client.sync(scheduler.who_has, keys=[key]).get(key, ())
+
+
+async def _gather(client: Client, key: str, holders: Sequence[str]) -> dict[Any, Any]:
+    """Return the value of a key if one of some workers has it and can be reached soon."""
+    reached = []
+    for address in holders:
+        with suppress(OSError):
+            # One that has died would be called for half a minute.
+            client.rpc.reuse(address, await client.rpc.connect(address, timeout=REACH))
+            reached.append(address)
+    found, *_ = await gather_from_workers({key: reached}, rpc=client.rpc)
+    return found
 
 
 def watch() -> Callable[[], None]:

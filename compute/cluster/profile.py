@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -94,7 +95,11 @@ class Local(Profile):
     def open(self) -> Iterator[Cluster]:
         """Start scheduler and workers, connect, and stop them at the end."""
         from distributed import Client, Nanny, Scheduler, SpecCluster
+        from distributed.comm.inproc import global_manager
 
+        # Dask names this process by the machine's address on the internet, and warns where there is none.
+        with warnings.catch_warnings(action="ignore"):
+            _ = global_manager.ip
         with _settings():
             workers = {}
             for name, role in (("solve", self.solve), ("train", self.train)):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from distributed import Client, get_worker
@@ -36,6 +37,11 @@ class Receipts:
         receipt, worker = self._come.pop(key)
         return pickle.loads(receipt), worker
 
+    def forget(self, keys: Iterable[Any]) -> None:
+        """Drop what has come of tasks that nobody waits for any more."""
+        for key in keys:
+            self._come.pop(key, None)
+
     def close(self) -> None:
         """Listen no more."""
         if self._client.status == "running":
@@ -56,5 +62,5 @@ def send(address: str, value: HasReceipt) -> None:
         `Receipts.address`.
     """
     worker = get_worker()
-    message = {"key": worker.get_current_task(), "worker": worker.address, "receipt": pickle.dumps(value.receipt)}
-    worker.log_event(address, message)
+    # The scheduler adds the worker's address.
+    worker.log_event(address, {"key": worker.get_current_task(), "receipt": pickle.dumps(value.receipt)})

@@ -94,8 +94,7 @@ def groups(
     ended: SimpleQueue[Future] = SimpleQueue()
 
     def start(count: int) -> None:
-        # Less than none where a worker has died with results that waited.
-        these = list(islice(waiting, max(0, count)))
+        these = list(islice(waiting, count))
         if not these:
             return
         values = client.map(
@@ -140,6 +139,7 @@ def groups(
     finally:
         if client.status == "running":
             client.cancel([value for _, value in running.values()])
+        cluster.receipts.forget(running)
 
 
 def _drained(queue: SimpleQueue[Future]) -> Iterator[Future]:

@@ -18,6 +18,7 @@ import pytest
 from scipy import stats
 
 from compute.cluster.cluster import Cluster
+from compute.cluster.stream import WINDOWS
 from storage import runs
 from storage.reading import read
 from tasks.pipeline import Splits
@@ -43,8 +44,8 @@ LATER = 0.4
 SHORT, LONG = 4, 40
 """Batches per sample: trained in seconds, and long enough for a checkpoint between two kills."""
 
-IN_FLIGHT = 3 * 4
-"""Shards that are not committed yet, at most: the window of two workers, and two of it that wait for a commit."""
+IN_FLIGHT = (WINDOWS + 1) * 4
+"""Shards that are not committed yet, at most: the window of two workers, and what waits for a commit."""
 
 
 def arguments(trap: Trap, cluster: Cluster, batches_per_sample: int) -> tuple[str, ...]:

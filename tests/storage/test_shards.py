@@ -176,6 +176,16 @@ def test_a_fork_takes_one_shard_and_commits_as_that_shard(dataset):
             dataset.commit({0: (dataset.fork(), ledger(0))})
 
 
+def test_what_a_fork_writes_beside_its_shard_is_refused_also_among_others(dataset):
+    forks = {index: write_shard(dataset.fork(), index, fields(index), ledger(index)) for index in (0, 1)}
+    session = forks[1].session()
+    zarr.open_array(session.store, path="u", mode="r+")[2 * SHARD : 3 * SHARD] = 1
+    forks[1] = forks[1].holding(1, session, 0)
+    with dataset.lock(), pytest.raises(Refused, match=r"shard 0, 1: .* changes .* not only this shard"):
+        dataset.commit({index: (fork, ledger(index)) for index, fork in forks.items()})
+    assert dataset.committed() == set()
+
+
 @in_both
 def test_misaligned_writes_that_zarr_accepts_are_refused_at_the_commit(dataset):
     fork = dataset.fork()

@@ -63,6 +63,20 @@ def test_what_a_dead_consumer_had_not_fetched_comes_to_its_successor(cluster: Cl
     channel.close()
 
 
+def test_values_whose_makers_have_died_since_come_without_a_long_call_for_them(cluster: Cluster) -> None:
+    channel, values = cluster.channel("gone", 8), made(cluster, range(8))
+    consumer = cluster.submit("train", take, "gone", 8, 0.0)
+    channel.put(values[:1])
+    for pid in cluster.client.run(os.getpid, workers=cluster.addresses("solve")).values():
+        os.kill(pid, signal.SIGKILL)
+    start = time.monotonic()
+    channel.put(values[1:])
+    assert cluster.result(consumer) == [x * x for x in range(8)]
+    # For each Dask itself would call for half a minute.
+    assert time.monotonic() - start < 30
+    channel.close()
+
+
 def test_a_waiting_producer_learns_that_its_consumer_failed(cluster: Cluster) -> None:
     channel = cluster.channel("nobody", 1)
     threading.Timer(0.5, channel.consumer_failed).start()

@@ -76,6 +76,12 @@ def test_an_error_names_its_item_and_ends_the_stream(cluster: Cluster) -> None:
     assert caught.value.__notes__ == ["while working on 7"]
 
 
+def test_two_streams_at_once_get_their_own_receipts(cluster: Cluster) -> None:
+    one, other = (stream(cluster, square, items, window=3, role="solve") for items in (range(20), range(20, 40)))
+    for mine, theirs in zip(one, other, strict=True):
+        assert (mine.receipt[0], theirs.receipt[0]) == (mine.item, theirs.item)
+
+
 def test_a_result_without_a_receipt_is_an_error(cluster: Cluster) -> None:
     with pytest.raises(AttributeError, match="'int' object has no attribute 'receipt'"):
         list(stream(cluster, abs, range(3), window=2, role="solve"))  # type: ignore[arg-type]
