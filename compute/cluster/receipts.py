@@ -23,7 +23,8 @@ class Receipts:
     Parameters
     ----------
     client : distributed.Client
-        The driver's client. What its workers say goes by its id, which the scheduler forgets when the client has gone.
+        The driver's client. What its workers say goes by its id, which the scheduler forgets some time after the client
+        has gone; of one that was killed it logs that it could not be told so.
     """
 
     def __init__(self, client: Client) -> None:
