@@ -18,7 +18,7 @@ from compute.cluster.receipts import HasReceipt, send
 Item = TypeVar("Item")
 
 WINDOWS = 4
-"""Most windows of results that wait for the next group."""
+"""Most windows of results that wait for the next group, where the consumer is quick."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def groups(
         Greater than 0.
     every
         Returns the seconds from one group to the next, for a consumer whose work is done once a group; 0 for groups of
-        what is there. Meanwhile the workers go on, until `WINDOWS` windows wait: such a group comes at once.
+        what is there. Meanwhile the workers go on, until a window of results waits: such a group comes at once. For a
+        consumer that is done with one of these before the next is due it becomes twice as large, up to `WINDOWS`
+        windows; one that takes longer has a window at a time, so that workers do not run far ahead of it.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def groups(
             running[value.key] = (item, value)
             value.add_done_callback(ended.put)
 
-    due = float("-inf")
+    due, enough = float("-inf"), window
     try:
         start(window)
         while running:
@@ -116,7 +118,7 @@ def groups(
             while True:
                 keys += [future.key for future in _drained(ended)]
                 left = due - time.monotonic()
-                if left <= 0 or len(keys) >= WINDOWS * window:
+                if left <= 0 or len(keys) >= enough:
                     break
                 # Half a window at once: it costs the scheduler as much to be told of one as of all of them.
                 if len(running) - len(keys) <= window // 2:
@@ -132,9 +134,13 @@ def groups(
                 receipt, worker = cluster.receipts.take(key)
                 group.append(Completed(item, receipt, Held(value, worker)))
                 del value
-            due = time.monotonic() + every()
+            full, due = len(group) >= enough, time.monotonic() + every()
             yield group
             del group
+            if time.monotonic() > due:
+                enough = window
+            elif full:
+                enough = min(2 * enough, WINDOWS * window)
             start(window - len(running))
     finally:
         if client.status == "running":

@@ -45,19 +45,26 @@ def test_a_receipt_does_not_wait_for_the_next_item(cluster: Cluster, tmp_path: P
     assert {done.item[0] for done in completed} == set(range(2, 8))
 
 
-def test_groups_come_now_and_then_and_the_workers_go_on_meanwhile(cluster: Cluster) -> None:
+def test_groups_come_now_and_then_and_grow_for_a_quick_consumer(cluster: Cluster) -> None:
     every, window = 0.5, 4
     come, times = [], []
-    for group in groups(cluster, square, range(60), window=window, role="solve", every=lambda: every):
+    for group in groups(cluster, square, range(80), window=window, role="solve", every=lambda: every):
         times.append(time.monotonic())
-        come.append([(done.item, done.held.future.result().value) for done in group])
-    assert sorted(one for group in come for one in group) == [(x, x * x) for x in range(60)]
-    assert window < max(map(len, come)) <= (WINDOWS + 1) * window
+        come.append([done.item for done in group])
+    assert sorted(one for group in come for one in group) == list(range(80))
+    assert 2 * window < max(map(len, come)) <= (WINDOWS + 1) * window
     # The last one has nothing to wait for, and neither has a large one.
     waits = [later - before for before, later in pairwise(times[:-1])]
-    assert all(
-        wait > 0.9 * every or len(group) >= WINDOWS * window for wait, group in zip(waits, come[1:-1], strict=True)
-    )
+    assert all(wait > 0.9 * every or len(group) >= window for wait, group in zip(waits, come[1:-1], strict=True))
+
+
+def test_workers_do_not_run_far_ahead_of_a_slow_consumer(cluster: Cluster) -> None:
+    window, sizes = 4, []
+    for group in groups(cluster, square, range(40), window=window, role="solve", every=lambda: 0.2):
+        sizes.append(len(group))
+        time.sleep(0.3)
+    assert sum(sizes) == 40
+    assert max(sizes) <= 2 * window
 
 
 @pytest.mark.parametrize("every", [0.0, 0.3])
