@@ -149,7 +149,7 @@ class Loop:
         Raises
         ------
         FloatingPointError
-            If the loss is not finite.
+            If the loss or the validation error is not finite.
         PeerLost
             If another rank is gone.
         """
@@ -243,11 +243,7 @@ class Loop:
             loss = backward(x, y) if alone else mean_gradients(self.module, x, y, parts, self.group, backward)
             first.append(float(loss.detach()))
             if not math.isfinite(first[-1]):
-                rate = self.optimiser.param_groups[0]["lr"]
-                raise FloatingPointError(
-                    f"the loss of step {self.step} is {first[-1]} at a learning rate of {rate:.3g}: "
-                    "take a smaller learning rate or clip"
-                )
+                raise self._diverged(f"the loss of step {self.step}", first[-1])
             self._clip()
             return first[-1]
 
@@ -257,6 +253,12 @@ class Loop:
             evaluate()
             self.arithmetic.step(self.optimiser)
         return first[0]
+
+    def _diverged(self, what: str, value: float) -> FloatingPointError:
+        rate = self.optimiser.param_groups[0]["lr"]
+        return FloatingPointError(
+            f"{what} is {value} at a learning rate of {rate:.3g}: take a smaller learning rate or clip"
+        )
 
     def _clip(self) -> None:
         import torch
@@ -287,6 +289,8 @@ class Loop:
         here = self.validate() if validates and self.group.rank == 0 else None
         everyone = self.group.collect((here, len(self.validation_ids), self.taken))
         error, samples, _ = everyone[0]
+        if error is not None and not math.isfinite(error):
+            raise self._diverged(f"the validation error after step {self.step}", error)
         if error is not None:
             self.follower.validated(error)
             if self.best is not None:

@@ -91,7 +91,7 @@ class Offline(Training):
             If there is no training sample, the checkpoint is of another recipe, or device, losses or optimiser are not
             to be had.
         FloatingPointError
-            If the loss is not finite.
+            If the loss or the validation error is not finite.
         compute.training.group.PeerLost
             If another rank is gone.
         """

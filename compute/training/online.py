@@ -151,7 +151,7 @@ class Online(Training):
             If no training sample arrives, the checkpoint is of another recipe, or device, losses or optimiser are not
             to be had.
         FloatingPointError
-            If the loss is not finite.
+            If the loss or the validation error is not finite.
         compute.training.group.PeerLost
             If another rank is gone.
         """

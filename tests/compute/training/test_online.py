@@ -16,7 +16,7 @@ from compute.training.buffers.fifo import FIFO
 from compute.training.buffers.firo import FIRO
 from compute.training.buffers.reservoir import Reservoir
 from compute.training.online import Online
-from compute.training.optimiser import AdamW
+from compute.training.optimiser import AdamW, TorchOptimiser
 from compute.training.training import Fit
 
 from .conftest import SHARD, Samples
@@ -188,6 +188,14 @@ def test_a_loss_that_is_not_finite_stops_the_training(template: xr.Dataset, samp
     samples.fields["u"][20:24] = np.inf
     with pytest.raises(FloatingPointError, match=r"the loss of step \d+ is nan at a learning rate of"):
         _fit(ONLINE, template, samples)
+
+
+def test_a_validation_error_that_is_not_finite_stops_the_training(template: xr.Dataset, samples: Samples) -> None:
+    """Before a checkpoint, which cannot hold it."""
+    optimiser = TorchOptimiser(name="SGD", settings={"lr": 1e30})
+    wild = ONLINE.model_copy(update={"optimiser": optimiser, "validation": 4, "batches_per_sample": 1})
+    with pytest.raises(FloatingPointError, match=r"the validation error after step 1 is nan .*: take a smaller learning"):
+        _fit(wild, template, samples, save_every_s=0.0)
 
 
 def test_a_watermark_above_the_reservoir_is_refused() -> None:
