@@ -194,7 +194,9 @@ def test_a_validation_error_that_is_not_finite_stops_the_training(template: xr.D
     """Before a checkpoint, which cannot hold it."""
     optimiser = TorchOptimiser(name="SGD", settings={"lr": 1e30})
     wild = ONLINE.model_copy(update={"optimiser": optimiser, "validation": 4, "batches_per_sample": 1})
-    with pytest.raises(FloatingPointError, match=r"the validation error after step 1 is nan .*: take a smaller learning"):
+    with pytest.raises(
+        FloatingPointError, match=r"the validation error after step 1 is nan .*: take a smaller learning"
+    ):
         _fit(wild, template, samples, save_every_s=0.0)
 
 
