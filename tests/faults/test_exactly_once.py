@@ -36,7 +36,7 @@ TRAIN = Splits().count(SAMPLES)["train"]
 VICTIMS = ("solver", "solver", "trainer", "trainer", "driver")
 
 MOMENTS = range(3, SHARDS - 10)
-"""Shards committed before a kill: the trainer is at most the channel and the window behind, so it works still."""
+"""Shards committed before a kill: the trainer is at most the channel and a group behind, so it works still."""
 
 LATER = 0.4
 """Most seconds from that commit to the kill, so that it comes at any point of a step, a solve or a commit."""

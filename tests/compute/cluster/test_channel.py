@@ -64,13 +64,14 @@ def test_what_a_dead_consumer_had_not_fetched_comes_to_its_successor(cluster: Cl
 
 
 def test_values_whose_makers_have_died_since_come_without_a_long_call_for_them(cluster: Cluster) -> None:
-    channel, values = cluster.channel("gone", 8), made(cluster, range(8))
+    channel, values = cluster.channel("gone", 1), made(cluster, range(8))
     consumer = cluster.submit("train", take, "gone", 8, 0.0)
-    channel.put(values[:1])
+    # The second one waits until the first has been fetched: the consumer listens.
+    channel.put(values[:2])
     for pid in cluster.client.run(os.getpid, workers=cluster.addresses("solve")).values():
         os.kill(pid, signal.SIGKILL)
     start = time.monotonic()
-    channel.put(values[1:])
+    channel.put(values[2:])
     assert cluster.result(consumer) == [x * x for x in range(8)]
     # For each Dask itself would call for half a minute.
     assert time.monotonic() - start < 30

@@ -50,12 +50,18 @@ def test_groups_come_now_and_then_and_grow_for_a_quick_consumer(cluster: Cluster
     come, times = [], []
     for group in groups(cluster, square, range(80), window=window, role="solve", every=lambda: every):
         times.append(time.monotonic())
-        come.append([done.item for done in group])
-    assert sorted(one for group in come for one in group) == list(range(80))
+        come.append([(done.item, done.held.future) for done in group])
+    assert sorted((x, future.result().value) for group in come for x, future in group) == [
+        (x, x * x) for x in range(80)
+    ]
     assert 2 * window < max(map(len, come)) <= (WINDOWS + 1) * window
     # The last one has nothing to wait for, and neither has a large one.
     waits = [later - before for before, later in pairwise(times[:-1])]
-    assert all(wait > 0.9 * every or len(group) >= window for wait, group in zip(waits, come[1:-1], strict=True))
+    large = window
+    for wait, group in zip(waits, come[1:-1], strict=True):
+        assert wait > 0.9 * every or len(group) >= large
+        if len(group) >= large:
+            large = min(2 * large, WINDOWS * window)
 
 
 def test_workers_do_not_run_far_ahead_of_a_slow_consumer(cluster: Cluster) -> None:
