@@ -1,0 +1,101 @@
+"""A store that Ritz 0.1.0 wrote before models had digests is as good as one of today: ``tests/data/store.tar.gz``."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import icechunk
+import numpy as np
+import pytest
+import xarray as xr
+
+from tasks.pipeline import Pipeline
+from tests.command import SMALL, inside, ritz
+
+DATA = Path(__file__).parents[1] / "data"
+DATASET = "small"
+SAMPLES = 40
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the store, an input of its model and what that predicted; only to be read."""
+    return unpacked(tmp_path_factory.mktemp("older"))
+
+
+def unpacked(folder: Path) -> Path:
+    with tarfile.open(DATA / "store.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [(("datasets",), "small"), (("models",), "small"), (("runs",), "finished"), (("show", "small@v1"), "small")],
+)
+def test_is_listed_and_shown(older: Path, command: tuple[str, ...], expected: str) -> None:
+    done = inside(*command, "--store", str(older / "store"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+    assert json.loads(done.stdout)
+
+
+def test_its_finished_run_is_not_run_again(older: Path) -> None:
+    [record] = [json.loads(file.read_text()) for file in (older / "store/runs").glob("*/record.json")]
+    done = inside("run", SMALL, "--store", str(older / "store"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"nothing to do: run {record['run']} made all of it" in done.stderr
+    said = json.loads(done.stdout)
+    assert {key: said[key] for key in record if key != "paths"} == {
+        key: record[key] for key in record if key != "paths"
+    }
+    done = inside("generate", SMALL, "--store", str(older / "store"))
+    assert "nothing to do: small@v1 has all samples" in done.stderr
+
+
+def test_its_model_predicts_the_same_bits(older: Path, tmp_path: Path) -> None:
+    output = tmp_path / "u.nc"
+    arguments = ("--input", str(older / "a.nc"), "--output", str(output), "--store", str(older / "store"))
+    done = inside("predict", "small@v1", *arguments)
+    assert done.returncode == 0, done.stderr
+    with xr.open_dataset(older / "u.nc") as before, xr.open_dataset(output) as now:
+        for name in ("u", "u_lower", "u_upper"):
+            np.testing.assert_array_equal(now[name].values, before[name].values)
+
+
+def test_is_audited_and_grown(tmp_path: Path, environment: dict[str, str]) -> None:
+    store = unpacked(tmp_path) / "store"
+    before = values(store, "v1")
+    audited = ritz("audit", "small@v1", "--store", str(store), "--json", env=environment)
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    grown = ritz("generate", SMALL, "--samples", "48", "--store", str(store), "--json", env=environment)
+    assert grown.returncode == 0, grown.stderr
+    assert json.loads(grown.stdout)["dataset"]["version"] == "v2"
+    assert json.loads(grown.stdout)["ledger"]["solved"] == 8
+    after, longer = values(store, "v1"), values(store, "v2")
+    np.testing.assert_array_equal(after["u"], before["u"])
+    np.testing.assert_array_equal(longer["u"][:SAMPLES], before["u"])
+    np.testing.assert_array_equal(longer["a"][:SAMPLES], before["a"])
+    assert sorted(longer["sample_id"]) == list(range(48))
+    assert (longer["status"] == 1).all()
+
+
+def values(store: Path, version: str) -> dict[str, Any]:
+    """What a version holds, read as a stranger would."""
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(store / "datasets" / DATASET)))
+    data = xr.open_zarr(repository.readonly_session(tag=version).store, consolidated=False, mask_and_scale=False)
+    return {name: data[name].values for name in ("sample_id", "status", "a", "u")}
+
+
+@pytest.mark.parametrize("name", list(json.loads((DATA / "identities.json").read_text())))
+def test_identities_are_what_they_were(name: str) -> None:
+    """Of every recipe that was shipped then: samples and models are found again by these."""
+    before = json.loads((DATA / "identities.json").read_text())[name]
+    pipeline = Pipeline.model_validate(before["recipe"])
+    assert pipeline.identity == before["identity"]
+    assert pipeline.dataset_identity == before["dataset"]
+    assert pipeline.samples_identity == before["samples"]
+    assert pipeline.model_identity(pipeline.training.kind, pipeline.samples_identity) == before["model"]
