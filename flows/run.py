@@ -17,11 +17,13 @@ prepare_prefect()  # Prefect reads its settings when it is imported.
 
 from prefect import State, flow
 from prefect.futures import PrefectFuture
+from prefect.runtime import deployment
 from prefect.states import Cancelled
 
 from compute.cluster.channel import ConsumerFailed, ProducerFailed
 from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Profile
+from flows.binding import bound
 from storage import models
 from storage.errors import Busy
 from storage.store import Store
@@ -232,16 +234,16 @@ def run(
 
 
 @flow(name="ritz")
-def run_served(
-    recipe: str, overrides: dict[str, Any] | None = None, store: str = DEFAULT_STORE, profile: str = "local"
-) -> dict[str, Any] | State[Any]:
-    """Run a recipe as `run` does: what deployments and triggers start.
+def run_served(overrides: dict[str, Any] | None = None) -> dict[str, Any] | State[Any]:
+    """Run the recipe of a deployment as `run` does: what deployments and triggers start.
 
+    Recipe, store and profile are those that `ritz serve` has bound to the deployment; a caller gives overrides alone.
     A run that finds its dataset in use ends as ``Cancelled``, and its message says by whom: a deployment has nobody
     who would wait.
     """
+    binding = bound(deployment.id)
     try:
-        result: dict[str, Any] = run.fn(recipe, overrides, store, profile)
+        result: dict[str, Any] = run.fn(binding.recipe, overrides, binding.store, binding.profile)
     except Busy as error:
         return Cancelled(message=str(error))
     return result

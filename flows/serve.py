@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -14,7 +14,9 @@ from prefect.deployments.runner import EntrypointType
 from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.utilities.callables import ParameterSchema
 
+from flows.binding import Binding, bind
 from flows.run import run_served
 from flows.server import ServerError, answers, local_url, standing
 from tasks.recipes import RecipeError, load
@@ -54,14 +56,16 @@ def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
                 f"recipes {named[name]!r} and {recipe!r} would both be served as {FLOW}/{name}; rename one of the files"
             )
         named[name] = recipe
-    deployments = [_to_deployment(name, store, profile) for name in recipes]
+    deployments = [_to_deployment(recipe) for recipe in recipes]
     with standing(port, PREFECT_API_URL.value()) as url, temporary_settings({PREFECT_API_URL: url}):
         # The runs are processes of their own: they find the server through the environment.
         os.environ["PREFECT_API_URL"] = url
         sys.stderr.write(f"serving {', '.join(f'{FLOW}/{_deployment(name)}' for name in recipes)} at {url}\n")
         runner = _Runner()
-        for deployment in deployments:
-            runner.add_deployment(deployment)
+        added = [str(runner.add_deployment(deployment)) for deployment in deployments]
+        bind({id: Binding(recipe, store, profile) for id, recipe in zip(added, recipes, strict=True)})
+        # The server keeps an entry point too, and steps that come before it: a run takes neither.
+        os.environ["PREFECT__FLOW_ENTRYPOINT"] = f"{run_served.__module__}.{run_served.fn.__name__}"
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(runner.serve())
 
@@ -118,14 +122,20 @@ class _Runner(Runner):
         self._serving.get_loop().call_soon_threadsafe(self._serving.cancel)
 
 
-def _to_deployment(recipe: str, store: str, profile: str) -> Any:
+class _Closed(ParameterSchema):
+    """Schema of parameters by which the server refuses those that it does not name."""
+
+    additionalProperties: Literal[False] = False  # noqa: N815
+
+
+def _to_deployment(recipe: str) -> Any:
     pipeline = load(recipe)
     schedule = pipeline.schedule
-    return run_served.to_deployment(
+    deployment: Any = run_served.to_deployment(
         _deployment(recipe),
         cron=schedule.cron if schedule else None,
         interval=schedule.every if schedule else None,
-        parameters={"recipe": recipe, "overrides": {}, "store": store, "profile": profile},
+        parameters={"overrides": {}},
         # The lock of the dataset would keep a late run out too, after a process was started for it.
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -133,6 +143,9 @@ def _to_deployment(recipe: str, store: str, profile: str) -> Any:
         version=pipeline.identity,
         description=f"Recipe {recipe}: dataset, surrogate and its measured error bars.",
     )
+    known = dict(deployment._parameter_openapi_schema)
+    deployment._parameter_openapi_schema = _Closed(**known, additionalProperties=False)
+    return deployment
 
 
 def _deployment(recipe: str) -> str:

@@ -181,6 +181,35 @@ def test_a_bad_value_over_rest_fails_before_any_work_and_is_named(served: Server
     assert sorted(served.store.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [{"profile": "attach:tcp://127.0.0.1:9"}, {"store": "/tmp/theirs"}, {"recipe": "darcy"}, {"command": []}],
+    ids=lambda parameters: next(iter(parameters)),
+)
+def test_a_caller_gives_overrides_alone(served: Server, parameters: dict[str, Any]) -> None:
+    assert set(served.deployment("small")["parameter_openapi_schema"]["properties"]) == {"overrides"}
+    assert set(served.deployment("small")["parameters"]) == {"overrides"}
+    before = len(served.flow_runs("small"))
+    with pytest.raises(HTTPError) as caught:
+        served.start("small", {"overrides": {"training.seed": 7}, **parameters})
+    assert caught.value.code == 409
+    assert "Additional properties are not allowed" in caught.value.read().decode()
+    assert len(served.flow_runs("small")) == before
+
+
+def test_the_code_of_a_run_is_not_the_server_s_to_name(served: Server, tmp_path: Path) -> None:
+    code, mark = tmp_path / "theirs.py", tmp_path / "mark"
+    code.write_text(
+        f"from pathlib import Path\nfrom prefect import flow\nPath({str(mark)!r}).touch()\n@flow\ndef go(**_): ..."
+    )
+    step = {"prefect.deployments.steps.run_shell_script": {"script": f"touch {mark}"}}
+    changes = {"entrypoint": f"{code}:go", "pull_steps": [step]}
+    served.ask("PATCH", f"deployments/{served.deployment('small')['id']}", changes)
+    assert served.deployment("small")["entrypoint"] == changes["entrypoint"]
+    assert served.end(served.start("small", {"overrides": {"training.seed": 7}}))["type"] == "COMPLETED"
+    assert not mark.exists()
+
+
 def test_a_parameter_of_the_wrong_type_is_refused_by_the_server(served: Server) -> None:
     with pytest.raises(HTTPError) as caught:
         served.start("small", {"overrides": 3})
