@@ -19,6 +19,7 @@ from storage.samples import Arrays, Samples, join, read_stored_shard, take
 from storage.shards import check_index
 from storage.store import Store
 from storage.versions import Version, find_snapshot, numbers, published
+from storage.wording import shown
 
 
 class Dataset:
@@ -71,7 +72,7 @@ class Dataset:
         """
         repository = open_repository(store, dataset_key(name), cls._kept)
         if repository is None:
-            known = ", ".join(list_datasets(store)) or "none yet"
+            known = store.known(name, list_datasets(store))
             raise Unknown(f"dataset {name!r}: not in {store.url}; there are: {known}")
         return cls(store, name, repository)
 
@@ -240,7 +241,7 @@ class Dataset:
             known = [f"v{number}" for number in numbers(self._repository)]
         if found is None:
             listed = ", ".join(known) or f"none yet ({self.name}@head is the state now)"
-            raise Unknown(f"dataset {self.name!r} has no version {version!r}; there are: {listed}")
+            raise Unknown(f"dataset {self.name!r} has no version {shown(version)}; there are: {listed}")
         return found
 
     def open_version(self, version: str = "latest") -> xr.Dataset:

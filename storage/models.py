@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from storage.documents import mapping
 from storage.errors import StorageError, Unknown
 from storage.names import check_name, split_spec, version_number
 from storage.store import Store
+from storage.wording import shown
 
 _CARD = "card.json"
 
@@ -136,20 +138,23 @@ def resolve(store: Store, spec: str) -> ModelVersion:
     name, version = split_spec("model", spec)
     known = versions(store, name)
     if not known:
-        listed = ", ".join(dict.fromkeys(one.name for one in list_models(store))) or "none yet"
+        listed = store.known(name, (one.name for one in list_models(store)))
         raise Unknown(f"model {name!r}: not in {store.url}; there are: {listed}")
     for one in reversed(known):
         if version in ("latest", one.version):
             return one
     listed = ", ".join(one.version for one in known)
-    raise Unknown(f"model {name!r} has no version {version!r}; there are: {listed}")
+    raise Unknown(f"model {name!r} has no version {shown(version)}; there are: {listed}")
 
 
 def versions(store: Store, name: str) -> list[ModelVersion]:
     """Return the versions of a model, oldest first; none where there is no such model."""
     cards = store.documents(f"models/{name}", _CARD)
     found = sorted((number, version) for version in cards if (number := version_number(version)) is not None)
-    return [ModelVersion(name, version, json.loads(cards[version])["identity"]) for _, version in found]
+    return [
+        ModelVersion(name, version, _identity(store, f"models/{name}/{version}", cards[version]))
+        for _, version in found
+    ]
 
 
 def list_models(store: Store) -> list[ModelVersion]:
@@ -157,12 +162,16 @@ def list_models(store: Store) -> list[ModelVersion]:
     return [version for name in store.list("models") for version in versions(store, name)]
 
 
+def _identity(store: Store, key: str, card: bytes) -> str:
+    return str(mapping(card, store.location(f"{key}/{_CARD}"))["identity"])
+
+
 def _folder(version: ModelVersion) -> str:
     return f"models/{version.name}/{version.version}"
 
 
 def _card(store: Store, key: str) -> dict[str, Any]:
-    return json.loads(store.read(f"{key}/{_CARD}"))
+    return store.document(f"{key}/{_CARD}")
 
 
 def _text(name: str, card: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 from storage.errors import StorageError
+from storage.wording import shown
 
 # A leading dot or dash is left to lock files, folders being written and command-line options.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -26,7 +27,7 @@ def check_name(kind: str, name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise StorageError(
-            f"{kind} name {name!r}: expected 1 to 100 letters, digits, '-', '_' or '.', "
+            f"{kind} name {shown(name)}: expected 1 to 100 letters, digits, '-', '_' or '.', "
             "beginning with a letter or a digit"
         )
     return name
@@ -43,7 +44,7 @@ def split_spec(kind: str, spec: str) -> tuple[str, str]:
     name, at, version = spec.partition("@")
     check_name(kind, name)
     if at and not version:
-        raise StorageError(f"{kind} {spec!r}: expected a version after '@', as in {name}@v1 or {name}@latest")
+        raise StorageError(f"{kind} {shown(spec)}: expected a version after '@', as in {name}@v1 or {name}@latest")
     return name, version or "latest"
 
 

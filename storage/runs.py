@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from storage.documents import mapping
 from storage.errors import StorageError, Unknown
 from storage.names import check_name
 from storage.store import Store
+from storage.wording import shown
 
 STATUSES = ("running", "finished", "failed")
 """What a record's ``status`` may be."""
@@ -64,14 +66,15 @@ def load(store: Store, run_id: str) -> dict[str, Any]:
     """
     if not store.exists(f"{_key(run_id)}/record.json"):
         latest = ", ".join(list(store.documents("runs", "record.json"))[-5:]) or "none yet"
-        raise Unknown(f"run {run_id!r}: not in {store.url}; the latest are: {latest}")
+        raise Unknown(f"run {shown(run_id)}: not in {store.url}; the latest are: {latest}")
     return _load(store, run_id)
 
 
 def list_runs(store: Store) -> list[dict[str, Any]]:
     """Return the records of all runs, oldest first."""
     # A run that was killed before its first record is no run.
-    records = map(json.loads, store.documents("runs", "record.json").values())
+    found = store.documents("runs", "record.json").items()
+    records = [mapping(data, store.location(f"{_key(run)}/record.json")) for run, data in found]
     return sorted(records, key=lambda record: record["created"])
 
 
@@ -98,4 +101,4 @@ def _key(run_id: str) -> str:
 
 
 def _load(store: Store, run_id: str) -> dict[str, Any]:
-    return json.loads(store.read(f"{_key(run_id)}/record.json"))
+    return store.document(f"{_key(run_id)}/record.json")

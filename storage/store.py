@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from storage.documents import mapping
 from storage.errors import StorageError
 from storage.places.bucket import Bucket
 from storage.places.folder import Folder
+from storage.wording import cut, meant, shown
 
 if TYPE_CHECKING:
     import icechunk
+
+_FOLDERS = ("datasets", "models", "runs", "comparisons", "fits")
+"""What makes a folder a store: at least one of them holds something."""
 
 
 class Store:
@@ -96,6 +102,16 @@ class Store:
         """
         return self._place.read(_checked(key))
 
+    def document(self, key: str) -> dict[str, Any]:
+        """Return what the JSON file ``key`` says, a mapping; see `storage.documents.mapping`.
+
+        Raises
+        ------
+        StorageError
+            The file does not exist, cannot be read or is no such document.
+        """
+        return mapping(self.read(key), self.location(key))
+
     def write(self, key: str, data: bytes, *, new: bool = False) -> None:
         """Write a file, whole or not at all: a reader sees the old content or the new, also after a crash.
 
@@ -148,6 +164,26 @@ class Store:
         """
         return self._place.documents(_checked(prefix), _checked(file))
 
+    def nothing(self) -> str:
+        """Return in words that there is no store at this place or that nothing is in it; an empty text elsewhere.
+
+        Raises
+        ------
+        StorageError
+            The store cannot be read.
+        """
+        if any(self.list(folder) for folder in _FOLDERS):
+            return ""
+        return self._place.absent() or f"the store {self.url} is empty: it has no dataset, no model and no run"
+
+    def known(self, wanted: str, names: Iterable[str]) -> str:
+        """Return the names there are, for the message about one that there is not, and which of them may be meant."""
+        found = list(dict.fromkeys(names))
+        if not found:
+            nothing = self.nothing()
+            return f"none yet; {nothing}" if nothing else "none yet"
+        return cut(", ".join(found), 1000) + meant(wanted, found)
+
     def remove(self, key: str) -> None:
         """Remove the folder ``key`` with all below it; nothing happens where it does not exist.
 
@@ -195,12 +231,12 @@ def _place(text: str) -> Folder | Bucket:
         return Bucket(text)
     if found and scheme.lower() != "file":
         # Whatever such a URL holds beside a host and a path may be a secret.
-        shown = f"{scheme}://…" if set("@?#") & set(text) else text
-        raise StorageError(f"store {shown!r}: expected a folder (a path or file:///path), or s3://bucket/prefix")
+        told = f"{shown(scheme)[1:-1]}://…" if set("@?#") & set(text) else text
+        raise StorageError(f"store {shown(told)}: expected a folder (a path or file:///path), or s3://bucket/prefix")
     return Folder(text)
 
 
 def _checked(key: str) -> str:
     if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in key.split("/")):
-        raise StorageError(f"key {key!r}: expected a relative path without '..' or empty parts")
+        raise StorageError(f"key {shown(key)}: expected a relative path without '..' or empty parts")
     return key

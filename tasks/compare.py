@@ -131,7 +131,7 @@ def _job(contest: Contest, store: Store, dataset: str, arm: Arm, seed: int, devi
 
 def _kept(store: Store, job: worker.Learning) -> dict[str, Any] | None:
     key = worker.result_key(job.folder)
-    return json.loads(store.read(key)) if store.exists(key) else None
+    return store.document(key) if store.exists(key) else None
 
 
 def _timed(
@@ -151,5 +151,5 @@ def _timed(
         arm, clock = contest.timed(solver_seconds / solvers, step, pool)
         measured = {"arm": asdict(arm), **clock, "solver_seconds": solver_seconds, "solvers": solvers}
         store.write(key, json.dumps(measured).encode())
-    clock = json.loads(store.read(key))
+    clock = store.document(key)
     return Arm(**clock.pop("arm")), clock

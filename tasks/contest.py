@@ -140,7 +140,7 @@ def folder(contest: Contest) -> str:
 def finished(contest: Contest, store_url: str) -> dict[str, Any] | None:
     """Return the record of a comparison that has been made with these seeds, None elsewhere."""
     store, key = Store(store_url), f"{folder(contest)}/record.json"
-    record: dict[str, Any] = json.loads(store.read(key)) if store.exists(key) else {}
+    record: dict[str, Any] = store.document(key) if store.exists(key) else {}
     return record if record.get("seeds") == list(contest.seeds) else None
 
 

@@ -52,7 +52,7 @@ def in_flight(dataset: Dataset) -> int:
     key = _key(dataset.name)
     if dataset.driver() is None or not dataset.store.exists(key):
         return 0
-    return int(json.loads(dataset.store.read(key))["samples"])
+    return int(dataset.store.document(key)["samples"])
 
 
 def _key(name: str) -> str:

@@ -108,7 +108,7 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
     """Return the solver of these samples: the one that an interrupted run chose for them, else by a new probe."""
     data, store, key = pipeline.data, dataset.store, probe_key(pipeline)
     asked = {"samples": data.samples, "solver": pipeline.document()["solver"]}
-    kept = json.loads(store.read(key)) if goes_on and store.exists(key) else {}
+    kept = store.document(key) if goes_on and store.exists(key) else {}
     if kept.get("asked") == asked:
         chosen = pipeline.solver.again(kept["solver"]) if isinstance(pipeline.solver, Auto) else pipeline.solver
         if cluster.call("solve", worker.suits, pipeline.problem, data.seed, ordered[:1], chosen):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +68,7 @@ def describe(
     """
     key = probe_key(pipeline)
     # A dataset that was copied here came without its probe.
-    probe = json.loads(dataset.store.read(key)) if dataset.store.exists(key) else {"choice": {}, "panel": []}
+    probe = dataset.store.document(key) if dataset.store.exists(key) else {"choice": {}, "panel": []}
     held = dataset.at(published.version)
     return Generated(
         dataset={

@@ -11,6 +11,7 @@ from storage.errors import Unknown
 from storage.names import split_spec
 from storage.reading import resolve
 from storage.store import Store
+from storage.wording import meant
 from tasks.card import break_even
 from tasks.flight import in_flight
 from tasks.lineage import consumers
@@ -98,9 +99,11 @@ def show(store_url: str, spec: str) -> dict[str, Any]:
     with suppress(Unknown):
         found["run"] = run_store.load(store, name)
     if not found:
+        names = [*list_datasets(store), *(entry.name for entry in model_store.list_models(store))]
         raise Unknown(
             f"there is no dataset, model or run {name!r} in {store.url}; "
-            "see `ritz datasets`, `ritz models` and `ritz runs`"
+            + (store.nothing() or "see `ritz datasets`, `ritz models` and `ritz runs`")
+            + meant(name, names)
         )
     return found
 

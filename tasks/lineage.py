@@ -10,6 +10,7 @@ from storage.datasets import Dataset, list_datasets
 from storage.errors import Unknown
 from storage.names import split_spec
 from storage.store import Store
+from storage.wording import meant
 
 Consumers = dict[tuple[str, str], dict[str, list[str]]]
 """By dataset and snapshot: ``models`` and ``runs`` that were made with it."""
@@ -48,7 +49,11 @@ def lineage(store_url: str, name: str) -> dict[str, Any]:
         return _of_dataset(store, bare)
     if bare in store.list("models"):
         return _of_model(store, name)
-    raise Unknown(f"there is no dataset or model {name!r} in {store.url}; see `ritz datasets` and `ritz models`")
+    raise Unknown(
+        f"there is no dataset or model {name!r} in {store.url}; "
+        + (store.nothing() or "see `ritz datasets` and `ritz models`")
+        + meant(bare, [*list_datasets(store), *store.list("models")])
+    )
 
 
 def _of_dataset(store: Store, name: str) -> dict[str, Any]:

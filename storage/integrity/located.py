@@ -10,6 +10,7 @@ from storage.integrity.objects import branch_file, pointed_at, snapshot_file, ta
 from storage.integrity.seals import Damage, Seal, broken, read_seal, seal_key
 from storage.names import split_spec, version_number
 from storage.store import Store
+from storage.wording import shown
 
 
 @dataclass(frozen=True)
@@ -95,4 +96,4 @@ def _pointed_at(store: Store, key: str, tag: str) -> str | None:
 
 def _unknown(store: Store, name: str, version: str, known: list[str]) -> None:
     listed = ", ".join(known) or f"none yet ({name}@head is the state now)"
-    raise Unknown(f"dataset {name!r} in {store.url} has no version {version!r}; there are: {listed}")
+    raise Unknown(f"dataset {name!r} in {store.url} has no version {shown(version)}; there are: {listed}")

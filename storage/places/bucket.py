@@ -13,6 +13,7 @@ from uuid import uuid4
 from storage.errors import StorageError
 from storage.places import lease
 from storage.places.s3 import code, endpoint, filesystem, translated
+from storage.wording import shown
 
 if TYPE_CHECKING:
     import icechunk
@@ -64,7 +65,7 @@ class Bucket:
         self.bucket, *folders = rest.rstrip("/").split("/")
         good = all(_SAFE.fullmatch(folder) and folder not in (".", "..") for folder in folders)
         if not text[2:].startswith("://") or not _BUCKET.fullmatch(self.bucket) or not good:
-            raise StorageError(f"store {text!r}: expected s3://bucket/prefix, of letters, digits and -_.!'()=+,")
+            raise StorageError(f"store {shown(text)}: expected s3://bucket/prefix, of letters, digits and -_.!'()=+,")
         self._prefix = "".join(f"{folder}/" for folder in folders)
 
     @property
@@ -151,6 +152,10 @@ class Bucket:
                 if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
                     raise answer
         return {name: answers[path] for path, name in paths.items() if isinstance(answers.get(path), bytes)}
+
+    def absent(self) -> str:
+        """Return nothing: a bucket that is not there is an error of every call."""
+        return ""
 
     def remove(self, key: str) -> None:
         """Remove all objects below ``key``."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from storage.errors import StorageError
 from storage.places import lock
+from storage.wording import cut, nearest, shown
 
 if TYPE_CHECKING:
     import icechunk
@@ -35,16 +36,20 @@ class Folder:
         path = text
         if "://" in text:
             parts = urlsplit(text)
-            if parts.netloc not in ("", "localhost") or not parts.path:
-                raise StorageError(f"store {text!r}: expected a folder (a path or file:///path)")
-            path = unquote(parts.path)
+            home = parts.netloc.startswith("~")
+            if (parts.netloc not in ("", "localhost") and not home) or not (parts.path or home):
+                raise StorageError(f"store {shown(text)}: expected a folder (a path or file:///path)")
+            # `file://~/store` and `file:///~/store` both mean the folder in the home.
+            path = unquote(parts.netloc + parts.path if home else parts.path)
+            path = path[1:] if path.startswith("/~") else path
         if not path:
             raise StorageError("store '': expected a folder (a path or file:///path), or s3://bucket/prefix")
         try:
             self._root = Path(path).expanduser().resolve()
+            self._there = self._root.is_dir()
         except (RuntimeError, OSError, ValueError) as error:
-            raise StorageError(f"store {text!r}: expected a folder ({error})") from error
-        self._there = self._root.is_dir()
+            reason = error.strerror if isinstance(error, OSError) else cut(str(error))
+            raise StorageError(f"store {shown(text)}: expected a folder ({reason})") from error
 
     @property
     def url(self) -> str:
@@ -127,6 +132,17 @@ class Folder:
             except OSError as error:
                 raise StorageError(f"cannot read {path}: {error.strerror}") from error
         return found
+
+    def absent(self) -> str:
+        """Return in words that there is no such folder, and which store beside it may be meant."""
+        if self._root.is_dir():
+            return ""
+        try:
+            beside = [path.name for path in self._root.parent.iterdir() if (path / "datasets").is_dir()]
+        except OSError:
+            beside = []
+        near = [str(self._root.with_name(name)) for name in nearest(self._root.name, beside)]
+        return f"there is no store at {self.url}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
     def remove(self, key: str) -> None:
         """Remove a folder with all below it."""

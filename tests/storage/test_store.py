@@ -204,3 +204,34 @@ def test_a_store_that_is_gone_is_not_made_anew(tmp_path):
         assert not Path(store.url).exists()
         (tmp_path / "away").rename(store.url)
         store.write("a/b" if store is not stores["written"] else "b", b"back")
+
+
+def test_a_store_that_is_not_there_or_empty_says_so(tmp_path):
+    (tmp_path / "ritz-store" / "datasets" / "one").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    assert Store(tmp_path / "ritz-store").nothing() == ""
+    assert Store(tmp_path / "empty").nothing() == (
+        f"the store {tmp_path}/empty is empty: it has no dataset, no model and no run"
+    )
+    assert Store(tmp_path / "elsewhere").nothing() == f"there is no store at {tmp_path}/elsewhere"
+    mistyped = Store(tmp_path / "ritz-stroe").nothing()
+    assert mistyped == f"there is no store at {tmp_path}/ritz-stroe; did you mean {tmp_path}/ritz-store?"
+
+
+def test_an_empty_bucket_says_so(bucket):
+    assert Store(bucket).nothing() == f"the store {bucket} is empty: it has no dataset, no model and no run"
+    Store(bucket).write("runs/a/record.json", b"{}")
+    assert Store(bucket).nothing() == ""
+
+
+@pytest.mark.parametrize("url", ["~/mine", "file://~/mine", "file:///~/mine"])
+def test_the_home_is_meant_by_a_tilde(url, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Store(url).url == str(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("url", ["x" * 100_000, "ftp://" + "x" * 100_000, "s3://" + "x" * 100_000, "/" + "y/" * 50_000])
+def test_a_message_about_a_store_has_a_length_that_can_be_read(url):
+    with pytest.raises(StorageError) as caught:
+        Store(url).check_writable()
+    assert len(str(caught.value)) < 600

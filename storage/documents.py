@@ -1,0 +1,84 @@
+"""Documents of a store: JSON that a person may have edited, a disk damaged or a stranger written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from storage.errors import StorageError
+from storage.wording import cut
+
+LARGEST = 256 * 2**20
+"""Bytes of the largest document that is read; the curve of a million steps takes a tenth of that."""
+
+DEEPEST = 50
+"""Levels of lists and mappings inside each other."""
+
+
+def parsed(data: bytes, where: str) -> Any:
+    """Return what a JSON document says, bounded in time and in what the message quotes.
+
+    Parameters
+    ----------
+    data
+        UTF-8 text.
+    where
+        What it is, for the message: its path or URL.
+
+    Raises
+    ------
+    StorageError
+        It is no JSON, or larger or deeper than any document of a store.
+
+    Examples
+    --------
+    >>> parsed(b'{"status": "finished"}', "runs/one/record.json")
+    {'status': 'finished'}
+    >>> parsed(b"[" * 100000, "runs/one/record.json")
+    Traceback (most recent call last):
+    ...
+    storage.errors.StorageError: runs/one/record.json: is damaged: lists and mappings more than 50 deep; expected JSON
+    """
+    if len(data) > LARGEST:
+        raise StorageError(f"{where}: has {len(data)} bytes; expected a document of at most {LARGEST}")
+    try:
+        document = json.loads(data)
+        _check_depth(document)
+    except RecursionError:
+        reason = f"lists and mappings more than {DEEPEST} deep"
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        reason = cut(str(error))
+    except ValueError:
+        reason = "a whole number of more digits than Python reads"
+    else:
+        return document
+    raise StorageError(f"{where}: is damaged: {reason}; expected JSON")
+
+
+def mapping(data: bytes, where: str) -> dict[str, Any]:
+    """Return a JSON document that is a mapping; see `parsed`.
+
+    Raises
+    ------
+    StorageError
+        It is something else.
+    """
+    document = parsed(data, where)
+    if not isinstance(document, dict):
+        raise StorageError(f"{where}: is damaged: holds a {type(document).__name__}; expected a mapping")
+    return document
+
+
+def _check_depth(document: Any) -> None:
+    # What reads the document goes down by calling itself.
+    level = [document]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise RecursionError
