@@ -13,6 +13,8 @@ from prefect.deployments import run_deployment
 from prefect.deployments.runner import EntrypointType
 from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
+from prefect.schedules import Cron, Interval
+from prefect.schedules import Schedule as PrefectSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.callables import ParameterSchema
 
@@ -20,6 +22,7 @@ from flows.binding import Binding, bind
 from flows.run import run_served
 from flows.server import ServerError, answers, local_url, standing
 from tasks.recipes import RecipeError, load
+from tasks.schedule import Schedule
 
 FLOW = "ritz"
 """Name of the served flow: the deployment of a recipe is ``ritz/RECIPE``."""
@@ -133,8 +136,7 @@ def _to_deployment(recipe: str) -> Any:
     schedule = pipeline.schedule
     deployment: Any = run_served.to_deployment(
         _deployment(recipe),
-        cron=schedule.cron if schedule else None,
-        interval=schedule.every if schedule else None,
+        schedule=_kept(schedule) if schedule else None,
         parameters={"overrides": {}},
         # The lock of the dataset would keep a late run out too, after a process was started for it.
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
@@ -146,6 +148,14 @@ def _to_deployment(recipe: str) -> Any:
     known = dict(deployment._parameter_openapi_schema)
     deployment._parameter_openapi_schema = _Closed(**known, additionalProperties=False)
     return deployment
+
+
+def _kept(schedule: Schedule) -> PrefectSchedule:
+    """Return a schedule as Prefect keeps it."""
+    if schedule.cron is not None:
+        return Cron(schedule.cron, timezone=schedule.timezone)
+    assert schedule.every is not None
+    return Interval(schedule.every, anchor_date=schedule.anchor, timezone=schedule.timezone)
 
 
 def _deployment(recipe: str) -> str:

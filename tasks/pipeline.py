@@ -2,13 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from cronsim import CronSim, CronSimError
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from compute.kind import Kind
 from compute.problems.catalogue import AnyProblem
@@ -20,6 +17,7 @@ from compute.surrogates.fno import FNO
 from compute.training.catalogue import AnyTraining
 from compute.training.online import Online
 from compute.uncertainty.conformal import Conformal
+from tasks.schedule import Schedule
 
 BLOCK = 20
 """Splits are assigned by id in blocks of this many, so that their shares are exact."""
@@ -91,33 +89,6 @@ class Data(Kind):
                 raise ValueError(
                     f"{name} = {samples} is no multiple of shard = {self.shard}; the nearest that are: {nearest}"
                 )
-        return self
-
-
-class Schedule(Kind):
-    """When a served recipe runs by itself: give one of the two."""
-
-    cron: str | None = Field(None, description="Cron expression, e.g. '0 3 * * *'.")
-    every: timedelta | None = Field(None, gt=timedelta(0), description="Interval, e.g. 'PT6H' or '06:00:00'.")
-
-    @field_validator("cron")
-    @classmethod
-    def _readable(cls, cron: str | None) -> str | None:
-        if cron is not None:
-            try:
-                CronSim(cron, datetime.now(UTC))
-                # The last Friday and the last working day of a month are beyond the server that keeps the schedule.
-                readable = not re.search(r"\dL|LW", cron, re.IGNORECASE)
-            except CronSimError:
-                readable = False
-            if not readable:
-                raise ValueError("expected a cron expression, e.g. '0 3 * * *'")
-        return cron
-
-    @model_validator(mode="after")
-    def _one(self) -> Schedule:
-        if (self.cron is None) == (self.every is None):
-            raise ValueError("expected either `cron` or `every`")
         return self
 
 

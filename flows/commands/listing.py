@@ -26,7 +26,7 @@ def recipes(as_json: Json = False) -> None:
                 "samples": pipeline.data.samples,
                 "solver": document["solver"]["kind"],
                 "surrogate": document["surrogate"]["kind"],
-                "schedule": document["schedule"] and (document["schedule"]["cron"] or document["schedule"]["every"]),
+                "schedule": pipeline.schedule and pipeline.schedule.text(),
             }
         )
     _list(rows, as_json)

@@ -19,6 +19,9 @@ def serve(
 ) -> None:
     """Serve every recipe as a Prefect deployment, on its schedule and on demand, until interrupted.
 
+    A recipe's schedule is a cron expression of five fields (schedule.cron) or an interval (schedule.every), in the
+    time zone schedule.timezone, UTC if it names none.
+
     Example: ritz serve --store /data/ritz
     """
     from storage.store import Store
