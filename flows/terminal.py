@@ -53,6 +53,28 @@ def watching() -> Iterator[None]:
         logger.propagate = propagate
 
 
+@contextmanager
+def noting() -> Iterator[None]:
+    """Print what is said meanwhile of something damaged, each once, as a line on stderr."""
+    logger, said = logging.getLogger("ritz"), set[str]()
+
+    def once(record: logging.LogRecord) -> bool:
+        new = record.getMessage() not in said
+        said.add(record.getMessage())
+        return new
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("ritz: %(message)s"))
+    handler.addFilter(once)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
 class _Bars(logging.Handler):
     """Turns the progress records of `tasks.progress` into bars and prints the others above them."""
 

@@ -1,22 +1,29 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import icechunk
 import numpy as np
 import xarray as xr
 
 from storage.datasets import Dataset, dataset_key, lock_key
-from storage.errors import Refused
+from storage.errors import Overtaken, Refused, StorageError
 from storage.integrity.seals import seal
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
-from storage.repository import BRANCH, COMMITTER, create_repository, open_repository, stored_shards
+from storage.repository import BRANCH, COMMITTER, check_there, create_repository, engine, open_repository, stored_shards
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
 from storage.versions import Version, publish
+
+log = logging.getLogger("ritz")
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
 
 
 class Committer(Dataset):
@@ -128,7 +135,10 @@ class Committer(Dataset):
         ------
         Busy
             Another process holds it; the message names its pid and host.
+        StorageError
+            The dataset is gone. Its lock is not made anew where it was.
         """
+        check_there(self.store, dataset_key(self.name))
         return _lock(self.store, self.name, wait)
 
     def grow(self, sample_id: np.ndarray, split: np.ndarray, recipe: Mapping[str, Any]) -> None:
@@ -150,20 +160,23 @@ class Committer(Dataset):
             This process does not hold the lock.
         """
         self._check_lock()
-        with self._engine():
+        self._rightfully(lambda: self._grow(sample_id, split, recipe))
+        self._look()
+
+    def _grow(self, sample_id: np.ndarray, split: np.ndarray, recipe: Mapping[str, Any]) -> None:
+        with self._writing():
             session = self._repository.writable_session(BRANCH)
             self._refresh(session.snapshot_id)
             planned = grow(session.store, sample_id, split, recipe)
             held = {"samples": len(self._committed) * self.shard, "bytes": self._bytes}
             session.commit(f"grow to {planned} samples", {"grown": planned, **held})
-        self._look()
 
     def fork(self) -> Fork:
         """Return a session to write in, for any number of workers.
 
         Made once at the start of a run: what is written in it can be committed after other shards have been.
         """
-        with self._engine():
+        with self._writing():
             session = self._repository.writable_session(BRANCH).fork()
         return Fork.of(self.identity, session, self.store, dataset_key(self.name))
 
@@ -191,7 +204,10 @@ class Committer(Dataset):
         self._check_lock()
         for index in shards:
             check_index(index, self.n_shards)
-        with self._engine():
+        return self._rightfully(lambda: self._commit(shards))
+
+    def _commit(self, shards: Mapping[int, tuple[Fork, Ledger]]) -> set[int]:
+        with self._writing():
             # Whoever commits after this session was opened makes its commit fail.
             session = self._repository.writable_session(BRANCH)
             self._refresh(session.snapshot_id)
@@ -231,7 +247,11 @@ class Committer(Dataset):
         Busy
             Another process holds the dataset's lock.
         """
-        with nullcontext() if self._locked else self.lock(), self._engine():
+        with nullcontext() if self._locked else self.lock():
+            return self._rightfully(lambda: self._publish(message))
+
+    def _publish(self, message: str) -> Version:
+        with self._writing():
             self._refresh(self._repository.lookup_branch(BRANCH))
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
@@ -242,18 +262,41 @@ class Committer(Dataset):
             return found
 
     @contextmanager
-    def sweeping(self) -> Iterator[icechunk.Repository]:
-        """Give the repository to `storage.garbage.sweep`; the caller holds the lock.
+    def sweeping(self, delete: bool) -> Iterator[icechunk.Repository]:
+        """Give the repository to `storage.garbage.sweep`; where it is to delete, the caller holds the lock.
 
         Raises
         ------
         Refused
             This process does not hold the lock.
+        StorageError
+            A link lies in the folder: the engine would read, and remove, what it leads to.
         """
-        self._check_lock()
-        with self._engine():
+        if delete:
+            self._check_lock()
+        for link in self.store.links(dataset_key(self.name)):
+            raise StorageError(f"{self.store.location(link)} is a link, and no dataset has any; remove it")
+        with self._writing():
             yield self._repository
         self._head = ""
+
+    def _rightfully(self, work: Callable[[], T]) -> T:
+        """Do what commits; where another process committed meanwhile, again from there, if the lock is this one's.
+
+        A process that was cut off from a bucket may have lost the lock without knowing, and commit once more: that must
+        not end the one that holds it now.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return work()
+            except Overtaken:
+                if not self.store.holds(lock_key(self.name), ask=True):
+                    raise
+                log.warning("dataset %r: a process without the lock committed; going on from there", self.name)
+        return work()
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return engine(self.store, dataset_key(self.name))
 
     @property
     def _locked(self) -> bool:

@@ -14,8 +14,9 @@ from storage.errors import Refused, StorageError, Unknown
 from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
 from storage.names import check_name
-from storage.repository import BRANCH, READER, attributes, engine, has_shard, open_repository, stored_shards
+from storage.repository import BRANCH, READER, attributes, has_shard, open_repository, reading, stored_shards
 from storage.samples import Arrays, Samples, join, read_stored_shard, take
+from storage.shapes import Found
 from storage.shards import check_index
 from storage.store import Store
 from storage.versions import Version, find_snapshot, numbers, published
@@ -51,8 +52,8 @@ class Dataset:
                     "it was written by another release or is no dataset of this project"
                 )
             arrays = dict(zarr.open_group(session.store, mode="r").arrays())
-        self.samples: int = arrays["status"].shape[0]
-        self.fields: tuple[str, ...] = tuple(name for name, array in arrays.items() if "role" in array.attrs)
+            self.samples: int = arrays["status"].shape[0]
+            self.fields: tuple[str, ...] = tuple(name for name, array in arrays.items() if "role" in array.attrs)
 
     def _session(self) -> icechunk.Session:
         if self.version is None:
@@ -72,7 +73,7 @@ class Dataset:
         """
         repository = open_repository(store, dataset_key(name), cls._kept)
         if repository is None:
-            known = store.known(name, list_datasets(store))
+            known = store.known(name, look(store).good)
             raise Unknown(f"dataset {name!r}: not in {store.url}; there are: {known}")
         return cls(store, name, repository)
 
@@ -313,7 +314,7 @@ class Dataset:
         return self.store.location(dataset_key(self.name))
 
     def _engine(self) -> AbstractContextManager[None]:
-        return engine(self.store, dataset_key(self.name))
+        return reading(self.store, dataset_key(self.name))
 
 
 def dataset_key(name: str) -> str:
@@ -332,9 +333,26 @@ def lock_key(name: str) -> str:
     return f"datasets/.{check_name('dataset', name)}.lock"
 
 
+def look(store: Store) -> Found[str]:
+    """Return the names of the datasets in a store, sorted, and what else lies among them.
+
+    A dataset of which the files that the engine reads first are damaged is among the latter.
+    """
+    good: list[str] = []
+    damaged: list[StorageError] = []
+    for name in store.list("datasets"):
+        try:
+            check_name(f"{store.location('datasets')}: dataset", name)
+            if open_repository(store, f"datasets/{name}") is not None:
+                good.append(name)
+        except StorageError as error:
+            damaged.append(error)
+    return Found(good, damaged)
+
+
 def list_datasets(store: Store) -> list[str]:
-    """Return the names of the datasets in a store, sorted."""
-    return [name for name in store.list("datasets") if open_repository(store, f"datasets/{name}") is not None]
+    """Return the names of the datasets in a store, sorted; what is damaged is named in the log."""
+    return look(store).named()
 
 
 def _open_at(store: Store, name: str, snapshot: str) -> Dataset:

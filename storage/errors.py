@@ -13,5 +13,13 @@ class Refused(StorageError):
     """A write or a commit breaks a rule of the dataset; nothing was changed."""
 
 
+class Overtaken(Refused):
+    """Another process committed to the dataset meanwhile; nothing was changed."""
+
+
 class Busy(StorageError):
     """Another process holds the lock; the message names its pid and host."""
+
+
+class Damaged(StorageError):
+    """A file of the store is not what was written; the message names it."""

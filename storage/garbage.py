@@ -33,7 +33,7 @@ class Garbage:
     bytes: int
 
 
-def sweep(dataset: Committer, named: Set[str], older_than: timedelta, delete: bool) -> Garbage:
+def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, delete: bool) -> Garbage:
     """Take away the history of a dataset that nothing names, and what writers left that were killed.
 
     Versions, the state now and the snapshots that are named stay, whole; to a reader of one of them nothing changes.
@@ -41,9 +41,10 @@ def sweep(dataset: Committer, named: Set[str], older_than: timedelta, delete: bo
     Parameters
     ----------
     dataset
-        The caller holds its lock, so that nobody is writing.
+        The caller holds its lock, so that nobody is writing; not needed where nothing is deleted.
     named
-        Snapshots that must stay: those that models and run records name.
+        Snapshots that must stay: those that models and run records name. None where it is not known which those are:
+        then all stay, and what goes are files of writes that were never committed.
     older_than
         What is younger stays.
     delete
@@ -54,17 +55,22 @@ def sweep(dataset: Committer, named: Set[str], older_than: timedelta, delete: bo
     ------
     storage.errors.Refused
         This process does not hold the lock.
+    storage.errors.StorageError
+        The history is damaged, or a link lies in the folder, which the engine would follow. Nothing was changed.
     """
-    with dataset.sweeping() as repository:
+    with dataset.sweeping(delete) as repository:
         before = datetime.now(UTC) - older_than
         held = _held(repository)
         expired = {
             info.id
             for info in _history(repository)
-            if info.written_at < before and info.parent_id is not None and info.id not in held | named
+            if named is not None
+            and info.written_at < before
+            and info.parent_id is not None
+            and info.id not in held | named
         }
         if delete and expired:
-            for snapshot in sorted(named & _known(repository) - held):
+            for snapshot in sorted((named or set()) & _known(repository) - held):
                 repository.create_tag(f"{_KEPT}{snapshot}", snapshot)
             repository.expire_snapshots(before)
         found = repository.garbage_collect(before, dry_run=not delete)

@@ -1,17 +1,26 @@
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from storage.documents import mapping
+from storage import sealed
 from storage.errors import StorageError, Unknown
 from storage.names import check_name, split_spec, version_number
+from storage.shapes import Found, checked, expect
 from storage.store import Store
 from storage.wording import shown
 
+log = logging.getLogger("ritz")
+
 _CARD = "card.json"
+
+_SHAPE = {"identity": str}
+
+_SOURCE = {"dataset": {"name": str, "snapshot": str}}
+"""What is relied on where a card says which dataset the model was trained on."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class ModelVersion:
 def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str, Any]) -> ModelVersion:
     """Store a model as its next version; the version there is, if one has the same identity.
 
-    The version counts from its card on, which is written last.
+    The version counts from its card on. The card holds the digests of the files, and the seal, which is written last,
+    that of the card (`storage.sealed`); where a process was killed between the two, the same call completes it.
 
     Parameters
     ----------
@@ -54,51 +64,54 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
     identity = card.get("identity")
     if not isinstance(identity, str) or not identity:
         raise StorageError(f"model {name!r}: the card needs an identity, got {identity!r}")
-    text = _text(name, card)
+    _check_card(name, card)
     _check_files(name, files)
-    with store.lock(f"models/.{name}.lock", f"model {name!r} in {store.url}", wait=30.0):
-        known = versions(store, name)
+    with _lock(store, name):
+        known, damaged = _look(store, name)
         for one in known:
             if one.identity == identity:
                 return one
-        number = (version_number(known[-1].version) or 0) + 1 if known else 1
-        saved = ModelVersion(name, f"v{number}", identity)
+        for version in damaged:
+            if _completed(store, name, version, identity):
+                return ModelVersion(name, version, identity)
+        # A version that is damaged keeps its number: nothing of it is written over.
+        numbers = [version_number(version) or 0 for version in (*(one.version for one in known), *damaged)]
+        saved = ModelVersion(name, f"v{max(numbers, default=0) + 1}", identity)
         # What a process left that was killed here.
         store.remove(_folder(saved))
-        for file, data in {**files, _CARD: text}.items():
-            store.write(f"{_folder(saved)}/{file}", data, new=True)
+        sealed.write(store, _folder(saved), _CARD, files, card, new=True)
     return saved
 
 
 def load(store: Store, spec: str) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return the files and the card of ``"name"``, ``"name@latest"`` or ``"name@v2"``.
 
+    What was saved before there were digests is not checked, which is said once.
+
     Raises
     ------
     Unknown
         There is no such model or version; the message lists those there are.
+    StorageError
+        A file is missing or has other bytes than were written; the message names it.
     """
-    key = _folder(resolve(store, spec))
-    names = [name for name in store.list(key) if name != _CARD]
-    return {name: store.read(f"{key}/{name}") for name in names}, _card(store, key)
 
+    def whole(now: sealed.Sealed) -> tuple[dict[str, bytes], dict[str, Any]]:
+        if not now.sealed:
+            _unchecked(store.url, found.spec)
+        return {name: now.file(name) for name in now.files}, now.document
 
-def update(store: Store, spec: str, file: str, data: bytes) -> ModelVersion:
-    """Add or replace one file of a version in one step, e.g. bands computed later; the card stays.
-
-    Raises
-    ------
-    Unknown
-        There is no such model or version.
-    """
     found = resolve(store, spec)
-    _check_files(found.name, {file: data})
-    store.write(f"{_folder(found)}/{file}", data)
-    return found
+    return sealed.consistent(store, _folder(found), _CARD, whole)
 
 
-def amend(store: Store, spec: str, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Add entries to the card of a version, or replace them, in one step: what was measured later. Returns the card.
+def add(store: Store, spec: str, files: Mapping[str, bytes], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Add or replace files and entries of the card of a version, all in one step: what was measured later.
+
+    Returns
+    -------
+    dict
+        The card.
 
     Raises
     ------
@@ -108,23 +121,42 @@ def amend(store: Store, spec: str, parts: Mapping[str, Any]) -> dict[str, Any]:
         An entry is ``identity``, or no JSON.
     """
     found = resolve(store, spec)
+    _check_files(found.name, files)
     if "identity" in parts:
         raise StorageError(f"model {found.spec}: the identity of a card is fixed")
-    with store.lock(f"models/.{found.name}.lock", f"model {found.name!r} in {store.url}", wait=30.0):
-        card = {**_card(store, _folder(found)), **parts}
-        store.write(f"{_folder(found)}/{_CARD}", _text(found.name, card))
-    return card
+    _check_card(found.name, parts)
+    with _lock(store, found.name):
+        return sealed.change(store, _folder(found), _CARD, files, parts)
+
+
+def update(store: Store, spec: str, file: str, data: bytes) -> None:
+    """Add or replace one file of a version, as `add`."""
+    add(store, spec, {file: data}, {})
+
+
+def amend(store: Store, spec: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Add entries to the card of a version, or replace them, as `add`."""
+    return add(store, spec, {}, parts)
 
 
 def read_card(store: Store, spec: str) -> dict[str, Any]:
     """Return the card of a version alone; spec and errors as `load`."""
-    return _card(store, _folder(resolve(store, spec)))
+    return sealed.consistent(store, _folder(resolve(store, spec)), _CARD, lambda now: now.document)
 
 
 def read_file(store: Store, spec: str, file: str) -> bytes | None:
     """Return one file of a version, None if it has none of that name; spec and errors as `load`."""
-    key = f"{_folder(resolve(store, spec))}/{file}"
-    return store.read(key) if store.exists(key) else None
+
+    def one(now: sealed.Sealed) -> bytes | None:
+        return now.file(file) if file in now.files else None
+
+    return sealed.consistent(store, _folder(resolve(store, spec)), _CARD, one)
+
+
+def read_document(store: Store, spec: str, file: str) -> dict[str, Any] | None:
+    """Return what one JSON file of a version holds, None if it has none of that name; spec and errors as `load`."""
+    data = read_file(store, spec, file)
+    return None if data is None else checked(store.location(f"{_folder(resolve(store, spec))}/{file}"), data, {})
 
 
 def resolve(store: Store, spec: str) -> ModelVersion:
@@ -134,49 +166,115 @@ def resolve(store: Store, spec: str) -> ModelVersion:
     ------
     Unknown
         There is no such model or version; the message lists those there are.
+    StorageError
+        There is one, and its card is damaged.
     """
     name, version = split_spec("model", spec)
-    known = versions(store, name)
-    if not known:
-        listed = store.known(name, (one.name for one in list_models(store)))
+    known, damaged = _look(store, name)
+    there = [*(one.version for one in known), *(one for one in damaged if version_number(one) is not None)]
+    if not there:
+        listed = store.known(name, dict.fromkeys(one.name for one in look(store).good))
         raise Unknown(f"model {name!r}: not in {store.url}; there are: {listed}")
-    for one in reversed(known):
-        if version in ("latest", one.version):
+    there.sort(key=lambda one: version_number(one) or 0)
+    if version == "latest":
+        version = there[-1]
+    if version in damaged:
+        raise damaged[version]
+    for one in known:
+        if one.version == version:
             return one
-    listed = ", ".join(one.version for one in known)
-    raise Unknown(f"model {name!r} has no version {shown(version)}; there are: {listed}")
+    raise Unknown(f"model {name!r} has no version {shown(version)}; there are: {', '.join(there)}")
 
 
 def versions(store: Store, name: str) -> list[ModelVersion]:
     """Return the versions of a model, oldest first; none where there is no such model."""
-    cards = store.documents(f"models/{name}", _CARD)
-    found = sorted((number, version) for version in cards if (number := version_number(version)) is not None)
-    return [
-        ModelVersion(name, version, _identity(store, f"models/{name}/{version}", cards[version]))
-        for _, version in found
-    ]
+    known, damaged = _look(store, name)
+    return Found(known, list(damaged.values())).named()
+
+
+def look(store: Store) -> Found[ModelVersion]:
+    """Return all versions of all models, by name, oldest first, and what is damaged among them."""
+    good: list[ModelVersion] = []
+    bad: list[StorageError] = []
+    for name in store.list("models"):
+        try:
+            known, damaged = _look(store, check_name(f"{store.location('models')}: model", name))
+        except StorageError as error:
+            bad.append(error)
+        else:
+            good += known
+            bad += damaged.values()
+    return Found(good, bad)
 
 
 def list_models(store: Store) -> list[ModelVersion]:
-    """Return all versions of all models, by name, oldest first."""
-    return [version for name in store.list("models") for version in versions(store, name)]
+    """Return all versions of all models, by name, oldest first; what is damaged is named in the log."""
+    return look(store).named()
 
 
-def _identity(store: Store, key: str, card: bytes) -> str:
-    return str(mapping(card, store.location(f"{key}/{_CARD}"))["identity"])
+def _look(store: Store, name: str) -> tuple[list[ModelVersion], dict[str, StorageError]]:
+    """Return the versions of a model by number, and why others cannot be read."""
+    cards, seals = (store.documents(f"models/{name}", file) for file in (_CARD, sealed.SEAL))
+    known, damaged = [], {}
+    for version in sorted({*cards, *seals}, key=lambda one: (version_number(one) or 0, one)):
+        place = f"models/{name}/{version}"
+        if version_number(version) is None:
+            if isinstance(error := cards.get(version), StorageError):
+                damaged[version] = error
+            continue
+        try:
+            if isinstance(card := cards.get(version, b""), StorageError):
+                raise card
+            if version in seals:
+                about = sealed.consistent(store, place, _CARD, lambda now: now.document)
+            else:
+                about = checked(store.location(f"{place}/{_CARD}"), card, {})
+                if sealed.DIGESTS in about:
+                    # Says that it has no seal.
+                    sealed.consistent(store, place, _CARD, lambda now: now.files)
+            expect(store.location(f"{place}/{_CARD}"), about, _SHAPE | (_SOURCE if "dataset" in about else {}))
+            known.append(ModelVersion(name, version, about["identity"]))
+        except StorageError as error:
+            damaged[version] = error
+    return known, damaged
+
+
+def _completed(store: Store, name: str, version: str, identity: str) -> bool:
+    """Complete a version that a killed process has not sealed, if it is the one of this identity; return whether."""
+    place = f"models/{name}/{version}"
+    if version_number(version) is None or store.exists(f"{place}/{sealed.SEAL}"):
+        return False
+    try:
+        card = checked(store.location(f"{place}/{_CARD}"), store.read(f"{place}/{_CARD}"), _SHAPE)
+        return bool(card["identity"] == identity) and sealed.complete(store, place, _CARD)
+    except StorageError:
+        # What is damaged there is named by whoever lists or loads it.
+        return False
+
+
+@cache
+def _unchecked(url: str, spec: str) -> None:
+    log.warning(
+        "model %s in %s was saved by a release that wrote no digests: what is loaded is not checked for damage; the "
+        "next `ritz evaluate` or `ritz quantify` writes them",
+        spec,
+        url,
+    )
+
+
+def _lock(store: Store, name: str) -> Any:
+    return store.lock(f"models/.{name}.lock", f"model {name!r} in {store.url}", wait=30.0)
 
 
 def _folder(version: ModelVersion) -> str:
     return f"models/{version.name}/{version.version}"
 
 
-def _card(store: Store, key: str) -> dict[str, Any]:
-    return store.document(f"{key}/{_CARD}")
-
-
-def _text(name: str, card: Mapping[str, Any]) -> bytes:
+def _check_card(name: str, card: Mapping[str, Any]) -> None:
+    if sealed.DIGESTS in card:
+        raise StorageError(f"model {name!r}: {sealed.DIGESTS!r} is written from the files")
     try:
-        return json.dumps(dict(card), allow_nan=False, indent=2).encode()
+        sealed.encoded(card, {})
     except (TypeError, ValueError) as error:
         raise StorageError(f"model {name!r}: the card must be what JSON can hold: {error}") from error
 
@@ -184,5 +282,5 @@ def _text(name: str, card: Mapping[str, Any]) -> bytes:
 def _check_files(name: str, files: Mapping[str, bytes]) -> None:
     for file in files:
         check_name(f"model {name!r}: file", file)
-        if file == _CARD:
-            raise StorageError(f"model {name!r}: {_CARD} is written from the card")
+        if file in (_CARD, sealed.SEAL):
+            raise StorageError(f"model {name!r}: {file} is written from the card")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import icechunk
 import zarr
 
-from storage.errors import Refused, StorageError
+from storage.errors import Overtaken, StorageError
 from storage.layout import Layout
 from storage.store import Store
 
@@ -109,10 +109,11 @@ def check_there(store: Store, key: str) -> None:
     Raises
     ------
     StorageError
-        The folder ``key`` does not exist.
+        The folder ``key`` does not exist, or a link has taken its place or that of a folder in it.
     """
     if not store.exists(key):
         raise StorageError(f"{store.location(key)} is gone, it was there before; bring it back: {_GOES_ON}")
+    store.repository(key)
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def engine(store: Store, key: str) -> Iterator[None]:
         with panics_are_errors():
             yield
     except icechunk.ConflictError as error:
-        raise Refused(
+        raise Overtaken(
             f"{store.location(key)}: another process committed meanwhile, nothing was changed; the same command goes "
             "on from there"
         ) from error
@@ -140,6 +141,21 @@ def engine(store: Store, key: str) -> Iterator[None]:
         raise StorageError(
             f"{store.location(key)}: a file of the dataset is damaged ({error}); see `ritz audit`"
         ) from error
+
+
+@contextmanager
+def reading(store: Store, key: str) -> Iterator[None]:
+    """Turn what the engine, Zarr and its codecs raise when they read damaged files into one line, as `engine` does."""
+    with engine(store, key):
+        try:
+            yield
+        except (StorageError, zarr.errors.NodeNotFoundError, Panic):
+            raise
+        except (ValueError, RuntimeError, KeyError, IndexError, TypeError) as error:
+            first = (str(error).strip() or type(error).__name__).split("\n")[0]
+            raise StorageError(
+                f"{store.location(key)}: a file of the dataset is damaged ({first}); see `ritz audit`"
+            ) from error
 
 
 class Panic(RuntimeError):

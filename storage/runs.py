@@ -5,14 +5,25 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from storage.documents import mapping
-from storage.errors import StorageError, Unknown
+from storage.errors import Damaged, StorageError, Unknown
 from storage.names import check_name
+from storage.shapes import Found, Shape, checked, expect
 from storage.store import Store
 from storage.wording import shown
 
 STATUSES = ("running", "finished", "failed")
 """What a record's ``status`` may be."""
+
+_SHAPE = {"identity": str, "status": str, "created": str}
+
+_WHERE_IT_HAS: dict[str, Shape] = {
+    "fit": {"fit": str},
+    "recipe": {"recipe": {"name": str}},
+    "dataset": {"dataset": {"name": str, "version": str, "snapshot": str}},
+    "model": {"model": {"name": str, "version": str}},
+    "paths": {"paths": dict},
+}
+"""What else is relied on of a record that has come so far."""
 
 
 def save(store: Store, run_id: str, record: Mapping[str, Any], report: bytes | None = None) -> dict[str, Any]:
@@ -24,7 +35,8 @@ def save(store: Store, run_id: str, record: Mapping[str, Any], report: bytes | N
         Where, and under which id.
     record
         What JSON can hold; needs ``identity`` (str: what fixes the run's result) and ``status``
-        (one of `STATUSES`). ``created`` (UTC, ISO 8601) is added by the first save and kept by later ones.
+        (one of `STATUSES`). ``run``, the id, and ``created`` (UTC, ISO 8601) are added by the first save and kept by
+        later ones.
     report
         A self-contained HTML page; one that was saved before stays where it is None.
 
@@ -44,8 +56,8 @@ def save(store: Store, run_id: str, record: Mapping[str, Any], report: bytes | N
         raise StorageError(f"run {run_id!r}: the record needs an identity, got {identity!r}")
     if status not in STATUSES:
         raise StorageError(f"run {run_id!r}: status {status!r}, expected one of {list(STATUSES)}")
-    created = _load(store, run_id)["created"] if store.exists(f"{key}/record.json") else None
-    written = {"created": created or datetime.now(UTC).isoformat(), **record}
+    before = _load(store, run_id)["created"] if store.exists(f"{key}/record.json") else None
+    written = {"created": before or datetime.now(UTC).isoformat(), **record, "run": run_id}
     try:
         text = json.dumps(written, allow_nan=False, indent=2)
     except (TypeError, ValueError) as error:
@@ -65,24 +77,46 @@ def load(store: Store, run_id: str) -> dict[str, Any]:
         There is none; the message names the latest ones.
     """
     if not store.exists(f"{_key(run_id)}/record.json"):
-        latest = ", ".join(list(store.documents("runs", "record.json"))[-5:]) or "none yet"
+        latest = ", ".join([record["run"] for record in look(store).good][-5:]) or "none yet"
         raise Unknown(f"run {shown(run_id)}: not in {store.url}; the latest are: {latest}")
     return _load(store, run_id)
 
 
-def list_runs(store: Store) -> list[dict[str, Any]]:
-    """Return the records of all runs, oldest first."""
+def look(store: Store) -> Found[dict[str, Any]]:
+    """Return the records of all runs, oldest first, and what is damaged among them.
+
+    A run is called as its folder is, whatever the record says.
+    """
+    good: list[dict[str, Any]] = []
+    damaged: list[StorageError] = []
     # A run that was killed before its first record is no run.
-    found = store.documents("runs", "record.json").items()
-    records = [mapping(data, store.location(f"{_key(run)}/record.json")) for run, data in found]
-    return sorted(records, key=lambda record: record["created"])
+    for run_id, data in store.documents("runs", "record.json").items():
+        try:
+            good.append(_record(store, run_id, data))
+        except StorageError as error:
+            damaged.append(error)
+    return Found(sorted(good, key=created), damaged)
+
+
+def created(record: Mapping[str, Any]) -> datetime:
+    """Return when the first record of a run was saved; a time without a zone is in UTC."""
+    when = datetime.fromisoformat(record["created"])
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+def list_runs(store: Store) -> list[dict[str, Any]]:
+    """Return the records of all runs, oldest first; what is damaged is named in the log."""
+    return look(store).named()
 
 
 def find(store: Store, identity: str) -> dict[str, Any] | None:
     """Return the latest finished record with this identity, None if there is none."""
-    for record in reversed(list_runs(store)):
+    found = look(store)
+    for record in reversed(found.good):
         if record["identity"] == identity and record["status"] == "finished":
             return record
+    # It may be one of the damaged.
+    found.named()
     return None
 
 
@@ -101,4 +135,23 @@ def _key(run_id: str) -> str:
 
 
 def _load(store: Store, run_id: str) -> dict[str, Any]:
-    return store.document(f"{_key(run_id)}/record.json")
+    return _record(store, run_id, store.read(f"{_key(run_id)}/record.json"))
+
+
+def _record(store: Store, run_id: str, data: bytes | StorageError) -> dict[str, Any]:
+    place = store.location(f"{_key(run_id)}/record.json")
+    record = checked(place, data, _SHAPE)
+    for name, shape in _WHERE_IT_HAS.items():
+        if name in record:
+            expect(place, record, shape)
+    if record["status"] not in STATUSES:
+        raise Damaged(f"{place}: status is {shown(record['status'])}, expected one of {list(STATUSES)}")
+    for kind, named in (("fit", record.get("fit")), ("recipe", record.get("recipe", {}).get("name"))):
+        if named is not None:
+            check_name(f"{place}: {kind}", named)
+    try:
+        created(record)
+    except ValueError as error:
+        raise Damaged(f"{place}: created is {shown(record['created'])}, expected a time (ISO 8601)") from error
+    record["run"] = run_id
+    return record

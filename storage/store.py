@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ class Store:
     has to exist. A single file is written whole or not at all in both; nothing else is done in one step. So what
     consists of several files counts once the one that is written last is there: a model its card, a run its record, a
     dataset the commit of its layout. What is there before is from a writer at work or a killed one, and the next
-    writer, under the lock, does away with it.
+    writer, under the lock, does away with it. Inside a folder no link is followed; see `storage.places.folder.Folder`.
 
     Parameters
     ----------
@@ -154,13 +154,15 @@ class Store:
         """
         return self._place.list(_checked(prefix))
 
-    def documents(self, prefix: str, file: str) -> dict[str, bytes]:
+    def documents(self, prefix: str, file: str) -> dict[str, bytes | StorageError]:
         """Return the content of ``file`` by the name of its folder, for all folders below ``prefix`` that have it.
+
+        Where a folder or its file cannot be read there is the error, so that one does not hide the others.
 
         Raises
         ------
         StorageError
-            A folder or a file cannot be read.
+            ``prefix`` cannot be read.
         """
         return self._place.documents(_checked(prefix), _checked(file))
 
@@ -194,6 +196,18 @@ class Store:
         """
         self._place.remove(_checked(key))
 
+    def links(self, key: str, depth: int | None = None) -> Sequence[str]:
+        """Return what is a link below the folder ``key``, in so many levels or all, as keys; none in a bucket.
+
+        What is read and written by keys follows none anyway; this is for who hands a folder to another program.
+
+        Raises
+        ------
+        StorageError
+            The folder is a link itself, lies behind one, or cannot be read.
+        """
+        return self._place.links(_checked(key), depth)
+
     def lock(self, key: str, what: str, wait: float = 0.0) -> AbstractContextManager[None]:
         """Hold the lock ``key`` exclusively; see `storage.places.lock.locked` and `storage.places.lease.leased`.
 
@@ -214,15 +228,20 @@ class Store:
         """
         return self._place.holder(_checked(key))
 
-    def holds(self, key: str) -> bool:
+    def holds(self, key: str, *, ask: bool = False) -> bool:
         """Return whether this process holds the lock ``key`` now.
+
+        Parameters
+        ----------
+        ask
+            Ask the store also where the time since it said so last is no reason for doubt.
 
         Raises
         ------
         StorageError
             The lease of a lock in a bucket has run out, and whether another process took it cannot be read.
         """
-        return self._place.holds(_checked(key))
+        return self._place.holds(_checked(key), ask)
 
 
 def _place(text: str) -> Folder | Bucket:

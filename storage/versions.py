@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import icechunk
 import zarr
 
+from storage.errors import Overtaken
 from storage.names import version_number
 from storage.repository import BRANCH
 
@@ -108,6 +109,8 @@ def publish(
     # A process killed between this commit and the tag leaves a head that only wants its tag.
     if repository.lookup_snapshot(head).metadata.get("version") != tag:
         session = repository.writable_session(BRANCH)
+        if session.snapshot_id != head:
+            raise Overtaken(f"dataset {name!r}: another process committed meanwhile, nothing was published")
         group = zarr.open_group(session.store, mode="r+")
         history = str(group.attrs.get("history", "")).splitlines()
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from storage import models
@@ -31,8 +30,7 @@ def card(store_url: str, spec: str) -> dict[str, Any]:
     store = Store(store_url)
     kept = MISSING | models.read_card(store, spec)
     found = {name: kept[name] for name in FIRST if name in kept} | kept
-    blob = models.read_file(store, spec, "release.json")
-    released = json.loads(blob) if blob is not None else {"released": None}
+    released = models.read_document(store, spec, "release.json") or {"released": None}
     return {"model": models.resolve(store, spec).spec, **released, **found}
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from storage import models, runs
+from storage import datasets, models, runs
 from storage.committer import Committer
-from storage.datasets import list_datasets
-from storage.errors import Busy
-from storage.garbage import sweep
+from storage.errors import Busy, StorageError
+from storage.garbage import Garbage, sweep
+from storage.shapes import expect
 from storage.store import Store
-from tasks.lineage import consumers
+from tasks.lineage import named_by
 from tasks.records import run_lock
-
-log = logging.getLogger("ritz")
 
 
 def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict[str, Any]:
@@ -25,55 +25,146 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict
     Of a dataset: the states of its history that are no version, not the state now, and named by no model and no run
     record; and files of writers that were killed. Of runs: the records of those that failed, with the checkpoints
     that no model came of. What is younger than ``older_than`` stays, and so does a dataset or a run that is being
-    worked on.
+    worked on: while something is removed, its lock is held.
+
+    A card or a record that is damaged may name anything. While there is one, no history is taken away, and no
+    checkpoint. A folder is what its own name says, and nothing is followed out of the store.
 
     Parameters
     ----------
     delete
-        Whether to do it; without, nothing is changed.
+        Whether to do it; without, nothing is changed, and the store need not be writable.
 
     Returns
     -------
     dict
         ``deleted`` (bool), ``datasets`` (rows as `storage.garbage.Garbage`), ``runs`` (ids), ``fits`` (identities of
-        trainings that were begun), ``busy`` (datasets and runs that were left alone, and why).
+        trainings that were begun), ``busy`` (datasets and runs that were left alone, and why), ``damaged`` (what
+        cannot be read, and what follows).
     """
     store = Store(store_url)
+    users, unread = named_by(store)
     named: dict[str, set[str]] = {}
-    for source, snapshot in consumers(store):
+    for source, snapshot in users:
         named.setdefault(source, set()).add(snapshot)
-    rows, busy = [], []
-    for name in list_datasets(store):
-        dataset = Committer.open(store, name)
+    known = datasets.look(store)
+    left = _Left()
+    left.damaged += [str(error) for error in (*unread, *known.damaged)]
+    if unread:
+        left.damaged.append("all history and all checkpoints stay: what is damaged may name them")
+    rows = []
+    for name in known.good:
+        with left.alone(f"dataset {name!r}"):
+            rows.append(dataclasses.asdict(_swept(store, name, None if unread else named, older_than, delete)))
+    gone = _Gone()
+    before = datetime.now(UTC) - older_than
+    for recipe in sorted(_recipes(store, before, left)):
+        with left.alone(f"runs of {recipe!r}"):
+            _take_away(store, recipe, before, delete, gone, left)
+    return {
+        "deleted": delete,
+        "datasets": rows,
+        "runs": sorted(gone.runs),
+        "fits": sorted(gone.fits),
+        "busy": left.busy,
+        "damaged": left.damaged,
+    }
+
+
+@dataclass
+class _Left:
+    """What is left alone, in words."""
+
+    busy: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Go on with the next one where one is in use or damaged."""
         try:
-            with dataset.lock():
-                rows.append(dataclasses.asdict(sweep(dataset, named.get(name, set()), older_than, delete)))
+            yield
         except Busy as error:
-            busy.append(str(error))
-    aborted = _aborted(store, datetime.now(UTC) - older_than, busy)
-    gone = {record["run"] for record in aborted}
-    kept = {record.get("fit") for record in runs.list_runs(store) if record["run"] not in gone}
-    kept |= {model.identity for model in models.list_models(store)}
-    fits = sorted({record["fit"] for record in aborted if "fit" in record} - kept)
-    fits = [fit for fit in fits if store.exists(f"fits/{fit}")]
-    if delete:
-        # A record is the last to go: a collection that was killed is finished by the next.
-        for fit in fits:
-            store.remove(f"fits/{fit}")
-        for run in sorted(gone):
-            runs.remove(store, run)
-    return {"deleted": delete, "datasets": rows, "runs": sorted(gone), "fits": fits, "busy": busy}
+            self.busy.append(f"{what}: {error}")
+        except StorageError as error:
+            self.damaged.append(f"{what}: {error}")
 
 
-def _aborted(store: Store, before: datetime, busy: list[str]) -> list[dict[str, Any]]:
-    """Return the records of old runs that failed, or vanished; say in ``busy`` which may go on in this moment."""
-    found = []
-    for record in runs.list_runs(store):
-        if record["status"] == "finished" or datetime.fromisoformat(record["created"]) >= before:
-            continue
-        holder = store.holder(run_lock(record["recipe"]["name"]))
-        if holder is None:
-            found.append(record)
-        else:
-            busy.append(f"run {record['run']}: {holder} runs this recipe")
+@dataclass
+class _Gone:
+    """What is, or would be, taken away."""
+
+    runs: set[str] = field(default_factory=set)
+    fits: set[str] = field(default_factory=set)
+
+
+def _swept(store: Store, name: str, named: dict[str, set[str]] | None, older_than: timedelta, delete: bool) -> Garbage:
+    dataset = Committer.open(store, name)
+    states = None if named is None else named.get(name, set())
+    if not delete:
+        if (holder := dataset.driver()) is not None:
+            raise Busy(f"it is in use by {holder}")
+        return sweep(dataset, states, older_than, delete)
+    with dataset.lock():
+        return sweep(dataset, states, older_than, delete)
+
+
+def _recipes(store: Store, before: datetime, left: _Left) -> set[str]:
+    """Return the recipes of which runs came to nothing."""
+    found: set[str] = set()
+    for record in runs.look(store).good:
+        if _over(record, before):
+            with left.alone(f"run {record['run']}"):
+                found.add(_recipe(store, record))
     return found
+
+
+def _over(record: dict[str, Any], before: datetime) -> bool:
+    """Return whether a run came to nothing, unless somebody is still at it."""
+    return record["status"] != "finished" and runs.created(record) < before
+
+
+def _recipe(store: Store, record: dict[str, Any]) -> str:
+    expect(store.location(f"runs/{record['run']}/record.json"), record, {"recipe": {"name": str}})
+    return str(record["recipe"]["name"])
+
+
+def _take_away(store: Store, recipe: str, before: datetime, delete: bool, gone: _Gone, left: _Left) -> None:
+    """Take away the runs of a recipe that came to nothing, with what they had begun to train."""
+    with _nobody_at(store, recipe, delete):
+        # Anew, since what was read before the lock was held may have changed.
+        records, versions = runs.look(store), models.look(store)
+        aborted = [
+            record
+            for record in records.good
+            if _over(record, before) and record.get("recipe", {}).get("name") == recipe
+        ]
+        unread = [*records.damaged, *versions.damaged]
+        ids = {record["run"] for record in aborted} | gone.runs
+        kept = {record.get("fit") for record in records.good if record["run"] not in ids}
+        kept |= {version.identity for version in versions.good}
+        for record in aborted:
+            fit = record.get("fit")
+            with left.alone(f"run {record['run']}"):
+                if fit is not None and fit not in kept and store.exists(f"fits/{fit}"):
+                    if unread:
+                        continue
+                    gone.fits.add(fit)
+                    if delete:
+                        store.remove(f"fits/{fit}")
+                if delete:
+                    # A record is the last to go: a collection that was killed is finished by the next.
+                    runs.remove(store, record["run"])
+                gone.runs.add(record["run"])
+
+
+@contextmanager
+def _nobody_at(store: Store, recipe: str, delete: bool) -> Iterator[None]:
+    """Keep others from running a recipe; where nothing is changed, only look that nobody does."""
+    key = run_lock(recipe)
+    if delete:
+        with store.lock(key, f"run of {recipe!r} in {store.url}"):
+            yield
+        return
+    if (holder := store.holder(key)) is not None:
+        raise Busy(f"{holder} runs this recipe")
+    yield

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
+from storage import datasets as dataset_store
 from storage import models as model_store
 from storage import runs as run_store
-from storage.datasets import Dataset, list_datasets
-from storage.errors import Unknown
+from storage.datasets import Dataset
+from storage.errors import StorageError, Unknown
+from storage.integrity.scan import DAMAGED, reason
 from storage.names import split_spec
 from storage.reading import resolve
+from storage.shapes import NUMBER, expect
 from storage.store import Store
 from storage.wording import meant
 from tasks.card import break_even
@@ -17,47 +20,28 @@ from tasks.flight import in_flight
 from tasks.lineage import consumers
 from tasks.pipeline import Pipeline
 
+log = logging.getLogger("ritz")
+
+T = TypeVar("T")
+
 
 def datasets(store_url: str) -> list[dict[str, Any]]:
-    """Return a row for each dataset of a store: name, newest version, samples done and planned, problem."""
+    """Return a row for each dataset of a store: name, newest version, samples done and planned, problem.
+
+    What is damaged has none, and is named in the log; so with all lists here.
+    """
     store = Store(store_url)
-    rows = []
-    for name in list_datasets(store):
-        dataset = Dataset.open(store, name)
-        versions = dataset.versions()
-        progress = dataset.progress()
-        rows.append(
-            {
-                "dataset": name,
-                "version": versions[-1].version if versions else None,
-                "samples": dataset.samples,
-                "done": progress["done"],
-                "failed": progress["failed"],
-                "problem": dataset.recipe["problem"]["kind"],
-            }
-        )
-    return rows
+    return _rows(
+        dataset_store.list_datasets(store), lambda name: f"dataset {name!r}", lambda name: _dataset_row(store, name)
+    )
 
 
 def models(store_url: str) -> list[dict[str, Any]]:
     """Return a row for each version of each model of a store."""
-    rows, store = [], Store(store_url)
-    for entry in model_store.list_models(store):
-        card = model_store.read_card(store, entry.spec)
-        rows.append(
-            {
-                "model": entry.name,
-                "version": entry.version,
-                "dataset": f"{card['dataset']['name']}@{card['dataset']['version']}",
-                "surrogate": card["recipe"]["surrogate"]["kind"],
-                "mode": card["mode"],
-                "steps": card["training"]["steps"],
-                "relative L2": card["metrics"]["relative_l2"]["mean"] if "metrics" in card else None,
-                "break-even": break_even(card),
-                "released": _released(store, entry.spec),
-            }
-        )
-    return rows
+    store = Store(store_url)
+    return _rows(
+        model_store.list_models(store), lambda entry: f"model {entry.spec}", lambda entry: _model_row(store, entry)
+    )
 
 
 def finished(pipeline: Pipeline, store_url: str) -> dict[str, Any] | None:
@@ -72,7 +56,7 @@ def records(store_url: str) -> list[dict[str, Any]]:
 
 def runs(store_url: str) -> list[dict[str, Any]]:
     """Return a row for each run of a store, newest last."""
-    return [_run_row(record) for record in records(store_url)]
+    return _rows(records(store_url), lambda record: f"run {record['run']}", _run_row)
 
 
 def show(store_url: str, spec: str) -> dict[str, Any]:
@@ -85,21 +69,31 @@ def show(store_url: str, spec: str) -> dict[str, Any]:
     """
     store = Store(store_url)
     name, _ = split_spec("dataset or model", spec)
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "dataset": lambda: _show_dataset(store, name, spec),
+        "model": lambda: _show_model(store, spec),
+        "run": lambda: run_store.load(store, name),
+    }
     found: dict[str, Any] = {}
-    if name in list_datasets(store):
-        found["dataset"] = _show_dataset(store, name, spec)
-    if name in {entry.name for entry in model_store.list_models(store)}:
+    missing: list[StorageError] = []
+    damaged: list[StorageError] = []
+    for part, show_part in parts.items():
         try:
-            found["model"] = _show_model(store, spec)
-        except Unknown:
-            # A snapshot or a version that only the dataset has.
-            if "dataset" not in found:
-                raise
-    # Most names are none of a run.
-    with suppress(Unknown):
-        found["run"] = run_store.load(store, name)
+            found[part] = show_part()
+        except Unknown as error:
+            # Most names are none of a run, and a snapshot or a version may be one of the dataset alone.
+            missing.append(error)
+        except StorageError as error:
+            damaged.append(error)
+    if damaged and not found:
+        raise damaged[0]
+    for one in damaged:
+        log.warning("%s", one)
     if not found:
-        names = [*list_datasets(store), *(entry.name for entry in model_store.list_models(store))]
+        there = {entry for folder in ("datasets", "models") for entry in store.list(folder)}
+        if name in there:
+            raise missing[0]
+        names = [*dataset_store.look(store).good, *(entry.name for entry in model_store.look(store).good)]
         raise Unknown(
             f"there is no dataset, model or run {name!r} in {store.url}; "
             + (store.nothing() or "see `ritz datasets`, `ritz models` and `ritz runs`")
@@ -108,11 +102,54 @@ def show(store_url: str, spec: str) -> dict[str, Any]:
     return found
 
 
+def _rows(entries: Iterable[T], named: Callable[[T], str], row: Callable[[T], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the row of each entry; one that is damaged is named in the log instead."""
+    rows = []
+    for entry in entries:
+        try:
+            rows.append(row(entry))
+        except DAMAGED as error:
+            what = str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {reason(error)}"
+            log.warning("%s cannot be read: %s", named(entry), what)
+    return rows
+
+
+def _dataset_row(store: Store, name: str) -> dict[str, Any]:
+    dataset = Dataset.open(store, name)
+    versions = dataset.versions()
+    progress = dataset.progress()
+    return {
+        "dataset": name,
+        "version": versions[-1].version if versions else None,
+        "samples": dataset.samples,
+        "done": progress["done"],
+        "failed": progress["failed"],
+        "problem": dataset.recipe["problem"]["kind"],
+    }
+
+
+def _model_row(store: Store, entry: model_store.ModelVersion) -> dict[str, Any]:
+    card = model_store.read_card(store, entry.spec)
+    return {
+        "model": entry.name,
+        "version": entry.version,
+        "dataset": f"{card['dataset']['name']}@{card['dataset']['version']}",
+        "surrogate": card["recipe"]["surrogate"]["kind"],
+        "mode": card["mode"],
+        "steps": card["training"]["steps"],
+        "relative L2": card["metrics"]["relative_l2"]["mean"] if "metrics" in card else None,
+        "break-even": break_even(card),
+        "released": _released(store, entry.spec),
+    }
+
+
 def _run_row(record: dict[str, Any]) -> dict[str, Any]:
     """Return the row of a run; "-" for what it has not come to."""
     row = {"run": record["run"], "status": record["status"]}
     if record["status"] != "finished":
         return row | dict.fromkeys(("dataset", "model", "relative L2", "seconds"), "-")
+    shape = {"dataset": {}, "model": {}, "metrics": {"relative_l2": {"mean": NUMBER}}, "times": {"total": NUMBER}}
+    expect("record.json", record, shape)
     return row | {
         "dataset": f"{record['dataset']['name']}@{record['dataset']['version']}",
         "model": f"{record['model']['name']}@{record['model']['version']}",
@@ -123,16 +160,16 @@ def _run_row(record: dict[str, Any]) -> dict[str, Any]:
 
 def _released(store: Store, spec: str) -> bool | None:
     """Return whether a model passed its gate, None if it never came to one."""
-    blob = model_store.read_file(store, spec, "release.json")
-    return None if blob is None else bool(json.loads(blob)["released"])
+    release = model_store.read_document(store, spec, "release.json")
+    return None if release is None else bool(release["released"])
 
 
 def _show_model(store: Store, spec: str) -> dict[str, Any]:
     shown = {"version": model_store.resolve(store, spec).spec, **model_store.read_card(store, spec)}
     for part in ("evaluation", "calibration", "release"):
-        blob = model_store.read_file(store, spec, f"{part}.json")
-        if blob is not None:
-            shown[part] = json.loads(blob)
+        document = model_store.read_document(store, spec, f"{part}.json")
+        if document is not None:
+            shown[part] = document
     shown.get("evaluation", {}).pop("relative_l2", None)
     return shown
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any
 
 from storage import models, runs
-from storage.datasets import Dataset, list_datasets
-from storage.errors import Unknown
+from storage.datasets import Dataset, look
+from storage.errors import StorageError, Unknown
 from storage.names import split_spec
+from storage.shapes import Found, expect
 from storage.store import Store
 from storage.wording import meant
 
@@ -16,17 +18,30 @@ Consumers = dict[tuple[str, str], dict[str, list[str]]]
 """By dataset and snapshot: ``models`` and ``runs`` that were made with it."""
 
 
-def consumers(store: Store) -> Consumers:
-    """Return which models and run records name which snapshot of which dataset."""
+def named_by(store: Store) -> tuple[Consumers, list[StorageError]]:
+    """Return which models and run records name which snapshot of which dataset, and what of these is damaged."""
     found: Consumers = defaultdict(lambda: {"models": [], "runs": []})
-    for model in models.list_models(store):
-        source = models.read_card(store, model.spec)["dataset"]
-        found[source["name"], source["snapshot"]]["models"].append(model.spec)
-    for record in runs.list_runs(store):
+    versions, records = models.look(store), runs.look(store)
+    damaged = [*versions.damaged, *records.damaged]
+    for model in versions.good:
+        try:
+            source = models.read_card(store, model.spec).get("dataset")
+        except StorageError as error:
+            damaged.append(error)
+            continue
+        if source is not None:
+            found[source["name"], source["snapshot"]]["models"].append(model.spec)
+    for record in records.good:
         # A run that failed has not come to a dataset.
         if "dataset" in record:
             found[record["dataset"]["name"], record["dataset"]["snapshot"]]["runs"].append(record["run"])
-    return found
+    return found, damaged
+
+
+def consumers(store: Store) -> Consumers:
+    """Return which models and run records name which snapshot; what is damaged is named in the log."""
+    found, damaged = named_by(store)
+    return Found([found], damaged).named()[0]
 
 
 def lineage(store_url: str, name: str) -> dict[str, Any]:
@@ -45,14 +60,15 @@ def lineage(store_url: str, name: str) -> dict[str, Any]:
     """
     store = Store(store_url)
     bare, _ = split_spec("dataset or model", name)
-    if "@" not in name and bare in list_datasets(store):
-        return _of_dataset(store, bare)
+    if "@" not in name and bare in store.list("datasets"):
+        with suppress(Unknown):
+            return _of_dataset(store, bare)
     if bare in store.list("models"):
         return _of_model(store, name)
     raise Unknown(
         f"there is no dataset or model {name!r} in {store.url}; "
         + (store.nothing() or "see `ritz datasets` and `ritz models`")
-        + meant(bare, [*list_datasets(store), *store.list("models")])
+        + meant(bare, [*look(store).good, *store.list("models")])
     )
 
 
@@ -70,14 +86,17 @@ def _of_dataset(store: Store, name: str) -> dict[str, Any]:
 
 
 def _of_model(store: Store, spec: str) -> dict[str, Any]:
-    card = models.read_card(store, spec)
+    version = models.resolve(store, spec)
+    card = models.read_card(store, version.spec)
+    expect(f"the card of model {version.spec}", card, {"mode": str, "dataset": {"name": str}})
     found: dict[str, Any] = {
-        "model": models.resolve(store, spec).spec,
+        "model": version.spec,
         "mode": card["mode"],
         "run": card.get("run"),
         "dataset": card["dataset"],
     }
-    if card["dataset"]["name"] in list_datasets(store):
+    # The dataset may be gone.
+    with suppress(Unknown):
         found["recipe"] = _origin(Dataset.open(store, card["dataset"]["name"]))
     return found
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +71,10 @@ def predict(store_url: str, model: str, source: Path, target: Path) -> dict[str,
             )
         result = result.assign_coords(level=("level", levels, {"long_name": "nominal coverage", "units": "1"}))
     write_file(result, target)
-    release = models.read_file(store, reference.spec, "release.json")
+    release = models.read_document(store, reference.spec, "release.json")
     return {
         "model": reference.spec,
-        "released": bool(release and json.loads(release)["released"]),
+        "released": bool(release and release["released"]),
         "samples": next(iter(counts.values())),
         "levels": list(bands.levels) if bands is not None else [],
         "output": str(target),

@@ -60,8 +60,8 @@ def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
     StorageError
         If the record cannot be written at the start.
     """
-    for left in runs.list_runs(store):
-        if left["status"] == "running" and left["recipe"]["name"] == record["recipe"]["name"]:
+    for left in runs.look(store).good:
+        if left["status"] == "running" and left.get("recipe", {}).get("name") == record["recipe"]["name"]:
             runs.save(store, left["run"], left | {"status": "failed", "error": VANISHED})
             log.warning("run %s: %s", left["run"], VANISHED)
     runs.save(store, record["run"], record)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +16,30 @@ from compute.training.state import freeze, thaw
 if TYPE_CHECKING:
     from compute.training.loop import Loop
 
-_FORMAT = "ritz-training/3"
+log = logging.getLogger("ritz")
+
+_FORMAT = "ritz-training/4"
+_WITHOUT_DIGEST = "ritz-training/3"
 _NETWORK = "network/"
 _AVERAGE = "average/"
 _BEST = "best/"
+
+# How the digest stands in the metadata of a safetensors file, a JSON text within a JSON text.
+_MARK = b'\\"digest\\": \\"'
+_BLANK = b"0" * 64
 
 Refill = Callable[[np.ndarray], Block]
 """Returns the samples with the given ids ``(n,)``, in any order."""
 
 
+class Corrupt(ValueError):
+    """The bytes of a checkpoint are not those that were written."""
+
+
 def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
     """Return the whole state of a loop as one safetensors blob; its tensors lie on the CPU.
+
+    In the blob is the SHA-256 of all its bytes, taken with zeros in its own place.
 
     The fields of the buffers are not in it, only their ids: whoever restores reads them again. All ranks of a group
     call this at once, and all get the state of all of them.
@@ -71,6 +86,7 @@ def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
     tensors["trace/losses"] = np.array(loop.trace.losses, np.float64)
     header = {
         "format": _FORMAT,
+        "digest": _BLANK.decode(),
         "recipe": recipe,
         "normalisation": loop.normalisation.model_dump(mode="json"),
         "ranks": ranks,
@@ -82,20 +98,37 @@ def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
         "losses": loop.losses,
         "trace": loop.trace.document(),
     }
-    return pack(tensors, header)
+    blob = pack(tensors, header)
+    place = _place(blob)
+    assert place is not None
+    return b"".join([blob[:place], _digest(blob, place), blob[place + len(_BLANK) :]])
 
 
 def normalisation(blob: bytes, recipe: dict[str, Any]) -> Normalisation:
     """Return the normalisation in a checkpoint: what one needs to build the loop it belongs to.
 
+    One that was written before there were digests is not checked for damage, which is said.
+
     Raises
     ------
+    Corrupt
+        If a byte is not as it was written.
     ValueError
         If the bytes hold no checkpoint, or one of another recipe.
     """
-    _, header = unpack(blob)
-    if header.get("format") != _FORMAT:
+    place = _place(blob)
+    if place is not None and blob[place : place + len(_BLANK)] != _digest(blob, place):
+        raise Corrupt("the checkpoint has other bytes than were written; remove it to train anew")
+    try:
+        _, header = unpack(blob)
+    except ValueError as error:
+        raise Corrupt(f"what is kept is no checkpoint ({error}); remove it to train anew") from error
+    if header.get("format") == _WITHOUT_DIGEST:
+        log.warning("the checkpoint was written by a release that wrote no digests: it is not checked for damage")
+    elif header.get("format") != _FORMAT:
         raise ValueError(f"the header has the format {header.get('format')!r}, expected {_FORMAT!r}")
+    elif place is None:
+        raise Corrupt("the checkpoint has lost its digest; remove it to train anew")
     differing = sorted(k for k in recipe | header["recipe"] if recipe.get(k) != header["recipe"].get(k))
     if differing:
         raise ValueError(
@@ -142,6 +175,21 @@ def read(loop: Loop, blob: bytes, refill: Refill) -> None:
     loop.curve, loop.losses = header["curve"], header["losses"]
     loop.schedule = list(mine["schedule"])
     loop.trace.restore(tensors["trace/losses"], header["trace"])
+
+
+def _place(blob: bytes) -> int | None:
+    """Return where the digest of a checkpoint begins, None if it has none."""
+    # A safetensors file opens with the length of its JSON part as a little-endian 64-bit integer.
+    found = blob.find(_MARK, 8, 8 + int.from_bytes(blob[:8], "little"))
+    return None if found < 0 else found + len(_MARK)
+
+
+def _digest(blob: bytes, place: int) -> bytes:
+    view = memoryview(blob)
+    found = hashlib.sha256(view[:place])
+    found.update(_BLANK)
+    found.update(view[place + len(_BLANK) :])
+    return found.hexdigest().encode()
 
 
 def _on(device: str) -> Any:

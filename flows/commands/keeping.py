@@ -29,6 +29,10 @@ def gc(
     if as_json:
         print_json(found)
         return
-    typer.echo(yaml.safe_dump(found, sort_keys=False).rstrip())
+    typer.echo(
+        yaml.safe_dump({name: value for name, value in found.items() if name != "damaged"}, sort_keys=False).rstrip()
+    )
+    for damage in found["damaged"]:
+        typer.echo(f"ritz: {damage}", err=True)
     if not delete:
         typer.echo("nothing was changed; --delete does it", err=True)

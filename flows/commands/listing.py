@@ -48,9 +48,11 @@ def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
 
     Example: ritz datasets --store /data/ritz
     """
+    from flows.terminal import noting
     from tasks.inspect import datasets as rows
 
-    _list(rows(store), as_json)
+    with noting():
+        _list(rows(store), as_json)
 
 
 def models(
@@ -64,13 +66,15 @@ def models(
 
     Example: ritz models darcy@v1
     """
+    from flows.terminal import noting
     from tasks.card import card
     from tasks.inspect import models as rows
 
-    if name is None:
-        _list(rows(store), as_json)
-    else:
-        _document(card(store, name), as_json)
+    with noting():
+        if name is None:
+            _list(rows(store), as_json)
+        else:
+            _document(card(store, name), as_json)
 
 
 def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
@@ -78,10 +82,12 @@ def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
 
     Example: ritz runs --json
     """
+    from flows.terminal import noting
     from tasks.inspect import records
     from tasks.inspect import runs as rows
 
-    _list(records(store) if as_json else rows(store), as_json)
+    with noting():
+        _list(records(store) if as_json else rows(store), as_json)
 
 
 def show(
@@ -93,9 +99,11 @@ def show(
 
     Example: ritz show darcy@v1
     """
+    from flows.terminal import noting
     from tasks.inspect import show as look
 
-    _document(look(store, name), as_json)
+    with noting():
+        _document(look(store, name), as_json)
 
 
 def diff(
@@ -108,9 +116,11 @@ def diff(
 
     Example: ritz diff darcy@v1 darcy@v2
     """
+    from flows.terminal import noting
     from tasks.difference import difference
 
-    _document(difference(store, first, second), as_json)
+    with noting():
+        _document(difference(store, first, second), as_json)
 
 
 def lineage(
@@ -122,9 +132,11 @@ def lineage(
 
     Example: ritz lineage darcy
     """
+    from flows.terminal import noting
     from tasks.lineage import lineage as trace
 
-    _document(trace(store, name), as_json)
+    with noting():
+        _document(trace(store, name), as_json)
 
 
 def _document(found: dict[str, Any], as_json: bool) -> None:

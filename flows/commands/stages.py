@@ -46,10 +46,14 @@ def run(
     if as_json:
         print_json(record)
     else:
+        from storage.runs import report_location
+        from storage.store import Store
         from tasks.summary import rows
 
         print_table(rows(record), header=False)
-        typer.echo(f"report {record['paths']['report']}\nstore  {record['paths']['store']}")
+        # Where this store has it, whatever the record of a copied store says.
+        where = Store(store)
+        typer.echo(f"report {report_location(where, record['run'])}\nstore  {where.url}")
     if not record["model"]["released"]:
         raise typer.Exit(1)
 

@@ -20,8 +20,8 @@ from storage.ledger import COLUMNS
 from storage.repository import attach, panics_are_errors
 from storage.store import Store
 
-# What zarr, its codecs and the engine raise when bytes are not what they should be.
-_DAMAGED = (icechunk.IcechunkError, ValueError, RuntimeError, OSError, KeyError, IndexError, TypeError)
+DAMAGED = (icechunk.IcechunkError, ValueError, RuntimeError, OSError, KeyError, IndexError, TypeError)
+"""What zarr, its codecs and the engine raise when bytes are not what they should be."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Scan:
                 self._arrays: dict[str, Any] = {name: group[name] for name in self._contents.arrays}
             self.shard = int(self.attrs["shard"])
             self.samples: int = self._arrays["status"].shape[0]
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise Unopened(f"{self.key}/{snapshot_file(snapshot)}", reason(error)) from error
         if self.attrs.get("layout_version") != LAYOUT_VERSION:
             raise StorageError(
@@ -142,7 +142,7 @@ class Scan:
         try:
             with panics_are_errors():
                 return content_digest(self._repository, self.snapshot) == seal.content
-        except _DAMAGED:
+        except DAMAGED:
             return False
 
     def solvers(self) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ class Scan:
         try:
             with panics_are_errors():
                 values = np.asarray(array[first : first + self.shard])
-        except _DAMAGED as error:
+        except DAMAGED as error:
             if not array.shards:
                 return self._lost(name, place, dict.fromkeys(range(self.shard), reason(error)), chunks)
         else:
@@ -181,7 +181,7 @@ class Scan:
             try:
                 with panics_are_errors():
                     values[row] = array[first + row]
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 why[row] = reason(error)
         if not why:
             why = dict.fromkeys(range(self.shard), "the shard is readable sample by sample and not as a whole")
@@ -209,7 +209,7 @@ class Scan:
             try:
                 with panics_are_errors():
                     values[rows] = array[rows]
-            except _DAMAGED as error:
+            except DAMAGED as error:
                 lies_in = self._object(name, (chunk, *[0] * (array.ndim - 1)))
                 faults.append(Fault(name, tuple(range(rows.start, rows.stop)), lies_in, reason(error)))
         return values, faults, chunks
@@ -227,7 +227,7 @@ class Scan:
         try:
             with panics_are_errors():
                 return np.asarray(self._arrays[name][()]), []
-        except _DAMAGED as error:
+        except DAMAGED as error:
             return np.zeros(()), [Fault(name, (), self._object(name, ()), reason(error))]
 
     def _others(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -242,7 +242,7 @@ class Scan:
         try:
             with panics_are_errors():
                 return bool(self._session.chunk_type(f"/{name}", list(place)) != icechunk.ChunkType.UNINITIALIZED)
-        except _DAMAGED:
+        except DAMAGED:
             return None
 
     def _object(self, name: str, place: tuple[int, ...]) -> str:

@@ -7,7 +7,6 @@ flipped byte in one of them may go unseen by the engine. So publishing writes th
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ import icechunk
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from storage.errors import StorageError
+from storage.digests import digest, stamped, unstamped
+from storage.errors import Damaged
 from storage.integrity.objects import Snapshot
 from storage.store import Store
 
@@ -61,11 +61,10 @@ def seal(store: Store, key: str, repository: icechunk.Repository, tag: str, snap
     document = {
         "snapshot": snapshot,
         "content": content_digest(repository, snapshot),
-        "files": {file: _digest(store.read(f"{key}/{file}")) for file in files},
+        "files": {file: digest(store.read(f"{key}/{file}")) for file in files},
     }
-    # So that a flipped byte in here is not taken for one in what it describes.
-    document["digest"] = _digest(json.dumps(document, sort_keys=True).encode())
-    store.write(seal_key(key, tag), json.dumps(document, indent=1).encode())
+    # With its own digest, so that a flipped byte in here is not taken for one in what it describes.
+    store.write(seal_key(key, tag), stamped(document))
 
 
 def seal_key(key: str, tag: str) -> str:
@@ -82,26 +81,22 @@ def read_seal(store: Store, key: str, tag: str) -> Seal:
         If it is missing or damaged.
     """
     path = store.location(seal_key(key, tag))
+    document = unstamped(path, store.read(seal_key(key, tag)))
     try:
-        document = json.loads(store.read(seal_key(key, tag)))
-        digest = document.pop("digest")
-        if digest == _digest(json.dumps(document, sort_keys=True).encode()):
-            return Seal(**document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, StorageError):
-            raise
-    raise StorageError(f"{path}: the seal does not have its own digest")
+        return Seal(**document)
+    except TypeError as error:
+        raise Damaged(f"{path}: no seal of a version") from error
 
 
 def broken(store: Store, key: str, kept: Seal) -> list[Damage]:
     """Return which files of a sealed version are missing or have other bytes."""
-    return [found for file, digest in kept.files.items() if (found := _compare(store, f"{key}/{file}", digest))]
+    return [found for file, wanted in kept.files.items() if (found := _compare(store, f"{key}/{file}", wanted))]
 
 
-def _compare(store: Store, key: str, digest: str) -> Damage | None:
+def _compare(store: Store, key: str, wanted: str) -> Damage | None:
     if not store.exists(key):
         return Damage(key, "missing")
-    return None if _digest(store.read(key)) == digest else Damage(key, "has other bytes than when it was published")
+    return None if digest(store.read(key)) == wanted else Damage(key, "has other bytes than when it was published")
 
 
 def content_digest(repository: icechunk.Repository, snapshot: str) -> str:
@@ -126,8 +121,4 @@ def content_digest(repository: icechunk.Repository, snapshot: str) -> str:
     # A thread of its own, because the caller's may be running an event loop already.
     with ThreadPoolExecutor(1) as pool:
         described = pool.submit(asyncio.run, looked_up()).result()
-    return _digest(json.dumps([content, described], sort_keys=True).encode())
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return digest(json.dumps([content, described], sort_keys=True).encode())

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,17 +141,34 @@ class Bucket:
             found = {key.strip("/") for key in self._below(f"{self._prefix}{prefix}/")}
         return sorted(name for name in found if name and not name.startswith("."))
 
-    def documents(self, prefix: str, file: str) -> dict[str, bytes]:
+    def documents(self, prefix: str, file: str) -> dict[str, bytes | StorageError]:
         """Return the object of this name from every folder in ``prefix`` that has it; they are read side by side."""
-        paths = {self._path(f"{prefix}/{name}/{file}"): name for name in self.list(prefix)}
+        with translated("list", self.location(prefix)):
+            entries = [key for key in self._below(f"{self._prefix}{prefix}/") if key and not key.startswith(".")]
+        paths = {self._path(f"{prefix}/{name}{file}"): name[:-1] for name in sorted(entries) if name.endswith("/")}
         with translated("read", self.location(prefix)):
-            answers: dict[str, Any] = (
+            answers: dict[str, bytes | Exception] = (
                 filesystem().cat(list(paths), on_error="return", max_concurrency=1) if paths else {}
             )
-            for answer in answers.values():
-                if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
-                    raise answer
-        return {name: answers[path] for path, name in paths.items() if isinstance(answers.get(path), bytes)}
+        found: dict[str, bytes | StorageError] = {
+            name: StorageError(f"cannot list {self.location(f'{prefix}/{name}')}: it is an object, no folder")
+            for name in entries
+            if not name.endswith("/")
+        }
+        for path, name in paths.items():
+            answer = answers.get(path, FileNotFoundError())
+            if isinstance(answer, bytes):
+                found[name] = answer
+            elif not isinstance(answer, FileNotFoundError):
+                found[name] = self._unread(f"{prefix}/{name}/{file}", answer)
+        return dict(sorted(found.items()))
+
+    def _unread(self, key: str, error: Exception) -> StorageError:
+        try:
+            with translated("read", self.location(key)):
+                raise error
+        except StorageError as unread:
+            return unread
 
     def absent(self) -> str:
         """Return nothing: a bucket that is not there is an error of every call."""
@@ -176,9 +193,14 @@ class Bucket:
         """Return who holds the lock object; see `storage.places.lease.holder`."""
         return lease.holder(self, key)
 
-    def holds(self, key: str) -> bool:
+    def holds(self, key: str, ask: bool) -> bool:
         """Return whether this process holds the lock object."""
-        return lease.held(self, key)
+        return lease.held(self, key, ask)
+
+    def links(self, key: str, depth: int | None) -> Sequence[str]:
+        """Return no links: there are none in a bucket."""
+        del key, depth
+        return []
 
     def look(self, key: str) -> Seen | None:
         """Return an object with its ETag and age, None if there is none."""

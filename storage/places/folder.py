@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from storage.errors import StorageError
-from storage.places import lock
+from storage.places import inside, lock
 from storage.wording import cut, nearest, shown
 
 if TYPE_CHECKING:
@@ -20,6 +19,11 @@ if TYPE_CHECKING:
 
 class Folder:
     """A store that is a folder of this machine; see `storage.store.Store` for what its methods promise.
+
+    The folder itself may be reached through links. Inside of it none is followed: whoever may write in a shared store
+    could lead whoever reads, locks or cleans it to any other file. A link there is an error that names it, also where
+    its owner means well and keeps the datasets on another disk: that disk can be mounted in the store, or the store be
+    a link as a whole.
 
     Parameters
     ----------
@@ -61,15 +65,24 @@ class Folder:
         return str(self._root / key)
 
     def repository(self, key: str) -> icechunk.Storage:
-        """Return what the engine needs to keep a repository in the folder ``key``."""
+        """Return what the engine needs to keep a repository in the folder ``key``, which it takes by its path.
+
+        Raises
+        ------
+        StorageError
+            One of the folders that the engine would work in, or a file that says what a branch or a tag is, is a link.
+        """
         import icechunk
 
+        # Not the files themselves, of which there may be millions: the engine replaces and removes them by their names.
+        for name in (*self.links(key, 1), *self.links(f"{key}/refs", None)):
+            raise inside.Link(self.location(name))
         return icechunk.local_filesystem_storage(self.location(key))
 
     def check_writable(self) -> None:
         """Make the folder where it is absent, and prove that files can be written in it."""
         with _writing(self.url):
-            self._make(self._root)
+            self._make()
             with tempfile.TemporaryFile(dir=self._root) as probe:
                 probe.write(b"x")
 
@@ -77,60 +90,63 @@ class Folder:
         """Return the content of a file."""
         path = self.location(key)
         try:
-            return Path(path).read_bytes()
+            with os.fdopen(inside.opened(self.url, key, os.O_RDONLY), "rb") as file:
+                return file.read()
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
     def write(self, key: str, data: bytes, new: bool) -> None:
         """Write a file aside, and rename it into its place."""
-        path = Path(self.location(key))
-        with _writing(str(path)):
-            self._make(path.parent)
-            aside = path.with_name(f".{path.name}.{uuid4().hex}.part")
-            try:
-                with aside.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                # No other process can come in between: who writes what must be new holds a lock, which the
-                # kernel keeps as long as the process lives.
-                if new and path.exists():
-                    raise StorageError(f"cannot write {path}: it exists already")
-                aside.replace(path)
-            except BaseException:
-                aside.unlink(missing_ok=True)
-                raise
-            _sync_folder(path.parent)
+        path = self.location(key)
+        with _writing(path):
+            self._make()
+            with inside.parent(self.url, key, make=True) as (folder, name):
+                aside = f".{name}.{uuid4().hex}.part"
+                try:
+                    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder)
+                    with os.fdopen(descriptor, "wb") as file:
+                        file.write(data)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    # No other process can come in between: who writes what must be new holds a lock, which the
+                    # kernel keeps as long as the process lives.
+                    if new and _lies(folder, name):
+                        raise StorageError(f"cannot write {path}: it exists already")
+                    os.replace(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+                except BaseException:
+                    with suppress(FileNotFoundError):
+                        os.unlink(aside, dir_fd=folder)
+                    raise
+                _sync_folder(folder)
 
     def exists(self, key: str) -> bool:
         """Return whether a file or a folder lies at ``key``."""
-        path = Path(self.location(key))
         try:
-            return path.exists()
+            return inside.there(self.url, key)
         except OSError as error:
-            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+            raise StorageError(f"cannot read {self.location(key)}: {error.strerror}") from error
 
     def list(self, prefix: str) -> list[str]:
         """Return the names in a folder."""
-        path = self.location(prefix)
         try:
-            return sorted(entry.name for entry in Path(path).iterdir() if not entry.name.startswith("."))
+            return sorted(name for name in inside.listed(self.url, prefix) if not name.startswith("."))
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StorageError(f"cannot list {path}: {error.strerror}") from error
+            raise StorageError(f"cannot list {self.location(prefix)}: {error.strerror}") from error
 
-    def documents(self, prefix: str, file: str) -> dict[str, bytes]:
+    def documents(self, prefix: str, file: str) -> dict[str, bytes | StorageError]:
         """Return the file of this name from every folder in ``prefix`` that has it."""
-        found = {}
+        found: dict[str, bytes | StorageError] = {}
         for name in self.list(prefix):
-            path = Path(self.location(f"{prefix}/{name}/{file}"))
             try:
-                found[name] = path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                raise StorageError(f"cannot read {path}: {error.strerror}") from error
+                if self.exists(f"{prefix}/{name}/{file}"):
+                    found[name] = self.read(f"{prefix}/{name}/{file}")
+                else:
+                    # Says so of what is no folder.
+                    self.list(f"{prefix}/{name}")
+            except StorageError as error:
+                found[name] = error
         return found
 
     def absent(self) -> str:
@@ -146,29 +162,46 @@ class Folder:
 
     def remove(self, key: str) -> None:
         """Remove a folder with all below it."""
-        path = self.location(key)
-        with _writing(path):
-            if Path(path).exists():
-                shutil.rmtree(path)
+        with _writing(self.location(key)):
+            inside.removed(self.url, key)
+
+    def links(self, key: str, depth: int | None) -> Sequence[str]:
+        """Return the links in the folder ``key``; see `storage.places.inside.links`."""
+        try:
+            return inside.links(self.url, key, depth)
+        except OSError as error:
+            raise StorageError(f"cannot list {self.location(key)}: {error.strerror}") from error
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
         """Hold a lock file; see `storage.places.lock.locked`."""
-        return lock.locked(self.location(key), what, wait)
+
+        def opened() -> int:
+            self._make()
+            return inside.opened(self.url, key, os.O_RDWR | os.O_CREAT, make=True)
+
+        return lock.locked(self.location(key), what, wait, opened)
 
     def holder(self, key: str) -> str | None:
         """Return who holds the lock file; see `storage.places.lock.holder`."""
-        return lock.holder(self.location(key))
+        try:
+            descriptor = inside.opened(self.url, key, os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {self.location(key)}: {error.strerror}") from error
+        return lock.holder(descriptor)
 
-    def holds(self, key: str) -> bool:
-        """Return whether this process holds the lock file."""
+    def holds(self, key: str, ask: bool) -> bool:
+        """Return whether this process holds the lock file: the kernel takes it from nobody."""
+        del ask
         return lock.held(self.location(key))
 
-    def _make(self, folder: Path) -> None:
-        """Make a folder where it is absent; a store that was there before is not made a second time."""
+    def _make(self) -> None:
+        """Make the store's folder where it is absent; one that was there before is not made a second time."""
         if self._there and not self._root.is_dir():
             # Its disk was taken away, say: what is written to a new folder would stand in the way of its return.
             raise StorageError(f"store {self.url} is gone, it was there before; bring it back and start again")
-        folder.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(parents=True, exist_ok=True)
         self._there = True
 
 
@@ -180,9 +213,17 @@ def _writing(path: str) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {error.strerror}; give a store that can be written") from error
 
 
-def _sync_folder(path: Path) -> None:
+def _lies(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _sync_folder(folder: int) -> None:
     # The rename itself is on disk only when the folder is.
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
     try:
         os.fsync(descriptor)
     finally:

@@ -97,8 +97,13 @@ class _Lease:
         return seen is not None and self._token.encode() in seen.data and self._write(seen.etag)
 
 
-def held(bucket: Bucket, key: str) -> bool:
+def held(bucket: Bucket, key: str, ask: bool = False) -> bool:
     """Return whether this process holds the lock ``key`` of a bucket now; a lease that has run out is renewed.
+
+    Parameters
+    ----------
+    ask
+        Renew it in any case: a machine that slept may think too well of the time that has passed.
 
     Raises
     ------
@@ -106,7 +111,7 @@ def held(bucket: Bucket, key: str) -> bool:
         It has run out, and the bucket does not answer.
     """
     lease = _held.get(bucket.location(key))
-    return lease is not None and lease.valid()
+    return lease is not None and (lease.renew() if ask else lease.valid())
 
 
 @contextmanager

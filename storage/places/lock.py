@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import Busy, StorageError
+from storage.places import inside
+
+# All that a lock file ever holds: the name of a process, also of one that was killed.
+_CONTENT = re.compile(rb"(process \d+ on [^\n]*)?")
 
 # What this process holds: path of the lock file -> open descriptor.
 _held: dict[str, int] = {}
@@ -34,12 +39,8 @@ def held(path: str) -> bool:
     return path in _held
 
 
-def holder(path: str) -> str | None:
-    """Return who holds the lock at ``path``, in words, None if nobody does."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
+def holder(descriptor: int) -> str | None:
+    """Return who holds the lock of an open file, in words, None if nobody does; closes it."""
     try:
         # Who wants the lock in this very moment tries again: see `_acquire`.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -51,11 +52,12 @@ def holder(path: str) -> str | None:
 
 
 @contextmanager
-def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
+def locked(path: str, what: str, wait: float = 0.0, opened: Callable[[], int] | None = None) -> Iterator[None]:
     """Hold an exclusive advisory lock (``flock``) on the file ``path``.
 
     The kernel releases it when the process ends, however it ends. The file stays behind, empty: removing it
-    would let two processes hold "the" lock, each on its own file.
+    would let two processes hold "the" lock, each on its own file. Nothing is written to what is no lock file: a link,
+    a second name of another file, or a file that holds something else.
 
     Parameters
     ----------
@@ -65,27 +67,35 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
         What is locked, for the message: ``"dataset 'darcy'"``.
     wait
         Seconds to wait for another holder; 0 refuses at once.
+    opened
+        Opens the file for reading and writing, where that is not done by its path alone.
 
     Raises
     ------
     Busy
         Another holder (also another thread or handle in this process) has the lock.
     StorageError
-        The lock file cannot be opened or written.
+        The lock file cannot be opened or written, or is none.
     """
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        # os.open makes the descriptor non-inheritable: a program started meanwhile does not keep the lock.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise StorageError(
-            f"cannot lock {what}: {path} cannot be written ({error.strerror}); give a store that can be written"
-        ) from error
-    try:
-        _acquire(descriptor, what, wait)
-    except BaseException:
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            # os.open makes the descriptor non-inheritable: a program started meanwhile does not keep the lock.
+            descriptor = _opened(path) if opened is None else opened()
+        except OSError as error:
+            raise StorageError(
+                f"cannot lock {what}: {path} cannot be written ({error.strerror}); give a store that can be written"
+            ) from error
+        try:
+            _acquire(descriptor, what, max(0.0, deadline - time.monotonic()))
+            if _is_there(descriptor, path):
+                _sign(descriptor, path, what)
+                break
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # Somebody removed the file or put another one in its place, and the next process would lock that one.
         os.close(descriptor)
-        raise
     _held[path] = descriptor
     try:
         yield
@@ -98,13 +108,19 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
             os.close(descriptor)
 
 
+def _opened(path: str) -> int:
+    folder, name = os.path.split(path)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return inside.opened(folder, name, os.O_RDWR | os.O_CREAT)
+
+
 def _acquire(descriptor: int, what: str, wait: float) -> None:
     # No holder, but a look at who it is, may be in between: that is over at once.
     deadline = time.monotonic() + max(wait, 0.02)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
+            return
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
                 named = os.pread(descriptor, 300, 0).decode(errors="replace").strip()
@@ -112,6 +128,23 @@ def _acquire(descriptor: int, what: str, wait: float) -> None:
                     f"{what} is in use by {named or 'another process'}; wait until it has finished, or stop it"
                 ) from error
             time.sleep(min(0.05, max(wait, 0.01)))
+
+
+def _is_there(descriptor: int, path: str) -> bool:
+    """Return whether an open file is the one that has the path."""
+    try:
+        found = Path(path).stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(descriptor))
+
+
+def _sign(descriptor: int, path: str, what: str) -> None:
+    """Write this process's name into the lock file that it holds."""
+    if os.fstat(descriptor).st_nlink != 1 or not _CONTENT.fullmatch(os.pread(descriptor, 300, 0)):
+        raise StorageError(
+            f"cannot lock {what}: {path} is no lock but another file's second name, or holds something else; remove it"
+        )
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, this_process().encode(), 0)

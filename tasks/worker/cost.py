@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -149,8 +148,7 @@ def _paid(
     if problem is None:
         kind = made.recipe["problem"].get("kind")
         return {"measured": False, "reason": f"the problem {kind!r} of dataset {dataset} is not installed here"}
-    blob = models.read_file(store, model, "evaluation.json")
-    evaluated = json.loads(blob) if blob is not None else {}
+    evaluated = models.read_document(store, model, "evaluation.json") or {}
     if evaluated.get("dataset") != dataset:
         return {"measured": False, "reason": f"the model has not been evaluated on {dataset}"}
     error = evaluated["metrics"]["relative_l2"]["mean"]

@@ -68,8 +68,8 @@ def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | No
         "baseline_samples": len(next(iter(fields.values()))),
         "relative_l2": errors["relative_l2"].tolist(),
     }
-    models.update(store, model, "evaluation.json", json.dumps(result).encode())
-    models.amend(store, model, {"metrics": {"dataset": dataset, "samples": result["samples"], **result["metrics"]}})
+    card = {"metrics": {"dataset": dataset, "samples": result["samples"], **result["metrics"]}}
+    models.add(store, model, {"evaluation.json": json.dumps(result).encode()}, card)
     return result
 
 
@@ -122,7 +122,6 @@ def quantify(
         "samples": {split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
         "coverage": bands.measure(parts["test"]),
     }
-    models.update(store, model, "bands.json", bands.to_bytes())
-    models.update(store, model, "calibration.json", json.dumps(result).encode())
-    models.amend(store, model, {"calibration": result})
+    files = {"bands.json": bands.to_bytes(), "calibration.json": json.dumps(result).encode()}
+    models.add(store, model, files, {"calibration": result})
     return result

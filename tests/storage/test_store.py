@@ -108,7 +108,11 @@ def test_documents_are_those_of_the_folders_that_have_one(store):
     assert store.documents("runs", "record.json") == {}
     for key in ("b/record.json", "a/record.json", "a/other", "c/other", "record.json", ".d/record.json"):
         store.write(f"runs/{key}", key.encode())
-    assert store.documents("runs", "record.json") == {"a": b"a/record.json", "b": b"b/record.json"}
+    found = store.documents("runs", "record.json")
+    stray = found.pop("record.json")
+    assert found == {"a": b"a/record.json", "b": b"b/record.json"}
+    assert isinstance(stray, StorageError)
+    assert "runs/record.json" in str(stray)
 
 
 @in_both

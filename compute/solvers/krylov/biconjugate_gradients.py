@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from compute.solvers.krylov.arguments import System, attempted, limit
-from compute.solvers.scaling import norm
+from compute.solvers.krylov.arguments import System, limit, norm
 
 _BREAKDOWN, _RHO, _OMEGA = -1, -10, -11
 
@@ -68,7 +67,7 @@ def bicgstab(
     """
     system = System(A, b, x0, M, rtol, atol)
     maxiter = limit(maxiter, system.size)
-    return attempted(system, lambda: iterate(system, maxiter, callback))
+    return system.x, 0 if system.zero else iterate(system, maxiter, callback)
 
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
@@ -137,4 +136,4 @@ def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], objec
         r -= omega * t
         system.iterations += 1
         if callback is not None:
-            callback(system.iterate())
+            callback(system.x.copy())

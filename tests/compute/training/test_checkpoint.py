@@ -8,6 +8,7 @@ import xarray as xr
 
 from compute.surrogates.fno import FNO
 from compute.tensors import pack, unpack
+from compute.training import checkpoint
 from compute.training.buffers.fifo import FIFO
 from compute.training.buffers.firo import FIRO
 from compute.training.buffers.reservoir import Reservoir
@@ -171,13 +172,48 @@ def test_the_checkpoint_of_another_recipe_is_refused(template: xr.Dataset, sampl
         _fit(template, samples, kept, ONLINE.model_copy(update={"seed": 2}))
 
 
+def test_every_flipped_bit_of_a_checkpoint_is_noticed(template: xr.Dataset, samples: Samples) -> None:
+    kept = Checkpoints(20)
+    with pytest.raises(Killed):
+        _fit(template, samples, kept)
+    (blob,) = kept.blobs[-1:]
+    recipe = unpack(blob)[1]["recipe"]
+    checkpoint.normalisation(blob, recipe)
+    length = 8 + int.from_bytes(blob[:8], "little")
+    digest = blob.index(b"digest")
+    # Each byte around the digest, and bytes of every other part: the length, the metadata, the tensors.
+    places = [*range(digest - 4, digest + 84), *range(8), *range(8, length, 97), *range(length, len(blob), 997)]
+    for place in places:
+        flipped = bytearray(blob)
+        flipped[place] ^= 1 << place % 8
+        with pytest.raises(checkpoint.Corrupt, match="remove it to train anew"):
+            checkpoint.normalisation(bytes(flipped), recipe)
+    with pytest.raises(checkpoint.Corrupt, match="remove it to train anew"):
+        checkpoint.normalisation(blob[:-1], recipe)
+
+
+def test_a_checkpoint_without_a_digest_goes_on_and_says_so(
+    template: xr.Dataset, samples: Samples, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = _outcome(_fit(template, samples, Checkpoints()))
+    kept = Checkpoints(20)
+    with pytest.raises(Killed):
+        _fit(template, samples, kept)
+    tensors, header = unpack(kept.blobs[-1])
+    del header["digest"]
+    older = Checkpoints()
+    older.blobs = [pack(tensors, header | {"format": "ritz-training/3"})]
+    assert _outcome(_fit(template, samples, older)) == whole
+    assert caplog.text.count("wrote no digests") == 1
+
+
 def test_other_bytes_and_lost_samples_are_refused(template: xr.Dataset, samples: Samples) -> None:
     kept = Checkpoints(20)
     with pytest.raises(Killed):
         _fit(template, samples, kept)
     broken = Checkpoints()
     broken.blobs = [pack({}, {"format": "ritz-model/1"})]
-    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/3'"):
+    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/4'"):
         _fit(template, samples, broken)
     whole = samples.refill
     samples.refill = lambda ids, shard=-1: whole(ids if shard >= 0 else ids[:-1], shard)  # type: ignore[method-assign]

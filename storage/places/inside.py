@@ -1,0 +1,206 @@
+"""Files below a folder, reached from one open folder to the next, so that no link is ever followed.
+
+A check of the path beforehand would not do: who may write in a shared folder can put a link there between the check
+and the use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from storage.errors import StorageError
+
+# To pass through a folder its listing need not be readable.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# A pipe in the place of a file would make an open wait for ever.
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Link(StorageError):
+    """A link lies where a file or a folder of a store is expected."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is a link: nothing inside a store is opened, changed or removed through one; put what it means in "
+            "its place (another disk can be mounted there), or make the store as a whole the link"
+        )
+
+
+@contextmanager
+def parent(root: str, key: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """Open the folder in which ``key`` lies; give its descriptor and the last part of the key.
+
+    Parameters
+    ----------
+    root
+        Absolute path of the store's folder.
+    key
+        Relative path without ``..``.
+    make
+        Make the folders between that are missing.
+
+    Raises
+    ------
+    Link
+        One of them is a link.
+    OSError
+        One of them is missing, no folder, or not to be entered.
+    """
+    *between, name = key.split("/")
+    descriptor, path = os.open(root, _FOLDER & ~os.O_NOFOLLOW), root
+    try:
+        for part in between:
+            path = f"{path}/{part}"
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=descriptor)
+            below = _entered(descriptor, part, path)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor, name
+    finally:
+        os.close(descriptor)
+
+
+def opened(root: str, key: str, flags: int, mode: int = 0o666, *, make: bool = False) -> int:
+    """Open a file and return its descriptor; the flags are those of `os.open`.
+
+    Raises
+    ------
+    Link
+        It, or a folder above it, is a link.
+    StorageError
+        It is no file.
+    OSError
+        It cannot be opened so.
+    """
+    path = f"{root}/{key}"
+    with parent(root, key, make=make) as (folder, name):
+        try:
+            descriptor = os.open(name, flags | _FILE, mode, dir_fd=folder)
+        except OSError:
+            _refuse_link(folder, name, path)
+            raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StorageError(f"{path}: expected a file, found a folder or something else")
+    return descriptor
+
+
+def listed(root: str, key: str) -> list[str]:
+    """Return the names in a folder.
+
+    Raises
+    ------
+    Link
+        It, or a folder above it, is a link.
+    OSError
+        It is missing, no folder, or not to be read.
+    """
+    with _folder(root, key) as descriptor, os.scandir(descriptor) as entries:
+        return [entry.name for entry in entries]
+
+
+def there(root: str, key: str) -> bool:
+    """Return whether a file or a folder lies at ``key``.
+
+    Raises
+    ------
+    Link
+        It, or a folder above it, is a link, wherever that leads.
+    OSError
+        A folder above it is not to be entered.
+    """
+    try:
+        with parent(root, key) as (folder, name):
+            _refuse_link(folder, name, f"{root}/{key}")
+            os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def removed(root: str, key: str) -> None:
+    """Remove a folder with all below it; links in there are removed and not followed.
+
+    Raises
+    ------
+    Link
+        It, or a folder above it, is a link.
+    OSError
+        It cannot be removed.
+    """
+    with suppress(FileNotFoundError), parent(root, key) as (folder, name):
+        _refuse_link(folder, name, f"{root}/{key}")
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        shutil.rmtree(name, dir_fd=folder)
+
+
+def links(root: str, key: str, depth: int | None = None) -> list[str]:
+    """Return the links below a folder, as keys, sorted; none where it does not exist.
+
+    Parameters
+    ----------
+    depth
+        How many levels of folders are looked into; None for all.
+
+    Raises
+    ------
+    Link
+        The folder itself, or one above it, is a link.
+    """
+    found: list[str] = []
+
+    def look(folder: int, at: str, left: int | None) -> None:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                below = f"{at}/{entry.name}"
+                if entry.is_symlink():
+                    found.append(below)
+                elif left != 1 and entry.is_dir(follow_symlinks=False):
+                    inner = _readable(folder, entry.name, f"{root}/{below}")
+                    try:
+                        look(inner, below, None if left is None else left - 1)
+                    finally:
+                        os.close(inner)
+
+    with suppress(FileNotFoundError), _folder(root, key) as descriptor:
+        look(descriptor, key, depth)
+    return sorted(found)
+
+
+@contextmanager
+def _folder(root: str, key: str) -> Iterator[int]:
+    with parent(root, key) as (folder, name):
+        descriptor = _readable(folder, name, f"{root}/{key}")
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _readable(folder: int, name: str, path: str) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        _refuse_link(folder, name, path)
+        raise
+
+
+def _entered(folder: int, name: str, path: str) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except OSError:
+        _refuse_link(folder, name, path)
+        raise
+
+
+def _refuse_link(folder: int, name: str, path: str) -> None:
+    with suppress(FileNotFoundError):
+        if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise Link(path)
