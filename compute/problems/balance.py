@@ -38,8 +38,3 @@ def at_walls(x: np.ndarray) -> np.ndarray:
     found = x.copy()
     found[(slice(None), *(slice(1, -1),) * (x.ndim - 1))] = 0
     return found
-
-
-def norms(x: np.ndarray) -> np.ndarray:
-    """Return the Euclidean norm of every sample, ``(n,)``, of fields ``(n, *shape)``."""
-    return np.sqrt(np.sum(np.square(x), axis=tuple(range(1, x.ndim))))

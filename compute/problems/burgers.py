@@ -16,6 +16,7 @@ from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.matrices import Matrices
 from compute.solvers.operators import Pattern
+from compute.solvers.scaling import norms
 from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Burgers(Problem):
             # Where it diverges the squares overflow; that sample ends as NaN.
             with np.errstate(over="ignore", invalid="ignore"):
                 defect, jacobian = self._linearised(now, w)
-            wanted = np.linalg.norm(defect, axis=1) > self.tolerance * np.linalg.norm(now, axis=1)
+            wanted = norms(defect) > self.tolerance * norms(now)
             if not wanted.any():
                 return w
             w = w + solve(Systems(jacobian, np.where(wanted[:, None], defect, 0.0)))
@@ -146,7 +147,7 @@ class Burgers(Problem):
 
         That of a step is ``‖uⁿ − w − Δt/2 N(w)‖ / ‖uⁿ‖`` with w = (uⁿ + uⁿ⁺¹)/2; see `Problem.residual`.
         """
-        return np.linalg.norm(self._left_over(inputs, fields), axis=2).max(axis=1)
+        return _by_step(self._left_over(inputs, fields)).max(axis=1)
 
     def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the residual of the first step, or of the two cells beside x = 0 in a later one if it is larger.
@@ -155,7 +156,7 @@ class Burgers(Problem):
         """
         left_over = self._left_over(inputs, fields)
         left_over[:, 1:, 1:-1] = 0
-        return np.linalg.norm(left_over, axis=2).max(axis=1)
+        return _by_step(left_over).max(axis=1)
 
     def attained(self, rtol: float) -> float:
         """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
@@ -168,7 +169,7 @@ class Burgers(Problem):
         q = np.roll(w, -1, axis=2)
         flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
         net = (flux - np.roll(flux, 1, axis=2)) * self.points
-        return (now - w - 0.5 * self.end / self.steps * net) / np.linalg.norm(now, axis=2, keepdims=True)
+        return (now - w - 0.5 * self.end / self.steps * net) / _by_step(now)[..., None]
 
     def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the relative residuals, averaged over the steps and differentiable; see `Problem.penalty`.
@@ -197,11 +198,16 @@ class Burgers(Problem):
         spread = self.viscosity * self.points**2
         change = (slope + 2 * spread) * w + (slope + speed + spread) * (left + right)
         total = now + w + 0.5 * self.end / self.steps * change
-        return (np.linalg.norm(total, axis=2) / np.linalg.norm(now, axis=2)).max(axis=1)
+        return (_by_step(total) / _by_step(now)).max(axis=1)
 
     def _states(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return all states from the first on, ``(n, steps + 1, points)`` float64."""
         return np.concatenate([inputs["u0"][:, None], fields["u"]], axis=1).astype(np.float64)
+
+
+def _by_step(x: np.ndarray) -> np.ndarray:
+    """Return the Euclidean norm of every step ``(n, steps)`` of ``(n, steps, points)``."""
+    return norms(x.reshape(-1, x.shape[-1])).reshape(x.shape[:-1])
 
 
 @lru_cache(maxsize=32)

@@ -8,11 +8,12 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box, physics
-from compute.problems.balance import at_walls, norms, outflow
+from compute.problems.balance import at_walls, outflow
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
+from compute.solvers.scaling import norms
 from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:

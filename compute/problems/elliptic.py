@@ -9,13 +9,14 @@ import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box, physics
-from compute.problems.balance import at_walls, norms, outflow
+from compute.problems.balance import at_walls, outflow
 from compute.problems.gaussian import Gaussian
 from compute.problems.laws import AnyLaw, Lognormal
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
 from compute.solvers.operators import Stencil
+from compute.solvers.scaling import norm, norms
 from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Elliptic(Problem):
             jacobian, weight = equation.jacobian(z)
             y = weight * solve(Systems(jacobian, np.where(wanted[:, None, None], left, 0.0)))
             for i in map(int, np.flatnonzero(wanted)):
-                moved = equation.moved(i, z[i], y[i], float(np.linalg.norm(left[i])))
+                moved = equation.moved(i, z[i], y[i], norm(left[i].ravel()))
                 lost[i] = moved is None
                 z[i] = z[i] if moved is None else moved
         lost |= wanted
@@ -203,6 +204,6 @@ class _Equation:
             return None
         for halvings in range(_HALVINGS):
             part = 0.5**halvings
-            if np.linalg.norm(self.defect(i, z + part * y)) <= (1 - _DECREASE * part) * size:
+            if norm(self.defect(i, z + part * y).ravel()) <= (1 - _DECREASE * part) * size:
                 return z + part * y
         return None

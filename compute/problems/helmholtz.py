@@ -8,11 +8,12 @@ import xarray as xr
 from pydantic import Field
 
 from compute.problems import box, physics
-from compute.problems.balance import at_walls, norms
+from compute.problems.balance import at_walls
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
+from compute.solvers.scaling import norms
 from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pydantic import Field
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.slotted import SlottedPlate, slotted_plate
 from compute.solvers.matrices import Matrices
+from compute.solvers.scaling import norms
 from compute.solvers.systems import Systems
 
 _RANGES = {"level": (0.0, 100.0), "rise": (0.0, 100.0), "centre": (0.1, 0.9), "width": (0.1, 0.3)}
@@ -118,21 +119,21 @@ class Plate(Problem):
         found = fields["T"].astype(np.float64)
         left_over = found - given
         left_over[:, plate.free] = plate.outflow(found)[:, plate.free]
-        return _norm(left_over) / _norm(plate.outflow(given)[:, plate.free])
+        return norms(left_over) / norms(plate.outflow(given)[:, plate.free])
 
     def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return how far the nodes on the walls are from the given temperatures; see `Problem.boundary`."""
         plate, given = slotted_plate(self.cells), self.walls(inputs)
         nodes = np.concatenate(plate.walls)
         off = fields["T"][:, nodes].astype(np.float64) - given
-        return _norm(off) / _norm(plate.outflow(_on_walls(plate, given))[:, plate.free])
+        return norms(off) / norms(plate.outflow(_on_walls(plate, given))[:, plate.free])
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         plate, given = slotted_plate(self.cells), _on_walls(slotted_plate(self.cells), self.walls(inputs))
         total = np.abs(fields["T"].astype(np.float64))
         total[:, plate.free] = plate.outflow(total, np.add)[:, plate.free]
-        return _norm(total) / _norm(plate.outflow(given)[:, plate.free])
+        return norms(total) / norms(plate.outflow(given)[:, plate.free])
 
 
 def _on_walls(plate: SlottedPlate, given: np.ndarray) -> np.ndarray:
@@ -140,8 +141,3 @@ def _on_walls(plate: SlottedPlate, given: np.ndarray) -> np.ndarray:
     fields = np.zeros((len(given), len(plate.points)))
     fields[:, np.concatenate(plate.walls)] = given
     return fields
-
-
-def _norm(x: np.ndarray) -> np.ndarray:
-    """Return the Euclidean norm of every sample."""
-    return np.sqrt(np.sum(np.square(x), axis=1))

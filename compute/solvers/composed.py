@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from compute.solvers.krylov import gcrodr
-from compute.solvers.krylov.arguments import norm
 from compute.solvers.preconditioners.preconditioner import Preconditioner
 from compute.solvers.recycling import Recycler
+from compute.solvers.scaling import norm
 from compute.solvers.sequential import Attempt
 from compute.solvers.systems import Systems
 

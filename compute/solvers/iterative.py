@@ -6,7 +6,7 @@ from pydantic import Field
 
 from compute.solvers.composed import MARGIN, minimal_residual, reason
 from compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
-from compute.solvers.krylov.arguments import System
+from compute.solvers.krylov.arguments import System, attempted
 from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
 from compute.solvers.preconditioners.preconditioner import Preconditioner
 from compute.solvers.recycling import Recycler
@@ -58,5 +58,5 @@ class Krylov(Sequential):
         guess = None if systems.guess is None else systems.guess[i].ravel()
         system = System(systems.operators.csr(i), systems.rhs[i].ravel(), guess, M, MARGIN * rtol, 0.0)
         iterate = conjugate_gradients.iterate if self.method == "cg" else biconjugate_gradients.iterate
-        info = 0 if system.zero else iterate(system, self.maxiter)
-        return Attempt(system.x, system.iterations, system.matvecs, reason(info))
+        x, info = attempted(system, lambda: iterate(system, self.maxiter))
+        return Attempt(x, system.iterations, system.matvecs, reason(info))

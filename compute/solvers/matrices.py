@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from compute.solvers.operators import Operators, Pattern, is_broadcast, take
+from compute.solvers.operators import Operators, Pattern, is_broadcast, scaled, take
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +65,10 @@ class Matrices(Operators):
     def take(self, index: slice | np.ndarray) -> Matrices:
         """Return some of the matrices, in the given order."""
         return Matrices(take(self.values, index), self.pattern, self.shape, self.symmetric, self.definite)
+
+    def scaled(self, powers: np.ndarray) -> Matrices:
+        """Return the matrices times powers of two; see `Operators.scaled`."""
+        return Matrices(scaled(self.values, powers), self.pattern, self.shape, self.symmetric, self.definite)
 
     def entries(self, i: int) -> np.ndarray:
         """Return the values of matrix ``i`` in the order of the pattern."""

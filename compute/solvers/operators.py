@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.sparse as sp
 
+from compute.solvers.scaling import magnitude, shifted
 from compute.solvers.stencil_product import product, residual_squares
 
 
@@ -85,9 +86,13 @@ class Operators(ABC):
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
 
-    def finite(self, i: int) -> bool:
-        """Return whether all entries of operator ``i`` are finite."""
-        return bool(np.isfinite(self.entries(i)).all())
+    @abstractmethod
+    def scaled(self, powers: np.ndarray) -> Operators:
+        """Return the operators times ``2ᵖ``, ``p`` ``(n,)`` whole numbers; constant ones take one for all."""
+
+    def magnitude(self, i: int) -> float:
+        """Return the largest modulus of an entry of operator ``i``, see `scaling.magnitude`."""
+        return magnitude(self.entries(i))
 
     def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
         """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision."""
@@ -175,13 +180,13 @@ class Stencil(Operators):
         """Return the values of operator ``i`` in the order of the pattern."""
         return self.coefficients[i].ravel()[_layout(self.shape)[1]]
 
-    def finite(self, i: int) -> bool:
-        """Return whether all entries of operator ``i`` are finite."""
-        c = self.coefficients[i]
-        if c.dtype.kind == "c":
-            return bool(np.isfinite(c).all())
-        # NaN is handed on by both; there is no array of truth values to be filled.
-        return bool(np.isfinite(c.min()) and np.isfinite(c.max()))
+    def scaled(self, powers: np.ndarray) -> Stencil:
+        """Return the operators times powers of two; see `Operators.scaled`."""
+        return Stencil(scaled(self.coefficients, powers), self.symmetric, self.definite)
+
+    def magnitude(self, i: int) -> float:
+        """Return the largest modulus of an entry of operator ``i``; see `Operators.magnitude`."""
+        return magnitude(self.coefficients[i])
 
     def diagonal(self, i: int) -> np.ndarray:
         """Return the diagonal of operator ``i``, shape ``shape``."""
@@ -228,6 +233,13 @@ def take(values: np.ndarray, index: slice | np.ndarray) -> np.ndarray:
         count = len(np.empty(len(values), dtype=bool)[index])
         return np.broadcast_to(values[:1], (count, *values.shape[1:]))
     return values[index]
+
+
+def scaled(values: np.ndarray, powers: np.ndarray) -> np.ndarray:
+    """Return values ``(n, …)`` times ``2ᵖ``; what was broadcast along the first axis still is."""
+    if len(values) > 1 and is_broadcast(values):
+        return np.broadcast_to(shifted(values[:1], int(powers[0])), values.shape)
+    return np.stack([shifted(value, int(power)) for value, power in zip(values, powers, strict=True)])
 
 
 @lru_cache(maxsize=32)

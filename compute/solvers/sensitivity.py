@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from compute.solvers.direct import Direct
+from compute.solvers.scaling import norms
 from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
@@ -53,8 +54,7 @@ def disturbed(problem: Problem, inputs: Mapping[str, np.ndarray], rtol: float) -
 
 def _sizes(x: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of every system's vector, ``(n, 1, …)``."""
-    found: Any = np.sqrt(np.sum(np.abs(x) ** 2, axis=tuple(range(1, x.ndim)), keepdims=True))
-    return found
+    return norms(x).reshape(-1, *(1,) * (x.ndim - 1))
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

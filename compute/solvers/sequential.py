@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from compute.solvers.operators import Operators, Stencil
+from compute.solvers.scaling import binary, exponent, norm, power, shifted
 from compute.solvers.solver import COLUMNS, Ledger, Solutions, Solver
 from compute.solvers.systems import Systems
 
@@ -85,13 +87,14 @@ class Sequential(Solver):
         if reason:
             raise ValueError(f"solver is {self.kind!r}: {reason}; expected a solver that can, such as 'auto'")
         start = time.perf_counter()
-        at_once = self.together(systems) if np.isfinite(systems.rhs).all() else None
+        systems, shifts, finite = systems.balanced()
+        at_once = self.together(systems) if finite.all() else None
         residuals = None if at_once is None else relative_residuals(systems, at_once)
         share = (time.perf_counter() - start) / max(len(systems), 1)
         row = {"status": "ok", "reason": "", "iterations": 0, "matvecs": 1, "solver": self.kind, "seconds": share}
         if at_once is not None and residuals is not None and np.all(residuals <= rtol):
             columns = {name: [value] * len(systems) for name, value in row.items()}
-            return Solutions(at_once, {**columns, "residual": residuals.tolist()}), carry
+            return _unscaled(systems, at_once, {**columns, "residual": residuals.tolist()}, shifts, rtol), carry
         dtype = np.result_type(systems.operators.dtype, systems.rhs.dtype)
         x = np.full(systems.rhs.shape, np.nan, dtype=dtype)
         ledger: Ledger = {name: [] for name in COLUMNS}
@@ -100,15 +103,17 @@ class Sequential(Solver):
             if at_once is not None and residuals is not None and residuals[i] <= rtol:
                 answer, found = at_once[i], {**row, "residual": float(residuals[i])}
             else:
-                found, answer, carry = self._one(systems, i, rtol, carry)
+                found, answer, carry = self._one(systems, i, rtol, carry, bool(finite[i]))
             if answer is not None:
                 x[i] = answer.reshape(x.shape[1:])
             found["seconds"] = time.perf_counter() - start + share
             for name in COLUMNS:
                 ledger[name].append(found[name])
-        return Solutions(x, ledger), carry
+        return _unscaled(systems, x, ledger, shifts, rtol), carry
 
-    def _one(self, systems: Systems, i: int, rtol: float, carry: Any) -> tuple[dict[str, Any], np.ndarray | None, Any]:
+    def _one(
+        self, systems: Systems, i: int, rtol: float, carry: Any, finite: bool
+    ) -> tuple[dict[str, Any], np.ndarray | None, Any]:
         """Solve system ``i``, if need be with Direct; return its ledger row without the time."""
         # Direct is a subclass, so it cannot be imported before this class exists.
         from compute.solvers.direct import Direct
@@ -116,7 +121,7 @@ class Sequential(Solver):
         operators, rhs = systems.operators, systems.rhs[i].ravel()
         row: dict[str, Any] = {"status": "failed", "reason": "not_finite", "residual": np.nan, "solver": self.kind}
         row |= {"iterations": 0, "matvecs": 0}
-        if not (np.isfinite(rhs).all() and operators.finite(i)):
+        if not finite:
             log.warning("system %d has entries that are not finite: it is not solved", i)
             return row, None, carry
         solvers: tuple[Sequential, ...] = (self,) if isinstance(self, Direct) else (self, Direct())
@@ -142,21 +147,61 @@ class Sequential(Solver):
         return row, None, carry
 
 
+def _unscaled(systems: Systems, x: np.ndarray, ledger: Ledger, shifts: np.ndarray, rtol: float) -> Solutions:
+    """Take the answers to balanced systems back to the units they came in; one that does not fit there has failed."""
+    if not shifts.any():
+        return Solutions(x, ledger)
+    x = x.copy()
+    for i in map(int, np.flatnonzero(shifts)):
+        if ledger["status"][i] != "ok":
+            continue
+        answer = shifted(x[i], -int(shifts[i]))
+        kept = shifted(answer, int(shifts[i]))
+        if not np.array_equal(kept, x[i]):
+            residual = relative_residual(systems.operators, i, kept.ravel(), systems.rhs[i].ravel())
+            ledger["residual"][i] = residual
+            if not residual <= rtol:
+                log.warning("the answer to system %d leaves the range of %s", i, x.dtype)
+                ledger["status"][i], ledger["reason"][i] = "failed", "not_finite"
+                answer = np.full_like(answer, np.nan)
+        x[i] = answer
+    return Solutions(x, ledger)
+
+
 def relative_residuals(systems: Systems, x: np.ndarray) -> np.ndarray:
     """Return `relative_residual` of the answers ``x`` ``(n, *shape)`` to all systems, ``(n,)`` float64."""
     operators, count = systems.operators, len(systems)
+    rhs, x = systems.rhs.reshape(count, -1), x.reshape(count, -1)
     if not operators.constant or isinstance(operators, Stencil):
-        return np.array([relative_residual(operators, i, x[i].ravel(), systems.rhs[i].ravel()) for i in range(count)])
-    rhs, x, matrix = systems.rhs.reshape(count, -1), x.reshape(count, -1), operators.csr(0)
+        return np.array([relative_residual(operators, i, x[i], rhs[i]) for i in range(count)])
+    matrix = operators.csr(0)
     # One by one: for a block SciPy wants it transposed, which takes longer than the product.
-    left = np.array([np.linalg.norm(b - matrix @ y) for b, y in zip(rhs, x, strict=True)])
-    norms = np.array([np.linalg.norm(b) for b in rhs])
-    return np.divide(left, norms, out=np.where(left == 0, 0.0, np.inf), where=norms > 0)
+    left = np.array([norm(b - matrix @ y) for b, y in zip(rhs, x, strict=True)])
+    whole = np.array([norm(b) for b in rhs])
+    return np.divide(left, whole, out=np.where(left == 0, 0.0, np.inf), where=whole > 0)
 
 
 def relative_residual(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarray) -> float:
-    """Return the true ``‖b − A_i x‖ / ‖b‖`` in double precision; 0 if both are zero, inf if only ``b`` is."""
-    residual, norm = operators.residual(i, x, rhs)
-    if norm == 0:
-        return 0.0 if residual == 0 else np.inf
-    return residual / norm
+    """Return the true ``‖b − A_i x‖ / ‖b‖`` in double precision; 0 if both are zero, inf if only ``b`` is.
+
+    Whatever the units: where squares leave the range, matrix, ``x`` and ``b`` are brought back by powers of two.
+    """
+    residual, whole = operators.residual(i, x, rhs)
+    if _LEAST <= whole < np.inf and residual < np.inf:
+        return residual / whole
+    size = operators.magnitude(i)
+    if not (math.isfinite(size) and np.isfinite(x).all() and np.isfinite(rhs).all()):
+        return np.nan
+    of_A, of_b = binary(size), exponent(rhs)
+    # Units in which the larger of b and what A x is summed from is about one.
+    unit = max(of_A + exponent(x) if x.any() else of_b, of_b if rhs.any() else -_FAR)
+    one = operators.take(slice(i, i + 1)).scaled(np.array([-of_A]))
+    left = norm(shifted(rhs, -unit) - one.matvec(0, shifted(x, of_A - unit)))
+    if not rhs.any():
+        return 0.0 if left == 0 else np.inf
+    return power(left / norm(shifted(rhs, -of_b)), unit - of_b)
+
+
+_LEAST = 2.0**-400
+"""Norm from which on nothing of it was lost to underflow."""
+_FAR = 10_000

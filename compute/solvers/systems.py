@@ -1,10 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from compute.solvers.operators import Operators
+from compute.solvers.scaling import binary, magnitude, safe, shifted
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,48 @@ class Systems:
         """Return some of the systems, in the given order."""
         guess = None if self.guess is None else self.guess[index]
         return Systems(self.operators.take(index), self.rhs[index], guess)
+
+    def balanced(self) -> tuple[Systems, np.ndarray, np.ndarray]:
+        """Bring systems whose numbers may not be squared without leaving the range of their precision back into it.
+
+        Those are solved as ``(2ᵃ A) (2ˢ x) = 2ᵃ⁺ˢ b`` with entries of about one. A guess that is not finite, or so
+        large there that nothing of ``b`` would be left beside what ``A`` takes it to, becomes zero.
+
+        Returns
+        -------
+        systems
+            These themselves where all numbers are moderate.
+        shifts
+            ``(n,)`` the exponents ``s``; what is found is to be multiplied by ``2⁻ˢ``.
+        finite
+            ``(n,)`` whether matrix and right-hand side have finite entries.
+        """
+        operators, dtype, count = self.operators, self.rhs.dtype, len(self)
+        once = [operators.magnitude(0)] * count if operators.constant and count else None
+        sizes = np.array([once or [operators.magnitude(i) for i in range(count)], [magnitude(b) for b in self.rhs]])
+        of_A, of_b = ([binary(size) for size in row] for row in sizes)
+        shift_A = np.array([0 if safe(e, dtype) else -e for e in of_A], dtype=int)
+        calm = np.array([safe(e, dtype) for e in of_b], dtype=bool) & (shift_A == 0)
+        shift_x = np.where(calm, 0, -np.array(of_b, dtype=int) - shift_A)
+        moved = Systems(operators.scaled(shift_A), self.rhs, self.guess) if shift_A.any() else self
+        if not calm.all():
+            shifts = shift_A + shift_x
+            moved = replace(moved, rhs=np.stack([shifted(b, int(p)) for b, p in zip(self.rhs, shifts, strict=True)]))
+        moved = moved if self.guess is None else moved._guessed(shift_x)
+        return moved, shift_x, np.isfinite(sizes).all(axis=0)
+
+    def _guessed(self, shifts: np.ndarray) -> Systems:
+        """Return the systems with their guesses multiplied by powers of two, and useless ones replaced by zero."""
+        assert self.guess is not None
+        fresh: dict[int, np.ndarray] = {}
+        for i, guess in enumerate(self.guess):
+            size, shift = magnitude(guess), int(shifts[i])
+            if not math.isfinite(size) or not safe(binary(size) + shift if size else 0, guess.dtype):
+                # One that is far too small is as good as zero.
+                log.info("system %d: its first guess, up to %.1e, is of no use: it begins at zero", i, size)
+                fresh[i] = np.zeros_like(guess)
+            elif shift:
+                fresh[i] = shifted(guess, shift)
+        if not fresh:
+            return self
+        return replace(self, guess=np.stack([fresh.get(i, guess) for i, guess in enumerate(self.guess)]))

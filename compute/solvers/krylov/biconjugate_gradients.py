@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from compute.solvers.krylov.arguments import System, limit, norm
+from compute.solvers.krylov.arguments import System, attempted, limit
+from compute.solvers.scaling import norm
 
 _BREAKDOWN, _RHO, _OMEGA = -1, -10, -11
 
@@ -67,7 +68,7 @@ def bicgstab(
     """
     system = System(A, b, x0, M, rtol, atol)
     maxiter = limit(maxiter, system.size)
-    return system.x, 0 if system.zero else iterate(system, maxiter, callback)
+    return attempted(system, lambda: iterate(system, maxiter, callback))
 
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
@@ -136,4 +137,4 @@ def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], objec
         r -= omega * t
         system.iterations += 1
         if callback is not None:
-            callback(system.x.copy())
+            callback(system.iterate())

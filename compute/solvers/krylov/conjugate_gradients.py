@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import scipy.linalg as la
 
-from compute.solvers.krylov.arguments import System, limit, norm
+from compute.solvers.krylov.arguments import System, attempted, limit
+from compute.solvers.scaling import norm
 
 _BREAKDOWN = -1
 
@@ -79,7 +80,7 @@ def cg(
     """
     system = System(A, b, x0, M, rtol, atol)
     maxiter = limit(maxiter, system.size)
-    return system.x, 0 if system.zero else iterate(system, maxiter, callback)
+    return attempted(system, lambda: iterate(system, maxiter, callback))
 
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
@@ -127,4 +128,4 @@ def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], objec
         system.x, r = axpy(p, system.x, a=alpha), axpy(q, r, a=-alpha)
         system.iterations += 1
         if callback is not None:
-            callback(system.x.copy())
+            callback(system.iterate())

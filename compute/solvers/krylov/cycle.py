@@ -4,8 +4,9 @@ import numpy as np
 import scipy.linalg as la
 
 from compute.solvers.guard import BLOCK, small_work
-from compute.solvers.krylov.arguments import System, norm
+from compute.solvers.krylov.arguments import System
 from compute.solvers.krylov.deflation import Space, harmonic, orthonormalise
+from compute.solvers.scaling import norm
 
 
 class Cycle:

@@ -6,6 +6,8 @@ import numpy as np
 import scipy.linalg as la
 from scipy.sparse.linalg import LinearOperator
 
+from compute.solvers.scaling import exponent, safe, shifted
+
 
 @dataclass(frozen=True)
 class Space:
@@ -51,8 +53,10 @@ def image(A: LinearOperator, M: LinearOperator | None, basis: np.ndarray) -> tup
     Y = A.matmat(basis if M is None else M.matmat(basis)).astype(basis.dtype, copy=False)
     if not np.isfinite(Y).all():
         return basis[:, :0], basis[:, :0]
-    C, transform = orthonormalise(Y)
-    return C, (transform.T @ basis.T).T
+    e = exponent(Y)
+    e = 0 if safe(e, Y.dtype) else e
+    C, transform = orthonormalise(shifted(Y, -e))
+    return C, (shifted(transform, -e).T @ basis.T).T
 
 
 def orthonormalise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

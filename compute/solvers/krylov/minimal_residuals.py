@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from compute.solvers.guard import APPLICATION, BLOCK
-from compute.solvers.krylov.arguments import System, at_least_one, limit, norm
+from compute.solvers.krylov.arguments import System, at_least_one, attempted, limit
 from compute.solvers.krylov.cycle import Cycle
 from compute.solvers.krylov.deflation import Space, image
 from compute.solvers.recycling import Recycler
+from compute.solvers.scaling import norm
 
 _BREAKDOWN = -1
 
@@ -112,10 +113,10 @@ def gcrodr(
             raise ValueError("recycler holds complex vectors, the system is real: reset() it first")
     if recycler is not None:
         recycler.begin()
-    info = 0 if system.zero else _iterate(system, restart, recycle, maxiter, recycler, on_cycle=callback)
+    found = attempted(system, lambda: _iterate(system, restart, recycle, maxiter, recycler, on_cycle=callback))
     if recycler is not None:
         recycler.iterations, recycler.matvecs = system.iterations, system.matvecs
-    return system.x, info
+    return found
 
 
 def gmres(
@@ -162,7 +163,7 @@ def gmres(
     """
     if callback is not None and callback_type is None:
         warnings.warn(
-            "gmres called without specifying callback_type: 'legacy' is taken; say 'x' or 'pr_norm'",
+            "gmres was called without specifying `callback_type`: 'legacy' is taken; say 'x' or 'pr_norm'",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -172,18 +173,19 @@ def gmres(
     system = System(A, b, x0, M, rtol, atol)
     restart = 20 if restart is None else at_least_one("restart", restart)
     maxiter = limit(maxiter, system.size)
-    if system.zero:
-        return system.x, 0
-    info = _iterate(
+    x, info = attempted(
         system,
-        restart,
-        0,
-        maxiter,
-        on_cycle=callback if kind == "x" else None,
-        on_step=callback if kind != "x" else None,
-        count_steps=callback is not None and kind == "legacy",
+        lambda: _iterate(
+            system,
+            restart,
+            0,
+            maxiter,
+            on_cycle=callback if kind == "x" else None,
+            on_step=callback if kind != "x" else None,
+            count_steps=callback is not None and kind == "legacy",
+        ),
     )
-    return system.x, maxiter if info else 0
+    return x, maxiter if info else 0
 
 
 def _iterate(
@@ -232,7 +234,7 @@ def _iterate(
         while cycle.going:
             cycle.step()
             if on_step is not None:
-                on_step(cycle.estimate / system.norm)
+                on_step(np.float64(cycle.estimate) / system.norm)
         residual = _improve(system, cycle, space.U, size)
         work += handover + cycle.passes
         handover = 0.0
@@ -242,7 +244,7 @@ def _iterate(
         r = residual
         before, size = size, norm(r)
         if on_cycle is not None:
-            on_cycle(system.x.copy())
+            on_cycle(system.iterate())
         if recycle and (keeps or size > system.tolerance):
             space = cycle.deflate(space, recycle, last=size <= system.tolerance)
             handover, learnt = cycle.deflation, space.U

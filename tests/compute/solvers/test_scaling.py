@@ -1,0 +1,362 @@
+"""Answers do not depend on the units: solve(s A, t b) = (t/s) solve(A, b), or it is said that there is none."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from compute.problems.elliptic import Elliptic
+from compute.problems.poisson import Poisson
+from compute.solvers.assembly import diffusion
+from compute.solvers.choice import Auto
+from compute.solvers.direct import Direct
+from compute.solvers.factorization.analysis import importable
+from compute.solvers.iterative import Krylov
+from compute.solvers.krylov import bicgstab, cg, gcrodr, gmres
+from compute.solvers.matrices import Matrices
+from compute.solvers.multigrid.solver import Multigrid
+from compute.solvers.operators import Stencil
+from compute.solvers.recycled import Recycled
+from compute.solvers.recycling import Recycler
+from compute.solvers.scaling import norm, norms, shifted
+from compute.solvers.sensitivity import disturbed
+from compute.solvers.sequence import simulate
+from compute.solvers.sequential import relative_residual
+from compute.solvers.systems import Systems
+from compute.solvers.transform import Transform
+
+FUNCTIONS = {"cg": cg, "bicgstab": bicgstab, "gmres": gmres, "gcrodr": gcrodr}
+DTYPES = (np.float32, np.float64, np.complex64, np.complex128)
+N = 40
+
+
+def spring(dtype, n=N):
+    """A Hermitian definite matrix of condition 30, with phases along its line where it is complex."""
+    A = sp.diags_array([-1.0, 2.3, -1.0], offsets=[-1, 0, 1], shape=(n, n)).toarray().astype(dtype)
+    if A.dtype.kind == "c":
+        turn = np.exp(0.3j * np.arange(n)).astype(dtype)
+        A = (turn[:, None] * A * turn.conj()).astype(dtype)
+    return A
+
+
+def force(dtype, n=N):
+    b = np.cos(np.arange(n)).astype(dtype)
+    return b * np.exp(0.5j * np.arange(n)).astype(dtype) if b.dtype.kind == "c" else b
+
+
+def exponents(dtype):
+    """Binary exponents of the range of a dtype, its subnormal numbers included."""
+    info = np.finfo(dtype)
+    return info.minexp - info.nmant // 2, info.maxexp - 4
+
+
+def asked(form, A):
+    """A matrix as dense, sparse, and as an operator that does not show its entries."""
+    if form == "operator":
+        return LinearOperator(A.shape, matvec=lambda v: A @ v, matmat=lambda V: A @ V, dtype=A.dtype)
+    return {"dense": A, "csr": sp.csr_array(A), "lil": sp.lil_array(A)}[form]
+
+
+def check(A, b, x, info, rtol):
+    """Say whether an answer is right, measured in extended precision where everything fits."""
+    assert info != 0 or np.isfinite(x).all()
+    if info == 0:
+        wide = np.clongdouble if A.dtype.kind == "c" else np.longdouble
+        left = b.astype(wide) - A.astype(wide) @ x.astype(wide)
+        whole = b.astype(wide)
+        assert np.sqrt(np.sum(np.abs(left) ** 2)) <= 1.01 * rtol * np.sqrt(np.sum(np.abs(whole) ** 2))
+
+
+@st.composite
+def units(draw):
+    dtype = draw(st.sampled_from(DTYPES))
+    low, high = exponents(dtype)
+    return dtype, draw(st.integers(low, high)), draw(st.integers(low, high))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@given(units(), st.sampled_from(["dense", "csr", "lil", "operator"]), st.booleans(), st.sampled_from([None, 0, 1]))
+@example((np.float32, 0, 67), "csr", False, None)
+@example((np.float32, 0, -80), "csr", False, None)
+@example((np.float64, 0, -548), "csr", False, None)
+@example((np.float64, 540, 540), "operator", True, None)
+@example((np.complex128, -1060, -1060), "dense", True, 1)
+@settings(max_examples=60, deadline=None)
+def test_a_function_gives_the_right_answer_in_all_units_or_says_that_it_has_none(name, given, form, preconditioned, x0):
+    dtype, of_A, of_b = given
+    rtol = 1e-3 if np.finfo(dtype).bits == 32 else 1e-8
+    A, b = shifted(spring(dtype), of_A), shifted(force(dtype), of_b)
+    with np.errstate(all="ignore"):
+        M = None if not preconditioned else aslinearoperator(np.diag(1 / np.diag(A)).astype(dtype))
+        # An inverse that the precision does not hold is nobody's preconditioner.
+        M = M if M is None or np.isfinite(M @ np.ones(N, dtype)).all() else None
+        start = None if x0 is None else shifted(np.ones(N, dtype), of_b - of_A) * dtype(x0)
+        start = None if start is None or not np.isfinite(start).all() else start
+        x, info = FUNCTIONS[name](asked(form, A), b, start, rtol=rtol, M=M)
+    assert x.dtype == dtype
+    check(A, b, x, info, rtol)
+    info_of_range = np.finfo(dtype)
+    if (
+        all(info_of_range.minexp + 40 < e < info_of_range.maxexp - 10 for e in (of_A, of_b, of_b - of_A, -of_A))
+        and not preconditioned
+    ):
+        assert info == 0
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("form", ["csr", "operator"])
+@pytest.mark.parametrize(("of_A", "of_b"), [(3, 5), (100, -120), (400, -300), (-500, 450), (0, 800), (-900, 0)])
+def test_powers_of_two_change_no_bit(name, form, of_A, of_b):
+    A, b = spring(np.float64), force(np.float64)
+    x, info = FUNCTIONS[name](asked(form, A), b, rtol=1e-10)
+    y, same = FUNCTIONS[name](asked(form, shifted(A, of_A)), shifted(b, of_b), rtol=1e-10)
+    assert (info, same) == (0, 0)
+    if name == "gcrodr":
+        # Its projected problem holds the scale of A beside that of its orthonormal basis.
+        assert np.allclose(shifted(y, of_A - of_b), x, rtol=1e-9)
+    else:
+        assert np.array_equal(y, shifted(x, of_b - of_A))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e100, 1e170, 1e300])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_a_guess_of_any_size_is_improved_or_given_up_but_never_believed(name, size, dtype):
+    A, b = spring(dtype), force(dtype)
+    x, info = FUNCTIONS[name](A, b, np.full(N, size, dtype), rtol=1e-8)
+    check(A, b, x, info, 1e-8)
+    if size <= 1e100:
+        assert info == 0
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_preconditioners_of_any_size_and_their_guess(name):
+    A, b = spring(np.float64), force(np.float64)
+    for size in (1e-200, 1e200):
+        M = np.diag(size / np.diag(A))
+        for form in ("dense", "operator"):
+            x, info = FUNCTIONS[name](A, b, M=asked(form, M), rtol=1e-8)
+            assert info == 0
+            check(A, b, x, info, 1e-8)
+            x, info = FUNCTIONS[name](A / size, b, "Mb", M=asked(form, M), rtol=1e-8)
+            assert info == 0
+            check(A / size, b, x, info, 1e-8)
+
+
+def test_callbacks_see_the_units_of_the_caller():
+    A, b = spring(np.float32), shifted(force(np.float32), 70)
+    for function in (cg, gcrodr):
+        seen: list[np.ndarray] = []
+        x, _ = function(A, b, rtol=1e-3, callback=seen.append)
+        assert np.array_equal(seen[-1], x)
+    seen = []
+    x, _ = bicgstab(A, b, rtol=1e-3, maxiter=3, callback=seen.append)
+    assert np.array_equal(seen[-1], x)
+    norms_seen: list[np.floating] = []
+    gmres(A, b, rtol=1e-3, callback=norms_seen.append, callback_type="pr_norm")
+    assert all(0 <= value <= 1 for value in norms_seen)
+
+
+def test_an_absolute_tolerance_is_in_the_units_of_the_caller():
+    A, b = spring(np.float32), shifted(force(np.float32), 70)
+    whole = norm(b)
+    for function in FUNCTIONS.values():
+        x, info = function(A, b, rtol=0.0, atol=0.01 * whole)
+        assert info == 0
+        assert 1e-4 * whole < norm(b - A @ x) <= 0.01 * whole
+        assert function(A, b, atol=np.inf) == (pytest.approx(np.zeros(N)), 0)
+
+
+def test_a_recycled_space_survives_a_change_of_units():
+    A, b = spring(np.float64), force(np.float64)
+    plain, moved = Recycler(), Recycler()
+    for of_A, of_b in ((0, 0), (500, -480), (-600, 300), (0, 700)):
+        for recycler, (p, q) in ((plain, (0, 0)), (moved, (of_A, of_b))):
+            operator = asked("operator", shifted(A, p))
+            x, info = gcrodr(operator, shifted(b, q), rtol=1e-10, restart=12, recycle=4, recycler=recycler)
+            assert info == 0
+            check(shifted(A, p), shifted(b, q), x, info, 1e-10)
+        assert moved.iterations == plain.iterations
+
+
+SOLVERS = (
+    *(Direct(library=library) for library in importable()),
+    Multigrid(),
+    Transform(),
+    Krylov(method="cg", preconditioner="icc"),
+    Krylov(method="cg", preconditioner="none"),
+    Krylov(method="bicgstab"),
+    Krylov(method="gmres", preconditioner="ssor"),
+    Krylov(method="gmres", preconditioner="jacobi"),
+    Recycled(),
+    Recycled(preconditioner="none"),
+    Auto(probe=2),
+)
+SHAPE = (12, 12)
+
+
+def flow(kind):
+    """Three systems: of one matrix or of three, real or complex, on a grid or on a pattern."""
+    a = np.exp(0.5 * np.random.default_rng(0).standard_normal((3, *SHAPE)))
+    stencil = diffusion(np.broadcast_to(np.ones((1, *SHAPE)), (3, *SHAPE)) if kind == "constant" else a)
+    rhs = np.random.default_rng(1).standard_normal((3, *SHAPE))
+    if kind == "complex":
+        c = stencil.coefficients.astype(complex)
+        c[:, 0] *= 1 + 0.1j
+        return Systems(Stencil(c, symmetric=True), rhs * (1 + 0.5j))
+    if kind == "matrices":
+        values = np.stack([stencil.entries(i) for i in range(3)])
+        return Systems(Matrices(values, stencil.pattern, SHAPE, symmetric=True, definite=True), rhs)
+    return Systems(stencil, rhs)
+
+
+FLOWS = {kind: flow(kind) for kind in ("stencil", "constant", "complex", "matrices")}
+POWERS = [(0, 0), (0, -548), (0, 548), (530, 0), (-530, 0), (900, 900), (-900, -900), (-1000, 1000), (1000, -1000)]
+
+
+@pytest.mark.parametrize("kind", FLOWS)
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: "-".join(map(str, list(s.model_dump().values())[:3])))
+def test_a_solver_answers_in_all_units_or_fails(solver, kind):
+    systems = FLOWS[kind]
+    if solver.lacks(systems):
+        return
+    plain, _ = solver.solve(systems, rtol=1e-9)
+    assert plain.ledger["status"] == ["ok"] * 3
+    for of_A, of_b in POWERS:
+        moved = Systems(systems.operators.scaled(np.full(3, of_A)), shifted(systems.rhs, of_b))
+        found, _ = solver.solve(moved, rtol=1e-9)
+        expected = shifted(plain.x, of_b - of_A)
+        # The times of a race choose the solver; MKL does not promise the same bits.
+        bits = not isinstance(solver, Auto) and getattr(solver, "library", "") != "pardiso"
+        if of_b - of_A in (2000, -2000):
+            assert found.ledger["status"] == ["failed"] * 3
+            assert found.ledger["reason"] == ["not_finite"] * 3
+            assert np.isnan(found.x).all()
+            continue
+        assert found.ledger["status"] == ["ok"] * 3
+        assert max(found.ledger["residual"]) <= 1e-9
+        if bits:
+            assert np.array_equal(found.x, expected)
+            assert found.ledger["residual"] == plain.ledger["residual"]
+        assert np.allclose(shifted(found.x, of_A - of_b), plain.x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: "-".join(map(str, list(s.model_dump().values())[:3])))
+@pytest.mark.parametrize("bad", [np.nan, np.inf, "subnormal", "huge guess", "guess that is not finite"])
+def test_one_sample_of_a_block_fails_or_is_mended_alone(solver, bad, caplog):
+    systems = FLOWS["stencil"]
+    rhs, guess = systems.rhs.copy(), np.zeros_like(systems.rhs)
+    if bad == "subnormal":
+        rhs[1] = shifted(rhs[1], -1070)
+    elif isinstance(bad, str):
+        guess[1] = np.nan if "finite" in bad else 1e200
+    else:
+        rhs[1, 3, 3] = bad
+    given = Systems(systems.operators, rhs, guess)
+    with caplog.at_level(logging.INFO):
+        found, carry = solver.solve(given, rtol=1e-8)
+    statuses = found.ledger["status"]
+    assert (statuses[0], statuses[2]) == ("ok", "ok")
+    for i in (0, 2):
+        assert relative_residual(systems.operators, i, found.x[i].ravel(), rhs[i].ravel()) <= 1e-8
+    if isinstance(bad, str) and "guess" in bad:
+        assert statuses[1] == "ok"
+        assert "system 1: its first guess" in caplog.text
+    elif bad == "subnormal":
+        # Four bits are left of x: whatever it is called, it is called so for what can be stored.
+        true = relative_residual(systems.operators, 1, np.nan_to_num(found.x[1]).ravel(), rhs[1].ravel())
+        assert (statuses[1] == "ok") == (true <= 1e-8)
+    else:
+        assert (statuses[1], found.ledger["reason"][1]) == ("failed", "not_finite")
+        assert np.isnan(found.x[1]).all()
+    again, _ = solver.solve(systems, rtol=1e-8, carry=carry)
+    assert again.ledger["status"] == ["ok"] * 3
+
+
+def test_samples_in_different_units_share_a_block():
+    systems = FLOWS["stencil"]
+    powers = np.array([0, 600, -600])
+    rhs = np.stack([shifted(b, p) for b, p in zip(systems.rhs, (0, 0, 700), strict=True)])
+    for solver in SOLVERS:
+        plain, _ = solver.solve(systems, rtol=1e-8)
+        found, _ = solver.solve(Systems(systems.operators.scaled(powers), rhs), rtol=1e-8)
+        if solver.lacks(systems):
+            continue
+        assert found.ledger["status"][:2] == ["ok"] * 2
+        assert np.allclose(shifted(found.x[1], 600), plain.x[1], rtol=1e-5)
+        # x of the third is beyond the range.
+        assert found.ledger["status"][2] == "failed"
+
+
+def test_the_true_residual_is_measured_in_all_units():
+    systems = FLOWS["stencil"]
+    x = Direct().solve(systems, rtol=1e-12)[0].x[0].ravel() * (1 + 1e-5)
+    b = systems.rhs[0].ravel()
+    plain = relative_residual(systems.operators, 0, x, b)
+    assert 1e-6 < plain < 1e-3
+    for of_A, of_b in POWERS[:-2]:
+        operators = systems.operators.scaled(np.full(3, of_A))
+        y, c = shifted(x, of_b - of_A), shifted(b, of_b)
+        assert relative_residual(operators, 0, y, c) == pytest.approx(plain, rel=1e-12)
+    zero = np.zeros_like(b)
+    assert relative_residual(systems.operators, 0, shifted(x, -700), zero) == np.inf
+    assert relative_residual(systems.operators, 0, zero, zero) == 0.0
+    assert relative_residual(systems.operators, 0, zero, shifted(b, 900)) == pytest.approx(1.0)
+    assert np.isnan(relative_residual(systems.operators, 0, zero * np.nan, b))
+
+
+@pytest.mark.parametrize("problem", [Poisson(shape=SHAPE), Elliptic(shape=SHAPE)], ids=lambda p: p.kind)
+def test_a_problem_in_other_units_has_the_same_residual(problem):
+    inputs = {name: field.astype(np.float64) for name, field in problem.draw(0, np.arange(2)).items()}
+    scale = 2.0**-560
+    if problem.kind == "elliptic":
+        # So small that what grows with u is nothing.
+        moved = inputs | {"f": inputs["f"] * scale}
+    else:
+        moved = {name: field * scale for name, field in inputs.items()}
+    fields, ledger = simulate(problem, moved, Direct(), 1e-10)
+    assert ledger["status"] == ["ok", "ok"]
+    assert np.all(fields["u"].any(axis=(1, 2)))
+    residual = problem.residual(moved, fields)
+    assert np.all(residual <= 1e-7)
+    assert problem.residual(moved, {"u": 0 * fields["u"]}) == pytest.approx(np.ones(2))
+
+
+def test_disturbed_answers_in_other_units():
+    problem = Poisson(shape=SHAPE)
+    inputs = {name: field.astype(np.float64) for name, field in problem.draw(0, np.arange(2)).items()}
+    moved = {name: shifted(field, -600) for name, field in inputs.items()}
+    plain, other = disturbed(problem, inputs, 1e-3)["u"], disturbed(problem, moved, 1e-3)["u"]
+    assert np.allclose(shifted(other, 600), plain, rtol=1e-10)
+
+
+@given(st.integers(-1060, 1010), st.sampled_from([np.float64, np.complex128]))
+@settings(max_examples=60, deadline=None)
+def test_norms_hold_over_the_range(power, dtype):
+    x = shifted(force(dtype), power)
+    expected = float(np.sqrt(np.sum(np.abs(x.astype(np.clongdouble)) ** 2)))
+    assert norm(x) == pytest.approx(expected, rel=1e-13)
+    assert norms(np.stack([x, force(dtype)])) == pytest.approx([expected, norm(force(dtype))], rel=1e-13)
+
+
+def test_norms_of_nothing_and_of_what_is_not_finite():
+    assert norm(np.zeros(3)) == 0.0
+    assert norm(np.array([1.0, np.inf])) == np.inf
+    assert np.isnan(norm(np.array([np.nan, 1.0])))
+    assert norm(np.array([], dtype=np.float32)) == 0.0
+
+
+def test_guesses_of_moderate_size_are_not_touched():
+    systems = FLOWS["stencil"]
+    given = replace(systems, guess=np.ones_like(systems.rhs))
+    balanced, shifts, finite = given.balanced()
+    assert balanced is given
+    assert not shifts.any()
+    assert finite.all()
