@@ -17,13 +17,15 @@ prepare_prefect()  # Prefect reads its settings when it is imported.
 
 from prefect import State, flow
 from prefect.futures import PrefectFuture
-from prefect.runtime import deployment
-from prefect.states import Cancelled
+from prefect.runtime import deployment, flow_run
+from prefect.states import Cancelled, Completed
 
 from compute.cluster.channel import ConsumerFailed, ProducerFailed
 from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Profile
 from flows.binding import bound
+from flows.claims import hold
+from flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
 from storage import models
 from storage.errors import Busy
 from storage.store import Store
@@ -77,12 +79,16 @@ def run_pipeline(
     done = finished(pipeline, store)
     if done is not None:
         log.info("nothing to do: run %s made all of it", done["run"])
+        name_flow_run(done["run"], [*tags(done), "nothing to do"])
         return done
     check_run(pipeline, store, trains=True)
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
         record = _begun(pipeline, store, command)
+        name_flow_run(record["run"], recipe_tags(pipeline))
         with recorded(Store(store), record):
-            return _run(pipeline, store, profile or load_profile("local"), record)
+            record = _run(pipeline, store, profile or load_profile("local"), record)
+        name_flow_run(record["run"], tags(record))
+        return record
 
 
 def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> dict[str, Any]:
@@ -234,16 +240,19 @@ def run(
 
 
 @flow(name="ritz")
-def run_served(overrides: dict[str, Any] | None = None) -> dict[str, Any] | State[Any]:
+def run_served(overrides: dict[str, Any] | None = None) -> State[Any]:
     """Run the recipe of a deployment as `run` does: what deployments and triggers start.
 
     Recipe, store and profile are those that `ritz serve` has bound to the deployment; a caller gives overrides alone.
-    A run that finds its dataset in use ends as ``Cancelled``, and its message says by whom: a deployment has nobody
-    who would wait.
+    Its lines bear its name, and what it came to is kept with it. A run that finds its dataset in use ends as
+    ``Cancelled``, and its message says by whom: a deployment has nobody who would wait.
     """
     binding = bound(deployment.id)
+    hold(flow_run.id)
+    bear(flow_run.name)
     try:
-        result: dict[str, Any] = run.fn(binding.recipe, overrides, binding.store, binding.profile)
+        record: dict[str, Any] = run.fn(binding.recipe, overrides, binding.store, binding.profile)
     except Busy as error:
         return Cancelled(message=str(error))
-    return result
+    label_flow_run(record)
+    return Completed(message=sentence(record))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import base64
 import logging
+from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -17,8 +17,8 @@ from tasks.worker import publish as worker
 
 log = logging.getLogger("ritz")
 
-ROOM = 1_300_000
-"""Characters of all pictures in the artifact of a run."""
+SECTIONS = {"samples": "Test samples", "training": "Training", "errors": "Errors", "coverage": "Error bars"}
+"""Sections of the report that hold its pictures, and their titles."""
 
 
 @stage("publish")
@@ -36,33 +36,28 @@ def publish(
     store = Store(store_url)
     paths = {"report": runs.report_location(store, record["run"]), "store": store.url}
     record = {**record, "paths": paths}
-    page, pictures = cluster.call("train", worker.report, store_url, record, problem, surrogate)
+    page = cluster.call("train", worker.report, store_url, record, problem, surrogate)
     record = runs.save(store, record["run"], record, report=page)
     if in_prefect():
-        _artifacts(record, pictures)
+        _artifacts(record)
     log.info("report: %s", paths["report"])
     return record
 
 
-def _artifacts(record: dict[str, Any], pictures: dict[str, bytes]) -> None:
-    name = record["model"]["name"]
+def _artifacts(record: dict[str, Any]) -> None:
+    name, report = record["model"]["name"], record["paths"]["report"]
     create_table_artifact(rows(record), key=artifact_key(name, "summary"), description="The run in eleven lines")
     create_markdown_artifact(
-        f"# {record['run']}\n\n{gallery(pictures, record['paths']['report'])}",
-        key=artifact_key(name, "report"),
-        description="The run in pictures",
+        links(record["run"], report), key=artifact_key(name, "report"), description="Where the run is shown in pictures"
     )
 
 
-def gallery(pictures: dict[str, bytes], report: str) -> str:
-    """Return the pictures of a run as Markdown; those for which there is no room only say where they are.
+def links(run: str, report: str) -> str:
+    """Return Markdown with links into the report of a run.
 
-    Prefect refuses events above 1.5 MB, and an artifact makes an event that holds all of it.
+    The pictures are in the report alone: as a part of an artifact they would lie in the database of the server, in the
+    artifact and in the event of its making, 0.7 MB with every run.
     """
-    parts, room = [], ROOM
-    for name, picture in pictures.items():
-        data = base64.b64encode(picture).decode()
-        shown = f"![{name}](data:image/png;base64,{data})" if len(data) <= room else f"In the report: {report}"
-        room -= len(data) if len(data) <= room else 0
-        parts.append(f"## {name.replace('_', ' ').capitalize()}\n\n{shown}")
-    return "\n\n".join(parts)
+    address = report if "://" in report else Path(report).absolute().as_uri()
+    shown = "\n".join(f"- [{title}]({address}#{section})" for section, title in SECTIONS.items())
+    return f"# {run}\n\n[{report}]({address})\n\n{shown}"

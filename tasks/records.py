@@ -43,6 +43,14 @@ def trained(store_url: str, name: str) -> str:
     return models.resolve(store, f"{record['model']['name']}@{record['model']['version']}").spec
 
 
+def close_vanished(store: Store, recipe: str) -> None:
+    """Write ``failed`` into the records of a recipe that say ``running``; the caller holds its lock, `run_lock`."""
+    for left in runs.look(store).good:
+        if left["status"] == "running" and left.get("recipe", {}).get("name") == recipe:
+            runs.save(store, left["run"], left | {"status": "failed", "error": VANISHED})
+            log.warning("run %s: %s", left["run"], VANISHED)
+
+
 @contextmanager
 def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
     """Have the record of a run in the store meanwhile: ``running``, and ``failed`` with its ``error`` if it fails.
@@ -60,10 +68,7 @@ def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
     StorageError
         If the record cannot be written at the start.
     """
-    for left in runs.look(store).good:
-        if left["status"] == "running" and left.get("recipe", {}).get("name") == record["recipe"]["name"]:
-            runs.save(store, left["run"], left | {"status": "failed", "error": VANISHED})
-            log.warning("run %s: %s", left["run"], VANISHED)
+    close_vanished(store, record["recipe"]["name"])
     runs.save(store, record["run"], record)
     try:
         yield

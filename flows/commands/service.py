@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,19 +45,34 @@ def trigger(
 ) -> None:
     """Start a run of a served recipe.
 
+    A recipe runs once at a time: while another run of it is going on, this one waits for its turn.
+
     Example: ritz trigger darcy --set data.samples=2048
     """
     from flows.terminal import print_json
-    from tasks.recipes import load, parse_assignments
+    from tasks.recipes import load, names, parse_assignments
 
     changes = parse_assignments(overrides or [])
-    load(recipe, changes)
-    from flows.serve import trigger as work
+    # The server may know recipes that are files elsewhere; it checks what they are asked.
+    known = recipe in names() or recipe.endswith((".yaml", ".yml"))
+    if known:
+        load(recipe, changes)
+    from flows.trigger import trigger as work
 
-    result = work(recipe, changes, port, wait)
+    result = work(
+        recipe, load(recipe) if known else None, changes, port, wait, lambda line: typer.echo(f"ritz: {line}", err=True)
+    )
     if as_json:
         print_json(result)
     else:
-        typer.echo(f"flow run {result['flow_run']}: {result['state']}")
+        message = f": {result['message']}" if result["message"] and not result["model"] else ""
+        typer.echo(f"flow run {result['flow_run']}: {result['state']}{message}")
+        if result["model"]:
+            typer.echo(f"run    {result['run']}\nmodel  {result['model']}, {_released(result)}")
+            typer.echo(f"error  {result['relative_l2']:.4g} mean relative L2\nreport {result['report']}")
     if wait and result["state"] != "Completed":
         raise typer.Exit(1)
+
+
+def _released(result: dict[str, Any]) -> str:
+    return "released" if result["released"] else "not released"

@@ -14,7 +14,7 @@ from storage.datasets import Dataset
 from storage.reading import read
 from storage.store import Store
 from tasks.worker.evaluate import load_model
-from tasks.worker.report.page import Material, columns, pictures, render, typical
+from tasks.worker.report.page import Material, columns, render, typical
 from tasks.worker.samples import variables
 from tasks.worker.stream import seen
 
@@ -24,11 +24,9 @@ LEVEL = 0.9
 
 def report(
     store_url: str, record: dict[str, Any], problem: Problem | None = None, surrogate: Surrogate | None = None
-) -> tuple[bytes, dict[str, bytes]]:
-    """Draw the report of a run: the HTML page, and its pictures as PNG by name."""
-    material = gather(Store(store_url), record, problem, surrogate)
-    drawn = pictures(record, material)
-    return render(record, material, drawn), drawn
+) -> bytes:
+    """Draw the report of a run, an HTML page."""
+    return render(record, gather(Store(store_url), record, problem, surrogate))
 
 
 def gather(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from flows.server import answers
@@ -31,6 +33,7 @@ class Server:
 
     port: int
     store: Path
+    log: Path
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the REST API of Prefect; as its clients do, again while its database is busy."""
@@ -65,10 +68,14 @@ class Server:
             lambda: [state for state in [self.ask("GET", f"flow_runs/{flow_run}")["state"]] if state["type"] in ended]
         )[0]
 
+    def records(self, name: str, status: str = "finished") -> list[dict[str, Any]]:
+        """Return the records of the runs of a recipe, oldest first."""
+        found = [record for record in runs.list_runs(Store(self.store)) if record["status"] == status]
+        return [record for record in found if record["recipe"]["name"] == name]
+
     def seeds(self, name: str) -> list[int]:
         """Return the training seeds in the records of the finished runs of a recipe, oldest first."""
-        found = [record for record in runs.list_runs(Store(self.store)) if record["status"] == "finished"]
-        return [record["recipe"]["training"]["seed"] for record in found if record["recipe"]["name"] == name]
+        return [record["recipe"]["training"]["seed"] for record in self.records(name)]
 
 
 def until(look: Callable[[], Any]) -> Any:
@@ -78,6 +85,14 @@ def until(look: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.5)
     return found
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        # The workers of its cluster inherit it.
+        return process.environ() if "prefect.engine" in process.cmdline() else {}
+    except psutil.Error:
+        return {}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +105,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     twin.write_text(Path(SMALL).read_text())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        server = Server(free.getsockname()[1], folder / "store")
+        server = Server(free.getsockname()[1], folder / "store", folder / "log.txt")
     profile = folder / "one.yaml"
     profile.write_text("kind: local\nsolve: {count: 1}\n")
     recipes = ["--recipe", SMALL, "--recipe", str(ticking), "--recipe", str(twin)]
@@ -134,7 +149,16 @@ def test_a_scheduled_run_completes_and_shows_its_work(served: Server) -> None:
     table = json.loads(artifacts["ritz-ticking-summary"]["data"])
     assert len(table) == 11
     assert table[0] == {"what": "dataset", "value": "ticking@v1, 40 samples"}
-    assert "](data:image/png;base64," in artifacts["ritz-ticking-report"]["data"]
+    report = artifacts["ritz-ticking-report"]["data"]
+    [record] = [record for record in runs.list_runs(Store(served.store)) if record["recipe"]["name"] == "ticking"]
+    assert f"({Path(record['paths']['report']).as_uri()}#samples)" in report
+    # Its pictures are in the report, and not in the database.
+    assert sum(len(json.dumps(artifact)) for artifact in found) < 10_000
+
+    assert done["name"] == record["run"]
+    assert {"recipe:ticking", "problem:darcy", "surrogate:fno"} <= set(served.deployment("ticking")["tags"])
+    assert {"recipe:ticking", "dataset:ticking@v1", "model:ticking@v1"} <= set(done["tags"])
+    assert done["state"]["message"].startswith("ticking@v1, released, relative L2 ")
 
     def said() -> set[str]:
         logs = served.ask("POST", "logs/filter", {"logs": {"flow_run_id": {"any_": [done["id"]]}}})
@@ -144,17 +168,67 @@ def test_a_scheduled_run_completes_and_shows_its_work(served: Server) -> None:
     assert "solve: 40 of 40" in until(said)
 
 
-def test_a_triggered_run_has_its_changed_value_and_keeps_others_out(served: Server) -> None:
+def test_a_triggered_run_has_its_changed_value_and_a_second_one_waits(served: Server) -> None:
     trigger = ["trigger", SMALL, "--set", "training.seed=7", "--wait", "--json", "--port", str(served.port)]
     with started(RITZ, *trigger) as process:
         # From Pending on it holds the one place of its recipe.
         [first] = until(lambda: [run for run in served.flow_runs("small") if run["state_type"] != "SCHEDULED"])
-        second = served.start("small", {"overrides": {"training.seed": 9}})
-        assert served.end(second)["type"] == "CANCELLED"
+        second = ritz("trigger", SMALL, "--set", "training.seed=9", "--port", str(served.port))
+        assert second.returncode == 0, second.stderr
+        waits = re.fullmatch(r"ritz: flow run (\S+) waits for run (\S+) of ritz/small to end\n", second.stderr)
+        assert waits
+        assert second.stdout == f"flow run {waits[1]}: Scheduled\n"
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stderr
-    assert json.loads(stdout) == {"flow_run": first["id"], "name": first["name"], "state": "Completed"}
-    assert served.seeds("small") == [7]
+    told = json.loads(stdout)
+    [record] = [record for record in runs.list_runs(Store(served.store)) if record["run"] == told["run"]]
+    assert told == {
+        "flow_run": first["id"],
+        "name": record["run"],
+        "state": "Completed",
+        "message": f"small@v1, released, relative L2 {told['relative_l2']:.4g}; report: {told['report']}",
+        "waits_for": None,
+        "run": record["run"],
+        "model": "small@v1",
+        "relative_l2": record["metrics"]["relative_l2"]["mean"],
+        "released": True,
+        "report": record["paths"]["report"],
+    }
+    assert Path(told["report"]).is_file()
+    assert served.end(waits[1])["type"] == "COMPLETED"
+    assert served.seeds("small") == [7, 9]
+    # Both runs had the same terminal.
+    said = served.log.read_text()
+    assert all(f"{record['run']} | report: {record['paths']['report']}" in said for record in served.records("small"))
+
+
+def test_a_trigger_that_waits_ends_with_model_error_and_report(served: Server) -> None:
+    done = ritz("trigger", SMALL, "--set", "training.seed=7", "--wait", "--port", str(served.port))
+    [record] = [record for record in served.records("small") if record["recipe"]["training"]["seed"] == 7]
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"flow run \S+: Completed\n"
+        f"run    {record['run']}\nmodel  small@v1, released\n"
+        f"error  {record['metrics']['relative_l2']['mean']:.4g} mean relative L2\nreport {record['paths']['report']}\n",
+        done.stdout,
+    )
+
+
+def test_a_trigger_that_waits_says_how_a_run_failed(served: Server) -> None:
+    # The name of a deployment is enough; what is asked of a recipe that is not known here, the run checks.
+    done = ritz("trigger", "twin", "--set", "training.batch_size=-1", "--wait", "--port", str(served.port))
+    assert done.returncode == 1, done.stderr
+    assert re.match(r"flow run \S+: Failed: .*training\.batch_size: Input should be greater", done.stdout)
+
+
+def test_a_run_whose_process_is_killed_ends_and_the_next_one_starts(served: Server) -> None:
+    dead = served.start("small", {"overrides": {"training.seed": 11}})
+    until(lambda: served.records("small", "running"))
+    [process] = [one for one in psutil.process_iter() if _environment(one).get("PREFECT__FLOW_RUN_ID") == dead]
+    process.kill()
+    state = served.end(dead)
+    assert state["type"] == "CRASHED"
+    assert served.end(served.start("small", {"overrides": {"training.seed": 7}}))["type"] == "COMPLETED"
 
 
 def test_a_run_that_finds_its_dataset_in_use_is_cancelled(served: Server) -> None:
@@ -170,7 +244,7 @@ def test_a_run_that_finds_its_dataset_in_use_is_cancelled(served: Server) -> Non
 def test_a_run_asked_for_over_rest_has_its_changed_value(served: Server) -> None:
     # The run with this seed is finished; one with the seed of the recipe would add its own record.
     assert served.end(served.start("small", {"overrides": {"training.seed": 7}}))["type"] == "COMPLETED"
-    assert served.seeds("small") == [7]
+    assert served.seeds("small") == [7, 9]
 
 
 def test_a_bad_value_over_rest_fails_before_any_work_and_is_named(served: Server) -> None:

@@ -1,14 +1,28 @@
 from __future__ import annotations
 
-import base64
+from pathlib import Path
 
-from tasks.publish import ROOM, gallery
+import pytest
+
+import tasks.worker.report.page as report
+from tasks.publish import SECTIONS, links
 
 
-def test_pictures_go_into_an_artifact_as_far_as_there_is_room() -> None:
-    small, large = b"\x89PNG small", b"\x89PNG" + bytes(ROOM)
-    text = gallery({"samples": large, "training": small, "samples_2": small}, "/store/report.html")
-    assert [part.split("\n\n")[0] for part in text.split("## ")[1:]] == ["Samples", "Training", "Samples 2"]
-    assert text.count(base64.b64encode(small).decode()) == 2
-    assert "## Samples\n\nIn the report: /store/report.html" in text
-    assert len(text) < ROOM
+@pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("/store/runs/r 1/report.html", "file:///store/runs/r%201/report.html"),
+        ("s3://bucket/store/runs/r/report.html", "s3://bucket/store/runs/r/report.html"),
+    ],
+)
+def test_the_artifact_of_a_run_links_its_pictures_and_holds_none(location: str, address: str) -> None:
+    text = links("20260101T000000-darcy-0", location)
+    assert text.startswith(f"# 20260101T000000-darcy-0\n\n[{location}]({address})\n")
+    assert [line.partition("](")[2] for line in text.splitlines()[4:]] == [f"{address}#{name})" for name in SECTIONS]
+    assert len(text) < 1000
+    assert "data:" not in text
+
+
+def test_the_sections_that_are_linked_are_in_the_report() -> None:
+    page = Path(report.__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
+    assert all(f'<section id="{name}">' in page for name in SECTIONS)
