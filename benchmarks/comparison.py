@@ -151,12 +151,12 @@ def _portion(method: Method, step: Step) -> Step:
 
 
 def _attempt(method: Method, step: Step) -> Answer:
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         return method.solve(_portion(method, step))
     except Exception as error:  # noqa: BLE001  what breaks a peer is told in its row, and the others go on
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Answer(np.full_like(_portion(method, step).rhs, np.nan), time.perf_counter() - start, note=reason)
+        return Answer(np.full_like(_portion(method, step).rhs, np.nan), time.process_time() - start, note=reason)
 
 
 def _shares(estimates: np.ndarray, steps: int, budget: float) -> np.ndarray:

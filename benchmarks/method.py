@@ -155,18 +155,18 @@ class Peer(Method):
             self.forget()
 
     def solve(self, step: Step) -> Answer:
-        start = time.perf_counter()
+        start = time.process_time()
         run, setup = self.run, None
         if run is None:
             run = self.prepare(step, self.analysis)
-            setup = time.perf_counter() - start
+            setup = time.process_time() - start
             self.run = run if self.constant else None
         if self.block:
             block, _ = run(np.asfortranarray(step.rhs.T))
-            return Answer(block.T, time.perf_counter() - start, setup)
+            return Answer(block.T, time.process_time() - start, setup)
         answers = [run(b) for b in step.rhs]
         x = np.array([x for x, _ in answers])
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         counts = [count for _, count in answers if count is not None]
         return Answer(x, seconds, setup, float(np.mean(counts)) if counts else None)
 

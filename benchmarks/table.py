@@ -19,11 +19,12 @@ from benchmarks.goals import Verdict
 EXPLANATION = """
 Methods take turns system by system, in an order shuffled for every system. N: right-hand sides answered; slow methods
 do fewer, spread over the sequence (the first ones if they carry something along). ms: median a right-hand side, set-up
-and solve, from the CSR matrix (Ritz: the stencil) in memory to the solution; Ritz's holds the check of the true
-residual. Library loading, compilation and a first solve are outside of the clock for all. †: what depends on the
-pattern only (analysis, symbolic factorisation) is done once, outside of the clock. Where all systems have one matrix
-the set-up is done once, outside of the clock, and shown by itself (ms). ×: ms over those of the best method of Ritz.
-residual: largest true ‖b − Ax‖/‖b‖ in float64; above {rtol:g} is a miss, which has no time.
+and solve, from the CSR matrix (Ritz, hypre: the stencil) in memory to the solution, in time of the processor, not of
+the wall, of the process that solves; Ritz's holds the check of the true residual. Library loading, compilation and a
+first solve are outside of the clock for all. †: what depends on the pattern only (analysis, symbolic factorisation) is
+done once, outside of the clock. Where all systems have one matrix the set-up is done once, outside of the clock, and
+shown by itself (ms). ×: ms over those of the best method of Ritz. residual: largest true ‖b − Ax‖/‖b‖ in float64;
+above {rtol:g} is a miss, which has no time.
 """
 
 

@@ -13,6 +13,8 @@ PEERS = {
     "CHOLMOD": "cholmod",
     "SuperLU": "superlu",
     "pyamg": "amg",
+    "hypre's structured multigrid": "hypre",
+    "AMGCL": "amgcl",
     "SciPy's Krylov solvers": "krylov",
 }
 """Their modules, by name."""

@@ -1,19 +1,13 @@
-"""PETSc in a process of its own: Debian's petsc4py is built for the system's Python and another numpy."""
+"""PETSc with hypre and MUMPS, in a process of its own: Debian's petsc4py is for another Python and numpy."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import tempfile
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from benchmarks.method import MARGIN, Answer, Method, Step
+from benchmarks.method import Method
+from benchmarks.peers.process import Process, Remote
 from compute.solvers.systems import Systems
 
 PYTHON = os.environ.get("PETSC_PYTHON", "/usr/bin/python3")
@@ -52,107 +46,27 @@ _BICGSTAB_ILU = {f"BiCGStab + ILU({levels})": {**_BICGSTAB, **_ilu(levels)} for 
 _GMRES_HYPRE = {"GMRES(30) + hypre": {**_GMRES, "ksp_gmres_restart": "30", **_HYPRE}}
 
 
-class Server:
-    """The process and its pipe."""
-
-    def __init__(self) -> None:
-        # Debian keeps the petsc4py of real numbers outside of the interpreter's own path.
-        path = os.environ.get("PETSC_PYTHONPATH") or ":".join(sorted(map(str, Path("/usr/lib").glob(_DEBIAN))))
-        environment = os.environ | {"PYTHONPATH": path}
-        command = [PYTHON, str(Path(__file__).with_name("petsc_server.py"))]
-        # Not a pipe: nobody reads along, and a full one would stop the process.
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
-        try:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment
-            )
-            self.versions = self.receive()
-        except (OSError, EOFError) as error:
-            self.errors.close()
-            raise ImportError(f"petsc4py does not start with {PYTHON} and PYTHONPATH={path}: {error}") from error
-
-    def receive(self) -> dict[str, Any]:
-        """Read a line of JSON."""
-        line = self.process.stdout.readline()  # type: ignore[union-attr]
-        if not line:
-            self.process.communicate()
-            self.errors.seek(0)
-            said = self.errors.read().decode().strip().splitlines()
-            raise EOFError(said[-1] if said else f"the process ended with status {self.process.returncode}")
-        return json.loads(line)
-
-    def ask(self, request: dict[str, Any], arrays: list[np.ndarray], count: int) -> tuple[dict[str, Any], np.ndarray]:
-        """Send a request, and read the account and ``count`` numbers."""
-        pipe = self.process.stdin
-        assert pipe is not None
-        pipe.write(json.dumps(request).encode() + b"\n")
-        for array in arrays:
-            pipe.write(np.ascontiguousarray(array).data)
-        pipe.flush()
-        account = self.receive()
-        read = self.process.stdout.read(8 * count)  # type: ignore[union-attr]
-        return account, np.frombuffer(read, dtype="<f8")
+def _mumps(symmetric: bool) -> dict[str, str]:
+    """Return the options of MUMPS with METIS' nested dissection; PETSc tells it whether the matrix is definite."""
+    return {
+        "ksp_type": "preonly",
+        "pc_type": "cholesky" if symmetric else "lu",
+        "pc_factor_mat_solver_type": "mumps",
+        "mat_mumps_icntl_7": "5",
+    }
 
 
 @cache
-def server() -> Server:
+def process() -> Process:
     """Return the process, started at the first call."""
-    return Server()
+    # Debian keeps the petsc4py of real numbers outside of the interpreter's own path.
+    path = os.environ.get("PETSC_PYTHONPATH") or ":".join(sorted(map(str, Path("/usr/lib").glob(_DEBIAN))))
+    return Process("petsc.py", PYTHON, environment={"PYTHONPATH": path})
 
 
 def about() -> str:
-    versions = server().versions
+    versions = process().versions
     return f"PETSc {versions['petsc']} (python {versions['python']}, numpy {versions['numpy']})"
-
-
-@dataclass
-class Ksp(Method):
-    """A Krylov solver and preconditioner of PETSc, by their options.
-
-    The matrix keeps its place between systems, so PETSc keeps what the preconditioner knows of the pattern; with
-    ``constant`` the preconditioner is set up once.
-    """
-
-    name: str
-    options: dict[str, str]
-    rtol: float
-    constant: bool
-    maxiter: int = 3000
-    group: str = "iterative"
-    reuses: bool = True
-    carries: bool = False
-
-    def begin(self, step: Step) -> None:
-        del step
-        self.begun = False
-
-    def restart(self) -> None:
-        """Do nothing: a KSP starts every system from zero."""
-
-    def solve(self, step: Step) -> Answer:
-        pattern = step.systems.operators.pattern
-        changed = not (self.begun and self.constant)
-        request = {
-            "method": self.name,
-            "options": self.options,
-            "size": pattern.size,
-            "entries": len(pattern.indices),
-            "count": len(step.rhs),
-            "rtol": MARGIN * self.rtol,
-            "maxiter": self.maxiter,
-            "fresh": not self.begun,
-            "changed": changed,
-        }
-        self.begun = True
-        arrays = [pattern.indptr, pattern.indices, step.matrix.data, step.rhs]
-        account, x = server().ask(request, arrays, step.rhs.size)
-        return Answer(
-            x.reshape(step.rhs.shape),
-            account["seconds"],
-            account["setup"] if changed else None,
-            account["iterations"],
-            "" if account["reason"] == 2 else f"PETSc's converged reason {account['reason']}",
-        )
 
 
 def methods(systems: Systems, rtol: float) -> list[Method]:
@@ -163,4 +77,8 @@ def methods(systems: Systems, rtol: float) -> list[Method]:
         chosen = _BICGSTAB_ILU | _GMRES_HYPRE | _GMRES_ILU
     else:
         chosen = _BICGSTAB_ILU | _GMRES_ILU
-    return [Ksp(f"PETSc {name}", options, rtol, operators.constant) for name, options in chosen.items()]
+    row = partial(Remote, process=process, rtol=rtol, constant=operators.constant)
+    return [
+        *(row(f"PETSc {name}", options=options) for name, options in chosen.items()),
+        row("MUMPS, METIS", options=_mumps(operators.symmetric), group="direct"),
+    ]

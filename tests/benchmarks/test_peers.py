@@ -1,8 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 
+from benchmarks import ritz
 from benchmarks.families import posed
-from benchmarks.method import steps
+from benchmarks.method import Peer, steps
 from benchmarks.peers import catalogue
 from compute.problems.convection import Convection
 from compute.problems.darcy import Darcy
@@ -42,3 +45,37 @@ def test_peers_meet_the_tolerance_on_matrix_after_matrix(name, family):
             assert 0 < answer.seconds < np.inf
             setups.append(answer.setup is not None)
         assert setups == [True, together == 1, together == 1], method.name
+
+
+def test_experts_settings_are_rows_of_their_own():
+    _, missing = catalogue.versions()
+    names = [method.name for method in catalogue.methods(posed(Darcy(shape=(12, 15)), 1), RTOL, missing)]
+    wanted = {
+        "PARDISO": ["iparm(24)=0", "iparm(24)=1", "iparm(24)=10", "iparm(24)=10, float32 refined"],
+        "hypre's structured multigrid": ["PFMG", "SMG"],
+        "PETSc": ["MUMPS, METIS", "CG + hypre"],
+        "AMGCL": ["AMGCL cg + smoothed aggregation"],
+    }
+    for peer, settings in wanted.items():
+        if peer not in missing:
+            assert all(any(name.endswith(setting) for name in names) for setting in settings), peer
+    assert len(set(names)) == len(names)
+
+
+def test_clocks_are_those_of_the_processor(monkeypatch):
+    systems = posed(Darcy(shape=(12, 15)), 1)
+    (step,) = steps(systems, 1)
+    ticks = iter((10.0, 11.0, 13.0, 20.0, 24.0))
+    monkeypatch.setattr(time, "process_time", lambda: next(ticks))
+
+    def prepare(step, analysis):
+        exact = np.linalg.inv(step.matrix.toarray())
+        return lambda b: (exact @ b, None)
+
+    peer = Peer("exact", "direct", prepare)
+    peer.begin(step)
+    answer = peer.solve(step)
+    assert (answer.setup, answer.seconds) == (1.0, 3.0)
+    (own,), _ = ritz.methods([{"kind": "direct", "library": "superlu"}], systems, RTOL)
+    own.begin(step)
+    assert own.solve(step).seconds == 4.0

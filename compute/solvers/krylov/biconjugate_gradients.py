@@ -62,6 +62,9 @@ def bicgstab(
     breakdown tests do not depend on the scale of ``A`` and ``b``, as SciPy's do; and convergence in the very last
     iteration allowed is convergence.
 
+    The answer does not depend on the units: vectors and operators whose squares leave the range of the precision
+    are multiplied by powers of two, which changes no other bit. Where the range cannot hold ``x``, that is a breakdown.
+
     A zero ``b`` gives ``x = 0`` and 0, whatever ``x0``. A singular ``A`` is no obstacle if ``b`` is in its range.
 
     Source: H. A. van der Vorst, "Bi-CGSTAB", SIAM J. Sci. Stat. Comput. 13 (1992).

@@ -64,6 +64,9 @@ def cg(
     the true residual is computed, and if that is still too large the iteration starts again from it. SciPy goes on
     through a breakdown, and calls convergence in the very last iteration allowed none.
 
+    The answer does not depend on the units: vectors and operators whose squares leave the range of the precision
+    are multiplied by powers of two, which changes no other bit. Where the range cannot hold ``x``, that is a breakdown.
+
     A zero ``b`` gives ``x = 0`` and 0, whatever ``x0``. A singular ``A`` is no obstacle if ``b`` is in its range.
 
     Source: M. R. Hestenes, E. Stiefel, "Methods of conjugate gradients for solving linear systems", J. Res. Nat.

@@ -39,10 +39,11 @@ def gcrodr(
     b
         Right-hand side, ``(n,)`` or ``(n, 1)``.
     x0
-        First guess; zero by default. ``"Mb"`` stands for ``M @ b``.
+        First guess; zero by default, and where it is so large that rounding would leave nothing of ``b`` beside it.
+        ``"Mb"`` stands for ``M @ b``.
     rtol, atol
-        Converged when ``‖b − A x‖ <= max(rtol ‖b‖, atol)``. The true residual is computed at the end of every
-        cycle, and only it decides.
+        Converged when ``‖b − A x‖ <= max(rtol ‖b‖, atol)``; numbers of at least 0, infinity included. The true residual
+        is computed at the end of every cycle, and only it decides.
     restart
         Dimension of the space a cycle works in: recycled vectors and new ones together.
     recycle
@@ -86,6 +87,9 @@ def gcrodr(
     against ``C`` and the Krylov basis together, by classical Gram–Schmidt with a second pass where digits would
     be lost. Without a carried space the iterates are those of GMRES-DR: R. Morgan, "GMRES with deflated
     restarting", SIAM J. Sci. Comput. 24 (2002).
+
+    The answer does not depend on the units: vectors and operators whose squares leave the range of the precision
+    are multiplied by powers of two, which changes no other bit. Where the range cannot hold ``x``, that is a breakdown.
 
     A zero ``b`` gives ``x = 0`` and 0, whatever ``x0``.
 

@@ -135,8 +135,9 @@ def test_the_legacy_callback_counts_steps_and_warns_as_scipy_does():
     results = []
     for solve in (gmres, spla.gmres):
         norms: list[float] = []
-        with pytest.warns(DeprecationWarning, match="callback_type"):
+        with pytest.warns(DeprecationWarning, match="called without specifying `callback_type`"):
             x, info = solve(A, b, restart=5, maxiter=13, rtol=1e-14, callback=norms.append)
+        assert {type(value) for value in norms} == {np.float64}
         results.append((x, info, norms))
     (x, info, norms), (y, expected, theirs) = results
     assert (info, len(norms)) == (expected, len(theirs)) == (13, 13)
@@ -296,6 +297,9 @@ def test_an_operator_that_gives_nan_is_a_breakdown():
         ({"M": np.diag([1, 2, np.inf, 4])}, "M has entries"),
         ({"rtol": -1.0}, "rtol is -1.0"),
         ({"atol": np.nan}, "atol is nan"),
+        ({"atol": None}, "atol is None"),
+        ({"atol": "legacy"}, "atol is 'legacy'"),
+        ({"rtol": None}, "rtol is None"),
         ({"restart": 0}, "restart is 0"),
         ({"maxiter": 0}, "maxiter is 0"),
     ],

@@ -261,6 +261,9 @@ def test_an_operator_that_gives_nan_is_a_breakdown(solve):
         ({"A": np.diag([1, 2, np.nan, 4])}, "A has entries"),
         ({"rtol": -1.0}, "rtol is -1.0"),
         ({"atol": np.nan}, "atol is nan"),
+        ({"atol": None}, "atol is None"),
+        ({"atol": "legacy"}, "atol is 'legacy'"),
+        ({"rtol": None}, "rtol is None"),
         ({"maxiter": 0}, "maxiter is 0"),
     ],
 )
