@@ -7,9 +7,11 @@ from prefect import flow
 from tasks import audit as stage
 from tasks.checks import check_audit
 from tasks.recipes import load_profile
+from tasks.stopping import stoppable
 
 
 @flow(name="audit")
+@stoppable
 def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
     """Look for anything in a version of a dataset that is not as it must be; return the record.
 

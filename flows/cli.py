@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 from importlib.metadata import version as package_version
 from typing import Annotated, NoReturn
@@ -11,6 +12,10 @@ import typer
 from flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
 from flows.server import ServerError
 from flows.settings import prepare_prefect
+from tasks.stopping import SENTENCE, listen
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,13 +39,31 @@ app.add_typer(compare.app, name="compare")
 
 
 def start() -> NoReturn:
-    """Run the command line and end the process: what ``ritz`` starts."""
-    code = main()
+    """Run the command line and end the process: what ``ritz`` starts.
+
+    Stopped by a signal it says so in one sentence; after Ctrl-C the code is 130, by SIGTERM and SIGHUP the process
+    ends as one that does not handle them, which a shell shows as 143 and 129.
+    """
+    stop = listen()
+    try:
+        code = main()
+    except BaseException:
+        # What went wrong because of the signal is of no interest.
+        if stop.received is None:
+            raise
+        code = INTERRUPTED
+    if stop.received is not None and code != 0:
+        sys.stderr.write(f"{SENTENCE}\n")
+    # From here on everything is done.
+    stop.ignore()
     # Threads of the store's engine may ask for the interpreter while it is being taken down, and before Python 3.14
     # that aborts the process after all is done (https://github.com/python/cpython/issues/87135). So it is not.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    if stop.received not in (None, signal.SIGINT) and code != 0:
+        signal.signal(stop.received, signal.SIG_DFL)
+        os.kill(os.getpid(), stop.received)
     os._exit(code)
 
 

@@ -10,9 +10,11 @@ from tasks.contest import FRESH, SEEDS, contest, finished
 from tasks.generate import generate
 from tasks.generated import complete
 from tasks.recipes import assignments, load, load_profile
+from tasks.stopping import stoppable
 
 
 @flow(name="compare")
+@stoppable
 def online_offline(
     recipe: str,
     overrides: dict[str, Any] | None,

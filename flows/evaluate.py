@@ -11,9 +11,11 @@ from tasks import evaluate as stage
 from tasks.checks import check_measuring
 from tasks.cost import cost
 from tasks.recipes import load_profile
+from tasks.stopping import stoppable
 
 
 @flow(name="evaluate")
+@stoppable
 def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
     """Measure a model, the baselines and their costs on the test split of a dataset; both as ``NAME[@VERSION]``.
 

@@ -9,9 +9,11 @@ from tasks import generate as stage
 from tasks.checks import check_run
 from tasks.growth import planned, published
 from tasks.recipes import load, load_profile
+from tasks.stopping import stoppable
 
 
 @flow(name="generate")
+@stoppable
 def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile: str = "local") -> dict[str, Any]:
     """Make the dataset of a recipe; return ``dataset``, ``ledger``, ``choice``, ``panel``, ``seconds``.
 

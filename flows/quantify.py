@@ -11,9 +11,11 @@ from storage.store import Store
 from tasks import evaluate as stage
 from tasks.checks import check_measuring
 from tasks.recipes import load_profile
+from tasks.stopping import stoppable
 
 
 @flow(name="quantify")
+@stoppable
 def quantify(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
     """Calibrate bands for a model on a dataset and measure their coverage; both as ``NAME[@VERSION]``.
 

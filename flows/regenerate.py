@@ -7,9 +7,11 @@ from prefect import flow
 from tasks import regenerate as stage
 from tasks.opened import sample_of
 from tasks.recipes import load_profile
+from tasks.stopping import stoppable
 
 
 @flow(name="regenerate")
+@stoppable
 def regenerate(dataset: str, sample: int, store: str, profile: str = "local") -> dict[str, Any]:
     """Make one sample of a version again and compare it with what is stored.
 

@@ -7,9 +7,11 @@ from prefect import flow
 from tasks import replay as stage
 from tasks.checks import check_replay
 from tasks.recipes import load_profile
+from tasks.stopping import stoppable
 
 
 @flow(name="replay")
+@stoppable
 def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> dict[str, Any]:
     """Do the training of a run again and compare; return what `tasks.replay.replay` returns.
 

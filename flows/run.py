@@ -40,6 +40,7 @@ from tasks.pipeline import Pipeline
 from tasks.publish import publish
 from tasks.recipes import assignments, load, load_profile
 from tasks.records import recorded, run_lock
+from tasks.stopping import stoppable
 from tasks.train import Trained, train
 from tasks.worker.train import register
 
@@ -50,6 +51,7 @@ CHANNEL = 4
 
 
 @flow(name="ritz", validate_parameters=False)
+@stoppable
 def run_pipeline(
     pipeline: Pipeline,
     store: str = DEFAULT_STORE,
@@ -210,6 +212,7 @@ def _peak_memory() -> int:
 
 
 @flow(name="ritz")
+@stoppable
 def run(
     recipe: str, overrides: dict[str, Any] | None = None, store: str = DEFAULT_STORE, profile: str = "local"
 ) -> dict[str, Any]:

@@ -44,9 +44,6 @@ def watching() -> Iterator[None]:
         else:
             with bars:
                 yield
-    except KeyboardInterrupt:
-        logger.warning("interrupted: what is committed is kept, the same command goes on from there")
-        raise
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -11,10 +11,12 @@ from storage.store import Store
 from tasks import train as stage
 from tasks.checks import check_ranks, check_training
 from tasks.recipes import load, load_profile
+from tasks.stopping import stoppable
 from tasks.worker.train import register
 
 
 @flow(name="train")
+@stoppable
 def train(
     recipe: str, overrides: dict[str, Any] | None, dataset: str, store: str, profile: str = "local"
 ) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import xarray as xr
@@ -46,9 +47,10 @@ def check_target(path: Path) -> None:
 def write_file(dataset: xr.Dataset, path: Path) -> None:
     """Write a dataset as NetCDF (``.nc``) or Zarr (``.zarr``), aside first, so that no half of it is ever there."""
     check_target(path)
-    aside = path.with_name(f".{path.name}.partial")
-    if path.suffix == ".nc":
-        dataset.to_netcdf(aside, engine="h5netcdf")
-    else:
-        dataset.to_zarr(aside, mode="w", consolidated=False, zarr_format=3)
-    aside.rename(path)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        aside = Path(folder) / path.name
+        if path.suffix == ".nc":
+            dataset.to_netcdf(aside, engine="h5netcdf")
+        else:
+            dataset.to_zarr(aside, mode="w", consolidated=False, zarr_format=3)
+        aside.rename(path)

@@ -11,7 +11,7 @@ from storage.shapes import Found, Shape, checked, expect
 from storage.store import Store
 from storage.wording import shown
 
-STATUSES = ("running", "finished", "failed")
+STATUSES = ("running", "finished", "failed", "interrupted")
 """What a record's ``status`` may be."""
 
 _SHAPE = {"identity": str, "status": str, "created": str}

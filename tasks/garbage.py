@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,8 +24,9 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict
 
     Of a dataset: the states of its history that are no version, not the state now, and named by no model and no run
     record; and files of writers that were killed. Of runs: the records of those that failed, with the checkpoints
-    that no model came of. What is younger than ``older_than`` stays, and so does a dataset or a run that is being
-    worked on: while something is removed, its lock is held.
+    that no model came of. A run that was interrupted stays, checkpoint and all, until one of the same recipe has
+    finished: the same command goes on from there. What is younger than ``older_than`` stays, and so does a dataset or a
+    run that is being worked on: while something is removed, its lock is held.
 
     A card or a record that is damaged may name anything. While there is one, no history is taken away, and no
     checkpoint. A folder is what its own name says, and nothing is followed out of the store.
@@ -111,16 +112,20 @@ def _swept(store: Store, name: str, named: dict[str, set[str]] | None, older_tha
 def _recipes(store: Store, before: datetime, left: _Left) -> set[str]:
     """Return the recipes of which runs came to nothing."""
     found: set[str] = set()
-    for record in runs.look(store).good:
-        if _over(record, before):
+    records = runs.look(store).good
+    for record in records:
+        if _over(record, records, before):
             with left.alone(f"run {record['run']}"):
                 found.add(_recipe(store, record))
     return found
 
 
-def _over(record: dict[str, Any], before: datetime) -> bool:
-    """Return whether a run came to nothing, unless somebody is still at it."""
-    return record["status"] != "finished" and runs.created(record) < before
+def _over(record: dict[str, Any], records: Sequence[dict[str, Any]], before: datetime) -> bool:
+    """Return whether a run came to nothing, unless somebody is still at it or will go on from where it stopped."""
+    if record["status"] == "finished" or runs.created(record) >= before:
+        return False
+    done = {one.get("identity") for one in records if one["status"] == "finished"}
+    return record["status"] != "interrupted" or record.get("identity") in done
 
 
 def _recipe(store: Store, record: dict[str, Any]) -> str:
@@ -136,7 +141,7 @@ def _take_away(store: Store, recipe: str, before: datetime, delete: bool, gone: 
         aborted = [
             record
             for record in records.good
-            if _over(record, before) and record.get("recipe", {}).get("name") == recipe
+            if _over(record, records.good, before) and record.get("recipe", {}).get("name") == recipe
         ]
         unread = [*records.damaged, *versions.damaged]
         ids = {record["run"] for record in aborted} | gone.runs

@@ -8,6 +8,7 @@ from typing import Any
 from storage import models, runs
 from storage.errors import Refused, StorageError
 from storage.store import Store
+from tasks.stopping import stopped
 
 log = logging.getLogger("ritz")
 
@@ -53,10 +54,11 @@ def close_vanished(store: Store, recipe: str) -> None:
 
 @contextmanager
 def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
-    """Have the record of a run in the store meanwhile: ``running``, and ``failed`` with its ``error`` if it fails.
+    """Have the record of a run in the store meanwhile, and say in it how the run ended.
 
-    The caller holds the lock of the recipe, `run_lock`. So a record of the same recipe that says ``running`` is of a
-    driver that is gone, and becomes ``failed`` too.
+    Its ``status`` is ``running``, and afterwards, with an ``error``, ``failed``, or ``interrupted`` where the run was
+    stopped from outside. The caller holds the lock of the recipe, `run_lock`. So a record of the same recipe that says
+    ``running`` is of a driver that is gone, and becomes ``failed`` too.
 
     Parameters
     ----------
@@ -76,17 +78,19 @@ def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
         try:
             # What has come to its end has not failed by what happens after it.
             if runs.load(store, record["run"])["status"] == "running":
-                runs.save(store, record["run"], record | {"status": "failed", "error": _reason(error)})
+                runs.save(store, record["run"], record | _ending(error))
         except StorageError as unsaved:
             # What ended the run is worth more than that its record could not be written.
             log.warning("run %s: its record is not up to date: %s", record["run"], unsaved)
         raise
 
 
-def _reason(error: BaseException) -> str:
-    """Return what ended a run, in one line."""
-    name = type(error).__name__
-    if not isinstance(error, Exception):
-        return f"stopped from outside ({name})"
+def _ending(error: BaseException) -> dict[str, str]:
+    """Return how a run ended, and by what in one line."""
+    name, signal = type(error).__name__, stopped()
+    if signal is not None or not isinstance(error, Exception):
+        # What fails because of the signal is not why it ended.
+        by = name if signal is None else signal.name
+        return {"status": "interrupted", "error": f"stopped from outside ({by})"}
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{name}: {first}" if first else name
+    return {"status": "failed", "error": f"{name}: {first}" if first else name}

@@ -94,12 +94,15 @@ class Local(Profile):
     @contextmanager
     def open(self) -> Iterator[Cluster]:
         """Start scheduler and workers, connect, and stop them at the end."""
-        from distributed import Client, Nanny, Scheduler, SpecCluster
+        from distributed import Client, Scheduler, SpecCluster
         from distributed.comm.inproc import global_manager
+
+        from compute.cluster.apart import Apart, start_tracker
 
         # Dask names this process by the machine's address on the internet, and warns where there is none.
         with warnings.catch_warnings(action="ignore"):
             _ = global_manager.ip
+        start_tracker()
         with _settings():
             workers = {}
             for name, role in (("solve", self.solve), ("train", self.train)):
@@ -112,14 +115,14 @@ class Local(Profile):
                     "host": "127.0.0.1",
                     "dashboard_address": "127.0.0.1:0",
                     "silence_logs": logging.CRITICAL,
-                    "preload": "compute.cluster.priority",
+                    "preload": ["compute.cluster.priority", "compute.cluster.apart"],
                     "env": {f"{library}_NUM_THREADS": str(role.threads) for library in ("OMP", "MKL", "OPENBLAS")},
                 }
                 if name == "train":
                     # By which interface gloo connects workers that train together: by none that others can reach.
                     options["env"]["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
                 for index in range(role.count):
-                    workers[f"{name}-{index}"] = {"cls": Nanny, "options": options}
+                    workers[f"{name}-{index}"] = {"cls": Apart, "options": options}
             scheduler = {
                 "cls": Scheduler,
                 # The driver's own messages need no socket: they are a good third of all that it reads and writes.

@@ -26,6 +26,7 @@ def serve(
     """
     from storage.store import Store
     from tasks.recipes import load, load_profile, names
+    from tasks.stopping import leave_alone
 
     wanted = recipes or names()
     for name in wanted:
@@ -33,6 +34,7 @@ def serve(
     load_profile(profile).check()
     from flows.serve import serve as work
 
+    leave_alone()
     work(wanted, Store(store).url, profile, port)
 
 

@@ -138,7 +138,7 @@ def test_a_second_driver_is_refused_and_told_who_works(killed: Killed) -> None:
     ("ended_by", "status", "error"),
     [
         (signal.SIGKILL, "running", None),
-        (signal.SIGTERM, "failed", "stopped from outside (TerminationSignal)"),
+        (signal.SIGTERM, "interrupted", "stopped from outside (SIGTERM)"),
     ],
 )
 def test_nothing_stays_behind_when_the_driver_alone_is_ended(

@@ -17,51 +17,53 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def _begun(run: str, name: str = "tiny") -> dict[str, Any]:
+def begun(run: str, name: str = "tiny") -> dict[str, Any]:
     return {"run": run, "status": "running", "identity": "one", "recipe": {"name": name}, "paths": {"store": "here"}}
 
 
 def test_a_run_is_seen_while_it_is_going_on(store: Store) -> None:
-    with recorded(store, _begun("a")):
-        assert runs.load(store, "a").items() >= _begun("a").items()
-        runs.save(store, "a", _begun("a") | {"status": "finished"})
+    with recorded(store, begun("a")):
+        assert runs.load(store, "a").items() >= begun("a").items()
+        runs.save(store, "a", begun("a") | {"status": "finished"})
     assert runs.load(store, "a")["status"] == "finished"
 
 
 def test_a_finished_run_stays_so_whatever_comes_after(store: Store) -> None:
     def finish_and_stop() -> None:
-        runs.save(store, "a", _begun("a") | {"status": "finished"})
+        runs.save(store, "a", begun("a") | {"status": "finished"})
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), recorded(store, _begun("a")):
+    with pytest.raises(KeyboardInterrupt), recorded(store, begun("a")):
         finish_and_stop()
     assert runs.load(store, "a")["status"] == "finished"
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "status", "reason"),
     [
-        (ValueError("no such thing\nand much more"), "ValueError: no such thing"),
-        (Unknown("dataset 'x': not there"), "Unknown: dataset 'x': not there"),
-        (KeyError("x"), "KeyError: 'x'"),
-        (RuntimeError(), "RuntimeError"),
-        (KeyboardInterrupt(), "stopped from outside (KeyboardInterrupt)"),
-        (SystemExit(3), "stopped from outside (SystemExit)"),
+        (ValueError("no such thing\nand much more"), "failed", "ValueError: no such thing"),
+        (Unknown("dataset 'x': not there"), "failed", "Unknown: dataset 'x': not there"),
+        (KeyError("x"), "failed", "KeyError: 'x'"),
+        (RuntimeError(), "failed", "RuntimeError"),
+        (KeyboardInterrupt(), "interrupted", "stopped from outside (KeyboardInterrupt)"),
+        (SystemExit(3), "interrupted", "stopped from outside (SystemExit)"),
     ],
     ids=repr,
 )
-def test_a_run_that_fails_leaves_its_reason_in_one_line(store: Store, error: BaseException, reason: str) -> None:
-    with pytest.raises(type(error)), recorded(store, _begun("a")):
+def test_a_run_that_does_not_finish_leaves_its_reason_in_one_line(
+    store: Store, error: BaseException, status: str, reason: str
+) -> None:
+    with pytest.raises(type(error)), recorded(store, begun("a")):
         raise error
     found = runs.load(store, "a")
-    assert found.items() >= (_begun("a") | {"status": "failed", "error": reason}).items()
+    assert found.items() >= (begun("a") | {"status": status, "error": reason}).items()
 
 
 def test_a_driver_that_is_gone_is_said_to_have_failed_by_the_next_of_its_recipe(store: Store) -> None:
     for run, name in (("gone", "tiny"), ("other", "small")):
-        runs.save(store, run, _begun(run, name))
-    runs.save(store, "done", _begun("done") | {"status": "finished"})
-    with recorded(store, _begun("next")):
+        runs.save(store, run, begun(run, name))
+    runs.save(store, "done", begun("done") | {"status": "finished"})
+    with recorded(store, begun("next")):
         status = {record["run"]: (record["status"], record.get("error")) for record in runs.list_runs(store)}
     assert status == {
         "gone": ("failed", VANISHED),
@@ -79,6 +81,6 @@ def test_what_ended_a_run_is_not_hidden_by_a_store_that_is_gone(store: Store, ca
         raise KeyError("the cause")
 
     caplog.set_level(logging.WARNING, "ritz")
-    with pytest.raises(KeyError, match="the cause"), recorded(store, _begun("a")):
+    with pytest.raises(KeyError, match="the cause"), recorded(store, begun("a")):
         lose_the_store()
     assert "run a: its record is not up to date: cannot" in caplog.text

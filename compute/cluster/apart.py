@@ -1,0 +1,46 @@
+"""Keeps the workers of this machine out of reach of what its terminal sends: they end when the driver tells them to.
+
+A terminal sends Ctrl-C to all processes in its foreground, and others signal a whole process group. A worker would end
+by it with a traceback, in the middle of what the driver needs from it to end well. When the driver
+is gone they end by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from multiprocessing import resource_tracker
+from typing import Any
+
+from distributed import Nanny
+
+
+def start_tracker() -> None:
+    """Start what removes the semaphores of dead workers, without its warning that there were some.
+
+    A worker that is busy when the driver ends is killed. Started by the event loop of the driver, the tracker would
+    unmask the signals of its thread.
+    """
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, "ignore:resource_tracker"]))
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
+
+
+class Apart(Nanny):
+    """Starts a worker that Ctrl-C does not reach while it starts."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # This is the thread of the event loop; a process inherits the mask of the thread that starts it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        super().__init__(*args, **kwargs)
+
+
+def dask_setup(_: object) -> None:
+    """Leave the process group of the driver, and its terminal: Dask calls this in every worker before it begins."""
+    os.setsid()
