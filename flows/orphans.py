@@ -99,6 +99,9 @@ class Watch:
                 # Another server's, or of a deployment that others serve; they look after it.
                 self._elsewhere.add(flow_run)
             elif run.state is None or run.state.type not in ACTIVE:
+                if run.state is not None and run.state.is_crashed():
+                    # Its process was killed under a living server of runs, which has ended it.
+                    await asyncio.to_thread(self._closed_record, run.name)
                 self._settle(flow_run)
             elif flow_run not in self._suspects:
                 # Its process may be starting, or its end be under way to the server.

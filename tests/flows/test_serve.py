@@ -20,7 +20,7 @@ import pytest
 from flows.server import answers
 from storage import runs
 from storage.store import Store
-from tasks.records import run_lock
+from tasks.records import VANISHED, run_lock
 from tests.command import RITZ, SMALL, ritz, started
 
 PATIENCE = 200.0
@@ -228,6 +228,8 @@ def test_a_run_whose_process_is_killed_ends_and_the_next_one_starts(served: Serv
     process.kill()
     state = served.end(dead)
     assert state["type"] == "CRASHED"
+    [record] = until(lambda: served.records("small", "failed"))
+    assert record["error"] == VANISHED
     assert served.end(served.start("small", {"overrides": {"training.seed": 7}}))["type"] == "COMPLETED"
 
 

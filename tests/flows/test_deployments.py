@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+
+from flows.serve import _to_deployment, deployment_names
+from tasks.recipes import RecipeError, load
+from tests.command import SMALL
+
+
+@pytest.mark.parametrize(
+    ("recipes", "names"),
+    [
+        ({"darcy": "darcy", "/a/config.yaml": "hot"}, ["darcy", "hot"]),
+        ({"/a/one.yaml": "darcy", "two.yml": "darcy", "heat": "heat"}, ["one", "two", "heat"]),
+    ],
+    ids=["names of their own", "one name for two"],
+)
+def test_a_deployment_bears_the_name_of_its_recipe(recipes: dict[str, str], names: list[str]) -> None:
+    assert list(deployment_names(recipes).values()) == names
+
+
+@pytest.mark.parametrize(
+    "recipes",
+    [{"/a/one.yaml": "darcy", "/b/one.yaml": "darcy"}, {"/a/heat.yaml": "x", "/a/x.yaml": "x", "/b/c.yaml": "heat"}],
+    ids=["two files of one name", "a file of another's name"],
+)
+def test_two_recipes_do_not_get_one_deployment(recipes: dict[str, str]) -> None:
+    with pytest.raises(RecipeError, match=r"would both be served as ritz/\w+; rename one of the files"):
+        deployment_names(recipes)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "kept"),
+    [
+        (
+            {"cron": "0 3 * * MON", "timezone": "Europe/Berlin"},
+            CronSchedule(cron="0 3 * * MON", timezone="Europe/Berlin"),
+        ),
+        (
+            {"every": "PT6H", "timezone": "Asia/Tokyo"},
+            IntervalSchedule(interval=21600, anchor_date="2020-01-01T00:00+09:00", timezone="Asia/Tokyo"),  # type: ignore[arg-type]
+        ),
+    ],
+    ids=["cron", "every"],
+)
+def test_the_server_is_told_the_schedule_with_its_time_zone(schedule: dict[str, str], kept: object) -> None:
+    deployment = _to_deployment("small", SMALL, load(SMALL, {"schedule": schedule}))
+    [told] = deployment.schedules
+    assert told.schedule == kept
+    assert not _to_deployment("small", SMALL, load(SMALL)).schedules
+    assert {"recipe:small", "problem:darcy", "surrogate:fno"} == set(deployment.tags)
