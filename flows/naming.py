@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
+from prefect.logging.formatters import PrefectFormatter
 
 from tasks.pipeline import Pipeline
 
@@ -51,7 +52,8 @@ def bear(name: str) -> None:
     """
     # Who asks for a run may call it anything until it starts.
     shown = " ".join(name.split()).replace("%", "%%")
-    formatter = logging.Formatter(f"%(asctime)s | %(levelname)-7s | {shown} | %(message)s", datefmt="%H:%M:%S")
+    line = f"%(asctime)s | %(levelname)-7s | {shown} | "
+    formatter = PrefectFormatter(f"{line}%(message)s", "%H:%M:%S", task_run_fmt=f"{line}%(task_run_name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter)
 

@@ -85,3 +85,5 @@ def test_every_line_bears_the_name_of_its_run(root: logging.Handler, name: str, 
     bear(name)
     record = logging.LogRecord("ritz", logging.WARNING, "", 0, "solve: %d of 40", (8,), None)
     assert root.format(record).endswith(f" | WARNING | {shown} | solve: 8 of 40")
+    record.name, record.task_run_name = "prefect.task_runs", "train-1"
+    assert root.format(record).endswith(f" | {shown} | train-1: solve: 8 of 40")
