@@ -1,13 +1,14 @@
 # Two commands do everything: `make run` and `make test`. Both create .venv first. `make soak` kills for 20 minutes.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
+VERSIONS ?= versions.txt
 BIN := .venv/bin
 STORE ?= ritz-store
 
 # The tests start hundreds of processes, which shall not compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test soak lint layouts clean
+.PHONY: run test soak lint layouts versions clean
 
 run: .venv/run.stamp
 	$(BIN)/ritz run darcy --store $(STORE)
@@ -33,13 +34,24 @@ layouts: .venv/run.stamp
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 
-.venv/run.stamp: pyproject.toml $(CONSTRAINTS) | .venv/bin/pip
-	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e .
+# The kernels of the solvers are compiled while Python compiles what was installed, whose own test suites nobody runs.
+.venv/run.stamp: pyproject.toml $(VERSIONS) $(CONSTRAINTS) | .venv/bin/pip
+	$(BIN)/pip install --quiet --no-compile -c $(VERSIONS) -c $(CONSTRAINTS) -e .
+	$(BIN)/python -m compute.solvers.precompile & kernels=$$!; \
+		$(BIN)/python -m compileall -qq -x '[\\/]tests?[\\/]' .venv/lib; wait $$kernels
 	touch $@
 
 .venv/test.stamp: .venv/run.stamp
-	$(BIN)/pip install --quiet -c $(CONSTRAINTS) -e ".[test]"
+	$(BIN)/pip install --quiet -c $(VERSIONS) -c $(CONSTRAINTS) -e ".[test]"
 	touch $@
+
+# The newest releases that fit together, for every system and Python. torch and what it brings are for constraints.txt.
+versions: .venv/bin/pip
+	$(BIN)/pip install --quiet uv
+	echo "torch ; python_version < '3'" > .venv/without-torch.txt
+	{ sed -n '/^#/p' versions.txt; $(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 \
+		--override .venv/without-torch.txt --upgrade --no-annotate --no-header --quiet; } > .venv/versions.txt
+	mv .venv/versions.txt versions.txt
 
 clean:
 	rm -rf .venv *.egg-info

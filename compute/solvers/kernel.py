@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,18 @@ class Kernel:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.dispatcher: Any = None
+        self._has_run = False
         functools.update_wrapper(self, function)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the compiled function."""
-        return (self.dispatcher or self._compiled())(*arguments)
+        if self._has_run:
+            return self.dispatcher(*arguments)
+        compiled = self._compiled()
+        with _alone(Path(compiled._cache.cache_path)):
+            result = compiled(*arguments)
+        self._has_run = True
+        return result
 
     def _compiled(self) -> Any:
         if self.dispatcher is None:
@@ -39,6 +49,22 @@ class Kernel:
                 if isinstance(value, Kernel):
                     names[name] = value._compiled()
         return self.dispatcher
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time compile into a folder: the others wait, and find the machine code on disk."""
+    descriptor = None
+    # A folder that cannot be written, or a disk without locks: every process compiles for itself, as numba does.
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".compiling", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -1,0 +1,49 @@
+"""Compiles the kernels of the shipped solvers and keeps the machine code: ``python -m compute.solvers.precompile``.
+
+Otherwise the first run of an installation waits for it, half a minute on one core.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from compute.solvers.assembly import convection_diffusion, diffusion
+from compute.solvers.iterative import Krylov
+from compute.solvers.matrices import Matrices
+from compute.solvers.multigrid.solver import Multigrid
+from compute.solvers.operators import Operators
+from compute.solvers.solver import Solver
+from compute.solvers.systems import Systems
+from compute.solvers.transform import Transform
+
+CELLS = 24
+"""Cells per axis: more than one level of multigrid."""
+
+
+def precompile() -> None:
+    """Solve a small system of each sort with each solver that has kernels of its own."""
+    one = np.ones((1, CELLS, CELLS))
+    faces = [np.ones((1, CELLS + 1, CELLS)), np.ones((1, CELLS, CELLS + 1))]
+    symmetric, flowing = diffusion(one), convection_diffusion(1.0, faces)
+    mesh = symmetric.csr(0)
+    unstructured = Matrices(mesh.data[None], Matrices.pattern_of(mesh), (mesh.shape[0],), symmetric=True, definite=True)
+    # What stands for many equal matrices or right-hand sides is read-only, another type to numba.
+    constant = diffusion(np.broadcast_to(one, (2, *one.shape[1:])))
+    solvers: tuple[Solver, ...] = (
+        Multigrid(),
+        Transform(),
+        Krylov(preconditioner="ilu"),
+        Krylov(preconditioner="ssor"),
+    )
+    sorts: tuple[Operators, ...] = (symmetric, constant, flowing, unstructured)
+    for solver, operators in product(solvers, sorts):
+        rhs = np.ones((len(operators), *operators.shape))
+        for systems in (Systems(operators, rhs), Systems(operators, np.broadcast_to(rhs[:1], rhs.shape))):
+            if not solver.lacks(systems):
+                solver.solve(systems, rtol=1e-6)
+
+
+if __name__ == "__main__":
+    precompile()
