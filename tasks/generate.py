@@ -41,6 +41,10 @@ OF_RUN = 0.1
 A commit of shards that lie far apart costs the same for eight as for sixteen.
 """
 
+FOR_COMPARING = 0.02
+"""What measuring order and recycling may take, as a share of the time that solving took: the trainer waits for none of it.
+"""
+
 
 @stage("generate")
 def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Channel | None = None) -> Generated:
@@ -78,6 +82,7 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
             work = _shards(pipeline, dataset, ids, split, todo, solver)
             lanes = owners(data.seed, shards, channel.lanes if channel is not None else 1)
             last_shard = _solve(cluster, dataset, work, len(before), channel, lanes, report)
+            _compare_orders(pipeline, cluster, store, ids[todo[0] * data.shard :][: data.shard], start)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         return describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
 
@@ -125,9 +130,18 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
     )
     log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
     solver = probed.solver.model_dump(mode="json")
-    document = {"asked": asked, "solver": solver, "choice": probed.choice, "panel": probed.panel}
+    document = {"asked": asked, "solver": solver, "choice": probed.choice, "panel": []}
     store.write(key, json.dumps(document).encode())
     return probed.solver
+
+
+def _compare_orders(pipeline: Pipeline, cluster: Cluster, store: Store, ordered: np.ndarray, start: float) -> None:
+    """Measure what order and recycling do for these samples, in a small part of the time since ``start``."""
+    data, key = pipeline.data, probe_key(pipeline)
+    limit = FOR_COMPARING * (time.monotonic() - start)
+    asked = (pipeline.problem, data.seed, data.rtol, pipeline.solver)
+    rows = cluster.call("solve", worker.compare_orders, *asked, ordered=ordered, limit=limit)
+    store.write(key, json.dumps(json.loads(store.read(key)) | {"panel": rows}).encode())
 
 
 def _shards(

@@ -51,13 +51,10 @@ class Probed:
         The solver of the run.
     choice
         JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
-    panel
-        JSON-able rows: recycling with and without carry, sorted and unsorted, and the direct solver.
     """
 
     solver: Solver
     choice: dict[str, Any]
-    panel: list[dict[str, Any]]
 
 
 PROBED = 64
@@ -70,22 +67,43 @@ def suits(problem: Problem, seed: int, ids: np.ndarray, solver: Solver) -> bool:
 
 
 def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray) -> Probed:
-    """Choose the solver of a run and measure what recycling does here.
+    """Choose the solver of a run.
 
     Parameters
     ----------
     ordered
         Ids of one shard, in solve order; the first `PROBED` are taken.
     """
+    if not isinstance(solver, Auto):
+        return Probed(solver, {})
+    alike = _first_batch(problem, seed, ordered[:PROBED])
+    batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
+    return Probed(*solver.choose(batches if len(batches) > 1 else alike, rtol=rtol))
+
+
+def compare_orders(
+    problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray, limit: float
+) -> list[dict[str, Any]]:
+    """Measure what recycling does here, with and without carry, sorted and unsorted, beside the direct solver.
+
+    Parameters
+    ----------
+    ordered
+        Ids of one shard, in solve order; the first `PROBED` are taken.
+    limit
+        Seconds that it may take, but for the systems that are being solved when they are over.
+
+    Returns
+    -------
+    list of dict
+        JSON-able rows, see `compute.solvers.choice.panel`; none where a system takes so long that there is no time
+        for one in each way.
+    """
     ordered = ordered[:PROBED]
-    choice: dict[str, Any] = {}
     named = solver.candidates if isinstance(solver, Auto) else (solver,)
     recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
     alike, mixed = (_first_batch(problem, seed, ids) for ids in (ordered, np.sort(ordered)))
-    if isinstance(solver, Auto):
-        batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
-        solver, choice = solver.choose(batches if len(batches) > 1 else alike, rtol=rtol)
-    return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled))
+    return panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit)
 
 
 class _Posed(Exception):
