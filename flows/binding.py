@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from tasks.recipes import RecipeError
+from tasks.errors import RecipeError
 
 VARIABLE = "RITZ_SERVED"
 """Environment variable by which the processes of the runs find the bindings: a JSON object by deployment id."""

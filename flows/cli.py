@@ -9,9 +9,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from compute.cluster.errors import ClusterError
 from flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
 from flows.server import ServerError
 from flows.settings import prepare_prefect
+from storage.errors import StorageError
+from tasks.errors import InputError, RecipeError
 from tasks.stopping import SENTENCE, listen
 
 INTERRUPTED = 130
@@ -70,11 +73,6 @@ def start() -> NoReturn:
 def main() -> int:
     """Run the command line and return its exit code; bad input is one message on stderr and code 2."""
     prepare_prefect()
-    from compute.cluster.profile import ClusterError
-    from storage.errors import StorageError
-    from tasks.predict import InputError
-    from tasks.recipes import RecipeError
-
     try:
         app()
     except (RecipeError, StorageError, ClusterError, InputError, ServerError) as error:

@@ -21,8 +21,9 @@ from flows.orphans import Watch
 from flows.run import run_served
 from flows.runner import ServingRunner
 from flows.server import standing
+from tasks.errors import RecipeError
 from tasks.pipeline import Pipeline
-from tasks.recipes import RecipeError, load
+from tasks.recipes import load
 from tasks.schedule import Schedule
 
 FLOW = run_served.name

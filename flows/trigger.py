@@ -24,8 +24,8 @@ from prefect.states import Scheduled
 from flows.naming import labelled
 from flows.orphans import ACTIVE
 from flows.server import ServerError, answers, local_url
+from tasks.errors import RecipeError
 from tasks.pipeline import Pipeline
-from tasks.recipes import RecipeError
 
 FLOW = "ritz"
 """Name of the served flow; see `flows.serve`, which a command that only asks for a run does not load."""

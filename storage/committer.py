@@ -3,11 +3,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import icechunk
 import numpy as np
-import xarray as xr
 
 from storage.datasets import Dataset, dataset_key, lock_key
 from storage.errors import Overtaken, Refused, StorageError
@@ -18,6 +17,9 @@ from storage.repository import BRANCH, COMMITTER, check_there, create_repository
 from storage.shards import Fork, check_changes, check_index
 from storage.store import Store
 from storage.versions import Version, publish
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger("ritz")
 

@@ -3,11 +3,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import icechunk
 import numpy as np
-import xarray as xr
 import zarr
 
 from storage.errors import Refused, StorageError, Unknown
@@ -21,6 +20,9 @@ from storage.shards import check_index
 from storage.store import Store
 from storage.versions import Version, find_snapshot, numbers, published
 from storage.wording import shown
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Dataset:
@@ -161,6 +163,8 @@ class Dataset:
             if "role" in variable.attrs
         }
         coordinates = {name: value.load() for name, value in stored.coords.items() if "sample" not in value.dims}
+        import xarray as xr
+
         return xr.Dataset(fields, coords=coordinates, attrs=stored.attrs)
 
     def index(self) -> tuple[np.ndarray, np.ndarray]:
@@ -360,6 +364,8 @@ def _open_at(store: Store, name: str, snapshot: str) -> Dataset:
 
 
 def _open(session: icechunk.Session) -> xr.Dataset:
+    import xarray as xr
+
     found = xr.open_zarr(session.store, consolidated=False, chunks=None)
     # Zarr lists arrays in the order in which their metadata happened to come.
     return found[sorted(map(str, found.data_vars))].assign_coords(found.coords)

@@ -3,16 +3,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from storage.errors import StorageError
 from storage.ledger import COLUMNS, NUMBERS, SPLITS, flags
 from storage.names import check_name
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 LAYOUT_VERSION = 1
 """Changes when a dataset written before could no longer be read as one written now."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xarray as xr
 
 from storage.datasets import Dataset
 from storage.errors import StorageError
@@ -11,6 +12,9 @@ from storage.ledger import SPLITS, STATUSES
 from storage.names import split_spec
 from storage.store import Store
 from storage.versions import Version
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def resolve(store: Store, spec: str) -> Version:

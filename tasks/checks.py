@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
-from compute.cluster.cluster import Cluster
 from compute.dimensions import Dimensions
 from compute.surrogates.model import network
 from compute.surrogates.surrogate import Grid
@@ -26,6 +25,11 @@ from tasks.opened import maker, opened
 from tasks.pipeline import Pipeline
 from tasks.records import run_lock, trained
 from tasks.worker import replay
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from compute.cluster.cluster import Cluster
 
 
 def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> None:

@@ -14,8 +14,8 @@ from compute.training.online import Online
 from compute.training.training import Training
 from compute.uncertainty.conformal import Conformal
 from storage.store import Store
+from tasks.errors import RecipeError
 from tasks.pipeline import Data, Gate, Pipeline
-from tasks.recipes import RecipeError
 
 FRESH = 4
 """Online at equal steps sees so many times the simulations of offline, if nothing else is asked for."""

@@ -42,8 +42,7 @@ A commit of shards that lie far apart costs the same for eight as for sixteen.
 """
 
 FOR_COMPARING = 0.02
-"""What measuring order and recycling may take, as a share of the time that solving took: the trainer waits for none of it.
-"""
+"""What measuring order and recycling may take, as a share of the time that solving took."""
 
 
 @stage("generate")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from storage import datasets as dataset_store
 from storage import models as model_store
@@ -18,7 +18,9 @@ from storage.wording import meant
 from tasks.card import break_even
 from tasks.flight import in_flight
 from tasks.lineage import consumers
-from tasks.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 

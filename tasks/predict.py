@@ -10,10 +10,7 @@ from compute.tensors import unpack
 from storage import models
 from storage.files import check_target, read_file, write_file
 from storage.store import Store
-
-
-class InputError(ValueError):
-    """A file of inputs does not fit the model; the message names the variable and what was expected."""
+from tasks.errors import InputError
 
 
 def predict(store_url: str, model: str, source: Path, target: Path) -> dict[str, Any]:

@@ -11,11 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from compute.cluster.profile import AnyProfile, Profile
 from compute.kind import OneOf
+from tasks.errors import RecipeError
 from tasks.pipeline import Pipeline
-
-
-class RecipeError(ValueError):
-    """What the user asked for makes no sense; the message names the field, the value and what was expected."""
 
 
 def names(folder: str = "recipes") -> list[str]:

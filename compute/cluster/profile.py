@@ -7,22 +7,21 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from compute.cluster.cluster import Cluster
+from compute.cluster.errors import ClusterError
 from compute.kind import Kind, OneOf
+
+if TYPE_CHECKING:
+    from compute.cluster.cluster import Cluster
 
 Device = Literal["cpu", "cuda", "mps"]
 
 LOOK = 0.2
 """Seconds between two looks whether the workers of a running cluster are there."""
-
-
-class ClusterError(ValueError):
-    """No cluster as the profile describes it could be reached."""
 
 
 class Role(Kind):
@@ -38,9 +37,9 @@ class Role(Kind):
     @field_validator("memory")
     @classmethod
     def _readable(cls, memory: str) -> str:
-        from dask.utils import parse_bytes
-
         if memory != "auto":
+            from dask.utils import parse_bytes
+
             try:
                 parse_bytes(memory)
             except ValueError:
@@ -98,6 +97,7 @@ class Local(Profile):
         from distributed.comm.inproc import global_manager
 
         from compute.cluster.apart import Apart, start_tracker
+        from compute.cluster.cluster import Cluster
 
         # Dask names this process by the machine's address on the internet, and warns where there is none.
         with warnings.catch_warnings(action="ignore"):
@@ -168,6 +168,8 @@ class Attach(Profile):
     def open(self) -> Iterator[Cluster]:
         """Connect; the cluster stays when the run ends."""
         from distributed import Client
+
+        from compute.cluster.cluster import Cluster
 
         with _settings():
             try:

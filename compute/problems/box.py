@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Cells = Annotated[int, Field(ge=4, le=8192)]
 """Cells along an axis."""
@@ -51,6 +53,8 @@ def template(n: int, shape: tuple[int, ...], variables: Mapping[str, Mapping[str
     symmetries
         What the problem says of itself: ``"square"``, ``"flips"`` or ``"none"``.
     """
+    import xarray as xr
+
     nothing = np.broadcast_to(np.float32(np.nan), (n, *shape))
     dims = ("sample", *axes(shape))
     return xr.Dataset(

@@ -6,8 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import scipy.sparse as sp
-import xarray as xr
+import scipy
 from pydantic import Field
 
 from compute.problems import box
@@ -21,6 +20,7 @@ from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ class Burgers(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
+        import xarray as xr
+
         nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps, self.points))
         about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first velocity"}
         about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "velocity"}
@@ -215,7 +217,7 @@ def _ring(points: int) -> tuple[Pattern, np.ndarray]:
     """Return the pattern of cyclic tridiagonal matrices and where its entries lie in (centre, left, right)."""
     cells = np.arange(points)
     columns = np.concatenate([cells, (cells - 1) % points, (cells + 1) % points])
-    places = sp.csr_array((np.arange(3.0 * points), (np.tile(cells, 3), columns)), shape=(points, points))
+    places = scipy.sparse.csr_array((np.arange(3.0 * points), (np.tile(cells, 3), columns)), shape=(points, points))
     pattern = Matrices.pattern_of(places)
     places.sort_indices()
     return pattern, places.data.astype(np.int64)

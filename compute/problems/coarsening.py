@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
+import scipy
 from pydantic import ValidationError
-from scipy.interpolate import make_interp_spline
 
 from compute.dimensions import Dimensions
 from compute.problems.problem import Arrays, Problem
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Moves = dict[str, list[tuple[int, np.ndarray]]]
 """By variable: which axes are interpolated, each with its matrix ``(new, old)``."""
@@ -120,7 +122,7 @@ def _moves(source: xr.DataArray, target: xr.DataArray, degree: int) -> list[tupl
     for axis, dim in enumerate(source.dims[1:], 1):
         old, new = source.sizes[dim], target.sizes[dim]
         if old != new:
-            spline = make_interp_spline(source[dim].values, np.eye(old), k=min(degree, old - 1))
+            spline = scipy.interpolate.make_interp_spline(source[dim].values, np.eye(old), k=min(degree, old - 1))
             moves.append((axis, spline(target[dim].values)))
     return moves
 

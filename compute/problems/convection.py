@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 
 from compute.problems import box, physics
@@ -18,6 +17,7 @@ from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 
 class Convection(Problem):

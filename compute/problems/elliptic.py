@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box, physics
@@ -21,6 +20,7 @@ from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 log = logging.getLogger(__name__)
 

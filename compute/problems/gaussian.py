@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy.fft import fftn, idctn, idstn
 
 from compute.kind import Kind
 
@@ -87,14 +87,14 @@ class Gaussian(Kind):
 def cosines(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sum up products of 1, √2 cos(πt), √2 cos(2πt), and so on along every axis."""
     kept = tuple(slice(cells) for cells in shape)
-    return idctn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
+    return scipy.fft.idctn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
 
 
 def _sines(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sum up products of √2 sin(πt), √2 sin(2πt), and so on along every axis."""
     # The sine that changes sign from centre to centre has another norm than the rest.
     kept = tuple(slice(cells - 1) for cells in shape)
-    return idstn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
+    return scipy.fft.idstn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
 
 
 def _plane_waves(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -105,5 +105,5 @@ def _plane_waves(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
     # The centre of the first cell lies half a cell into the box.
     phase = sum(np.meshgrid(*(k / cells for k, cells in zip(waves, shape, strict=True)), indexing="ij", sparse=True))
     spectrum[np.ix_(*waves)] = coefficients[np.ix_(*(k + largest for k in waves))] * np.exp(-1j * np.pi * phase)
-    total = fftn(spectrum)
+    total = scipy.fft.fftn(spectrum)
     return total.real - total.imag

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field, model_validator
 
 from compute.problems import box, physics
@@ -19,6 +18,7 @@ from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 
 class Heat(Problem):
@@ -66,6 +66,8 @@ class Heat(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
+        import xarray as xr
+
         nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps + 1, *self.shape))
         dims = ("sample", "y", "x")
         about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "diffusivity"}

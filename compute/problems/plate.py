@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 
 from compute.problems.problem import Arrays, Problem, Solve
@@ -12,6 +11,9 @@ from compute.problems.slotted import SlottedPlate, slotted_plate
 from compute.solvers.matrices import Matrices
 from compute.solvers.scaling import norms
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _RANGES = {"level": (0.0, 100.0), "rise": (0.0, 100.0), "centre": (0.1, 0.9), "width": (0.1, 0.3)}
 """Every parameter is uniform between these, on each of the two walls by itself."""
@@ -50,6 +52,8 @@ class Plate(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
+        import xarray as xr
+
         plate = slotted_plate(self.cells)
         about = {
             "level": {"units": "K", "long_name": "temperature of a wall"},

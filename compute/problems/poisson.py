@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
 from pydantic import Field
 
 from compute.problems import box, physics
@@ -18,6 +17,7 @@ from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 _WALLS = {"south": (0, False), "east": (1, True), "north": (0, True), "west": (1, False)}
 """Axis across the wall, and whether it is the upper one; in the order of a walk round the square."""
@@ -58,6 +58,8 @@ class Poisson(Problem):
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
+        import xarray as xr
+
         ny, nx = self.shape
         nan = np.float32(np.nan)
         nothing = np.broadcast_to(nan, (n, ny, nx))

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from compute.kind import Kind
 from compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
+    import xarray as xr
 
 Arrays = dict[str, np.ndarray]
 """Fields by name; the first axis of every array is the sample."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 
 from compute.solvers.matrices import Matrices
 from compute.solvers.operators import Pattern
@@ -57,7 +57,7 @@ class SlottedPlate:
     free: np.ndarray
     pattern: Pattern
     values: np.ndarray
-    coupling: sp.csr_array
+    coupling: scipy.sparse.csr_array
 
     def outflow(self, temperature: np.ndarray, difference: np.ufunc = np.subtract) -> np.ndarray:
         """Sum the heat that leaves every node, element by element.
@@ -110,9 +110,9 @@ def slotted_plate(cells: int) -> SlottedPlate:
     stiffness = laplace.assemble(skfem.Basis(mesh, skfem.ElementTriP1())).tocsr()
     left, right = (np.flatnonzero(mesh.p[0] == x) for x in (0.0, 1.0))
     free = np.setdiff1d(np.arange(mesh.nvertices), np.concatenate([left, right]))
-    inside = sp.csr_array(stiffness[free][:, free])
+    inside = scipy.sparse.csr_array(stiffness[free][:, free])
     inside.sort_indices()
-    coupling = sp.csr_array(stiffness[free][:, np.concatenate([left, right])])
+    coupling = scipy.sparse.csr_array(stiffness[free][:, np.concatenate([left, right])])
     triangles = mesh.t.T.astype(np.int32)
     clockwise = np.linalg.det(np.diff(mesh.p.T[triangles], axis=1)) < 0
     triangles[clockwise] = triangles[clockwise][:, ::-1]

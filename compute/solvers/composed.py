@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from compute.solvers.krylov import gcrodr
-from compute.solvers.preconditioners.preconditioner import Preconditioner
+from typing import TYPE_CHECKING
+
 from compute.solvers.recycling import Recycler
 from compute.solvers.scaling import norm
 from compute.solvers.sequential import Attempt
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    from compute.solvers.preconditioners.preconditioner import Preconditioner
 
 MARGIN = 0.999
 """Part of rtol that is asked of a Krylov method, which sums the residual in another order than the ledger."""
@@ -38,6 +41,9 @@ def minimal_residual(
     restart, recycle, maxiter, recycler
         As in `compute.solvers.krylov.gcrodr`.
     """
+    # SciPy's solvers take longer to load than a command that refuses a recipe has.
+    from compute.solvers.krylov import gcrodr
+
     operators, b = systems.operators, systems.rhs[i].ravel()
     guess = None if systems.guess is None or not b.any() else systems.guess[i].ravel()
     r = b if guess is None else b - operators.matvec(i, guess)

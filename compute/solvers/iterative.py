@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from compute.solvers.composed import MARGIN, minimal_residual, reason
-from compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
-from compute.solvers.krylov.arguments import System, attempted
 from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from compute.solvers.preconditioners.preconditioner import Preconditioner
 from compute.solvers.recycling import Recycler
 from compute.solvers.sequential import Attempt, Sequential
 from compute.solvers.systems import Systems
+
+if TYPE_CHECKING:
+    from compute.solvers.preconditioners.preconditioner import Preconditioner
 
 
 class Krylov(Sequential):
@@ -55,6 +55,9 @@ class Krylov(Sequential):
         return attempt, carry
 
     def _short_recurrence(self, systems: Systems, i: int, M: Preconditioner | None, rtol: float) -> Attempt:
+        from compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
+        from compute.solvers.krylov.arguments import System, attempted
+
         guess = None if systems.guess is None else systems.guess[i].ravel()
         system = System(systems.operators.csr(i), systems.rhs[i].ravel(), guess, M, MARGIN * rtol, 0.0)
         iterate = conjugate_gradients.iterate if self.method == "cg" else biconjugate_gradients.iterate

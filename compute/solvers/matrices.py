@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 
 from compute.solvers.operators import Operators, Pattern, is_broadcast, scaled, take
 
@@ -42,9 +42,9 @@ class Matrices(Operators):
             raise ValueError(f"shape is {self.shape}, expected {self.pattern.size} unknowns, as in the pattern")
 
     @staticmethod
-    def pattern_of(matrix: sp.sparray) -> Pattern:
+    def pattern_of(matrix: scipy.sparse.sparray) -> Pattern:
         """Return the pattern of a sparse matrix; its entries in CSR order with sorted columns belong to it."""
-        rows = sp.csr_array(matrix, copy=True)
+        rows = scipy.sparse.csr_array(matrix, copy=True)
         rows.sum_duplicates()
         return Pattern(rows.indptr.astype(np.int32), rows.indices.astype(np.int32))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 
 from compute.solvers.scaling import magnitude, shifted
 from compute.solvers.stencil_product import product, residual_squares
@@ -98,11 +98,11 @@ class Operators(ABC):
         """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision."""
         return float(np.linalg.norm(rhs - self.matvec(i, x))), float(np.linalg.norm(rhs))
 
-    def csr(self, i: int) -> sp.csr_array:
+    def csr(self, i: int) -> scipy.sparse.csr_array:
         """Return operator ``i`` as a sparse matrix; its index arrays are shared, so do not change them."""
         pattern = self.pattern
         size = pattern.size
-        return sp.csr_array((self.entries(i), pattern.indices, pattern.indptr), shape=(size, size))
+        return scipy.sparse.csr_array((self.entries(i), pattern.indices, pattern.indptr), shape=(size, size))
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ from functools import reduce
 from typing import Literal
 
 import numpy as np
-import scipy.fft
-import scipy.sparse.linalg as spla
+import scipy
 from pydantic import Field
 
 from compute.solvers.composed import MARGIN, reason
-from compute.solvers.krylov import cg, gmres
 from compute.solvers.operators import Stencil
 from compute.solvers.sequential import Attempt, Sequential
 from compute.solvers.systems import Systems
@@ -68,6 +66,8 @@ class Transform(Sequential):
             return Attempt(None, 0, 0, "breakdown"), carry
         if model.exact:
             return Attempt(model.inverse()(rhs).ravel(), 0, 0), carry
+        from compute.solvers import krylov
+
         size = rhs.size
         counts = {"A": 0, "M": 0}
         inverse = model.inverse()
@@ -81,14 +81,14 @@ class Transform(Sequential):
             return inverse(x.reshape(rhs.shape)).ravel()
 
         dtype = np.result_type(operators.dtype, rhs.dtype)
-        A = spla.LinearOperator((size, size), matvec=product, dtype=dtype)
-        M = spla.LinearOperator((size, size), matvec=approximate, dtype=dtype)
+        A = scipy.sparse.linalg.LinearOperator((size, size), matvec=product, dtype=dtype)
+        M = scipy.sparse.linalg.LinearOperator((size, size), matvec=approximate, dtype=dtype)
         x0 = None if systems.guess is None else systems.guess[i].ravel()
         if operators.symmetric and operators.definite and model.definite:
-            x, info = cg(A, rhs.ravel(), x0, rtol=MARGIN * rtol, maxiter=self.maxiter, M=M)
+            x, info = krylov.cg(A, rhs.ravel(), x0, rtol=MARGIN * rtol, maxiter=self.maxiter, M=M)
         else:
             cycles = -(-self.maxiter // self.restart)
-            x, info = gmres(A, rhs.ravel(), x0, rtol=MARGIN * rtol, restart=self.restart, maxiter=cycles, M=M)
+            x, info = krylov.gmres(A, rhs.ravel(), x0, rtol=MARGIN * rtol, restart=self.restart, maxiter=cycles, M=M)
         return Attempt(x, counts["M"], counts["A"], reason(info)), carry
 
 

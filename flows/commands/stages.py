@@ -23,14 +23,16 @@ def run(
 
     Example: ritz run darcy --set data.samples=2048 --store /data/ritz
     """
-    from flows.terminal import print_json, print_table, watching
-    from tasks.checks import check_run
-    from tasks.growth import planned
-    from tasks.inspect import finished
     from tasks.recipes import load, load_profile
 
     changes = _changes(overrides, samples)
     pipeline, cluster = load(recipe, changes), load_profile(profile)
+    # A recipe that is refused waits for no more than it takes to read.
+    from flows.terminal import print_json, print_table, watching
+    from tasks.checks import check_run
+    from tasks.growth import planned
+    from tasks.inspect import finished
+
     with watching():
         pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
         record = finished(pipeline, store)
@@ -70,14 +72,15 @@ def generate(
 
     Example: ritz generate darcy --samples 4096
     """
-    from flows.terminal import watching
-    from tasks.checks import check_run
-    from tasks.generated import complete
-    from tasks.growth import planned, published
     from tasks.recipes import load, load_profile
 
     changes = _changes(overrides, samples)
     pipeline = load(recipe, changes)
+    from flows.terminal import watching
+    from tasks.checks import check_run
+    from tasks.generated import complete
+    from tasks.growth import planned, published
+
     load_profile(profile).check()
     pipeline = planned(pipeline, store, lambda one: published(one, store))
     check_run(pipeline, store)
@@ -105,12 +108,14 @@ def train(
 
     Example: ritz train darcy --dataset darcy@v1 --set surrogate.width=48
     """
-    from flows.terminal import watching
-    from tasks.checks import check_training
     from tasks.recipes import load, load_profile, parse_assignments
 
     changes = parse_assignments(overrides or [])
-    check_training(load(recipe, changes), store, dataset)
+    pipeline = load(recipe, changes)
+    from flows.terminal import watching
+    from tasks.checks import check_training
+
+    check_training(pipeline, store, dataset)
     load_profile(profile).check()
     with watching(), embedded():
         from flows.train import train as flow

@@ -4,7 +4,7 @@ import pytest
 
 from flows import binding
 from flows.binding import Binding, bind, bound
-from tasks.recipes import RecipeError
+from tasks.errors import RecipeError
 
 
 def test_a_process_knows_the_deployments_that_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ from compute.training.online import Online
 from storage.selection import Selection
 from storage.store import Store
 from tasks.contest import Arm, Contest, contest
-from tasks.recipes import RecipeError, load
+from tasks.errors import RecipeError
+from tasks.recipes import load
 from tasks.worker import compare, train
 from tasks.worker.chosen import Chosen
 from tasks.worker.report.comparison import along

@@ -21,7 +21,8 @@ from storage.reading import read
 from storage.shards import write_shard
 from storage.store import Store
 from tasks.checks import check_measuring
-from tasks.predict import InputError, predict
+from tasks.errors import InputError
+from tasks.predict import predict
 from tasks.worker import train
 from tasks.worker.evaluate import evaluate, load_model, quantify
 from tasks.worker.publish import gather

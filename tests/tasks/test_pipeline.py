@@ -158,7 +158,8 @@ def test_an_installed_package_brings_a_problem_for_recipes(tmp_path: Path) -> No
     program = """
         import json
         from tasks.pipeline import Pipeline
-        from tasks.recipes import RecipeError, load
+        from tasks.errors import RecipeError
+from tasks.recipes import load
         pipeline = load("darcy", {"problem": {"kind": "scaling", "points": 12}})
         try:
             load("darcy", {"problem": "unheard"})

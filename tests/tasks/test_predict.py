@@ -12,7 +12,8 @@ from storage.errors import StorageError, Unknown
 from storage.files import read_file
 from storage.reading import read
 from storage.store import Store
-from tasks.predict import InputError, predict
+from tasks.errors import InputError
+from tasks.predict import predict
 
 TinyStore = tuple[Path, dict[str, Any]]
 

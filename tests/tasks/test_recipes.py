@@ -13,8 +13,9 @@ from compute.problems.darcy import Darcy
 from compute.problems.laws import Lognormal
 from compute.solvers.recycled import Recycled
 from compute.training.online import Online
+from tasks.errors import RecipeError
 from tasks.pipeline import Pipeline
-from tasks.recipes import RecipeError, load, load_profile, names, parse_assignments
+from tasks.recipes import load, load_profile, names, parse_assignments
 from tests.command import TINY
 
 BAD: list[tuple[dict[str, Any], list[str]]] = [

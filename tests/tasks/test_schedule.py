@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from prefect.server.schemas import schedules as server
 from pydantic import ValidationError
 
-from tasks.recipes import RecipeError, load
+from tasks.errors import RecipeError
+from tasks.recipes import load
 from tasks.schedule import ANCHOR, Schedule, parser
 
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg as spla
+import scipy
 
 from compute.solvers.factorization.analysis import Solve
 from compute.solvers.operators import Operators, Pattern
@@ -19,8 +18,10 @@ class SuperLU:
         rows, columns = pattern.rows(), pattern.indices
         # The order comes from factoring a diagonally dominant matrix that has the pattern.
         values = np.where(rows == columns, 1.0 + np.diff(pattern.indptr)[rows], -1.0)
-        model = sp.csc_array((values, columns, pattern.indptr), shape=(self.size, self.size))
-        factor = spla.splu(model, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        model = scipy.sparse.csc_array((values, columns, pattern.indptr), shape=(self.size, self.size))
+        factor = scipy.sparse.linalg.splu(
+            model, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
         place = factor.perm_c
         self.permutation = np.argsort(place)
         self.gather = np.lexsort((place[columns], place[rows]))
@@ -30,7 +31,9 @@ class SuperLU:
     def factor(self, entries: np.ndarray) -> Solve:
         """Factor one matrix; see `Analysis.factor`."""
         # A CSR matrix read as CSC is the transpose: solving with that one transposed needs no conversion.
-        transposed = sp.csc_array((entries[self.gather], self.indices, self.indptr), shape=(self.size, self.size))
+        transposed = scipy.sparse.csc_array(
+            (entries[self.gather], self.indices, self.indptr), shape=(self.size, self.size)
+        )
         # On 5-point stencils of 64² to 256² SuperLU's own sizes of blocks take 1.5 to 2 times as long as these, in
         # space these take 2.5 times as long as its own: measured.
         narrow = len(self.indices) <= 6 * self.size
@@ -60,14 +63,14 @@ def partial_pivoting(operators: Operators, i: int) -> Solve:
     return lambda rhs: _solve(factor, rhs, operators.dtype)
 
 
-def _splu(matrix: sp.sparray, **options: object) -> spla.SuperLU:
+def _splu(matrix: scipy.sparse.sparray, **options: object) -> scipy.sparse.linalg.SuperLU:
     try:
-        return spla.splu(matrix, **options)
+        return scipy.sparse.linalg.splu(matrix, **options)
     except RuntimeError as error:
         raise ZeroDivisionError(f"superlu: {error}") from error
 
 
-def _solve(factor: spla.SuperLU, rhs: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _solve(factor: scipy.sparse.linalg.SuperLU, rhs: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Solve with a factored transpose of a dtype; a real factor takes a complex right-hand side in two parts."""
     if np.iscomplexobj(rhs) and dtype.kind != "c":
         return factor.solve(rhs.real.copy(), "T") + 1j * factor.solve(rhs.imag.copy(), "T")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.linalg as la
+import scipy
 
 from compute.solvers.krylov.arguments import System, attempted, limit
 from compute.solvers.scaling import norm
@@ -89,7 +89,7 @@ def cg(
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def iterate(system: System, maxiter: int, callback: Callable[[np.ndarray], object] | None = None) -> int:
     """Improve ``system.x``, whose ``b`` is not zero, until it converges; return info."""
-    axpy = la.get_blas_funcs("axpy", dtype=system.dtype)
+    axpy = scipy.linalg.get_blas_funcs("axpy", dtype=system.dtype)
     r, p = system.residual(), np.empty_like(system.b)
     sign = rho = 0.0
     fresh, proven, shortest = True, np.inf, np.inf

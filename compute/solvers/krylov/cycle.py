@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg as la
+import scipy
 
 from compute.solvers.guard import BLOCK, small_work
 from compute.solvers.krylov.arguments import System
@@ -24,7 +24,7 @@ class Cycle:
     def __init__(self, system: System, W: np.ndarray, k: int, r: np.ndarray, limit: int) -> None:
         self.system, self.W, self.k, self.limit = system, W, k, limit
         self.C, self.V = W[:, :k], W[:, k:]
-        self._gemv = la.get_blas_funcs("gemv", dtype=W.dtype)
+        self._gemv = scipy.linalg.get_blas_funcs("gemv", dtype=W.dtype)
         self.y0 = self._gemv(1, self.C, r, trans=2) if k else np.zeros(0, dtype=W.dtype)
         v = self._gemv(-1, self.C, self.y0, beta=1, y=r) if k else r
         self.beta = norm(v)
@@ -102,8 +102,8 @@ class Cycle:
         if self.exhausted:
             z = self._shortest()
         else:
-            Q, R = la.qr(self.H[: j + 1, :j], mode="economic", check_finite=False)
-            z = la.solve_triangular(R, self.beta * Q[0].conj(), check_finite=False)
+            Q, R = scipy.linalg.qr(self.H[: j + 1, :j], mode="economic", check_finite=False)
+            z = scipy.linalg.solve_triangular(R, self.beta * Q[0].conj(), check_finite=False)
         z = z.astype(self.W.dtype, copy=False)
         return self.y0 - self.B[:, :j] @ z, z
 
@@ -114,7 +114,7 @@ class Cycle:
         """
         j = self.steps
         right = self.beta * np.eye(j, 1, dtype=self.W.dtype)[:, 0]
-        return la.lstsq(self.H[:j, :j], right, cond=10 * j * self.eps, check_finite=False)[0]
+        return scipy.linalg.lstsq(self.H[:j, :j], right, cond=10 * j * self.eps, check_finite=False)[0]
 
     def _left_over(self) -> float:
         """Return the residual of that answer."""
@@ -140,7 +140,7 @@ class Cycle:
         j, k = self.steps, self.k
         if j == 0:
             return space
-        gemm = la.get_blas_funcs("gemm", dtype=self.W.dtype)
+        gemm = scipy.linalg.get_blas_funcs("gemm", dtype=self.W.dtype)
         rows, columns = k + j + 1, k + j
         W, V = self.W[:, :rows], self.V[:, : j + 1]
         # A M [U V] = [C V] G and F = [C V]ᴴ [U V].

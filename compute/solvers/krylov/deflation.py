@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg as la
+import scipy
 from scipy.sparse.linalg import LinearOperator
 
 from compute.solvers.scaling import exponent, safe, shifted
@@ -27,7 +27,7 @@ class Space:
     @staticmethod
     def of(C: np.ndarray, U: np.ndarray) -> Space:
         """Return the space of ``U`` with ``C = A M U``."""
-        return Space(U, la.get_blas_funcs("gemm", dtype=U.dtype)(1, C, U, trans_a=2))
+        return Space(U, scipy.linalg.get_blas_funcs("gemm", dtype=U.dtype)(1, C, U, trans_a=2))
 
     @staticmethod
     def empty(like: np.ndarray) -> Space:
@@ -79,29 +79,31 @@ def orthonormalise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if Y.shape[1] == 0:
         return Y, np.zeros((0, 0), dtype=Y.dtype)
     Q, T = Y, np.eye(Y.shape[1], dtype=Y.dtype)
-    gemm = la.get_blas_funcs("gemm", dtype=Y.dtype)
+    gemm = scipy.linalg.get_blas_funcs("gemm", dtype=Y.dtype)
     try:
         for _ in range(2):
             gram = gemm(1, Q, Q, trans_a=2)
             lengths = np.sqrt(np.diag(gram).real)
             if not lengths.min() > 0:
-                raise la.LinAlgError("a column is zero")
-            L = la.cholesky(gram / lengths / lengths[:, None], check_finite=False)
+                raise scipy.linalg.LinAlgError("a column is zero")
+            L = scipy.linalg.cholesky(gram / lengths / lengths[:, None], check_finite=False)
             # The sines of the angles between a column and those before it.
             sines = np.abs(np.diag(L))
             if sines.min() < np.sqrt(eps) * 10:
-                raise la.LinAlgError("nearly dependent columns")
-            transform = la.solve_triangular(L, np.eye(len(L), dtype=Y.dtype), check_finite=False) / lengths[:, None]
+                raise scipy.linalg.LinAlgError("nearly dependent columns")
+            transform = (
+                scipy.linalg.solve_triangular(L, np.eye(len(L), dtype=Y.dtype), check_finite=False) / lengths[:, None]
+            )
             Q, T = gemm(1, Q, transform), T @ transform
             if sines.min() > 0.3:
                 break
         return Q, T
-    except la.LinAlgError:
-        Q, R, pivots = la.qr(Y, mode="economic", pivoting=True, check_finite=False)
+    except scipy.linalg.LinAlgError:
+        Q, R, pivots = scipy.linalg.qr(Y, mode="economic", pivoting=True, check_finite=False)
         diagonal = np.abs(np.diag(R))
         rank = int(np.sum(diagonal > eps * max(Y.shape) * diagonal[0]))
         T = np.zeros((Y.shape[1], rank), dtype=Y.dtype)
-        T[pivots[:rank]] = la.solve_triangular(R[:rank, :rank], np.eye(rank, dtype=Y.dtype))
+        T[pivots[:rank]] = scipy.linalg.solve_triangular(R[:rank, :rank], np.eye(rank, dtype=Y.dtype))
         return Q[:, :rank], T
 
 
@@ -125,18 +127,18 @@ def harmonic(G: np.ndarray, F: np.ndarray, count: int) -> tuple[np.ndarray, np.n
         ``(p, c)`` and ``(q, c)``: ``C = W of_W`` is orthonormal and equals ``B U`` for ``U = V of_V``.
         None if ``G`` is singular to working precision.
     """
-    Q, R = la.qr(G, mode="economic", check_finite=False)
-    reciprocal_condition, _ = la.get_lapack_funcs("trcon", (R,))(R)
+    Q, R = scipy.linalg.qr(G, mode="economic", check_finite=False)
+    reciprocal_condition, _ = scipy.linalg.get_lapack_funcs("trcon", (R,))(R)
     if not reciprocal_condition > 100 * len(R) * np.finfo(G.dtype).eps:
         return None
-    S = la.solve_triangular(R, (Q.conj().T @ F).conj().T, trans="C", check_finite=False).conj().T
-    values, vectors = la.eig(S, check_finite=False)
+    S = scipy.linalg.solve_triangular(R, (Q.conj().T @ F).conj().T, trans="C", check_finite=False).conj().T
+    values, vectors = scipy.linalg.eig(S, check_finite=False)
     order = np.argsort(-np.abs(values), kind="stable")
     count = min(count, len(order))
     leading = vectors[:, order[:count]]
     chosen = leading if G.dtype.kind == "c" else _real_basis(values[order], vectors[:, order], count)
     s, _ = orthonormalise(chosen.astype(G.dtype, copy=False))
-    return Q @ s, la.solve_triangular(R, s, check_finite=False)
+    return Q @ s, scipy.linalg.solve_triangular(R, s, check_finite=False)
 
 
 def _real_basis(values: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:

@@ -1,28 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from compute.solvers.operators import Operators
-from compute.solvers.preconditioners.hypre import hypre
-from compute.solvers.preconditioners.incomplete import icc, ilu
-from compute.solvers.preconditioners.multilevel import amg
-from compute.solvers.preconditioners.preconditioner import Preconditioner
-from compute.solvers.preconditioners.relaxation import jacobi, ssor
+
+if TYPE_CHECKING:
+    from compute.solvers.preconditioners.preconditioner import Preconditioner
 
 PreconditionerName = Literal["none", "jacobi", "ssor", "ilu", "icc", "amg", "hypre"]
 """Field type: what a Krylov solver is preconditioned with. ``"none"``: nothing; else the function of that name."""
-
-_BUILDERS: dict[str, Callable[[Operators, int], Preconditioner]] = {
-    "jacobi": jacobi,
-    "ssor": ssor,
-    "ilu": ilu,
-    "icc": icc,
-    "amg": amg,
-    "hypre": hypre,
-}
-
 
 _LIBRARIES = {"amg": "pyamg", "hypre": "petsc4py"}
 
@@ -35,4 +22,10 @@ def missing(name: PreconditionerName) -> str:
 
 def build(name: PreconditionerName, operators: Operators, i: int) -> Preconditioner | None:
     """Return the named preconditioner of operator ``i`` with its default settings, None for ``"none"``."""
-    return None if name == "none" else _BUILDERS[name](operators, i)
+    from compute.solvers.preconditioners.hypre import hypre
+    from compute.solvers.preconditioners.incomplete import icc, ilu
+    from compute.solvers.preconditioners.multilevel import amg
+    from compute.solvers.preconditioners.relaxation import jacobi, ssor
+
+    builders = {"jacobi": jacobi, "ssor": ssor, "ilu": ilu, "icc": icc, "amg": amg, "hypre": hypre}
+    return None if name == "none" else builders[name](operators, i)

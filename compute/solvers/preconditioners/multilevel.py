@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import scipy.sparse as sp
+import scipy
 
 from compute.solvers.operators import Operators
 from compute.solvers.preconditioners.preconditioner import Preconditioner
@@ -40,7 +40,7 @@ def amg(
     except ImportError as error:
         raise ImportError("preconditioner amg needs pyamg: install ritz[amg]") from error
     # pyamg changes the index arrays it is given in place, and these are shared by a family.
-    matrix = sp.csr_matrix(operators.csr(i), copy=True)
+    matrix = scipy.sparse.csr_matrix(operators.csr(i), copy=True)
     if method == "ruge-stuben":
         levels = pyamg.ruge_stuben_solver(matrix)
     else:

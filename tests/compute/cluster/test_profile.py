@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from compute.cluster.cluster import Cluster
+from compute.cluster.errors import ClusterError
 from compute.cluster.priority import NICENESS
-from compute.cluster.profile import Attach, ClusterError, Local, Role
+from compute.cluster.profile import Attach, Local, Role
 from tests.compute.cluster.work import chatter, environment, page_faults
 
 

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+
+class ClusterError(ValueError):
+    """No cluster as the profile describes it could be reached."""
