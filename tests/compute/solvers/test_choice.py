@@ -95,7 +95,8 @@ def test_panel_compares_carry_and_order_on_the_same_systems(few_parameters):
 
 
 def test_panel_is_left_out_where_there_is_no_time_for_one_system_in_each_way(few_parameters):
-    assert panel(*few_parameters, 1e-8, limit=1e-3) == []
+    drawn, ordered = few_parameters
+    assert panel(ordered, drawn, 1e-8, limit=1e-3) == []
 
 
 def test_bad_choices_are_refused(few_parameters):
