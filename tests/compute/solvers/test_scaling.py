@@ -248,6 +248,32 @@ def test_a_solver_answers_in_all_units_or_fails(solver, kind):
         assert np.allclose(shifted(found.x, of_A - of_b), plain.x, rtol=1e-6)
 
 
+@pytest.mark.parametrize("solver", SOLVERS[:-1], ids=lambda s: "-".join(map(str, list(s.model_dump().values())[:3])))
+@given(st.floats(-322, 304), st.floats(-322, 306), st.sampled_from(["stencil", "complex", "matrices"]))
+@example(0.0, -165.0, "stencil")
+@example(0.0, 165.0, "stencil")
+@example(160.0, 0.0, "matrices")
+@example(-318.0, -316.0, "complex")
+@settings(max_examples=12, deadline=None)
+def test_an_answer_called_good_is_good_in_any_unit(solver, of_A, of_b, kind):
+    systems = FLOWS[kind].take(slice(1))
+    if solver.lacks(systems):
+        return
+    operators, s, t = systems.operators, np.longdouble(10) ** of_A, np.longdouble(10) ** of_b
+    field = "coefficients" if isinstance(operators, Stencil) else "values"
+    values = getattr(operators, field)
+    wide = np.clongdouble if values.dtype.kind == "c" else np.longdouble
+    moved = replace(operators, **{field: (values.astype(wide) * s).astype(values.dtype)})
+    rhs = (systems.rhs.astype(wide) * t).astype(systems.rhs.dtype)
+    found, _ = solver.solve(Systems(moved, rhs), rtol=1e-9)
+    status = found.ledger["status"][0]
+    if status == "ok":
+        check(moved.csr(0).toarray(), rhs[0].ravel(), found.x[0].ravel(), 0, 1e-9)
+    # Where matrix, right-hand side and answer are normal numbers there is one.
+    if all(-300 < e < 300 for e in (of_A, of_b, of_b - of_A - 3)):
+        assert status == "ok"
+
+
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: "-".join(map(str, list(s.model_dump().values())[:3])))
 @pytest.mark.parametrize("bad", [np.nan, np.inf, "subnormal", "huge guess", "guess that is not finite"])
 def test_one_sample_of_a_block_fails_or_is_mended_alone(solver, bad, caplog):
