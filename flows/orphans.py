@@ -71,7 +71,6 @@ class Watch:
     def __init__(self, deployments: Mapping[UUID, str], store: str, all_here: bool) -> None:
         self.deployments = dict(deployments)
         self.store = Store(store)
-        self.all_here = all_here
         self._before_claims: set[str] | None = None if all_here else set()
         self._suspects: set[str] = set()
         self._elsewhere: set[str] = set()
@@ -79,13 +78,18 @@ class Watch:
 
     async def keep(self) -> None:
         """Look again and again, until cancelled."""
+        silent = False
         async with get_client() as client:
             while True:
                 try:
                     await self._end_orphans(client)
                     await self._call_the_next(client)
+                    silent = False
                 except httpx.HTTPError as error:
-                    log.warning("the Prefect server does not say which runs it has: %s", error or type(error).__name__)
+                    if not silent:
+                        why = str(error) or type(error).__name__
+                        log.warning("the Prefect server does not say which runs it has, asking on: %s", why)
+                    silent = True
                 await asyncio.sleep(LOOK)
 
     async def _end_orphans(self, client: PrefectClient) -> None:
