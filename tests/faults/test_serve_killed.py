@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,7 @@ from storage import runs
 from storage.store import Store
 from tasks.records import VANISHED
 from tests.command import RITZ, SMALL, ritz, started
-
-PATIENCE = 240.0
-"""Seconds after which what has not happened never will."""
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """Return what ``look`` finds once it finds something."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    return found
+from tests.patience import until
 
 
 class Service:
@@ -56,7 +44,7 @@ class Service:
         command = ["trigger", SMALL, "--port", self.port, "--json", *arguments]
 
         def asked() -> dict[str, Any] | None:
-            done = ritz(*command, env=self.environment)
+            done = ritz(*command, timeout=600, env=self.environment)
             return json.loads(done.stdout) if done.stdout else None
 
         return until(asked)

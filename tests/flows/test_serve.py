@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -22,9 +22,7 @@ from storage import runs
 from storage.store import Store
 from tasks.records import VANISHED, run_lock
 from tests.command import RITZ, SMALL, ritz, started
-
-PATIENCE = 200.0
-"""Seconds after which what has not happened never will."""
+from tests.patience import PATIENCE, until
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,6 @@ class Server:
     def seeds(self, name: str) -> list[int]:
         """Return the training seeds in the records of the finished runs of a recipe, oldest first."""
         return [record["recipe"]["training"]["seed"] for record in self.records(name)]
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """Return what ``look`` finds once it finds something."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    return found
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
