@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from compute.kind import OneOf
@@ -171,18 +172,23 @@ def _fields(solver: Solver) -> dict[str, Any]:
 
 
 def _heats(batches: Sequence[Systems], probe: int) -> list[Systems]:
-    """Cut what is tried on: single systems of one batch, or the first two samples of a sequence of batches."""
-    if len(batches) == 1 and batches[0].operators.constant and len(batches[0]) > 1:
+    """Cut what is tried on: single systems of one batch, or the first two samples of a sequence of batches.
+
+    Systems that are not finite fail with every solver and are left out.
+    """
+    good = np.flatnonzero(np.logical_and.reduce([batch.finite() for batch in batches]))
+    good = good if len(good) else np.arange(len(batches[0]))
+    if len(batches) == 1 and batches[0].operators.constant and len(good) > 1:
         # What is done once for the matrix is done before the clock starts; blocks are what the run will solve.
-        first = batches[0].take(slice(2 * probe))
+        first = batches[0].take(good[: 2 * probe])
         half = (len(first) + 1) // 2
         return [first.take(slice(half)), first.take(slice(half, None))]
     if len(batches) == 1:
-        return [batches[0].take(slice(i, i + 1)) for i in range(min(probe, len(batches[0])))]
+        return [batches[0].take(good[i : i + 1]) for i in range(min(probe, len(good)))]
     # Operators that come again must come again as the same object.
-    few = {id(batch.operators): batch.operators.take(slice(2)) for batch in batches}
+    few = {id(batch.operators): batch.operators.take(good[:2]) for batch in batches}
     return [
-        Systems(few[id(batch.operators)], batch.rhs[:2], None if batch.guess is None else batch.guess[:2])
+        Systems(few[id(batch.operators)], batch.rhs[good[:2]], None if batch.guess is None else batch.guess[good[:2]])
         for batch in batches
     ]
 

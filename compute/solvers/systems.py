@@ -49,6 +49,16 @@ class Systems:
         guess = None if self.guess is None else self.guess[index]
         return Systems(self.operators.take(index), self.rhs[index], guess)
 
+    def finite(self) -> np.ndarray:
+        """Return whether matrix and right-hand side of every system have finite entries, ``(n,)``."""
+        return np.isfinite(self._sizes()).all(axis=0)
+
+    def _sizes(self) -> np.ndarray:
+        """Return the largest moduli of the matrices and of the right-hand sides, ``(2, n)``."""
+        operators, count = self.operators, len(self)
+        once = [operators.magnitude(0)] * count if operators.constant and count else None
+        return np.array([once or [operators.magnitude(i) for i in range(count)], [magnitude(b) for b in self.rhs]])
+
     def balanced(self) -> tuple[Systems, np.ndarray, np.ndarray]:
         """Bring systems whose numbers may not be squared without leaving the range of their precision back into it.
 
@@ -64,9 +74,7 @@ class Systems:
         finite
             ``(n,)`` whether matrix and right-hand side have finite entries.
         """
-        operators, dtype, count = self.operators, self.rhs.dtype, len(self)
-        once = [operators.magnitude(0)] * count if operators.constant and count else None
-        sizes = np.array([once or [operators.magnitude(i) for i in range(count)], [magnitude(b) for b in self.rhs]])
+        operators, dtype, sizes = self.operators, self.rhs.dtype, self._sizes()
         of_A, of_b = ([binary(size) for size in row] for row in sizes)
         shift_A = np.array([0 if safe(e, dtype) else -e for e in of_A], dtype=int)
         calm = np.array([safe(e, dtype) for e in of_b], dtype=bool) & (shift_A == 0)

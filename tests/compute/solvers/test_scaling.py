@@ -306,6 +306,18 @@ def test_one_sample_of_a_block_fails_or_is_mended_alone(solver, bad, caplog):
     assert again.ledger["status"] == ["ok"] * 3
 
 
+@pytest.mark.parametrize("kind", ["stencil", "constant"])
+def test_a_system_that_is_not_finite_says_nothing_of_the_candidates(kind, caplog):
+    systems = FLOWS[kind]
+    rhs = systems.rhs.copy()
+    rhs[0, 2, 2] = np.nan
+    auto = Auto(candidates=(Krylov(method="cg", preconditioner="icc"), Direct(library="superlu")), probe=2)
+    for batches in (Systems(systems.operators, rhs), [Systems(systems.operators, rhs), systems]):
+        _, record = auto.choose(batches, 1e-8)
+        assert [row["missed"] for row in record["tried"]] == [0, 0]
+    assert "no candidate" not in caplog.text
+
+
 def test_samples_in_different_units_share_a_block():
     systems = FLOWS["stencil"]
     powers = np.array([0, 600, -600])
