@@ -11,6 +11,7 @@ from storage.store import Store
 from tasks import train as stage
 from tasks.checks import check_ranks, check_training
 from tasks.recipes import load, load_profile
+from tasks.records import fit_lock
 from tasks.stopping import stoppable
 from tasks.worker.train import register
 
@@ -37,13 +38,15 @@ def train(
     version = resolve(Store(store), dataset)
     data = Dataset.open(Store(store), version.name).at(version.version)
     source = {"name": version.name, "version": version.version, "snapshot": version.snapshot}
-    with load_profile(profile).open() as cluster:
+    identity = pipeline.model_identity("offline", version.snapshot)
+    lock = Store(store).lock(fit_lock(identity), f"this training of {pipeline.name!r} in {Store(store).url}")
+    with lock, load_profile(profile).open() as cluster:
         check_ranks(pipeline, cluster)
         trained = stage.train(
             pipeline,
             store,
             cluster,
-            identity=pipeline.model_identity("offline", version.snapshot),
+            identity=identity,
             dataset=version.name,
             version=version.version,
             shards=data.n_shards,

@@ -10,6 +10,7 @@ import numpy as np
 
 from storage.datasets import Dataset, dataset_key, lock_key
 from storage.errors import Overtaken, Refused, StorageError
+from storage.integrity import history
 from storage.integrity.seals import seal
 from storage.layout import Layout, grow, layout
 from storage.ledger import Ledger, encode
@@ -254,6 +255,8 @@ class Committer(Dataset):
 
     def _publish(self, message: str) -> Version:
         with self._writing():
+            # Its number would be given a second time.
+            self._check_tags()
             self._refresh(self._repository.lookup_branch(BRANCH))
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
@@ -261,7 +264,8 @@ class Committer(Dataset):
             found = publish(self._repository, self.name, self._head, samples, self._bytes, message, self._seal)
             # Publishing adds a commit, but no shard.
             self._head = found.snapshot
-            return found
+        history.record(self.store, dataset_key(self.name))
+        return found
 
     @contextmanager
     def sweeping(self, delete: bool) -> Iterator[icechunk.Repository]:
@@ -272,15 +276,27 @@ class Committer(Dataset):
         Refused
             This process does not hold the lock.
         StorageError
-            A link lies in the folder: the engine would read, and remove, what it leads to.
+            A link lies in the folder: the engine would read, and remove, what it leads to. Or the history is damaged,
+            and the engine would fail in the middle.
         """
         if delete:
             self._check_lock()
         for link in self.store.links(dataset_key(self.name)):
             raise StorageError(f"{self.store.location(link)} is a link, and no dataset has any; remove it")
+        key = dataset_key(self.name)
+        if damage := history.check(self.store, key).damage:
+            more = f", and {len(damage) - 1} more" if len(damage) > 1 else ""
+            raise StorageError(
+                f"{self.store.location(damage[0].object)}: {damage[0].what}{more}; see `ritz audit {self.name}`"
+            )
+        if delete:
+            # Should this be killed: what it has changed is not taken for damage.
+            history.forget(self.store, key)
         with self._writing():
             yield self._repository
         self._head = ""
+        if delete:
+            history.record(self.store, key)
 
     def _rightfully(self, work: Callable[[], T]) -> T:
         """Do what commits; where another process committed meanwhile, again from there, if the lock is this one's.

@@ -9,10 +9,11 @@ import icechunk
 import numpy as np
 import zarr
 
-from storage.errors import Refused, StorageError, Unknown
+from storage.errors import Damaged, Refused, StorageError, Unknown
+from storage.integrity.objects import tag_file, tags
 from storage.layout import LAYOUT_VERSION
 from storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
-from storage.names import check_name
+from storage.names import check_name, version_number
 from storage.repository import BRANCH, READER, attributes, has_shard, open_repository, reading, stored_shards
 from storage.samples import Arrays, Samples, join, read_stored_shard, take
 from storage.shapes import Found
@@ -229,8 +230,15 @@ class Dataset:
         return self.store.holder(lock_key(self.name))
 
     def versions(self) -> list[Version]:
-        """Return the published versions, oldest first."""
+        """Return the published versions, oldest first.
+
+        Raises
+        ------
+        Damaged
+            The file that says which state a version is holds something else; the engine would pass over it.
+        """
         with self._engine():
+            self._check_tags()
             return published(self._repository, self.name)
 
     def resolve(self, version: str = "latest") -> Version:
@@ -242,6 +250,8 @@ class Dataset:
             There is none; the message lists those there are.
         """
         with self._engine():
+            if version == "latest" or version_number(version) is not None:
+                self._check_tags(version)
             found = find_snapshot(self._repository, self.name, version)
             known = [f"v{number}" for number in numbers(self._repository)]
         if found is None:
@@ -312,6 +322,15 @@ class Dataset:
         (until, samples), (since, before) = seen[0], seen[-1]
         span = (until - since).total_seconds()
         return (samples - before) / span if span > 0 else None
+
+    def _check_tags(self, version: str | None = None) -> None:
+        """Refuse a version, or all if it is None, where the engine does not see a tag that is there."""
+        key = dataset_key(self.name)
+        there, seen = tags(self.store, key), self._repository.list_tags()
+        for tag in there[-1:] if version == "latest" else there:
+            if tag not in seen and version in (None, "latest", tag):
+                place = self.store.location(f"{key}/{tag_file(tag)}")
+                raise Damaged(f"{place}: does not hold the id of a snapshot; see `ritz audit {self.name}@{tag}`")
 
     @property
     def _location(self) -> str:

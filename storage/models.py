@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from storage import sealed
-from storage.errors import StorageError, Unknown
+from storage.errors import Damaged, StorageError, Unknown
 from storage.names import check_name, split_spec, version_number
 from storage.shapes import Found, checked, expect
 from storage.store import Store
@@ -159,6 +159,36 @@ def read_document(store: Store, spec: str, file: str) -> dict[str, Any] | None:
     return None if data is None else checked(store.location(f"{_folder(resolve(store, spec))}/{file}"), data, {})
 
 
+def check(store: Store, name: str, version: str) -> tuple[list[StorageError], int, bool]:
+    """Look at every file of a version.
+
+    Returns
+    -------
+    list of StorageError, int, bool
+        What is missing, damaged or not the model's; how many files were looked at; whether they have digests.
+    """
+    key, damaged = f"models/{check_name('model', name)}/{version}", list[StorageError]()
+
+    def looked(now: sealed.Sealed) -> tuple[int, bool]:
+        for file in now.files:
+            try:
+                now.file(file)
+            except StorageError as error:
+                if now.changed():
+                    raise
+                damaged.append(error)
+        # What an update that was killed left aside is hidden, and no part of it.
+        for file in sorted({*store.list(key)} - {*now.files, _CARD, sealed.SEAL}):
+            damaged.append(Damaged(f"{store.location(f'{key}/{file}')}: no file of the model"))
+        return len(now.files) + 1 + now.sealed, now.sealed
+
+    try:
+        count, with_digests = sealed.consistent(store, key, _CARD, looked)
+    except StorageError as error:
+        return [error], 1, True
+    return damaged, count, with_digests
+
+
 def resolve(store: Store, spec: str) -> ModelVersion:
     """Return the version that ``"name"``, ``"name@latest"`` or ``"name@v2"`` means.
 
@@ -169,6 +199,21 @@ def resolve(store: Store, spec: str) -> ModelVersion:
     StorageError
         There is one, and its card is damaged.
     """
+    name, version = named(store, spec)
+    known, damaged = _look(store, name)
+    if version in damaged:
+        raise damaged[version]
+    return next(one for one in known if one.version == version)
+
+
+def named(store: Store, spec: str) -> tuple[str, str]:
+    """Return the name and the version that a spec means, also of one that is damaged.
+
+    Raises
+    ------
+    Unknown
+        There is no such model or version; the message lists those there are.
+    """
     name, version = split_spec("model", spec)
     known, damaged = _look(store, name)
     there = [*(one.version for one in known), *(one for one in damaged if version_number(one) is not None)]
@@ -178,11 +223,8 @@ def resolve(store: Store, spec: str) -> ModelVersion:
     there.sort(key=lambda one: version_number(one) or 0)
     if version == "latest":
         version = there[-1]
-    if version in damaged:
-        raise damaged[version]
-    for one in known:
-        if one.version == version:
-            return one
+    if version in there:
+        return name, version
     raise Unknown(f"model {name!r} has no version {shown(version)}; there are: {', '.join(there)}")
 
 

@@ -55,6 +55,11 @@ class Sealed:
         """Whether there are digests; what an older release saved has none."""
         return self._seal is not None or DIGESTS in self._whole
 
+    @property
+    def complete(self) -> bool:
+        """Whether all that belongs to it was written, as far as that can be told."""
+        return self._seal is not None or not self.sealed
+
     @cached_property
     def document(self) -> dict[str, Any]:
         """The document, without the digests."""

@@ -228,6 +228,21 @@ class Store:
         """
         return self._place.holder(_checked(key))
 
+    def held_by(self, key: str, holder: str) -> bool:
+        """Return whether the lock ``key`` is still that of a holder, which may be another process on another machine.
+
+        Parameters
+        ----------
+        holder
+            As `storage.places.lock.this_process` calls it there.
+
+        Raises
+        ------
+        StorageError
+            The store cannot be read.
+        """
+        return self._place.held_by(_checked(key), holder)
+
     def holds(self, key: str, *, ask: bool = False) -> bool:
         """Return whether this process holds the lock ``key`` now.
 

@@ -13,7 +13,9 @@ import xarray as xr
 from compute.cluster.cluster import Cluster
 from compute.cluster.stream import stream
 from compute.problems.problem import Problem
+from storage.datasets import dataset_key
 from storage.errors import Refused, StorageError
+from storage.integrity import history
 from storage.integrity.located import Located, locate
 from storage.integrity.scan import Fault, Scan
 from storage.ledger import SPLITS
@@ -67,6 +69,7 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
     about: dict[str, Any] = {"samples": None, "solved_again": [], "bytes": 0}
     scan, damage = opened(store, located)
     found["objects"] = Outcome.of(damage, located.checked)
+    found["history"] = _history(store, located, damage)
     if scan is not None:
         try:
             made = maker(located, scan)
@@ -100,6 +103,21 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
     }
     log.info("audit: %s", "clean" if record["clean"] else f"{len(record['findings'])} findings")
     return record | {"record": _kept(store, record)}
+
+
+def _history(store: Store, located: Located, damage: list[Finding]) -> Outcome:
+    """Look at all states of the dataset; what is named as damage of the version is not named again."""
+    found = history.check(store, dataset_key(located.name))
+    if found.without:
+        log.info(
+            "audit: %d of %d files of the history have no digest and were looked at as far as they can be read; "
+            "publishing the next version, or `ritz gc --delete`, writes them",
+            found.without,
+            found.checked,
+        )
+    named = {one.object for one in damage}
+    findings = [Finding("history", one.what, object=one.object) for one in found.damage if one.object not in named]
+    return Outcome.of(findings, found.checked)
 
 
 def _looked_through(

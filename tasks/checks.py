@@ -16,8 +16,9 @@ from compute.uncertainty.conformal import Conformal
 from storage import models
 from storage.committer import Committer
 from storage.datasets import Dataset
-from storage.errors import Refused
+from storage.errors import Refused, Unknown
 from storage.integrity.located import locate
+from storage.names import split_spec
 from storage.reading import resolve
 from storage.store import Store
 from tasks.growth import version_of
@@ -173,6 +174,29 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
             f"dataset {version.spec} has the samples of model {model} in other splits: what it was trained on would "
             "be tested; take a dataset with another seed, or the same splits"
         )
+
+
+def audited(store_url: str, spec: str) -> tuple[str, ...]:
+    """Return what of a name and version can be audited: ``"dataset"``, ``"model"``, or both of them.
+
+    Raises
+    ------
+    storage.errors.Unknown
+        If there is neither.
+    """
+    store, found, missing = Store(store_url), [], []
+    for what, look in (("dataset", locate), ("model", models.named)):
+        try:
+            look(store, spec)
+        except Unknown as error:
+            missing.append(error)
+        else:
+            found.append(what)
+    if not found:
+        name, _ = split_spec("dataset or model", spec)
+        # About a version the one that there is has more to say.
+        raise missing[int(name not in store.list("datasets") and name in store.list("models"))]
+    return tuple(found)
 
 
 def check_audit(store_url: str, dataset: str) -> None:

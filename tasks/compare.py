@@ -19,6 +19,7 @@ from tasks.generated import Generated
 from tasks.progress import Reporter
 from tasks.stage import stage
 from tasks.worker import compare as worker
+from tasks.worker.held import Held
 from tasks.worker.report.comparison import shown
 from tasks.worker.verdict import ARMS, PUBLISHED, gains, sentences
 
@@ -43,8 +44,8 @@ def compare(
     store, place = Store(store_url), folder(contest)
     dataset = f"{generated.dataset['name']}@{generated.dataset['snapshot']}"
     pool = len(Selection(store, dataset))
-    name = place.rpartition("/")[0].rpartition("/")[2]
-    with store.lock(f"comparisons/.{name}.lock", f"comparison of {name!r} in {store.url}"):
+    name = _name(contest)
+    with store.lock(_lock(contest), f"comparison of {name!r} in {store.url}"):
         begun = time.time()
         report = Reporter("compare", len(contest.seeds) * (1 + len(ARMS)), contest.pipeline.name)
         arms = contest.arms(pool)
@@ -126,7 +127,16 @@ def _job(contest: Contest, store: Store, dataset: str, arm: Arm, seed: int, devi
         samples=arm.samples,
         shard=max(1, round(data.shard * data.splits.train / 20)),
         device=device,
+        held=Held.of(store, (_lock(contest),)),
     )
+
+
+def _lock(contest: Contest) -> str:
+    return f"comparisons/.{_name(contest)}.lock"
+
+
+def _name(contest: Contest) -> str:
+    return folder(contest).rpartition("/")[0].rpartition("/")[2]
 
 
 def _kept(store: Store, job: worker.Learning) -> dict[str, Any] | None:

@@ -21,6 +21,11 @@ def run_lock(name: str) -> str:
     return f"runs/.{name}.lock"
 
 
+def fit_lock(identity: str) -> str:
+    """Return the key of the lock that a training without a run holds."""
+    return f"fits/.{identity}.lock"
+
+
 def trained(store_url: str, name: str) -> str:
     """Return the model that a run made, as ``NAME@VERSION``; a model's own name with a version is returned as it is.
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from compute.cluster.channel import Channel, ProducerFailed
 from compute.cluster.cluster import Cluster
+from storage.store import Store
 from tasks.follow import follow, follow_ranks
 from tasks.pipeline import Pipeline
 from tasks.progress import Reporter
+from tasks.records import fit_lock, run_lock
 from tasks.stage import stage
 from tasks.worker import train as worker
+from tasks.worker.held import Held
 
 log = logging.getLogger("ritz")
 
@@ -48,6 +51,8 @@ def train(
 ) -> Trained:
     """Train a surrogate on the train worker: online through ``channel``, or offline on a dataset's ``version``.
 
+    Where this process holds the lock of the run or of the training, the worker stops when it is lost.
+
     With ``training.ranks`` it takes so many train workers, and a channel has a lane for each.
 
     Raises
@@ -56,6 +61,7 @@ def train(
         If the train worker, or one of several, died again and again.
     """
     start = time.monotonic()
+    held = Held.of(Store(store_url), (run_lock(pipeline.name), fit_lock(identity)))
     job = worker.Fitting(
         identity=identity,
         store=store_url,
@@ -70,6 +76,7 @@ def train(
         dataset_identity=pipeline.dataset_identity if version is None else None,
         channel=channel.name if channel is not None else None,
         device=cluster.device,
+        held=held,
     )
 
     def check() -> None:

@@ -12,37 +12,62 @@ Dataset = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A publis
 
 
 def audit(
-    dataset: Dataset,
+    name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset, a model, or both.")],
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Read every byte of a dataset, recompute what can be, and name what is not as it must be.
+    """Read every byte of a dataset, recompute what can be, and of a model; name what is not as it must be.
 
-    Ends with code 1 if there is anything. Example: ritz audit darcy@v1
+    Where a dataset and a model have the name and the version, as after a run, both are looked at. Ends with code 1 if
+    there is anything. Example: ritz audit darcy@v1
     """
-    from flows.terminal import print_json, print_table, watching
+    from flows.terminal import noting, print_json
+    from tasks.checks import audited
+
+    what = audited(store, name)
+    record = _dataset(name, store, profile) if "dataset" in what else {}
+    model = {}
+    if "model" in what:
+        from tasks.audited_model import audit as look
+
+        with noting():
+            model = look(store, name)
+    if as_json:
+        print_json({**record, "model": model} if record and model else record or model)
+    else:
+        for one, part in (("model", model), ("dataset", record)):
+            if part:
+                _print(one, part)
+    if not all(part["clean"] for part in (record, model) if part):
+        raise typer.Exit(1)
+
+
+def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
+    from flows.terminal import watching
     from storage.store import Store
     from tasks.checks import check_audit
     from tasks.recipes import load_profile
 
-    check_audit(store, dataset)
+    check_audit(store, name)
     load_profile(profile).check()
     with watching(), embedded():
         from flows.audit import audit as flow
 
-        record = flow(dataset, Store(store).url, profile)
-    if as_json:
-        print_json(record)
-    else:
-        print_table([_row(name, check) for name, check in record["checks"].items()])
-        for finding in record["findings"]:
-            typer.echo(finding["text"])
-        if record["not_done"]:
-            typer.echo(f"not done, because of the damage: {', '.join(record['not_done'])}")
-        typer.echo(f"{record['dataset']}@{record['version']} is {'clean' if record['clean'] else 'NOT clean'}")
-    if not record["clean"]:
-        raise typer.Exit(1)
+        record: dict[str, Any] = flow(name, Store(store).url, profile)
+    return record
+
+
+def _print(what: str, record: dict[str, Any]) -> None:
+    from flows.terminal import print_table
+
+    print_table([_row(name, check) for name, check in record["checks"].items()])
+    for finding in record["findings"]:
+        typer.echo(finding["text"])
+    if record.get("not_done"):
+        typer.echo(f"not done, because of the damage: {', '.join(record['not_done'])}")
+    spec = f"{record[what]}@{record['version']}"
+    typer.echo(f"{what + ' ' if what == 'model' else ''}{spec} is {'clean' if record['clean'] else 'NOT clean'}")
 
 
 def regenerate(
@@ -78,7 +103,7 @@ def regenerate(
 
 
 def _row(name: str, check: dict[str, Any]) -> dict[str, Any]:
-    worst = check["worst"]
+    worst = check.get("worst")
     return {
         "check": name,
         "checked": check["checked"],

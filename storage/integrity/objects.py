@@ -19,7 +19,7 @@ from storage.store import Store
 
 # Twelve bytes that say whose file it is, 24 with the name of the writer, and one each for the version of the format,
 # the type of the file and its compression, which is zstd. What follows is a flatbuffer.
-_HEADER = 39
+HEADER = 39
 
 _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -141,7 +141,7 @@ def _references(manifest: bytes) -> dict[tuple[str, tuple[int, ...]], str | None
     Icechunk has no call for this. Its format 1, of which this reads as much as it takes: a table (id, arrays), of
     tables (id of the array, references), of tables (place, inlined bytes, offset, length, id of the file, …).
     """
-    data = bytes(zstd.decompress(manifest[_HEADER:]))
+    data = bytes(zstd.decompress(manifest[HEADER:]))
     found: dict[tuple[str, tuple[int, ...]], str | None] = {}
     for array in _tables(data, _fields(data, _number("I", data, 0))[1]):
         node, references = _fields(data, array)[:2]

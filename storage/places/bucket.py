@@ -193,6 +193,10 @@ class Bucket:
         """Return who holds the lock object; see `storage.places.lease.holder`."""
         return lease.holder(self, key)
 
+    def held_by(self, key: str, holder: str) -> bool:
+        """Return whether the lock object names a holder, whose lease may have run out if nobody took it since."""
+        return lease.named(self, key) == holder
+
     def holds(self, key: str, ask: bool) -> bool:
         """Return whether this process holds the lock object."""
         return lease.held(self, key, ask)

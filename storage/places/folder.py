@@ -183,13 +183,21 @@ class Folder:
 
     def holder(self, key: str) -> str | None:
         """Return who holds the lock file; see `storage.places.lock.holder`."""
+        descriptor = self._lock_file(key)
+        return None if descriptor is None else lock.holder(descriptor)
+
+    def held_by(self, key: str, holder: str) -> bool:
+        """Return whether the lock file names a holder; on another machine the kernel may know nothing of it."""
+        descriptor = self._lock_file(key)
+        return descriptor is not None and lock.signed(descriptor) == holder
+
+    def _lock_file(self, key: str) -> int | None:
         try:
-            descriptor = inside.opened(self.url, key, os.O_RDONLY)
+            return inside.opened(self.url, key, os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise StorageError(f"cannot read {self.location(key)}: {error.strerror}") from error
-        return lock.holder(descriptor)
 
     def holds(self, key: str, ask: bool) -> bool:
         """Return whether this process holds the lock file: the kernel takes it from nobody."""

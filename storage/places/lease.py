@@ -184,6 +184,18 @@ def holder(bucket: Bucket, key: str) -> str | None:
     return None if free else named
 
 
+def named(bucket: Bucket, key: str) -> str | None:
+    """Return who took the lock ``key`` last and has not given it back; None if there is nobody.
+
+    Raises
+    ------
+    StorageError
+        The bucket cannot be read.
+    """
+    seen = bucket.look(key)
+    return None if seen is None or not seen.data else _read(bucket.location(key), seen)[0]
+
+
 def _read(place: str, seen: Seen) -> tuple[str, bool]:
     """Return who holds the lock that looks like this, and whether it may be taken."""
     if not seen.data:

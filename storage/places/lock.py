@@ -39,6 +39,14 @@ def held(path: str) -> bool:
     return path in _held
 
 
+def signed(descriptor: int) -> str:
+    """Return what stands in an open lock file: who holds it, or held it when it was killed; closes it."""
+    try:
+        return os.pread(descriptor, 300, 0).decode(errors="replace").strip()
+    finally:
+        os.close(descriptor)
+
+
 def holder(descriptor: int) -> str | None:
     """Return who holds the lock of an open file, in words, None if nobody does; closes it."""
     try:

@@ -21,8 +21,9 @@ from storage.errors import StorageError
 from storage.reading import read
 from storage.store import Store
 from tasks.worker.chosen import Chosen
+from tasks.worker.held import Held
 from tasks.worker.samples import load
-from tasks.worker.train import kept
+from tasks.worker.train import kept, left
 
 MEMORY = 512 * 2**20
 """Bytes of samples that a training keeps in memory; of more, those read longest ago are read anew."""
@@ -49,6 +50,8 @@ class Learning:
         Training simulations to take.
     shard
         Of which so many arrive together online.
+    held
+        The driver's lock: without it no checkpoint is written.
     """
 
     store: str
@@ -62,6 +65,7 @@ class Learning:
     samples: int
     shard: int
     device: str = "cpu"
+    held: Held | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ def learn(job: Learning) -> Learnt:
 
 
 def _learnt(job: Learning, store: Store) -> dict[str, Any]:
-    done = kept(store, job.identity, lambda **around: _fit(job, store, around))
-    files = {name: store.read(f"fits/{job.identity}/{name}") for name in (*LEFT, "history.json")}
+    done = kept(store, job.identity, lambda **around: _fit(job, store, around), job.held)
+    files = left(store, job.identity, (*LEFT, "history.json"))
     history = json.loads(files["history.json"])
     schedule = np.load(io.BytesIO(files["schedule.npy"]), allow_pickle=False)
     model = Model.from_bytes(files["model.safetensors"], job.surrogate)

@@ -8,6 +8,7 @@ import numpy as np
 
 CHECKS = {
     "objects": "the files that describe the version have the bytes they were published with",
+    "history": "every file of all states, and every branch and tag, is as it was when a version was last published",
     "checksums": "every chunk is there, can be read and has its crc32c",
     "coordinates": "equal to those of the problem",
     "ids": "each once",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,18 @@ from compute.problems.problem import Arrays, Problem
 from compute.surrogates.surrogate import Surrogate
 from compute.tensors import pack
 from compute.training.block import Block
+from compute.training.checkpoint import Corrupt
 from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.training import Fit, Training
-from storage import models
+from storage import models, sealed
 from storage.datasets import Dataset
+from storage.errors import Damaged
 from storage.reading import read
 from storage.samples import Samples
 from storage.store import Store
 from tasks.worker.dispatch import dispatch, owners
+from tasks.worker.held import Held
 from tasks.worker.join import joined
 from tasks.worker.passes import passes
 from tasks.worker.solve import Solved
@@ -33,6 +36,8 @@ CHECKPOINT_EVERY = 10.0
 
 PARTS = ("model.safetensors", "schedule.npy", "losses.npy", "history.json")
 """What is kept of a training, under ``fits/<identity>/`` and with the model."""
+
+_SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Fitting:
         Channel on which solved shards arrive, or None for offline training.
     device
         Where the network and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    held
+        The driver's lock: without it nothing is written.
     rank, meeting
         With several ``training.ranks``, which of them this is, and where they meet (`compute.cluster.meeting`).
     """
@@ -73,6 +80,7 @@ class Fitting:
     dataset_identity: str | None
     channel: str | None
     device: str = "cpu"
+    held: Held | None = None
     rank: int = 0
     meeting: str | None = None
 
@@ -85,10 +93,14 @@ def fit(job: Fitting) -> dict[str, Any]:
     """
     store = Store(job.store)
     with joined(job.meeting, job.rank, job.training.ranks, job.device) as group:
-        return kept(store, job.identity, lambda **around: _fit(job, group=group, **around), silent=job.rank > 0)
+        return kept(
+            store, job.identity, lambda **around: _fit(job, group=group, **around), job.held, silent=job.rank > 0
+        )
 
 
-def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool = False) -> dict[str, Any]:
+def kept(
+    store: Store, identity: str, work: Callable[..., Fit], held: Held | None = None, *, silent: bool = False
+) -> dict[str, Any]:
     """Do a training of which model, history, schedule and checkpoints lie under ``fits/<identity>/``.
 
     Parameters
@@ -96,6 +108,8 @@ def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool 
     work
         Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `compute.training.run.Surroundings`; not
         called where the training is finished.
+    held
+        The driver's lock: without it nothing is written.
     silent
         Leave it to another rank of the same training to tell how far it is and to write what came out.
 
@@ -103,20 +117,39 @@ def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool 
     -------
     dict
         The summary, JSON-able.
+
+    Raises
+    ------
+    storage.errors.Damaged
+        If the checkpoint, or what a finished training left, has other bytes than were written.
+    storage.errors.Refused
+        If the driver has lost its lock.
     """
     folder, tell = f"fits/{identity}", Teller(identity)
     checkpoint = f"{folder}/checkpoint.safetensors"
-    if store.exists(f"{folder}/summary.json"):
-        found: dict[str, Any] = json.loads(store.read(f"{folder}/summary.json"))
+    # Where the training was killed between the summary and its seal, it goes on from its last checkpoint.
+    if store.exists(f"{folder}/{_SUMMARY}") and (ended := sealed.Sealed(store, folder, _SUMMARY)).complete:
         if not silent:
-            tell({"step": found["steps"], "loss": None}, last=True)
-        return found
-    fitted = work(
-        load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
-        save=lambda blob: store.write(checkpoint, blob),
-        progress=lambda state: None if silent else tell(state),
-        save_every_s=CHECKPOINT_EVERY,
-    )
+            tell({"step": ended.document["steps"], "loss": None}, last=True)
+        return ended.document
+
+    def check() -> None:
+        if held is not None:
+            held.check(store)
+
+    def save(blob: bytes) -> None:
+        check()
+        store.write(checkpoint, blob)
+
+    try:
+        fitted = work(
+            load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
+            save=save,
+            progress=lambda state: None if silent else tell(state),
+            save_every_s=CHECKPOINT_EVERY,
+        )
+    except Corrupt as error:
+        raise Damaged(f"{store.location(checkpoint)}: {error}") from error
     history = {
         "curve": fitted.curve,
         "received": [{"shard": shard, "time": when} for shard, when in fitted.received.items()],
@@ -142,12 +175,27 @@ def kept(store: Store, identity: str, work: Callable[..., Fit], *, silent: bool 
         return summary
     # Which may not be the last one that was asked for: a training stops early.
     tell({"step": summary["steps"], "loss": fitted.curve[-1]["loss"]}, last=True)
-    store.write(f"{folder}/model.safetensors", fitted.model.to_bytes())
-    store.write(f"{folder}/schedule.npy", _npy(fitted.schedule))
-    store.write(f"{folder}/losses.npy", _npy(np.array(fitted.trace.losses)))
-    store.write(f"{folder}/history.json", json.dumps(history).encode())
-    store.write(f"{folder}/summary.json", json.dumps(summary).encode())
+    files = {
+        "model.safetensors": fitted.model.to_bytes(),
+        "schedule.npy": _npy(fitted.schedule),
+        "losses.npy": _npy(np.array(fitted.trace.losses)),
+        "history.json": json.dumps(history).encode(),
+    }
+    check()
+    sealed.write(store, folder, _SUMMARY, files, summary, new=False)
     return summary
+
+
+def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Return some of the files that a finished training left, by name.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        If one is missing or has other bytes than were written.
+    """
+    found = sealed.Sealed(store, f"fits/{identity}", _SUMMARY)
+    return {name: found.file(name) for name in names}
 
 
 def _fit(job: Fitting, **keeping: Any) -> Fit:
@@ -170,7 +218,7 @@ def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> 
     store = Store(store_url)
     data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")
     card = {**card, **_interface(data)}
-    files = {part: store.read(f"fits/{identity}/{part}") for part in PARTS}
+    files = left(store, identity, PARTS)
     beside = {str(coordinate): value for coordinate, value in data.coords.items() if _is_mesh(value)}
     if beside:
         about = {name: {"dims": list(value.dims), "attrs": _texts(value)} for name, value in beside.items()}

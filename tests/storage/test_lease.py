@@ -4,6 +4,7 @@ import json
 import threading
 import time
 
+import icechunk
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from storage.places import lease
 from storage.places.bucket import Bucket
 from storage.shards import write_shard
 from storage.store import Store
-from tests.storage.fields import definition, fields, in_both, ledger, stored
+from tests.storage.fields import SHARD, definition, fields, in_both, ledger, stored
 
 KEY = "datasets/.made.lock"
 
@@ -155,6 +156,36 @@ def test_of_two_that_both_think_they_hold_it_one_commits(store, monkeypatch):
         one.commit({0: (written, ledger(0))})
     np.testing.assert_array_equal(stored(one, 0), fields(0)["u"])
     assert one.commit({0: (written, ledger(0))}) == set()
+
+
+@pytest.mark.parametrize("what", ["commit", "publish", "grow"])
+def test_the_rightful_holder_goes_on_from_what_another_committed_meanwhile(store, monkeypatch, caplog, what):
+    one = Committer.ensure(store, "made", **definition())
+    other = Committer.open(store, "made")
+    written = {shard: (write_shard(one.fork(), shard, fields(shard), ledger(shard)), ledger(shard)) for shard in (0, 1)}
+    theirs = {0: (write_shard(other.fork(), 0, fields(0), ledger(0)), ledger(0))}
+    commit = icechunk.Session.commit
+
+    def overtaken(session, *arguments):
+        monkeypatch.setattr(icechunk.Session, "commit", commit)
+        with monkeypatch.context() as patch:
+            patch.setattr(Committer, "_locked", True)
+            assert other.commit(theirs) == {0}
+        return commit(session, *arguments)
+
+    with one.lock():
+        if what != "commit":
+            one.commit({1: written[1]})
+        monkeypatch.setattr(icechunk.Session, "commit", overtaken)
+        if what == "commit":
+            assert one.commit(written) == {1}
+        elif what == "publish":
+            assert one.publish("all").samples == 2 * SHARD
+        else:
+            one.grow(np.arange(5000, 5000 + SHARD), np.full(SHARD, "train"), {})
+        assert "a process without the lock committed; going on from there" in caplog.text
+        assert one.committed() == {0, 1}
+    np.testing.assert_array_equal(stored(one, 0), fields(0)["u"])
 
 
 def test_what_is_no_lock_is_named(store):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -93,4 +94,16 @@ def test_a_lock_that_cannot_be_written_is_named(tmp_path):
         pytest.raises(StorageError, match=r"file/a\.lock cannot be written"),
         lock.locked(str(tmp_path / "file" / "a.lock"), "it"),
     ):
+        pass
+
+
+def test_the_lock_of_a_dataset_that_is_gone_is_not_made_anew(dataset, tmp_path):
+    place = Path(dataset.store.location("datasets"))
+    place.rename(tmp_path / "away")
+    # As a disk that was taken away leaves it: the folder on which it was mounted is there, and empty.
+    with pytest.raises(StorageError, match="datasets/made is gone"), dataset.lock():
+        pass
+    assert not place.exists()
+    (tmp_path / "away").rename(place)
+    with dataset.lock():
         pass

@@ -202,7 +202,11 @@ def test_a_store_that_is_gone_is_not_made_anew(tmp_path):
     stores["written"].write("a", b"")
     for store in stores.values():
         Path(store.url).rename(tmp_path / "away")
-        for write in (lambda store=store: store.write("a/b", b""), store.check_writable):
+        for write in (
+            lambda store=store: store.write("a/b", b""),
+            lambda store=store: store.lock("a/.lock", "it").__enter__(),
+            store.check_writable,
+        ):
             with pytest.raises(StorageError, match=rf"store {store.url} is gone"):
                 write()
         assert not Path(store.url).exists()

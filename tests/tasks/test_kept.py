@@ -1,0 +1,110 @@
+"""What is kept of a training while it goes on and when it has ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compute.training.checkpoint import Corrupt
+from storage import sealed
+from storage.errors import Damaged, Refused
+from storage.places.bucket import Bucket
+from storage.store import Store
+from tasks.records import run_lock
+from tasks.worker.held import Held
+from tasks.worker.train import kept, left
+from tests.storage.fields import in_both
+
+KEY = run_lock("tiny")
+SUMMARY = {"steps": 3, "seconds": 1.0}
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if getattr(request, "param", "folder") == "bucket":
+        return Store(request.getfixturevalue("bucket"))
+    return Store(tmp_path / "store")
+
+
+def taken_over(store: Store) -> None:
+    """Another driver has the lock now, and this one has not noticed."""
+    text = json.dumps({"holder": "process 7 on elsewhere", "lease": 60, "token": "other"})
+    if store.url.startswith("s3://"):
+        place = Bucket(store.url)
+        seen = place.look(KEY)
+        assert seen is not None
+        assert place.put_if(KEY, text.encode(), seen.etag)
+    else:
+        Path(store.location(KEY)).write_text("process 7 on elsewhere")
+
+
+@in_both
+def test_a_trainer_whose_driver_lost_its_lock_stops_writing(store: Store) -> None:
+    def work(save: Any, **_: Any) -> Any:
+        save(b"one")
+        taken_over(store)
+        save(b"two")
+
+    with store.lock(KEY, "the run"):
+        held = Held.of(store, (run_lock("other"), KEY))
+        assert held is not None
+        with pytest.raises(Refused, match=r"runs/\.tiny\.lock.*: process \d+ on .* does not hold this lock any more"):
+            kept(store, "fit", work, held)
+    assert store.read("fits/fit/checkpoint.safetensors") == b"one"
+
+
+@in_both
+def test_a_lock_that_was_given_back_is_nobodys(store: Store) -> None:
+    with store.lock(KEY, "the run"):
+        held = Held.of(store, (KEY,))
+        assert held is not None
+        held.check(store)
+    with pytest.raises(Refused):
+        held.check(store)
+    assert Held.of(store, (KEY,)) is None
+
+
+def test_a_damaged_checkpoint_is_named_by_its_path(store: Store) -> None:
+    def work(load: Any, **_: Any) -> Any:
+        raise Corrupt(f"{len(load())} bytes; remove it to train anew")
+
+    store.write("fits/fit/checkpoint.safetensors", b"abc")
+    with pytest.raises(Damaged, match=r"fits/fit/checkpoint\.safetensors: 3 bytes; remove it to train anew"):
+        kept(store, "fit", work)
+
+
+def test_what_a_training_left_is_checked_when_it_is_taken(store: Store) -> None:
+    files = {"model.safetensors": b"weights", "history.json": b"{}"}
+    sealed.write(store, "fits/fit", "summary.json", files, SUMMARY, new=False)
+    assert kept(store, "fit", lambda **_: pytest.fail("it is finished"), silent=True) == SUMMARY
+    assert left(store, "fit", files) == files
+    for name in (*files, "summary.json", "seal.json"):
+        path = Path(store.location(f"fits/fit/{name}"))
+        whole = path.read_bytes()
+        path.write_bytes(whole[:1] + bytes([whole[1] ^ 4]) + whole[2:])
+        with pytest.raises(Damaged, match=str(path)):
+            left(store, "fit", files)
+        path.write_bytes(whole)
+
+
+def test_a_training_that_was_killed_before_its_seal_goes_on(store: Store) -> None:
+    class Resumed(Exception):
+        pass
+
+    def work(**_: Any) -> Any:
+        raise Resumed
+
+    sealed.write(store, "fits/fit", "summary.json", {"model.safetensors": b"weights"}, SUMMARY, new=False)
+    Path(store.location("fits/fit/seal.json")).unlink()
+    with pytest.raises(Resumed):
+        kept(store, "fit", work)
+
+
+def test_what_an_older_release_left_is_taken_as_it_is(store: Store) -> None:
+    store.write("fits/fit/summary.json", json.dumps(SUMMARY).encode())
+    store.write("fits/fit/model.safetensors", b"weights")
+    assert kept(store, "fit", lambda **_: pytest.fail("it is finished"), silent=True) == SUMMARY
+    assert left(store, "fit", ["model.safetensors"]) == {"model.safetensors": b"weights"}
