@@ -69,9 +69,12 @@ def main() -> None:
     command = shlex.join(["python", "-m", "benchmarks.solvers", *sys.argv[1:]])
     print(*heading(command, RTOL, found, missing), sep="\n", flush=True)
     verdicts = []
-    for name in arguments.family or FAMILIES:
-        verdicts += measure(FAMILIES[name], missing, arguments.seconds)
-        gc.collect()
+    try:
+        for name in arguments.family or FAMILIES:
+            verdicts += measure(FAMILIES[name], missing, arguments.seconds)
+            gc.collect()
+    except KeyboardInterrupt:
+        print("\nStopped here; no other family was measured.")
     print("", *summary(verdicts), sep="\n")
 
 

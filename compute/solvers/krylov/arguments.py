@@ -194,15 +194,13 @@ _HALF = {"f": 60, "d": 500}
 
 def attempted(system: System, iterate: Callable[[], int]) -> tuple[np.ndarray, int]:
     """Iterate, again where the first products ask for other units; return solution and info."""
-    info = 0
-    if not system.zero:
-        for _ in range(3):
-            try:
-                info = iterate()
-                break
-            except OutOfRange:
-                system.rescale()
-    return system.solution(info)
+    # Each of the two operators asks at most once.
+    while not system.zero:
+        try:
+            return system.solution(iterate())
+        except OutOfRange:
+            system.rescale()
+    return system.solution(0)
 
 
 def _largest(name: str, matrix: Any) -> float:
