@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, core_schema
+
+COLLECT = {"collect": True}
+"""Context of a validation that lets fields pass which do not go together: `faults_in` says afterwards which."""
+
+
+def in_units(unit: str) -> dict[str, Any]:
+    """Return what a field is told of its unit, as in ``Field(16, json_schema_extra=in_units("samples"))``."""
+    return {"unit": unit}
+
+
+class Fault(NamedTuple):
+    """Fields that are each right by themselves and do not go together.
+
+    Attributes
+    ----------
+    fields
+        Dotted paths of those it depends on, from the object that has them.
+    message
+        Their names and values and what was expected.
+    """
+
+    fields: tuple[str, ...]
+    message: str
 
 
 class Kind(BaseModel):
@@ -17,6 +40,31 @@ class Kind(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield which fields do not go together; one that has any cannot be made."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _goes_together(self, info: ValidationInfo) -> Self:
+        if info.context != COLLECT:
+            found = [fault.message for fault in self.faults()]
+            if found:
+                raise ValueError("; ".join(found))
+        return self
+
+
+def faults_in(value: Any, path: str = "") -> Iterator[tuple[str, Fault]]:
+    """Yield the faults of an object and of all inside it, each with the path of the object that has it."""
+    if isinstance(value, tuple | list):
+        for index, part in enumerate(value):
+            yield from faults_in(part, f"{path}.{index}")
+    if not isinstance(value, Kind):
+        return
+    for name, field in type(value).model_fields.items():
+        yield from faults_in(getattr(value, name), f"{path}.{field.alias or name}".lstrip("."))
+    for fault in value.faults():
+        yield path, Fault(tuple(f"{path}.{name}".lstrip(".") for name in fault.fields), fault.message)
 
 
 class OneOf:

@@ -9,7 +9,8 @@ from tasks.checks import check_run
 from tasks.contest import FRESH, SEEDS, contest, finished
 from tasks.generate import generate
 from tasks.generated import complete
-from tasks.recipes import assignments, load, load_profile
+from tasks.overrides import assignments
+from tasks.recipes import load, load_profile
 from tasks.stopping import stoppable
 
 
@@ -38,7 +39,7 @@ def online_offline(
         If the dataset cannot be made.
     """
     sizes: dict[str, Any] = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
-    compared = contest(load(recipe, overrides), **sizes)
+    compared = contest(load(recipe, overrides, stages=(), store_url=store), **sizes)
     done = finished(compared, store)
     if done is not None:
         return done

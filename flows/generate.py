@@ -22,7 +22,7 @@ def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile:
     tasks.recipes.RecipeError
         For bad input, before any work.
     """
-    pipeline = planned(load(recipe, overrides), store, lambda one: published(one, store))
+    pipeline = planned(load(recipe, overrides, stages=(), store_url=store), store, lambda one: published(one, store))
     check_run(pipeline, store)
     with load_profile(profile).open() as cluster:
         generated = stage.generate(pipeline, store, cluster)

@@ -36,9 +36,10 @@ from tasks.generate import generate
 from tasks.generated import Generated
 from tasks.growth import planned
 from tasks.inspect import finished
+from tasks.overrides import assignments
 from tasks.pipeline import Pipeline
 from tasks.publish import publish
-from tasks.recipes import assignments, load, load_profile
+from tasks.recipes import load, load_profile
 from tasks.records import recorded, run_lock
 from tasks.stopping import stoppable
 from tasks.train import Trained, train
@@ -238,7 +239,9 @@ def run(
         # A served run: no terminal watches, and Prefect keeps what the stages say.
         log.setLevel(logging.INFO)
     command = ["ritz", "run", recipe, "--store", store, "--profile", profile, *assignments(overrides)]
-    result: dict[str, Any] = run_pipeline.fn(load(recipe, overrides), store, load_profile(profile), command)
+    result: dict[str, Any] = run_pipeline.fn(
+        load(recipe, overrides, store_url=store), store, load_profile(profile), command
+    )
     return result
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -95,6 +96,31 @@ def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
     json.dump(document, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def print_fields(rows: Sequence[dict[str, Any]]) -> None:
+    """Print fields of a recipe on stdout, each with its meaning below it, in at most 100 columns.
+
+    Parameters
+    ----------
+    rows
+        As `tasks.schema.Entry`.
+    """
+    sys.stdout.write(f"{'field':<35} {'value':<15} default; unit; limits\n")
+    for row in rows:
+        of_kind = f"with kind {row['kind']}" if row["kind"] else ""
+        default = f"default {_written(row['default'])}" if row["default"] is not None else ""
+        about = "; ".join(part for part in (of_kind, default, row["unit"], row["limits"]) if part)
+        line = f"{row['path']:<35} {_written(row['value']):<15} {about}"
+        lines = textwrap.wrap(line, 100, subsequent_indent=" " * 52, drop_whitespace=True)
+        lines += textwrap.wrap(row["meaning"], 100, initial_indent="    ", subsequent_indent="    ")
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def print_table(rows: Sequence[dict[str, Any]], header: bool = True) -> None:

@@ -33,7 +33,7 @@ def train(
     tasks.recipes.RecipeError
         For bad input, before any work.
     """
-    pipeline = load(recipe, overrides)
+    pipeline = load(recipe, overrides, stages=(), store_url=store)
     check_training(pipeline, store, dataset)
     version = resolve(Store(store), dataset)
     data = Dataset.open(Store(store), version.name).at(version.version)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -9,6 +8,7 @@ import icechunk
 import numpy as np
 import zarr
 
+from storage.documents import flat, mapping
 from storage.errors import Damaged, Refused, StorageError, Unknown
 from storage.integrity.objects import tag_file, tags
 from storage.layout import LAYOUT_VERSION
@@ -20,7 +20,7 @@ from storage.shapes import Found
 from storage.shards import check_index
 from storage.store import Store
 from storage.versions import Version, find_snapshot, numbers, published
-from storage.wording import shown
+from storage.wording import cut, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,8 +85,15 @@ class Dataset:
         return Dataset(self.store, self.name, self._repository, self.resolve(version))
 
     @classmethod
-    def find(cls, store: Store, name: str, identity: str) -> Self | None:
+    def find(cls, store: Store, name: str, identity: str, fixed: Mapping[str, Any] | None = None) -> Self | None:
         """Open the dataset of this name, None if there is none.
+
+        Parameters
+        ----------
+        identity
+            Hash of what fixes the samples.
+        fixed
+            What it is the hash of, for the message.
 
         Raises
         ------
@@ -94,10 +101,10 @@ class Dataset:
             The dataset of this name has another identity.
         """
         repository = open_repository(store, dataset_key(name), cls._kept)
-        return None if repository is None else cls(store, name, repository).made_by(identity)
+        return None if repository is None else cls(store, name, repository).made_by(identity, fixed)
 
-    def made_by(self, identity: str) -> Self:
-        """Return this dataset if it has the identity.
+    def made_by(self, identity: str, fixed: Mapping[str, Any] | None = None) -> Self:
+        """Return this dataset if it has the identity; see `find`.
 
         Raises
         ------
@@ -105,9 +112,16 @@ class Dataset:
             It has another one.
         """
         if self.identity != identity:
+            theirs, ours = flat(self.recipe), flat(dict(fixed or {}))
+            differ = [
+                f"{path} is {shown(theirs[path]) if path in theirs else 'absent'} there and {shown(value)} here"
+                for path, value in ours.items()
+                if path not in theirs or theirs[path] != value
+            ]
             raise Refused(
                 f"dataset {self.name!r} in {self.store.url} is made by another recipe: "
-                f"name a new one, e.g. --set name={self.name}-2"
+                + cut("".join(f"{one}; " for one in differ), 1000)
+                + f"name a new one, e.g. --set name={self.name}-2"
             )
         return self
 
@@ -127,7 +141,7 @@ class Dataset:
     @property
     def recipe(self) -> dict[str, Any]:
         """What makes the dataset."""
-        return json.loads(self.attrs["recipe"])
+        return mapping(self.attrs["recipe"].encode(), f"{self._location}: attribute recipe")
 
     @property
     def rtol(self) -> float:

@@ -69,6 +69,22 @@ def mapping(data: bytes, where: str) -> dict[str, Any]:
     return document
 
 
+def flat(document: Any, path: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by their dotted paths.
+
+    Examples
+    --------
+    >>> flat({"data": {"seed": 0, "splits": {"train": 12}}})
+    {'data.seed': 0, 'data.splits.train': 12}
+    """
+    if not isinstance(document, dict):
+        return {path: document}
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        found |= flat(value, f"{path}.{key}" if path else key)
+    return found
+
+
 def _check_depth(document: Any) -> None:
     # What reads the document goes down by calling itself.
     level = [document]

@@ -21,8 +21,12 @@ from storage.names import split_spec
 from storage.repository import engine
 from storage.store import Store
 from storage.versions import Version
+from storage.wording import meant, shown
 
 FORMATS = ("zarr", "netcdf", "hdf5")
+
+SUFFIXES = {".zarr": "zarr", ".nc": "netcdf", ".nc4": "netcdf", ".h5": "hdf5", ".hdf5": "hdf5", "": "zarr"}
+"""The format that is meant where none is named, by how the target's name ends."""
 
 _COLUMN_BLOCK = 65536
 """Samples whose ledger is in memory at a time."""
@@ -42,7 +46,7 @@ def export(
     store: Store,
     spec: str,
     target: Path,
-    form: str,
+    form: str | None = None,
     only_ok: bool = False,
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> Exported:
@@ -59,6 +63,7 @@ def export(
     target
         Where: a folder for Zarr, a file for the others. It must not exist, the folder around it must.
     form
+        By default what the target's name says, see `SUFFIXES`.
         ``"zarr"``: a Zarr v3 store with the chunks, shards and codecs of the dataset, consolidated metadata added.
         ``"netcdf"``, ``"hdf5"``: a NetCDF-4 file, which is an HDF5 file with named dimensions, so both are the same
         container; a chunk a sample, deflate with byte shuffle, a Fletcher-32 checksum on every chunk. What JSON holds
@@ -76,8 +81,14 @@ def export(
         The format is unknown, the target exists or cannot be written, nothing is left to write, or a chunk is not what
         was written.
     """
+    if form is None:
+        form = SUFFIXES.get(target.suffix.lower())
+        if form is None:
+            raise StorageError(
+                f"{target}: expected a name that ends in .zarr, .nc or .h5, or --format: one of {', '.join(FORMATS)}"
+            )
     if form not in FORMATS:
-        raise StorageError(f"format {form!r}: expected one of {list(FORMATS)}")
+        raise StorageError(f"format {shown(form)}: expected one of {', '.join(FORMATS)}{meant(form, FORMATS)}")
     _check_target(target)
     name, version = split_spec("dataset", spec)
     dataset = Dataset.open(store, name)

@@ -7,6 +7,7 @@ from storage.wording import shown
 
 # A leading dot or dash is left to lock files, folders being written and command-line options.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LONGEST = 100
 _VERSION = re.compile(r"v[1-9][0-9]*")
 
 
@@ -39,10 +40,12 @@ def split_spec(kind: str, spec: str) -> tuple[str, str]:
     Raises
     ------
     StorageError
-        The name is not allowed, or the part after ``@`` is empty.
+        The name is not allowed, or the part after ``@`` is empty or far too long.
     """
     name, at, version = spec.partition("@")
     check_name(kind, name)
+    if len(version) > _LONGEST:
+        raise StorageError(f"{kind} {shown(spec)}: expected a version such as v1, latest or the id of a snapshot")
     if at and not version:
         raise StorageError(f"{kind} {shown(spec)}: expected a version after '@', as in {name}@v1 or {name}@latest")
     return name, version or "latest"

@@ -51,8 +51,11 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
     storage.errors.Busy
         If another process runs this recipe or works on its dataset.
     """
-    _check_grid(pipeline, pipeline.problem.template(1))
     if trains:
+        _check_grid(pipeline, pipeline.problem.template(1))
+        unmet = "; ".join(fault.message for fault in pipeline.unmet())
+        if unmet:
+            raise Refused(unmet)
         if not isinstance(pipeline.training, Online):
             raise Refused(
                 f"training.kind is {pipeline.training.kind!r}, expected 'online': a run trains while it solves; "
@@ -61,7 +64,7 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
         _check_learning(pipeline, pipeline.problem.template(1), pipeline.train_samples)
     store = Store(store_url)
     store.check_writable()
-    dataset = Committer.find(store, pipeline.name, identity=pipeline.dataset_identity)
+    dataset = Committer.find(store, pipeline.name, pipeline.dataset_identity, pipeline.fixed)
     if dataset is not None:
         version_of(dataset, pipeline.data.samples)
         with store.lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store.url}"), dataset.lock():

@@ -14,6 +14,7 @@ from compute.training.online import Online
 from compute.training.training import Training
 from compute.uncertainty.conformal import Conformal
 from storage.store import Store
+from storage.wording import shown
 from tasks.errors import RecipeError
 from tasks.pipeline import Data, Gate, Pipeline
 
@@ -254,7 +255,7 @@ def _refused(error: ValidationError) -> RecipeError:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
     said = first["msg"].removeprefix("Value error, ")
-    return RecipeError(f"comparison: {field}: {said} (got {first['input']!r})" if field else f"comparison: {said}")
+    return RecipeError(f"comparison: {field}: {said} (got {shown(first['input'])})" if field else f"comparison: {said}")
 
 
 def _seeds(first: int, count: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from storage.datasets import Dataset
+from storage.documents import flat
 from storage.ledger import SPLITS
 from storage.reading import resolve
 from storage.store import Store
@@ -46,7 +47,7 @@ def difference(store_url: str, first: str, second: str) -> dict[str, Any]:
         "second": {"version": versions[1].spec, "snapshot": versions[1].snapshot, "bytes": versions[1].bytes},
         "same_samples": before.identity == after.identity,
         "samples": _samples(before, after),
-        "recipe": _rows(_flat(before.recipe), _flat(after.recipe)),
+        "recipe": _rows(flat(before.recipe), flat(after.recipe)),
         "variables": _rows(_variables(before.template), _variables(after.template)),
         "attributes": _rows(_attributes(before), _attributes(after)),
     }
@@ -76,15 +77,6 @@ def _held(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _by_split(split: np.ndarray) -> dict[str, int]:
     counts = {name: int((split == name).sum()) for name in SPLITS}
     return {name: count for name, count in counts.items() if count}
-
-
-def _flat(document: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(document, dict):
-        return {path: document}
-    found: dict[str, Any] = {}
-    for key, value in document.items():
-        found |= _flat(value, f"{path}.{key}" if path else key)
-    return found
 
 
 def _variables(template: xr.Dataset) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from storage.store import Store
 from tasks.progress import Reporter
 
 
-def export_version(store_url: str, spec: str, target: Path, form: str, only_ok: bool) -> dict[str, Any]:
+def export_version(store_url: str, spec: str, target: Path, form: str | None, only_ok: bool) -> dict[str, Any]:
     """Write a version of a dataset as plain Zarr, NetCDF or HDF5; see `storage.export.export`."""
     report: Reporter | None = None
 

@@ -88,7 +88,7 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
 
 def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
     """Open the dataset of the recipe, or order its samples and create it."""
-    existing = Committer.find(store, pipeline.name, identity=pipeline.dataset_identity)
+    existing = Committer.find(store, pipeline.name, pipeline.dataset_identity, pipeline.fixed)
     if existing is not None:
         return existing
     ids = _ordered(pipeline, cluster, 0)

@@ -45,7 +45,7 @@ def complete(pipeline: Pipeline, store_url: str) -> Generated | None:
         If another recipe made the dataset of this name, or it was grown beyond these samples and no version holds them.
     """
     start = time.monotonic()
-    dataset = Dataset.find(Store(store_url), pipeline.name, identity=pipeline.dataset_identity)
+    dataset = Dataset.find(Store(store_url), pipeline.name, pipeline.dataset_identity, pipeline.fixed)
     version = None if dataset is None else version_of(dataset, pipeline.data.samples)
     if dataset is None or version is None:
         return None

@@ -25,7 +25,7 @@ def planned(pipeline: Pipeline, store_url: str, done: Callable[[Pipeline], bool]
     """
     if pipeline.data.grow is None:
         return pipeline
-    dataset = Dataset.find(Store(store_url), pipeline.name, pipeline.dataset_identity)
+    dataset = Dataset.find(Store(store_url), pipeline.name, pipeline.dataset_identity, pipeline.fixed)
     if dataset is None or dataset.samples < pipeline.data.samples:
         return pipeline
     present = pipeline.with_samples(dataset.samples)
@@ -34,7 +34,7 @@ def planned(pipeline: Pipeline, store_url: str, done: Callable[[Pipeline], bool]
 
 def published(pipeline: Pipeline, store_url: str) -> bool:
     """Return whether a version of the recipe's dataset holds exactly its samples."""
-    dataset = Dataset.find(Store(store_url), pipeline.name, pipeline.dataset_identity)
+    dataset = Dataset.find(Store(store_url), pipeline.name, pipeline.dataset_identity, pipeline.fixed)
     return dataset is not None and version_of(dataset, pipeline.data.samples) is not None
 
 

@@ -15,6 +15,7 @@ from storage.integrity.located import Located, locate
 from storage.integrity.objects import snapshot_file
 from storage.integrity.scan import Scan, Unopened
 from storage.store import Store
+from storage.wording import cut, shown
 from tasks.pipeline import Data
 from tasks.worker.outcome import Finding
 from tasks.worker.regenerate import Sample, Source
@@ -66,8 +67,8 @@ def maker(located: Located, scan: Scan) -> tuple[Problem, Data]:
         why = "; ".join(one["msg"] for one in error.errors()) if isinstance(error, ValidationError) else repr(error)
         kind = recipe.get("problem", {}).get("kind") if isinstance(recipe, dict) else None
         raise Refused(
-            f"dataset {spec}: its samples cannot be made again, because its problem {kind!r} cannot be loaded ({why}); "
-            "install the package that brings it, with an entry point in the group ritz.problems"
+            f"dataset {spec}: its samples cannot be made again, because its problem {shown(kind)} cannot be loaded "
+            f"({cut(why)}); install the package that brings it, with an entry point in the group ritz.problems"
         ) from error
 
 
@@ -92,7 +93,7 @@ def place(located: Located, scan: Scan, sample: int) -> int:
     found = np.flatnonzero(ids == sample)
     if not len(found):
         raise Unknown(
-            f"sample {sample} is not in dataset {located.name}@{located.version}: it has {len(ids)} samples, "
+            f"sample {shown(sample)} is not in dataset {located.name}@{located.version}: it has {len(ids)} samples, "
             f"from {ids.min()} to {ids.max()}"
         )
     if not scan.has(int(found[0]) // scan.shard):

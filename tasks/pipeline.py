@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
-from compute.kind import Kind
+from compute.kind import Fault, Kind, in_units
 from compute.problems.catalogue import AnyProblem
 from compute.problems.darcy import Darcy
 from compute.solvers.catalogue import AnySolver
@@ -22,11 +23,17 @@ from tasks.schedule import Schedule
 BLOCK = 20
 """Splits are assigned by id in blocks of this many, so that their shares are exact."""
 
+STAGES = ("train", "quantify", "evaluate")
+"""The stages that ask for samples of certain splits."""
+
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class Splits(Kind):
-    """How many of every 20 consecutive ids go to each split; the sum is 20."""
+    """How many of every 20 consecutive ids go to each split; the sum is 20.
+
+    A share of all, such as 0.6, is taken as the count of 20 that it equals.
+    """
 
     train: int = Field(12, gt=0, description="Trained on.")
     validate_: int = Field(
@@ -36,12 +43,27 @@ class Splits(Kind):
     calibrate: int = Field(3, ge=0, description="Sets the levels of the bands.")
     test: int = Field(3, gt=0, description="Seen by nothing before the evaluation.")
 
-    @model_validator(mode="after")
-    def _sum(self) -> Splits:
-        total = sum(share for _, share in self.shares())
+    @field_validator("*", mode="before")
+    @classmethod
+    def _count(cls, given: Any) -> Any:
+        if not isinstance(given, float) or not 0 < given < 1:
+            return given
+        count = round(given * BLOCK)
+        if abs(given * BLOCK - count) > 1e-9:
+            below = int(given * BLOCK)
+            near = " or ".join(f"{n / BLOCK:g} ({n} of {BLOCK})" for n in (below, below + 1))
+            raise ValueError(f"expected a multiple of {1 / BLOCK:g}; the nearest are {near}")
+        return count
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield that they do not add up; see `Kind.faults`."""
+        total = sum(count for _, count in self.shares())
         if total != BLOCK:
-            raise ValueError(f"shares add up to {total}; expected {BLOCK}")
-        return self
+            counts = ", ".join(f"{split} {count}" for split, count in self.shares())
+            yield Fault(
+                tuple(split for split, _ in self.shares()),
+                f"shares add up to {total}; expected {BLOCK} (or {total / BLOCK:g} of all; expected 1): {counts}",
+            )
 
     def shares(self) -> tuple[tuple[str, int], ...]:
         """Return ``(split, ids in a block)`` in the order of the ids."""
@@ -70,26 +92,42 @@ class Splits(Kind):
 class Data(Kind):
     """Which samples there are and how exactly they are solved and stored."""
 
-    samples: int = Field(1024, gt=0, le=10**9, description="Number of samples; a multiple of `shard`.")
-    grow: int | None = Field(
-        None, gt=0, le=10**9, description="New samples of every further run; a multiple of `shard`."
+    samples: int = Field(
+        1024,
+        gt=0,
+        le=10**9,
+        description="Number of samples; a multiple of `shard`.",
+        json_schema_extra=in_units("samples"),
     )
-    shard: int = Field(16, gt=0, le=65536, description="Samples of one task, one write and one Zarr shard.")
+    grow: int | None = Field(
+        None,
+        gt=0,
+        le=10**9,
+        description="New samples of every further run; a multiple of `shard`.",
+        json_schema_extra=in_units("samples"),
+    )
+    shard: int = Field(
+        16,
+        gt=0,
+        le=65536,
+        description="Samples of one task, one write and one Zarr shard.",
+        json_schema_extra=in_units("samples"),
+    )
     seed: int = Field(0, ge=0, description="Seed of the law; a sample is fixed by it and its id.")
     rtol: float = Field(1e-8, gt=0, lt=1, description="True relative residual ‖b − Ax‖/‖b‖ every sample is solved to.")
     dtype: Literal["float32", "float64"] = Field("float32", description="Stored floating-point type.")
     splits: Splits = Field(Splits(), description="Shares of the splits.")
 
-    @model_validator(mode="after")
-    def _whole_shards(self) -> Data:
+    def faults(self) -> Iterator[Fault]:
+        """Yield numbers of samples that fill no whole number of shards; see `Kind.faults`."""
         for name, samples in (("samples", self.samples), ("grow", self.grow or 0)):
             below = samples // self.shard * self.shard
             if below != samples:
-                nearest = f"{below} or {below + self.shard}" if below else str(self.shard)
-                raise ValueError(
-                    f"{name} = {samples} is no multiple of shard = {self.shard}; the nearest that are: {nearest}"
+                near = f"{below} or {below + self.shard}" if below else str(self.shard)
+                yield Fault(
+                    (name, "shard"),
+                    f"{name} = {samples} is no multiple of shard = {self.shard}; the nearest that are: {near}",
                 )
-        return self
 
 
 class Gate(Kind):
@@ -126,32 +164,91 @@ class Pipeline(Kind):
     gate: Gate = Field(Gate(), description="What releases the model.")
     schedule: Schedule | None = Field(None, description="When a served recipe runs by itself.")
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Pipeline:
-        level = self.uncertainty.levels[-1]
-        wanted = {
-            "train": (self.training.least, "training.watermark, else training would never start"),
-            "validate": (1, "the width of the bands is learnt on them"),
-            "calibrate": (self.uncertainty.samples(), f"the highest of uncertainty.levels, {level:g}, asks for them"),
-            "test": (1, "the model is measured on them"),
-        }
-        found = self.data.splits.count(self.data.samples)
-        for split, (least, reason) in wanted.items():
-            if found[split] < least:
-                raise ValueError(
-                    f"data.samples = {self.data.samples} gives {found[split]} samples of the split {split!r}; "
-                    f"expected at least {least}: {reason}"
-                )
-        try:
-            self.training.check(found["train"])
-        except ValueError as error:
-            raise ValueError(f"training.{error}") from None
-        shards = self.data.samples // self.data.shard
-        if isinstance(self.training, Online) and self.training.ranks > shards:
-            raise ValueError(f"training.ranks is {self.training.ranks}, expected at most {shards}: one for every shard")
+    def faults(self) -> Iterator[Fault]:
+        """Yield a gate on what is not measured; see `Kind.faults`."""
         if self.gate.coverage is not None and 0.9 not in self.uncertainty.levels:
-            raise ValueError("gate.coverage is measured at 90 %: expected 0.9 among uncertainty.levels")
-        return self
+            yield Fault(
+                ("gate.coverage", "uncertainty.levels"),
+                "gate.coverage is measured at 90 %: expected 0.9 among uncertainty.levels",
+            )
+
+    def unmet(self, stages: Collection[str] = STAGES) -> Iterator[Fault]:
+        """Yield what stages ask for that the samples do not give.
+
+        A recipe with such faults is one all the same: what it lacks is samples for stages that may never be run.
+
+        Parameters
+        ----------
+        stages
+            Of `STAGES`, those that will be run.
+        """
+        wanted = self._wanted(stages)
+        found = self.data.splits.count(self.data.samples)
+        short = [split for split, (least, _, _) in wanted.items() if found[split] < least]
+        if short:
+            said = ", and ".join(
+                f"{found[split]} samples of the split {split!r}; expected at least {least}: {reason}"
+                for split, (least, reason, _) in wanted.items()
+                if split in short
+            )
+            asked = {field for split in short for field in wanted[split][2]}
+            yield Fault(
+                ("data.samples", "data.splits", *sorted(asked)),
+                f"data.samples = {self.data.samples} gives {said}{self._enough(wanted)}",
+            )
+        if "train" not in stages:
+            return
+        # What it lacks whatever the samples is a fault of its own.
+        anyway = set(self.training.unmet(0))
+        for fault in self.training.unmet(self.train_samples):
+            if fault in anyway:
+                continue
+            fields = tuple(f"training.{field}" for field in fault.fields)
+            yield Fault((*fields, "data.samples", "data.splits"), f"training.{fault.message}")
+        shards = self.data.samples // self.data.shard
+        if isinstance(self.training, Online) and self.training.ranks > max(1, shards):
+            yield Fault(
+                ("training.ranks", "data.samples", "data.shard"),
+                f"training.ranks is {self.training.ranks}, expected at most {shards}: one for every shard",
+            )
+
+    def _wanted(self, stages: Collection[str]) -> dict[str, tuple[int, str, tuple[str, ...]]]:
+        """Return for splits how many samples stages ask for, why, and by which fields."""
+        level, levels = f"{self.uncertainty.levels[-1]:g}", ("uncertainty.levels",)
+        of_stage: dict[str, dict[str, tuple[int, str, tuple[str, ...]]]] = {
+            "train": {
+                "train": (
+                    self.training.least,
+                    "training.watermark, else training would never start",
+                    ("training.watermark", "training.ranks"),
+                )
+            },
+            "quantify": {
+                "validate": (1, "the width of the bands is learnt on them", ()),
+                "calibrate": (
+                    self.uncertainty.samples(),
+                    f"the highest of uncertainty.levels, {level}, asks for them",
+                    levels,
+                ),
+            },
+            "evaluate": {"test": (1, "the model is measured on them", ())},
+        }
+        return {split: asked for stage in STAGES if stage in stages for split, asked in of_stage[stage].items()}
+
+    def _enough(self, wanted: Mapping[str, tuple[int, str, tuple[str, ...]]]) -> str:
+        """Return in words the smallest number of samples that has what is wanted of every split."""
+        shares, shard = dict(self.data.splits.shares()), self.data.shard
+        if not all(shares[split] for split in wanted):
+            return ""
+
+        def enough(samples: int) -> bool:
+            found = self.data.splits.count(samples)
+            return all(found[split] >= least for split, (least, _, _) in wanted.items())
+
+        shards = max(-(-least * BLOCK // (shares[split] * shard)) for split, (least, _, _) in wanted.items()) + 1
+        while shards > 1 and enough((shards - 1) * shard):
+            shards -= 1
+        return f"; the smallest data.samples that has enough is {shards * shard}"
 
     @property
     def train_samples(self) -> int:
@@ -170,9 +267,14 @@ class Pipeline(Kind):
     @property
     def dataset_identity(self) -> str:
         """Hash of what fixes each sample: problem, law, seed, tolerance, dtype, layout; not how many there are."""
+        return _hash(self.fixed)
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What fixes each sample, of `document`."""
         document = self.document()
         data = {name: value for name, value in document["data"].items() if name not in ("samples", "grow")}
-        return _hash({"problem": document["problem"], "data": data})
+        return {"problem": document["problem"], "data": data}
 
     @property
     def samples_identity(self) -> str:

@@ -151,7 +151,7 @@ class Attach(Profile):
     """
 
     kind: Literal["attach"] = "attach"
-    address: str = Field(description="Address of the scheduler, e.g. 'tcp://10.0.0.5:8786'.")
+    address: str = Field(max_length=300, description="Address of the scheduler, e.g. 'tcp://10.0.0.5:8786'.")
     timeout: float = Field(30.0, gt=0, le=300, description="Seconds to wait for it, and for its workers.")
     device: Device = Field("cpu", description="Where the arrays of its `train` workers live.")
 

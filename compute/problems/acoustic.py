@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from compute.kind import Fault, in_units
 from compute.problems import box, physics
 from compute.problems.balance import at_walls, outflow
 from compute.problems.helmholtz import source
-from compute.problems.laws import AnyLaw, Lognormal
+from compute.problems.laws import AnyLaw, Lognormal, law_faults
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion, shifted
@@ -44,17 +45,18 @@ class Acoustic(Problem):
     """
 
     kind: Literal["acoustic"] = "acoustic"
-    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = (24, 24, 24)
+    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = Field(
+        default=(24, 24, 24), json_schema_extra=in_units("cells")
+    )
     """Cells along y and x, or along z, y and x."""
-    wavenumber: float = Field(default=9.0, gt=0, le=10_000)
+    wavenumber: float = Field(default=9.0, gt=0, le=10_000, json_schema_extra=in_units("radians per box width"))
     """k₀, in radians a box width."""
     law: AnyLaw = Lognormal(sigma=0.5, modes=2)
     """Distribution of the buoyancy."""
 
-    @model_validator(mode="after")
-    def _law_fits(self) -> Acoustic:
-        self.law.check(len(self.shape))
-        return self
+    def faults(self) -> Iterator[Fault]:
+        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
+        yield from law_faults(self.law, len(self.shape))
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""

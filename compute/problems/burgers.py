@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.problems import box
 from compute.problems.gaussian import Gaussian
 from compute.problems.problem import Arrays, Problem, Solve
@@ -55,11 +56,11 @@ class Burgers(Problem):
     """
 
     kind: Literal["burgers"] = "burgers"
-    points: int = Field(default=128, ge=4, le=65536)
+    points: int = Field(default=128, ge=4, le=65536, json_schema_extra=in_units("cells"))
     """Cells along x."""
     viscosity: float = Field(default=0.01, gt=0, le=1000)
     """ν."""
-    steps: int = Field(default=32, ge=1, le=10_000)
+    steps: int = Field(default=32, ge=1, le=10_000, json_schema_extra=in_units("time steps"))
     """Time steps; the state after each is stored."""
     end: float = Field(default=1.0, gt=0, le=1000)
     """T."""

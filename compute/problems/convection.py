@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.problems import box, physics
 from compute.problems.balance import at_walls
 from compute.problems.gaussian import Gaussian
@@ -45,7 +46,7 @@ class Convection(Problem):
     """
 
     kind: Literal["convection"] = "convection"
-    shape: tuple[box.Cells, box.Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""
     diffusivity: float = Field(default=0.01, gt=0, le=1000)
     """ε. The layers at a closed wall are about √ε wide, at an open one with outflow ε/|v|."""

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from compute.kind import Fault, in_units
 from compute.problems import box, physics
 from compute.problems.balance import at_walls, outflow
-from compute.problems.laws import AnyLaw, Lognormal
+from compute.problems.laws import AnyLaw, Lognormal, law_faults
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
@@ -36,15 +37,16 @@ class Darcy(Problem):
     """
 
     kind: Literal["darcy"] = "darcy"
-    shape: tuple[box.Cells, ...] = Field(default=(64, 64), min_length=2, max_length=3)
+    shape: tuple[box.Cells, ...] = Field(
+        default=(64, 64), min_length=2, max_length=3, json_schema_extra=in_units("cells")
+    )
     """Cells along y and x, or along z, y and x."""
     law: AnyLaw = Lognormal()
     """Distribution of the permeability."""
 
-    @model_validator(mode="after")
-    def _law_fits(self) -> Darcy:
-        self.law.check(len(self.shape))
-        return self
+    def faults(self) -> Iterator[Fault]:
+        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
+        yield from law_faults(self.law, len(self.shape))
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from compute.kind import Fault, in_units
 from compute.problems import box, physics
 from compute.problems.balance import at_walls, outflow
 from compute.problems.gaussian import Gaussian
-from compute.problems.laws import AnyLaw, Lognormal
+from compute.problems.laws import AnyLaw, Lognormal, law_faults
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.spectrum import leading_cosines
 from compute.solvers.assembly import diffusion
@@ -71,7 +72,7 @@ class Elliptic(Problem):
     """
 
     kind: Literal["elliptic"] = "elliptic"
-    shape: tuple[box.Cells, box.Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""
     law: AnyLaw = Lognormal(sigma=0.5)
     """Distribution of ``a``."""
@@ -84,10 +85,9 @@ class Elliptic(Problem):
     tolerance: float = Field(default=1e-10, ge=1e-13, le=1e-3)
     """Largest ‖F‖ / ‖f‖ at which Newton's method stops."""
 
-    @model_validator(mode="after")
-    def _law_fits(self) -> Elliptic:
-        self.law.check(len(self.shape))
-        return self
+    def faults(self) -> Iterator[Fault]:
+        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
+        yield from law_faults(self.law, len(self.shape))
 
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""

@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from pydantic import Field
 
-from compute.kind import Kind
+from compute.kind import Kind, in_units
 
 Edges = Literal["free", "zero", "periodic"]
 """What a field does at the walls of the box: no slope across them, vanish, or go on at the opposite one."""
@@ -33,7 +33,7 @@ class Gaussian(Kind):
     """Inverse correlation length τ."""
     alpha: float = Field(default=2.0, gt=1.5, le=20)
     """Smoothness α; above 3/2, so that the variance is finite in up to three dimensions."""
-    modes: int = Field(default=32, ge=2, le=4096)
+    modes: int = Field(default=32, ge=2, le=4096, json_schema_extra=in_units("modes"))
     """Cosines or sines along each axis; periodic, the largest number of waves a box."""
 
     def amplitudes(self, axes: int, edges: Edges) -> np.ndarray:

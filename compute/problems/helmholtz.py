@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.problems import box, physics
 from compute.problems.balance import at_walls
 from compute.problems.gaussian import Gaussian
@@ -50,9 +51,11 @@ class Helmholtz(Problem):
     """
 
     kind: Literal["helmholtz"] = "helmholtz"
-    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = Field(
+        default=(64, 64), json_schema_extra=in_units("cells")
+    )
     """Cells along y and x, or along z, y and x."""
-    wavenumber: float = Field(default=20.0, gt=0, le=10_000)
+    wavenumber: float = Field(default=20.0, gt=0, le=10_000, json_schema_extra=in_units("radians per box width"))
     """k₀, in radians a box width."""
     variation: float = Field(default=0.1, ge=0, lt=1)
     """δ, the largest relative deviation of k from k₀."""

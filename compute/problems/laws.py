@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from compute.kind import Kind, OneOf
+from compute.kind import Fault, Kind, OneOf, in_units
 from compute.problems.gaussian import cosines
 
 Tau = Annotated[float, Field(gt=0, le=1000)]
@@ -63,7 +63,7 @@ class Lognormal(Law):
     """Smoothness α; above 1, and above 3/2 in three dimensions, so that the variance is finite."""
     sigma: float = Field(default=1.0, gt=0, le=5)
     """Standard deviation of log a."""
-    modes: Modes | None = None
+    modes: Modes | None = Field(default=None, json_schema_extra=in_units("cosines"))
     """Cosines in each direction; by default 64, and 32 in three dimensions."""
 
     def check(self, axes: int) -> None:
@@ -124,14 +124,13 @@ class TwoPhase(Law):
     """Inverse correlation length τ of g."""
     alpha: Alpha = 2.0
     """Smoothness α of g; above 1, and above 3/2 in three dimensions."""
-    modes: Modes | None = None
+    modes: Modes | None = Field(default=None, json_schema_extra=in_units("cosines"))
     """Cosines in each direction; by default 64, and 32 in three dimensions."""
 
-    @model_validator(mode="after")
-    def _ordered(self) -> TwoPhase:
+    def faults(self) -> Iterator[Fault]:
+        """Yield values that are not in their order; see `Kind.faults`."""
         if not self.low < self.high:
-            raise ValueError(f"low is {self.low:g} and high is {self.high:g}, expected low below high")
-        return self
+            yield Fault(("low", "high"), f"low is {self.low:g} and high is {self.high:g}, expected low below high")
 
     def check(self, axes: int) -> None:
         """Refuse a smoothness too low for the dimensions; see `Law.check`."""
@@ -144,6 +143,14 @@ class TwoPhase(Law):
         for field, gaussian in zip(fields, _gaussian(seed, ids, shape, amplitudes), strict=True):
             field[...] = np.where(gaussian >= 0, self.high, self.low)
         return fields
+
+
+def law_faults(law: Law, axes: int) -> Iterator[Fault]:
+    """Yield that a law is not for so many dimensions, for a problem with the fields ``law`` and ``shape``."""
+    try:
+        law.check(axes)
+    except ValueError as error:
+        yield Fault(("law", "shape"), str(error))
 
 
 def _check(alpha: float, axes: int) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.problems.problem import Arrays, Problem, Solve
 from compute.problems.slotted import SlottedPlate, slotted_plate
 from compute.solvers.matrices import Matrices
@@ -47,7 +48,7 @@ class Plate(Problem):
     """
 
     kind: Literal["plate"] = "plate"
-    cells: int = Field(default=32, ge=8, le=1024, multiple_of=8)
+    cells: int = Field(default=32, ge=8, le=1024, multiple_of=8, json_schema_extra=in_units("cells"))
     """Edges along a side of the plate, away from the slots. 32 gives 2581 nodes, 64 gives 9441, 168 gives 61651."""
 
     def template(self, n: int) -> xr.Dataset:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.problems import box, physics
 from compute.problems.balance import at_walls, outflow
 from compute.problems.gaussian import Gaussian
@@ -47,7 +48,7 @@ class Poisson(Problem):
     """
 
     kind: Literal["poisson"] = "poisson"
-    shape: tuple[box.Cells, box.Cells] = (64, 64)
+    shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""
     source: Gaussian = Gaussian(tau=5.0, alpha=2.0)
     """Distribution of f, up to its scale."""

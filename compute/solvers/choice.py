@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from compute.kind import OneOf
+from compute.kind import OneOf, in_units
 from compute.solvers.direct import Direct
 from compute.solvers.expectation import expected
 from compute.solvers.factorization.analysis import importable
@@ -47,7 +47,7 @@ class Auto(Solver):
     kind: Literal["auto"] = "auto"
     candidates: tuple[AnyCandidate, ...] = ()
     """What to try; by default all shipped solvers that fit, with every library that is installed."""
-    probe: int = Field(default=5, ge=1, le=1000)
+    probe: int = Field(default=5, ge=1, le=1000, json_schema_extra=in_units("systems"))
     """Systems to try them on."""
 
     @field_validator("candidates")

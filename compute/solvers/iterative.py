@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.solvers.composed import MARGIN, minimal_residual, reason
 from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
 from compute.solvers.recycling import Recycler
@@ -26,9 +27,9 @@ class Krylov(Sequential):
     preconditioner: PreconditionerName = "ilu"
     """Made anew for every system; see `compute.solvers.preconditioners`. With ``cg`` it has to be symmetric
     definite, as all of them are for M-matrices."""
-    restart: int = Field(default=50, ge=1, le=1000)
+    restart: int = Field(default=50, ge=1, le=1000, json_schema_extra=in_units("vectors"))
     """Steps in a cycle of GMRES; the other methods do without."""
-    maxiter: int = Field(default=5000, ge=1, le=10_000_000)
+    maxiter: int = Field(default=5000, ge=1, le=10_000_000, json_schema_extra=in_units("iterations"))
     """Iterations after which a system is given up and handed to the direct solver; in GMRES whole cycles are done."""
 
     def lacks(self, systems: Systems) -> str:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from compute.kind import Fault, in_units
 from compute.solvers.composed import minimal_residual
 from compute.solvers.guard import Guard
 from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
@@ -19,22 +21,24 @@ class Recycled(Sequential):
     """
 
     kind: Literal["recycled"] = "recycled"
-    restart: int = Field(default=50, ge=2, le=1000)
+    restart: int = Field(default=50, ge=2, le=1000, json_schema_extra=in_units("vectors"))
     """Dimension of the space of one cycle, recycled vectors included."""
-    recycle: int = Field(default=20, ge=0, le=500)
+    recycle: int = Field(default=20, ge=0, le=500, json_schema_extra=in_units("vectors"))
     """Vectors carried on; less than ``restart``. 0 is restarted GMRES."""
     preconditioner: PreconditionerName = "ilu"
     """Applied from the right, made anew for every system; see `compute.solvers.preconditioners`."""
-    maxiter: int = Field(default=200, ge=1, le=100_000)
+    maxiter: int = Field(default=200, ge=1, le=100_000, json_schema_extra=in_units("cycles"))
     """Cycles after which a system is given up and handed to the direct solver."""
     guard: bool = True
     """Whether to solve some systems cold, and to drop the carry while it does not pay; see `Guard`."""
 
-    @model_validator(mode="after")
-    def _recycles_less_than_a_cycle(self) -> Self:
+    def faults(self) -> Iterator[Fault]:
+        """Yield more recycled vectors than a cycle has; see `Kind.faults`."""
         if self.recycle >= self.restart:
-            raise ValueError(f"recycle is {self.recycle}, expected less than restart, which is {self.restart}")
-        return self
+            yield Fault(
+                ("recycle", "restart"),
+                f"recycle is {self.recycle}, expected less than restart, which is {self.restart}",
+            )
 
     def lacks(self, systems: Systems) -> str:
         """Return what keeps it from solving such systems; see `Solver.lacks`."""

@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.solvers.composed import MARGIN, reason
 from compute.solvers.operators import Stencil
 from compute.solvers.sequential import Attempt, Sequential
@@ -36,9 +37,9 @@ class Transform(Sequential):
     """
 
     kind: Literal["transform"] = "transform"
-    restart: int = Field(default=60, ge=2, le=1000)
+    restart: int = Field(default=60, ge=2, le=1000, json_schema_extra=in_units("vectors"))
     """Dimension of the Krylov space of one cycle of GMRES."""
-    maxiter: int = Field(default=300, ge=1, le=100_000)
+    maxiter: int = Field(default=300, ge=1, le=100_000, json_schema_extra=in_units("iterations"))
     """Iterations after which a system is given up."""
 
     def lacks(self, systems: Systems) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ class DeepONet(Surrogate):
     """
 
     kind: Literal["deeponet"] = "deeponet"
-    width: int = Field(default=128, ge=1, le=65536)
+    width: int = Field(default=128, ge=1, le=65536, json_schema_extra=in_units("features"))
     """Values in a hidden layer of branch and trunk."""
-    layers: int = Field(default=3, ge=1, le=64)
+    layers: int = Field(default=3, ge=1, le=64, json_schema_extra=in_units("layers"))
     """Hidden layers of each."""
     basis: int = Field(default=64, ge=1, le=65536)
     """Functions of the coordinates for every output."""

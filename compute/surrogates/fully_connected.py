@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ class FullyConnected(Surrogate):
     """
 
     kind: Literal["fully_connected"] = "fully_connected"
-    width: int = Field(default=256, ge=1, le=65536)
+    width: int = Field(default=256, ge=1, le=65536, json_schema_extra=in_units("features"))
     """Values in a hidden layer."""
-    layers: int = Field(default=3, ge=1, le=64)
+    layers: int = Field(default=3, ge=1, le=64, json_schema_extra=in_units("layers"))
     """Hidden layers."""
 
     any_grid: ClassVar[bool] = False

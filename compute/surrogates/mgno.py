@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ class MgNO(Surrogate):
     """
 
     kind: Literal["mgno"] = "mgno"
-    width: int = Field(default=16, ge=1, le=1024)
+    width: int = Field(default=16, ge=1, le=1024, json_schema_extra=in_units("channels"))
     """Channels of the hidden fields."""
-    layers: int = Field(default=4, ge=1, le=64)
+    layers: int = Field(default=4, ge=1, le=64, json_schema_extra=in_units("layers"))
     """Cycles."""
     levels: int = Field(default=5, ge=1, le=12)
     """Grids of a cycle, the finest among them."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ class Spectral(Surrogate):
     patch. Source: Kossaifi et al., "Multi-grid tensorized Fourier neural operator for high-resolution PDEs", TMLR 2024.
     """
 
-    modes: int = Field(default=16, ge=2, le=512, multiple_of=2)
+    modes: int = Field(default=16, ge=2, le=512, multiple_of=2, json_schema_extra=in_units("modes"))
     """Fourier modes kept along every axis, negative and positive frequencies together."""
-    width: int = Field(default=32, ge=1, le=1024)
+    width: int = Field(default=32, ge=1, le=1024, json_schema_extra=in_units("channels"))
     """Channels of the hidden fields."""
-    layers: int = Field(default=4, ge=1, le=64)
+    layers: int = Field(default=4, ge=1, le=64, json_schema_extra=in_units("layers"))
     """Fourier blocks."""
     coordinates: bool = True
     """Whether the network also sees where a point lies: one channel an axis, from −1 to 1 between the walls."""

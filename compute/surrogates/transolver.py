@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from compute.kind import Fault, in_units
 from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -22,20 +24,23 @@ class Transolver(Surrogate):
     """
 
     kind: Literal["transolver"] = "transolver"
-    width: int = Field(default=32, ge=1, le=4096)
+    width: int = Field(default=32, ge=1, le=4096, json_schema_extra=in_units("features"))
     """Features of a point, a multiple of the heads."""
-    layers: int = Field(default=3, ge=1, le=64)
+    layers: int = Field(default=3, ge=1, le=64, json_schema_extra=in_units("layers"))
     """Blocks of attention and perceptron."""
     heads: int = Field(default=4, ge=1, le=256)
     """Attention heads."""
     slices: int = Field(default=16, ge=2, le=1024)
     """Slices in every head."""
 
-    @model_validator(mode="after")
-    def _heads_fit(self) -> Self:
+    def faults(self) -> Iterator[Fault]:
+        """Yield a width that the heads cannot share; see `Kind.faults`."""
         if self.width % self.heads:
-            raise ValueError(f"width is {self.width}, expected a multiple of heads, {self.heads}")
-        return self
+            below = self.width // self.heads * self.heads
+            near = f"{below} or {below + self.heads}" if below else str(self.heads)
+            yield Fault(
+                ("width", "heads"), f"width is {self.width}, expected a multiple of heads, {self.heads}: {near}"
+            )
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
         """Return an untrained network for grids; see `Surrogate.build`."""

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class UNet(Surrogate):
     """
 
     kind: Literal["unet"] = "unet"
-    width: int = Field(default=16, ge=1, le=1024)
+    width: int = Field(default=16, ge=1, le=1024, json_schema_extra=in_units("channels"))
     """Channels on the finest grid."""
     depth: int = Field(default=4, ge=1, le=8)
     """Coarser grids."""

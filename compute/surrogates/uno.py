@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ class UNO(Surrogate):
     """
 
     kind: Literal["uno"] = "uno"
-    modes: int = Field(default=16, ge=2, le=512, multiple_of=2)
+    modes: int = Field(default=16, ge=2, le=512, multiple_of=2, json_schema_extra=in_units("modes"))
     """Fourier modes kept along every axis on the finest grid, negative and positive frequencies together."""
-    width: int = Field(default=24, ge=1, le=1024)
+    width: int = Field(default=24, ge=1, le=1024, json_schema_extra=in_units("channels"))
     """Channels of the hidden fields on the finest grid."""
     depth: int = Field(default=2, ge=1, le=6)
     """Coarser grids."""

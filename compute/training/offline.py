@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.problems.problem import Problem
 from compute.surrogates.normalisation import Normalisation
 from compute.surrogates.surrogate import Surrogate
@@ -34,13 +35,13 @@ class Offline(Training):
     """
 
     kind: Literal["offline"] = "offline"
-    epochs: float = Field(default=20.0, gt=0, le=1_000_000)
+    epochs: float = Field(default=20.0, gt=0, le=1_000_000, json_schema_extra=in_units("epochs"))
     """How often every sample is seen."""
     fitted_on: int = Field(default=4096, ge=1, le=1_000_000)
     """Training samples, at most, from which the normalisation comes."""
     memory: int = Field(default=2048, ge=0, le=10_000_000)
     """MiB that the training samples may take to be kept in memory; of more, shards are read anew in every epoch."""
-    window: int = Field(default=8, ge=8, le=65536)
+    window: int = Field(default=8, ge=8, le=65536, json_schema_extra=in_units("samples"))
     """Shards that are mixed where samples are not kept in memory."""
 
     @property

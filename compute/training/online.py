@@ -4,11 +4,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from compute.kind import Fault, in_units
 from compute.problems.problem import Problem
 from compute.surrogates.normalisation import Normalisation
 from compute.surrogates.surrogate import Surrogate
@@ -56,11 +57,11 @@ class Online(Training):
     """
 
     kind: Literal["online"] = "online"
-    batches_per_sample: float = Field(default=2.5, gt=0, le=10000)
+    batches_per_sample: float = Field(default=2.5, gt=0, le=10000, json_schema_extra=in_units("batches per sample"))
     """Batches, one a step and rank, for every training sample."""
     buffer: AnyBuffer = Reservoir()
     """What is kept of the samples, and how batches are drawn."""
-    watermark: int = Field(default=64, ge=1, le=1_000_000)
+    watermark: int = Field(default=64, ge=1, le=1_000_000, json_schema_extra=in_units("samples"))
     """Samples in the buffer when the normalisation is fixed and the first step done."""
 
     @model_validator(mode="before")
@@ -76,15 +77,16 @@ class Online(Training):
             return given
         return {**given, "batches_per_sample": 1 / batch_size}
 
-    @model_validator(mode="after")
-    def _pace_fits(self) -> Self:
+    def faults(self) -> Iterator[Fault]:
+        """Yield a buffer that is not for the ranks or the pace; see `Kind.faults`."""
+        yield from super().faults()
         if self.ranks > 1 and self.buffer.reads_once:
-            raise ValueError(
+            yield Fault(
+                ("ranks", "buffer"),
                 f"ranks is {self.ranks} with the buffer {self.buffer.kind!r}, expected 1, or the buffer 'reservoir': "
-                "the ranks do not get the same number of samples, and one that has none left ends the training"
+                "the ranks do not get the same number of samples, and one that has none left ends the training",
             )
-        self.buffer.check(self._pace(0))
-        return self
+        yield from self.unmet(0)
 
     @property
     def least(self) -> int:
@@ -99,9 +101,9 @@ class Online(Training):
         """Return how many of the steps for ``samples`` samples a rank may do when ``taken`` have come to it."""
         return self.buffer.due(self._pace(samples), taken)
 
-    def check(self, samples: int) -> None:
-        """Refuse a number of samples with which the buffer cannot be emptied in the steps there are."""
-        self.buffer.check(self._pace(samples))
+    def unmet(self, samples: int) -> Iterator[Fault]:
+        """Yield what the buffer cannot do with so many samples, as to be emptied in the steps there are."""
+        return self.buffer.unmet(self._pace(samples))
 
     def _pace(self, samples: int) -> Pace:
         return Pace(math.ceil(samples / self.ranks), self.batches_per_sample, self.batch_size, self.watermark)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Kind
+from compute.kind import Kind, in_units
 from compute.surrogates.model import load_weights, weights
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Stopping(Kind):
     not compared: while validation samples still arrive, each new set of them begins the count anew.
     """
 
-    patience: int = Field(default=5, ge=1, le=10_000)
+    patience: int = Field(default=5, ge=1, le=10_000, json_schema_extra=in_units("validations"))
     """Validations without a lower error, after which no further step is done. There are about 20 in a training."""
     least: float = Field(default=0.0, ge=0, lt=1)
     """By what share of the lowest error another must be below it to count as lower."""

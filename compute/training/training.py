@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from compute.dimensions import Dimensions
-from compute.kind import Kind
+from compute.kind import Fault, Kind, in_units
 from compute.problems.problem import Problem
 from compute.surrogates.model import Model
 from compute.surrogates.normalisation import Normalisation, Variable
@@ -77,7 +78,7 @@ class Training(Kind, ABC):
     """
 
     kind: str
-    batch_size: int = Field(default=8, ge=1, le=4096)
+    batch_size: int = Field(default=8, ge=1, le=4096, json_schema_extra=in_units("samples"))
     """Samples in a step, for every rank."""
     ranks: int = Field(default=1, ge=1, le=1024)
     """Trainers that take every step together, each on samples of its own; their gradients are averaged."""
@@ -99,16 +100,18 @@ class Training(Kind, ABC):
     """Share of the steps at half the resolution, where the grid is even and the surrogate works on any; 0 for none."""
     augment: bool = True
     """Whether every drawn sample is moved by a random symmetry of the problem."""
-    validation: int = Field(default=32, ge=0, le=100_000)
+    validation: int = Field(default=32, ge=0, le=100_000, json_schema_extra=in_units("samples"))
     """Samples of the validate split on which the curve's validation error is taken."""
     seed: int = Field(default=0, ge=0)
     """Seed of the weights, the batches and the symmetries."""
 
-    @model_validator(mode="after")
-    def _something_to_stop_by(self) -> Self:
+    def faults(self) -> Iterator[Fault]:
+        """Yield early stopping that has nothing to go by; see `Kind.faults`."""
         if self.stopping is not None and self.validation == 0:
-            raise ValueError("validation is 0, expected at least 1: early stopping goes by the validation error")
-        return self
+            yield Fault(
+                ("validation", "stopping"),
+                "validation is 0, expected at least 1: early stopping goes by the validation error",
+            )
 
     @property
     @abstractmethod
@@ -119,8 +122,16 @@ class Training(Kind, ABC):
     def steps(self, samples: int) -> int:
         """Return the number of steps for ``samples`` training samples, at least one."""
 
+    def unmet(self, samples: int) -> Iterator[Fault]:
+        """Yield for what ``samples`` training samples are not enough."""
+        del samples
+        yield from ()
+
     def check(self, samples: int) -> None:
         """Raise a ValueError where ``samples`` training samples are not enough for what is asked."""
+        found = [fault.message for fault in self.unmet(samples)]
+        if found:
+            raise ValueError("; ".join(found))
 
     @property
     def asks_torch(self) -> bool:

@@ -40,11 +40,14 @@ def online_offline(
     from storage.store import Store
     from tasks.checks import check_run
     from tasks.contest import contest, finished
-    from tasks.recipes import load, load_profile, parse_assignments
+    from tasks.overrides import parse_assignments
+    from tasks.recipes import load, load_profile
     from tasks.worker.verdict import PUBLISHED, rows, sentences
 
     changes = parse_assignments(overrides or [])
-    compared = contest(load(recipe, changes), seeds=seeds, samples=samples, epochs=epochs, fresh=fresh)
+    compared = contest(
+        load(recipe, changes, stages=(), store_url=store), seeds=seeds, samples=samples, epochs=epochs, fresh=fresh
+    )
     url = Store(store).url
     record = finished(compared, url)
     if record is None:

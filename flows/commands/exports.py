@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Json, StoreUrl
+from flows.commands.options import Json, StoreUrl, file_of
 from flows.settings import DEFAULT_STORE
 
 
 def export(
     dataset: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset.")],
     target: Annotated[Path, typer.Option("--to", help="Where: a new folder for zarr, a new file for the others.")],
-    form: Annotated[str, typer.Option("--format", help="zarr, netcdf or hdf5.")] = "zarr",
+    form: Annotated[
+        str | None, typer.Option("--format", help="zarr, netcdf or hdf5; else as the name ends: .zarr, .nc or .h5.")
+    ] = None,
     only_ok: Annotated[
         bool, typer.Option("--only-ok", help="Leave out what failed; else every sample keeps its position.")
     ] = False,
@@ -21,13 +23,13 @@ def export(
 ) -> None:
     """Write a version of a dataset as plain Zarr v3, NetCDF or HDF5.
 
-    Example: ritz export darcy@v1 --to darcy.nc --format netcdf
+    Example: ritz export darcy@v1 --to darcy.nc
     """
     from flows.terminal import print_json, watching
     from tasks.export import export_version
 
     with watching():
-        result = export_version(store, dataset, target, form, only_ok)
+        result = export_version(store, dataset, file_of(target), form, only_ok)
     if as_json:
         print_json(result)
     else:

@@ -10,7 +10,9 @@ from flows.settings import DEFAULT_STORE
 
 def gc(
     store: StoreUrl = DEFAULT_STORE,
-    days: Annotated[float, typer.Option("--older-than", min=0, help="Leave what is younger than so many days.")] = 7.0,
+    days: Annotated[
+        float, typer.Option("--older-than", min=0, max=36500, help="Leave what is younger than so many days.")
+    ] = 7.0,
     delete: Annotated[bool, typer.Option("--delete", help="Do it; without, only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -8,13 +8,30 @@ from flows.commands.options import Json, Overrides, Recipe, StoreUrl
 from flows.settings import DEFAULT_STORE
 
 
-def recipes(as_json: Json = False) -> None:
-    """List the shipped recipes.
+def recipes(
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="A recipe, whose fields are listed; none for all recipes.")
+    ] = None,
+    overrides: Overrides = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also the fields of kinds that the recipe does not choose.")
+    ] = False,
+    store: StoreUrl = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """List the shipped recipes, or the fields of one: value, default, limits, unit, meaning.
 
-    Example: ritz recipes
+    Example: ritz recipes darcy --set solver=recycled
     """
-    from tasks.recipes import load, names
+    from tasks.recipes import RecipeError, load, names
 
+    if recipe is not None:
+        _fields(recipe, overrides, every, store, as_json)
+        return
+    if overrides or every:
+        raise RecipeError(
+            "--set and --all are for the fields of one recipe: expected its name, e.g. ritz recipes darcy"
+        )
     rows = []
     for name in names():
         pipeline = load(name)
@@ -32,15 +49,17 @@ def recipes(as_json: Json = False) -> None:
     _list(rows, as_json)
 
 
-def layout(recipe: Recipe, overrides: Overrides = None) -> None:
+def layout(recipe: Recipe, overrides: Overrides = None, store: StoreUrl = DEFAULT_STORE) -> None:
     """Show how the dataset of a recipe lies in the store: arrays, dimensions, chunks, codecs, attributes.
 
     Example: ritz layout darcy
     """
     from tasks.layouts import text
-    from tasks.recipes import load, parse_assignments
+    from tasks.overrides import parse_assignments
+    from tasks.recipes import load
 
-    typer.echo(text(load(recipe, parse_assignments(overrides or []))).rstrip())
+    pipeline = load(recipe, parse_assignments(overrides or []), stages=(), store_url=store)
+    typer.echo(text(pipeline).rstrip())
 
 
 def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
@@ -52,7 +71,7 @@ def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     from tasks.inspect import datasets as rows
 
     with noting():
-        _list(rows(store), as_json)
+        _list(rows(store), as_json, store)
 
 
 def models(
@@ -72,7 +91,7 @@ def models(
 
     with noting():
         if name is None:
-            _list(rows(store), as_json)
+            _list(rows(store), as_json, store)
         else:
             _document(card(store, name), as_json)
 
@@ -87,7 +106,7 @@ def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     from tasks.inspect import runs as rows
 
     with noting():
-        _list(records(store) if as_json else rows(store), as_json)
+        _list(records(store) if as_json else rows(store), as_json, store)
 
 
 def show(
@@ -150,9 +169,30 @@ def _document(found: dict[str, Any], as_json: bool) -> None:
         typer.echo(yaml.safe_dump(found, sort_keys=False).rstrip())
 
 
-def _list(rows: list[dict[str, Any]], as_json: bool) -> None:
+def _fields(recipe: str, overrides: list[str] | None, every: bool, store: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from flows.terminal import print_fields, print_json
+    from tasks.overrides import parse_assignments
+    from tasks.recipes import load
+    from tasks.schema import entries
+
+    pipeline = load(recipe, parse_assignments(overrides or []), stages=(), store_url=store)
+    rows = [asdict(entry) for entry in entries(pipeline, every)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_fields(rows)
+
+
+def _list(rows: list[dict[str, Any]], as_json: bool, store: str | None = None) -> None:
     from flows.terminal import print_json, print_table
 
+    if not rows and store is not None:
+        from storage.store import Store
+
+        place = Store(store)
+        typer.echo(place.nothing() or f"the store {place.url} has none", err=True)
     if as_json:
         print_json(rows)
     else:

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-Recipe = Annotated[str, typer.Argument(help="Name of a shipped recipe (see `ritz recipes`) or path of a YAML file.")]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        help="Name of a shipped recipe (see `ritz recipes`), path of a YAML file, or NAME@VERSION for the recipe that "
+        "made a dataset of the store."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the recipe; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a field of the recipe (see `ritz recipes NAME`), an item of a list by its number; repeatable.",
+    ),
 ]
 Samples = Annotated[
     int | None, typer.Option("--samples", help="Number of samples, as --set data.samples=N; more than before grow it.")
@@ -23,3 +37,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 DatasetName = Annotated[str, typer.Option("--dataset", metavar="NAME[@VERSION]", help="A published dataset.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL[@VERSION]", help="A model of the store.")]
 Port = Annotated[int, typer.Option(help="Port of the Prefect server, where none is configured.")]
+
+
+def file_of(path: Path) -> Path:
+    """Return the path of a file of the user's, whose home may be written ``~``.
+
+    Raises
+    ------
+    storage.errors.StorageError
+        There is no such home, or the name is longer than any file's.
+    """
+    from storage.errors import StorageError
+    from storage.wording import shown
+
+    try:
+        full = path.expanduser()
+    except RuntimeError as error:
+        raise StorageError(f"{shown(str(path))}: {error}") from None
+    if len(os.fsencode(full)) > 4000 or any(len(os.fsencode(part)) > 255 for part in full.parts):
+        raise StorageError(f"{shown(str(path))}: the name is too long for a file")
+    return full

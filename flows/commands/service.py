@@ -52,7 +52,8 @@ def trigger(
     Example: ritz trigger darcy --set data.samples=2048
     """
     from flows.terminal import print_json
-    from tasks.recipes import load, names, parse_assignments
+    from tasks.overrides import parse_assignments
+    from tasks.recipes import load, names
 
     changes = parse_assignments(overrides or [])
     # The server may know recipes that are files elsewhere; it checks what they are asked.

@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.options import DatasetName, Json, ModelName, Overrides, ProfileName, Recipe, Samples, StoreUrl
+from flows.commands.options import (
+    DatasetName,
+    Json,
+    ModelName,
+    Overrides,
+    ProfileName,
+    Recipe,
+    Samples,
+    StoreUrl,
+    file_of,
+)
 from flows.server import embedded
 from flows.settings import DEFAULT_STORE
 
@@ -26,7 +36,7 @@ def run(
     from tasks.recipes import load, load_profile
 
     changes = _changes(overrides, samples)
-    pipeline, cluster = load(recipe, changes), load_profile(profile)
+    pipeline, cluster = load(recipe, changes, store_url=store), load_profile(profile)
     # A recipe that is refused waits for no more than it takes to read.
     from flows.terminal import print_json, print_table, watching
     from tasks.checks import check_run
@@ -38,7 +48,9 @@ def run(
         record = finished(pipeline, store)
         if record is None:
             cluster.check()
+            new = _new(store)
             check_run(pipeline, store, trains=True)
+            typer.echo(new, err=True, nl=bool(new))
             with embedded():
                 from flows.run import run as flow
 
@@ -75,7 +87,7 @@ def generate(
     from tasks.recipes import load, load_profile
 
     changes = _changes(overrides, samples)
-    pipeline = load(recipe, changes)
+    pipeline = load(recipe, changes, stages=(), store_url=store)
     from flows.terminal import watching
     from tasks.checks import check_run
     from tasks.generated import complete
@@ -83,12 +95,15 @@ def generate(
 
     load_profile(profile).check()
     pipeline = planned(pipeline, store, lambda one: published(one, store))
-    check_run(pipeline, store)
+    # Who finds all of it done needs no right to write.
     done = complete(pipeline, store)
     if done is not None:
         typer.echo(f"nothing to do: {done.dataset['name']}@{done.dataset['version']} has all samples", err=True)
         result = asdict(done)
     else:
+        new = _new(store)
+        check_run(pipeline, store)
+        typer.echo(new, err=True, nl=bool(new))
         with watching(), embedded():
             from flows.generate import generate as flow
 
@@ -108,10 +123,10 @@ def train(
 
     Example: ritz train darcy --dataset darcy@v1 --set surrogate.width=48
     """
-    from tasks.recipes import load, load_profile, parse_assignments
+    from tasks.recipes import load, load_profile
 
-    changes = parse_assignments(overrides or [])
-    pipeline = load(recipe, changes)
+    changes = _changes(overrides, None)
+    pipeline = load(recipe, changes, stages=(), store_url=store)
     from flows.terminal import watching
     from tasks.checks import check_training
 
@@ -186,7 +201,7 @@ def predict(
     from flows.terminal import print_json
     from tasks.predict import predict as work
 
-    result = work(store, model, source, target)
+    result = work(store, model, file_of(source), file_of(target))
     if not result["released"]:
         typer.echo(f"{result['model']} is not released: see `ritz show {result['model']}`", err=True)
     if as_json:
@@ -196,10 +211,22 @@ def predict(
 
 
 def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]:
-    from tasks.recipes import parse_assignments
+    from tasks.overrides import add, parse_assignments
 
     changes = parse_assignments(overrides or [])
-    return changes if samples is None else changes | {"data.samples": samples}
+    if samples is not None:
+        add(changes, "data.samples", samples, "--samples, ")
+    return changes
+
+
+def _new(store: str) -> str:
+    """Return in words that a store will be made, which may be one that was mistyped; nothing if it is there."""
+    from storage.store import Store
+
+    place = Store(store)
+    nothing = place.nothing()
+    mistyped = nothing.partition("; did you mean")
+    return f"new store {place.url}{''.join(mistyped[1:])}" if nothing else ""
 
 
 def _absolute(store: str) -> str:

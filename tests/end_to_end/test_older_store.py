@@ -71,7 +71,8 @@ def test_is_audited_and_grown(tmp_path: Path, environment: dict[str, str]) -> No
     before = values(store, "v1")
     audited = ritz("audit", "small@v1", "--store", str(store), "--json", env=environment)
     assert audited.returncode == 0, audited.stdout + audited.stderr
-    grown = ritz("generate", SMALL, "--samples", "48", "--store", str(store), "--json", env=environment)
+    # No recipe file is needed: the store knows what made it.
+    grown = ritz("generate", "small@v1", "--samples", "48", "--store", str(store), "--json", env=environment)
     assert grown.returncode == 0, grown.stderr
     assert json.loads(grown.stdout)["dataset"]["version"] == "v2"
     assert json.loads(grown.stdout)["ledger"]["solved"] == 8

@@ -73,9 +73,11 @@ def test_a_run_of_a_dataset_that_is_written_is_refused(store: Store) -> None:
 def test_a_surrogate_that_is_not_for_the_grid_is_refused(store: Store) -> None:
     plate = {"name": "plate", "problem": {"kind": "plate", "cells": 8}}
     with pytest.raises(Refused, match=r"problem 'plate', surrogate 'fno': .*nodes of a mesh: take 'fully_connected'"):
-        check_run(load(TINY, plate), store.url)
+        check_run(load(TINY, plate), store.url, trains=True)
+    # Solving needs no surrogate.
+    check_run(load(TINY, plate), store.url)
     for surrogate in ("fully_connected", "transolver"):
-        check_run(load(TINY, plate | {"surrogate": surrogate}), store.url)
+        check_run(load(TINY, plate | {"surrogate": surrogate}), store.url, trains=True)
 
 
 def test_training_on_an_unfinished_dataset_is_refused(store: Store, begun: Callable[..., str]) -> None:

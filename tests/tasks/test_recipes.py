@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,13 @@ from prefect.client.schemas.schedules import CronSchedule
 
 from compute.cluster.profile import Attach, Local
 from compute.problems.darcy import Darcy
-from compute.problems.laws import Lognormal
+from compute.problems.laws import Lognormal, TwoPhase
 from compute.solvers.recycled import Recycled
 from compute.training.online import Online
 from tasks.errors import RecipeError
+from tasks.overrides import parse_assignments
 from tasks.pipeline import Pipeline
-from tasks.recipes import load, load_profile, names, parse_assignments
+from tasks.recipes import load, load_profile, names
 from tests.command import TINY
 
 BAD: list[tuple[dict[str, Any], list[str]]] = [
@@ -66,7 +70,6 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"training.coarse": 1.01}, ["training.coarse", "less than or equal to 1", "1.01"]),
     # Values that do not go together.
     ({"data.samples": 1000}, ["data", "samples = 1000", "shard = 16", "992 or 1008"]),
-    ({"data.samples": 3}, ["data", "samples = 3", "shard = 16", "nearest that are: 16"]),
     ({"data.splits.train": 13}, ["data.splits", "add up to 21", "expected 20"]),
     ({"schedule": {}}, ["schedule", "`cron` or `every`"]),
     ({"schedule": {"cron": "* * * * *", "every": 3}}, ["schedule", "`cron` or `every`"]),
@@ -76,9 +79,28 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
         ["data.samples = 96", "60 samples of the split 'train'", "at least 64", "training.watermark"],
     ),
     (
-        {"data.samples": 112, "uncertainty.levels": [0.96]},
-        ["data.samples = 112", "15 samples of the split 'calibrate'", "at least 24", "uncertainty.levels"],
+        {"data.samples": 112, "uncertainty.levels": [0.9, 0.96]},
+        ["data.samples = 112", "15 samples of the split 'calibrate'", "at least 24", "uncertainty.levels", "is 160"],
     ),
+    ({"data.splits.train": 0.63}, ["data.splits.train", "multiple of 0.05", "0.6 (12 of 20) or 0.65 (13 of 20)"]),
+    ({"data.splits.train": 0.7}, ["data.splits", "add up to 22; expected 20 (or 1.1 of all; expected 1): train 14"]),
+    # What may be meant.
+    ({"data.sample": 64}, ["data.sample", "did you mean samples?"]),
+    ({"samples": 64}, ["samples", "did you mean data.samples?"]),
+    ({"seed": 1}, ["did you mean data.seed or training.seed?"]),
+    ({"solver.restart": 9}, ["solver.restart", "the kinds that have it: transform, krylov, recycled"]),
+    ({"problem.kind": "darci"}, ["'darci'", "did you mean darcy?"]),
+    ({"data.dtype": "flaot32"}, ["data.dtype", "did you mean float32?"]),
+    ({"data.samples": "1e3"}, ["data.samples", "the nearest is 1000"]),
+    ({"data.seed": 1.5}, ["data.seed", "the nearest are 1 and 2"]),
+    ({"surrogate.modes": 15}, ["surrogate.modes", "the nearest are 14 and 16"]),
+    ({"surrogate": {"kind": "transolver", "width": 30}}, ["width is 30", "multiple of heads, 4: 28 or 32"]),
+    ({"data.samples": None}, ["data.samples", "the value is empty"]),
+    # Items of lists.
+    ({"training.losses.weight": 2}, ["--set training.losses.weight", "the list losses has the items 0 to 0"]),
+    ({"training.losses.7": "residual"}, ["--set training.losses.7", "and 1 adds one"]),
+    ({"problem.shape.0": 1}, ["problem.shape.0", "greater than or equal to 4"]),
+    ({"a..b": 1}, ["'a..b'", "names with dots between them"]),
     ({"uncertainty.levels": [0.5, 0.95]}, ["gate.coverage", "0.9", "uncertainty.levels"]),
     ({"data.splits": {"validate": 0, "steer": 2}}, ["0 samples of the split 'validate'", "at least 1"]),
     ({"name": "a/b"}, ["name", "'a/b'"]),
@@ -292,3 +314,170 @@ def test_a_bad_field_of_a_profile_is_named(tmp_path: Path) -> None:
     path.write_text("kind: local\nsolve: {count: -1}\n")
     with pytest.raises(RecipeError, match=r"solve.count: Input should be greater than 0 \(got -1\)"):
         load_profile(str(path))
+
+
+def test_all_faults_are_named_at_once() -> None:
+    wrong = {
+        "nam": "x",
+        "solver": {"kind": "recycled", "recycle": 60},
+        "problem.law.alpha": 0.5,
+        "data.shard": 7,
+        "data.splits.train": 13,
+        "training.watermark": 200,
+        "training.stopping": {},
+        "training.validation": 0,
+        "uncertainty.levels": [0.5, 0.4],
+        "schedule": {},
+    }
+    with pytest.raises(RecipeError) as caught:
+        load("darcy", wrong)
+    first, *rest = str(caught.value).splitlines()
+    assert first == "recipe 'darcy':"
+    for said in (
+        "nam: there is no such field",
+        "problem.law.alpha: Input should be greater than 1 (got 0.5)",
+        "data: samples = 1024 is no multiple of shard = 7; the nearest that are: 1022 or 1029",
+        "data.splits: shares add up to 21",
+        "solver: recycle is 60, expected less than restart, which is 50",
+        "training: watermark is 200, expected at most buffer.capacity, 128",
+        "training: validation is 0",
+        "uncertainty.levels: ",
+        "schedule: ",
+    ):
+        assert len([line for line in rest if line.strip().startswith(said)]) == 1, said
+    assert len(rest) == 9
+
+
+def test_what_depends_on_a_refused_value_is_not_said() -> None:
+    # The number of samples is unknown, so whether they are enough is too; the levels are not.
+    with pytest.raises(RecipeError) as caught:
+        load("darcy", {"data.samples": "many", "data.shard": 7, "gate.coverage": 2, "uncertainty.levels": [0.5]})
+    assert [line.strip().partition(":")[0] for line in str(caught.value).splitlines()[1:]] == [
+        "data.samples",
+        "gate.coverage",
+    ]
+
+
+def test_faults_of_two_stages_and_of_a_path_come_together() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load("darcy", {"data.samples": 3, "problem.law.tau.x": 1})
+    lines = [line.strip() for line in str(caught.value).splitlines()[1:]]
+    assert lines[0] == "--set problem.law.tau.x: 'tau' holds 3.0, which has no fields"
+    assert lines[1] == "data: samples = 3 is no multiple of shard = 16; the nearest that are: 16"
+    assert "'train'; expected at least 64" in lines[2]
+    assert "'calibrate'; expected at least 19" in lines[2]
+    assert "the smallest data.samples that has enough is 144" in lines[2]
+    assert load("darcy", {"data.samples": 144}).data.samples == 144
+
+
+def test_very_many_faults_are_cut() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load("darcy", {f"key{i}": "x" * 10_000 for i in range(500)})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 22
+    assert lines[-1].strip() == "and more"
+    assert max(map(len, lines)) < 500
+
+
+def test_a_small_try_is_refused_by_the_stages_alone_that_are_run() -> None:
+    small = {"data.samples": 32}
+    assert load("darcy", small, stages=()).data.samples == 32
+    assert load("darcy", {"data.samples": 128, "training.watermark": 64}, stages=("train",)).train_samples >= 64
+    for stage, split in (("train", "train"), ("quantify", "calibrate")):
+        with pytest.raises(RecipeError, match=f"split '{split}'"):
+            load("darcy", small, stages=(stage,))
+
+
+def test_another_kind_takes_what_is_alike_and_drops_the_rest() -> None:
+    changed = load("darcy", {"problem.law.kind": "two_phase", "problem.law.high": 30.0}).problem
+    assert isinstance(changed, Darcy)
+    assert changed == Darcy(shape=(64, 64), law=TwoPhase(tau=3.0, alpha=2.0, high=30.0))
+    burgers = load("darcy", {"problem.kind": "burgers", "data.samples": 320}).problem
+    assert burgers.kind == "burgers"
+    offline = load("darcy", {"training.kind": "offline", "training.epochs": 3}).training
+    assert (offline.kind, offline.batch_size, offline.optimiser) == ("offline", 8, load("darcy").training.optimiser)
+    # A field that is asked for by name is never dropped.
+    for order in (1, -1):
+        wanted = [("problem.law.sigma", 0.5), ("problem.law.kind", "two_phase")][::order]
+        with pytest.raises(RecipeError, match=r"problem.law.sigma: there is no such field.*that have it: lognormal"):
+            load("darcy", dict(wanted))
+
+
+def test_overrides_do_the_same_in_any_order() -> None:
+    wanted = {"surrogate": "unet", "surrogate.width": 8, "solver.kind": "krylov", "solver.restart": 9}
+    forth, back = load("darcy", wanted), load("darcy", dict(reversed(wanted.items())))
+    assert forth == back
+    assert forth.document()["surrogate"]["width"] == 8
+    assert forth.document()["solver"]["restart"] == 9
+
+
+def test_overrides_reach_the_items_of_a_list() -> None:
+    training = load("darcy", {"training.losses.0.weight": 0.5, "training.losses.1.kind": "relative_h1"}).training
+    assert [(loss.kind, loss.weight) for loss in training.losses] == [("relative_l2", 0.5), ("relative_h1", 1.0)]
+    assert load("darcy", {"problem.shape.1": 32}).document()["problem"]["shape"] == [64, 32]
+    heat = load("heat", {"problem": "heat", "problem.initial.tau": 4.0}).document()["problem"]["initial"]
+    assert heat == {"tau": 4.0, "alpha": 3.0, "modes": 32}
+
+
+def test_overrides_do_not_change_what_they_were_given() -> None:
+    given = {"training": {"kind": "online", "buffer": {"kind": "reservoir"}}, "training.buffer.capacity": 64}
+    load("darcy", given)
+    assert given["training"] == {"kind": "online", "buffer": {"kind": "reservoir"}}
+
+
+def test_shares_of_the_splits_are_the_counts_that_they_equal() -> None:
+    shares = {"train": 0.6, "validate": 0.1, "steer": 0, "calibrate": 0.15, "test": 0.15}
+    by_shares, by_counts = load("darcy", {"data.splits": shares}), load("darcy")
+    assert by_shares == by_counts
+    assert by_shares.identity == by_counts.identity
+    assert by_shares.document()["data"]["splits"]["train"] == 12
+    assert load("darcy", {"data.splits": {"train": 0.55, "steer": 0.05}}).data.splits.steer == 1
+
+
+HUGE: dict[str, tuple[Any, str]] = {
+    "text": ("x" * 100_000, "(100000 characters)"),
+    "number": (10**5000, "a whole number of about 5001 digits"),
+    "depth": (json.loads("[" * 100 + "]" * 100), "more than 20 deep"),
+    "list": (list(range(100_000)), "more than 10000 values"),
+}
+
+
+@pytest.mark.parametrize("case", HUGE)
+@pytest.mark.parametrize("path", ["name", "data.samples", "problem.shape", "data.rtol", "schedule.cron", "solver", "a"])
+def test_a_huge_value_makes_a_short_message_in_no_time(path: str, case: str) -> None:
+    value, said = HUGE[case]
+    start = time.process_time()
+    with pytest.raises(RecipeError, match=re.escape(said)) as caught:
+        load("darcy", {path: value})
+    assert len(str(caught.value)) < 1000
+    assert time.process_time() - start < 5
+
+
+def test_a_path_that_goes_too_deep_is_refused() -> None:
+    with pytest.raises(RecipeError, match="names with dots") as caught:
+        load("darcy", {"a." * 100_000 + "a": 1})
+    assert len(str(caught.value)) < 400
+    with pytest.raises(RecipeError, match="at most 1000 paths"):
+        load("darcy", dict.fromkeys(map(str, range(1001))))
+
+
+def test_a_recipe_is_found_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\r\n", encoding="utf-8-sig")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load("~/mine.yaml").name == "mine"
+    with pytest.raises(RecipeError, match="did you mean the shipped heat"):
+        load("heat.yaml")
+    with pytest.raises(RecipeError, match=r"it is a folder; expected the path of a YAML file, it has mine\.yaml"):
+        load("~")
+
+
+def test_the_same_path_twice_needs_the_same_value() -> None:
+    assert parse_assignments(["data.samples=32", "data.samples=32"]) == {"data.samples": 32}
+    with pytest.raises(RecipeError, match=r"--set data\.samples is given twice, 32 and 64"):
+        parse_assignments(["data.samples=32", "data.samples=64"])
+
+
+def test_two_bad_assignments_are_named_together() -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_assignments(["data.samples", "problem.shape=[8", "name=ok"])
+    assert len(str(caught.value).splitlines()) == 2

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from compute.kind import in_units
 from compute.solvers.multigrid import cycle, hierarchy, iterate
 from compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, Plan, plan
 from compute.solvers.operators import Stencil
@@ -31,13 +32,13 @@ class Multigrid(Sequential):
     """
 
     kind: Literal["multigrid"] = "multigrid"
-    sweeps: int = Field(default=2, ge=1, le=10)
+    sweeps: int = Field(default=2, ge=1, le=10, json_schema_extra=in_units("sweeps"))
     """Chebyshev sweeps before and after each coarse correction."""
     lowest: float = Field(default=0.5, gt=0, lt=2)
     """Lower end of the eigenvalues of the scaled operator that the smoother damps; the upper end is 2."""
     damping: float = Field(default=0.7, gt=0, lt=1)
     """Factor of the Jacobi sweeps for operators that are not symmetric."""
-    maxiter: int = Field(default=100, ge=1, le=10_000)
+    maxiter: int = Field(default=100, ge=1, le=10_000, json_schema_extra=in_units("iterations"))
     """Iterations after which a system is given up."""
 
     def lacks(self, systems: Systems) -> str:

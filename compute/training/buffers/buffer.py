@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Kind
+from compute.kind import Fault, Kind, in_units
 from compute.surrogates.normalisation import Arrays
 from compute.training.buffers.slots import Slots
 
@@ -41,7 +41,7 @@ class Buffer(Kind, ABC):
     """
 
     kind: str
-    capacity: int = Field(default=128, ge=1, le=1_000_000)
+    capacity: int = Field(default=128, ge=1, le=1_000_000, json_schema_extra=in_units("samples"))
     """Largest number of samples in memory."""
 
     reads_once: ClassVar[bool]
@@ -97,16 +97,23 @@ class Buffer(Kind, ABC):
         """Return how many steps may be done when ``taken`` samples have come and more are expected."""
 
     @abstractmethod
-    def check(self, pace: Pace) -> None:
-        """Refuse a pace that this buffer cannot keep.
+    def unmet(self, pace: Pace) -> Iterator[Fault]:
+        """Yield why this buffer cannot keep a pace, with fields of the training.
 
         ``pace.samples`` is 0 where the number of samples is not known yet.
+        """
+
+    def check(self, pace: Pace) -> None:
+        """Refuse a pace that this buffer cannot keep.
 
         Raises
         ------
         ValueError
             With the name of the field, its value and what was expected.
         """
+        found = [fault.message for fault in self.unmet(pace)]
+        if found:
+            raise ValueError("; ".join(found))
 
 
 class OneRead(Buffer):
@@ -148,18 +155,20 @@ class OneRead(Buffer):
         """Return the batches that what has come fills, but for the samples that are held back."""
         return max(0, taken - self._held_back(pace)) // pace.batch_size
 
-    def check(self, pace: Pace) -> None:
-        """Refuse another ratio than one batch a sample, and a capacity below a batch on top of what is held back."""
+    def unmet(self, pace: Pace) -> Iterator[Fault]:
+        """Yield another ratio than one batch a sample, and a capacity below a batch on top of what is held back."""
         if not math.isclose(pace.ratio * pace.batch_size, 1):
-            raise ValueError(
+            yield Fault(
+                ("batches_per_sample", "batch_size", "buffer"),
                 f"batches_per_sample is {pace.ratio:g}, expected {1 / pace.batch_size:g} (1 / batch_size) or none "
-                f"given: the buffer {self.kind!r} gives every sample to one batch"
+                f"given: the buffer {self.kind!r} gives every sample to one batch",
             )
         least = max(pace.watermark, pace.batch_size + self._held_back(pace))
         if self.capacity < least:
-            raise ValueError(
+            yield Fault(
+                ("buffer.capacity", "watermark", "batch_size"),
                 f"buffer.capacity is {self.capacity}, expected at least {least} for the buffer {self.kind!r} with "
-                f"watermark {pace.watermark} and batch_size {pace.batch_size}"
+                f"watermark {pace.watermark} and batch_size {pace.batch_size}",
             )
 
     def _held_back(self, pace: Pace) -> int:  # noqa: ARG002

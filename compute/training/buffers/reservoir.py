@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
 
+from compute.kind import Fault
 from compute.surrogates.normalisation import Arrays
 from compute.training.buffers.buffer import Buffer, Pace, fill_up
 from compute.training.buffers.slots import Slots
@@ -75,19 +76,24 @@ class Reservoir(Buffer):
         before = max(0, total - self._draining(pace))
         return min(before, math.floor(before * taken / max(1, pace.samples) + 1e-9))
 
-    def check(self, pace: Pace) -> None:
-        """Refuse a watermark above the capacity, and too few steps to draw every sample."""
+    def unmet(self, pace: Pace) -> Iterator[Fault]:
+        """Yield a watermark above the capacity, and too few steps to draw every sample."""
         if pace.watermark > self.capacity:
-            raise ValueError(f"watermark is {pace.watermark}, expected at most buffer.capacity, {self.capacity}")
+            yield Fault(
+                ("watermark", "buffer.capacity"),
+                f"watermark is {pace.watermark}, expected at most buffer.capacity, {self.capacity}",
+            )
         if pace.ratio * pace.batch_size < 1:
-            raise ValueError(
+            yield Fault(
+                ("batches_per_sample", "batch_size"),
                 f"batches_per_sample is {pace.ratio:g}, expected at least {1 / pace.batch_size:g} (1 / batch_size): "
-                "with fewer, samples are solved that no step sees"
+                "with fewer, samples are solved that no step sees",
             )
         if self.drain == "evict" and pace.samples and self.steps(pace) < self._draining(pace):
-            raise ValueError(
+            yield Fault(
+                ("batches_per_sample", "batch_size", "buffer"),
                 f"buffer.drain is 'evict', and the last {self._draining(pace)} steps would empty the buffer, but there "
-                f"are {self.steps(pace)} in all; expected more batches_per_sample or a smaller buffer.capacity"
+                f"are {self.steps(pace)} in all; expected more batches_per_sample or a smaller buffer.capacity",
             )
 
     def _draining(self, pace: Pace) -> int:

@@ -92,7 +92,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "store below a file": ("run {recipe} --store {below_file}", "{below_file}/runs: Not a directory"),
     "another recipe's name": (
         "run {recipe} --set data.seed=5 --store {store}",
-        "dataset 'tiny' in {store} is made by another recipe: name a new one, e.g. --set name=tiny-2",
+        "dataset 'tiny' in {store} is made by another recipe: data.seed is 0 there and 5 here; "
+        "name a new one, e.g. --set name=tiny-2",
     ),
     "train on an unknown dataset": (
         "train {recipe} --dataset nobody --store {store}",
@@ -142,7 +143,7 @@ ALSO_REFUSED: dict[str, tuple[str, str]] = {
     ),
     "serve an unknown recipe": ("serve --recipe nobody --store {new}", "recipe 'nobody' is unknown"),
     "profile without address": ("run {recipe} --profile attach --store {new}", "--profile attach:tcp://"),
-    "dataset below a file": ("generate {recipe} --store {below_file}", "cannot write {below_file}: Not a directory"),
+    "dataset below a file": ("generate {recipe} --store {below_file}", "{below_file}/datasets/tiny: Not a directory"),
     "store elsewhere": ("run {recipe} --store ftp://host/store", "store 'ftp://host/store': expected a folder"),
     "datasets below a file": ("datasets --store {below_file}", "cannot list {below_file}/datasets"),
     "generate under another's name": ("generate {recipe} --set data.seed=5 --store {store}", "made by another recipe"),

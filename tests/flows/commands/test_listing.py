@@ -162,7 +162,9 @@ def _document_on(*arguments: str) -> Any:
 @pytest.mark.parametrize("command", ["datasets", "models", "runs"])
 def test_listing_a_store_that_is_not_there_makes_none(command: str, tmp_path: Path) -> None:
     store = tmp_path / "nowhere"
-    assert _document(command, "--store", str(store)) == []
+    done = inside(command, "--store", str(store), "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert done.stderr == f"there is no store at {store}\n"
     assert not store.exists()
 
 

@@ -1,0 +1,28 @@
+"""What a test needs of the machine: where it is not there the test skips, or fails where RITZ_REQUIRE names it.
+
+``RITZ_REQUIRE=root,chromium`` is for machines that have both: there nothing may go untested in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+THERE: dict[str, Callable[[], bool]] = {
+    "root": lambda: os.geteuid() == 0,
+    "chromium": lambda: shutil.which("chromium") is not None,
+}
+"""How a need is recognised."""
+
+
+def require(*needs: str) -> None:
+    """Skip the test that calls this where a need is not met, with the reason."""
+    demanded = {need.strip() for need in os.environ.get("RITZ_REQUIRE", "").split(",")}
+    for need in needs:
+        if not THERE[need]():
+            if need in demanded:
+                pytest.fail(f"RITZ_REQUIRE names {need!r}, which is not there")
+            pytest.skip(f"needs {need}")
