@@ -12,6 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.logging.formatters import PrefectFormatter
 
+from tasks.gate import RELEASES, release_of
 from tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
@@ -72,12 +73,13 @@ def tags(record: dict[str, Any]) -> list[str]:
 
 
 def result(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run came to: ``run``, ``model``, ``relative_l2``, ``released`` and ``report``."""
+    """Return what a run came to: ``run``, ``model``, ``relative_l2``, ``release``, ``released`` and ``report``."""
     model = record["model"]
     return {
         "run": record["run"],
         "model": f"{model['name']}@{model['version']}",
         "relative_l2": record["metrics"]["relative_l2"]["mean"],
+        "release": release_of(model, record.get("recipe") or {}),
         "released": model["released"],
         "report": record["paths"]["report"],
     }
@@ -86,8 +88,8 @@ def result(record: dict[str, Any]) -> dict[str, Any]:
 def sentence(record: dict[str, Any]) -> str:
     """Return what a run came to in a line."""
     found = result(record)
-    released = "released" if found["released"] else "not released"
-    return f"{found['model']}, {released}, relative L2 {found['relative_l2']:.4g}; report: {found['report']}"
+    release = RELEASES[found["release"]]
+    return f"{found['model']}, {release}, relative L2 {found['relative_l2']:.4g}; report: {found['report']}"
 
 
 def label_flow_run(record: dict[str, Any]) -> None:
@@ -113,5 +115,5 @@ def _telling(run: str) -> Iterator[SyncPrefectClient]:
 
 def labelled(labels: dict[str, Any]) -> dict[str, Any]:
     """Return what a flow run's labels say that it came to, as `result` gives it; None for what is not known."""
-    names = ("run", "model", "relative_l2", "released", "report")
+    names = ("run", "model", "relative_l2", "release", "released", "report")
     return {name: labels.get(f"{PREFIX}{name}") for name in names}

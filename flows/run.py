@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from compute.cluster.profile import Profile
 from flows.binding import bound
 from flows.claims import hold
 from flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
-from storage import models
 from storage.errors import Busy
 from storage.store import Store
 from tasks import evaluate as evaluation
@@ -38,9 +36,11 @@ from tasks.growth import planned
 from tasks.inspect import finished
 from tasks.overrides import assignments
 from tasks.pipeline import Pipeline
+from tasks.provenance import provenance
 from tasks.publish import publish
 from tasks.recipes import load, load_profile
 from tasks.records import recorded, run_lock
+from tasks.release import judge, judged_again
 from tasks.stopping import stoppable
 from tasks.train import Trained, train
 from tasks.worker.train import register
@@ -81,6 +81,7 @@ def run_pipeline(
     pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
     done = finished(pipeline, store)
     if done is not None:
+        done = judged_again(store, done, pipeline)
         log.info("nothing to do: run %s made all of it", done["run"])
         name_flow_run(done["run"], [*tags(done), "nothing to do"])
         return done
@@ -106,7 +107,7 @@ def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> dict[str, 
         "created": now.isoformat(timespec="seconds"),
         "command": list(command),
         "recipe": pipeline.document(),
-        "versions": {name: package_version(name) for name in ("ritz", "torch", "neuraloperator", "scipy", "zarr")},
+        **provenance(),
         "paths": {"store": store},
     }
 
@@ -132,23 +133,17 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any
         quantified = evaluation.quantify(store, cluster, reference, dataset, pipeline.uncertainty, pipeline.surrogate)
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
         measuring = time.monotonic() - measuring
-        missed = pipeline.gate.failures(measured["metrics"], quantified["coverage"])
-        for reason in missed:
-            log.warning("%s is not released: %s", reference, reason)
-        release = {"released": not missed, "missed": missed}
-        models.update(Store(store), reference, "release.json", json.dumps(release).encode())
-        record = record | {
-            "status": "finished",
-            "dataset": generated.dataset,
-            "model": {
-                **model,
-                "parameters": trained.summary["parameters"],
-                "released": not missed,
-                "missed": missed,
-            },
+        found = {
             "metrics": measured["metrics"],
             "baselines": measured["baselines"],
             "coverage": quantified["coverage"],
+        }
+        verdict = judge(Store(store), reference, pipeline.gate, found)
+        record = record | {
+            "status": "finished",
+            "dataset": generated.dataset,
+            "model": {**model, "parameters": trained.summary["parameters"], **verdict},
+            **found,
             **priced,
             "ledger": generated.ledger,
             "choice": generated.choice,

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from compute.metrics.cost import digits, rounded
 from storage import models
 from storage.store import Store
+from tasks.gate import release_of
 
 FIRST = (
     *("name", "run", "mode", "dataset", "training", "metrics", "calibration", "cost", "break_even"),
@@ -30,8 +32,10 @@ def card(store_url: str, spec: str) -> dict[str, Any]:
     store = Store(store_url)
     kept = MISSING | models.read_card(store, spec)
     found = {name: kept[name] for name in FIRST if name in kept} | kept
-    released = models.read_document(store, spec, "release.json") or {"released": None}
-    return {"model": models.resolve(store, spec).spec, **released, **found}
+    verdict = models.read_document(store, spec, "release.json") or {"released": None}
+    # One that was trained by itself never came to a gate.
+    release = "not judged" if verdict["released"] is None else release_of(verdict, kept["recipe"])
+    return {"model": models.resolve(store, spec).spec, **verdict, "release": release, **found}
 
 
 def break_even(kept: dict[str, Any]) -> str:
@@ -39,4 +43,4 @@ def break_even(kept: dict[str, Any]) -> str:
     even = kept.get("break_even")
     if not even or not even["measured"]:
         return "-"
-    return "never" if even["queries"] is None else f"{even['queries']:,}"
+    return "never" if even["queries"] is None else f"{rounded(even['queries'], digits(even.get('spread', 1.0))):,}"

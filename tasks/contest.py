@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +14,9 @@ from compute.uncertainty.conformal import Conformal
 from storage.store import Store
 from storage.wording import shown
 from tasks.errors import RecipeError
-from tasks.pipeline import Data, Gate, Pipeline
+from tasks.gate import Gate
+from tasks.identity import digest
+from tasks.pipeline import Data, Pipeline
 
 FRESH = 4
 """Online at equal steps sees so many times the simulations of offline, if nothing else is asked for."""
@@ -68,7 +68,7 @@ class Contest:
     def identity(self) -> str:
         """Hash of all that changes the outcome but the seeds: more of them go on with the same comparison."""
         document = self.pipeline.document()
-        return _hash(
+        return digest(
             {
                 "samples": self.pipeline.samples_identity,
                 "surrogate": document["surrogate"],
@@ -262,7 +262,3 @@ def _seeds(first: int, count: int) -> tuple[int, ...]:
     if count < 2:
         raise RecipeError(f"--seeds {count}: expected at least 2, for an interval")
     return tuple(range(first, first + count))
-
-
-def _hash(document: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -17,6 +17,8 @@ from storage.store import Store
 from storage.wording import meant
 from tasks.card import break_even
 from tasks.flight import in_flight
+from tasks.gate import release_of
+from tasks.identity import outcome
 from tasks.lineage import consumers
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ T = TypeVar("T")
 
 
 def datasets(store_url: str) -> list[dict[str, Any]]:
-    """Return a row for each dataset of a store: name, newest version, samples done and planned, problem.
+    """Return a row for each dataset of a store.
+
+    Its name, its newest version with the samples of that one, how many are planned, done and failed in the dataset
+    as it is being made or grown, and its problem.
 
     What is damaged has none, and is named in the log; so with all lists here.
     """
@@ -47,8 +52,16 @@ def models(store_url: str) -> list[dict[str, Any]]:
 
 
 def finished(pipeline: Pipeline, store_url: str) -> dict[str, Any] | None:
-    """Return the record of a finished run of exactly this pipeline in this store, or None."""
-    return run_store.find(Store(store_url), pipeline.identity)
+    """Return the record of a finished run of this pipeline in this store, whatever it was judged by, or None."""
+    store = Store(store_url)
+    exact = run_store.find(store, pipeline.identity)
+    if exact is not None:
+        return exact
+    wanted = outcome(pipeline.document())
+    for record in reversed(run_store.look(store).good):
+        if record["status"] == "finished" and outcome(record["recipe"]) == wanted:
+            return record
+    return None
 
 
 def records(store_url: str) -> list[dict[str, Any]]:
@@ -123,7 +136,8 @@ def _dataset_row(store: Store, name: str) -> dict[str, Any]:
     return {
         "dataset": name,
         "version": versions[-1].version if versions else None,
-        "samples": dataset.samples,
+        "samples": versions[-1].samples if versions else 0,
+        "planned": dataset.samples,
         "done": progress["done"],
         "failed": progress["failed"],
         "problem": dataset.recipe["problem"]["kind"],
@@ -132,6 +146,9 @@ def _dataset_row(store: Store, name: str) -> dict[str, Any]:
 
 def _model_row(store: Store, entry: model_store.ModelVersion) -> dict[str, Any]:
     card = model_store.read_card(store, entry.spec)
+    verdict = model_store.read_document(store, entry.spec, "release.json")
+    # One that was trained by itself never came to a gate.
+    release = "not judged" if verdict is None else release_of(verdict, card["recipe"])
     return {
         "model": entry.name,
         "version": entry.version,
@@ -141,7 +158,8 @@ def _model_row(store: Store, entry: model_store.ModelVersion) -> dict[str, Any]:
         "steps": card["training"]["steps"],
         "relative L2": card["metrics"]["relative_l2"]["mean"] if "metrics" in card else None,
         "break-even": break_even(card),
-        "released": _released(store, entry.spec),
+        "release": release,
+        "released": None if verdict is None else bool(verdict["released"]),
     }
 
 
@@ -160,12 +178,6 @@ def _run_row(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _released(store: Store, spec: str) -> bool | None:
-    """Return whether a model passed its gate, None if it never came to one."""
-    release = model_store.read_document(store, spec, "release.json")
-    return None if release is None else bool(release["released"])
-
-
 def _show_model(store: Store, spec: str) -> dict[str, Any]:
     shown = {"version": model_store.resolve(store, spec).spec, **model_store.read_card(store, spec)}
     for part in ("evaluation", "calibration", "release"):
@@ -173,6 +185,8 @@ def _show_model(store: Store, spec: str) -> dict[str, Any]:
         if document is not None:
             shown[part] = document
     shown.get("evaluation", {}).pop("relative_l2", None)
+    if "release" in shown:
+        shown["release"]["release"] = release_of(shown["release"], shown["recipe"])
     return shown
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -18,6 +16,8 @@ from compute.surrogates.fno import FNO
 from compute.training.catalogue import AnyTraining
 from compute.training.online import Online
 from compute.uncertainty.conformal import Conformal
+from tasks.gate import Gate
+from tasks.identity import digest
 from tasks.schedule import Schedule
 
 BLOCK = 20
@@ -128,27 +128,6 @@ class Data(Kind):
                     (name, "shard"),
                     f"{name} = {samples} is no multiple of shard = {self.shard}; the nearest that are: {near}",
                 )
-
-
-class Gate(Kind):
-    """What a model must reach to be released; one that does not is kept and marked as not released."""
-
-    relative_l2: float | None = Field(None, gt=0, description="Largest mean relative L2 error on the test split.")
-    coverage: float | None = Field(
-        None, gt=0, lt=1, description="Largest difference between measured and nominal coverage at 90 %."
-    )
-
-    def failures(self, metrics: dict[str, Any], coverage: dict[str, Any]) -> list[str]:
-        """Return a sentence for each bound that is missed."""
-        found = []
-        error = metrics["relative_l2"]["mean"]
-        if self.relative_l2 is not None and not error <= self.relative_l2:
-            found.append(f"mean relative L2 {error:.4g} is above {self.relative_l2:g}")
-        if self.coverage is not None and "0.9" in coverage:
-            measured = coverage["0.9"]["measured"]
-            if not abs(measured - 0.9) <= self.coverage:
-                found.append(f"90 % bands cover {measured:.1%}, further than {self.coverage:.1%} from nominal")
-        return found
 
 
 class Pipeline(Kind):
@@ -267,7 +246,7 @@ class Pipeline(Kind):
     @property
     def dataset_identity(self) -> str:
         """Hash of what fixes each sample: problem, law, seed, tolerance, dtype, layout; not how many there are."""
-        return _hash(self.fixed)
+        return digest(self.fixed)
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -279,7 +258,7 @@ class Pipeline(Kind):
     @property
     def samples_identity(self) -> str:
         """Hash of what fixes all samples: `dataset_identity` and how many there are."""
-        return _hash({"dataset": self.dataset_identity, "samples": self.data.samples})
+        return digest({"dataset": self.dataset_identity, "samples": self.data.samples})
 
     def model_identity(self, mode: str, dataset: str) -> str:
         """Hash of what fixes a model: the samples, how they arrive, surrogate, training.
@@ -292,7 +271,7 @@ class Pipeline(Kind):
             What fixes the samples: `samples_identity`, or the snapshot.
         """
         document = self.document()
-        return _hash(
+        return digest(
             {
                 "mode": mode,
                 "dataset": dataset,
@@ -303,12 +282,11 @@ class Pipeline(Kind):
 
     @property
     def identity(self) -> str:
-        """Hash of everything that changes the outcome of a run."""
+        """Hash of everything that changes the outcome of a run, and of what it is judged by."""
         document = self.document()
         document.pop("schedule")
         document["data"].pop("grow")
-        return _hash(document)
-
-
-def _hash(document: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        if not document["gate"]["baselines"]:
+            # Recipes that do not ask for it are those from before it was there.
+            del document["gate"]["baselines"]
+        return digest(document)

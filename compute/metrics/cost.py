@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T", int, float)
 
 
 def break_even(spent: float, solver: float, surrogate: float) -> int | None:
@@ -31,8 +35,44 @@ def break_even(spent: float, solver: float, surrogate: float) -> int | None:
     return math.ceil(spent / gain * (1 - 1e-12))
 
 
+def spread(seconds: Sequence[float]) -> float:
+    """Return by what factor repeated timings differ: their upper quartile over their lower one.
+
+    Examples
+    --------
+    >>> spread([1.0, 1.0, 1.1, 2.0, 9.0]), spread([3.0])
+    (2.0, 1.0)
+    """
+    low, high = np.quantile(seconds, (0.25, 0.75))
+    return float(high / low) if low > 0 else 1.0
+
+
+def digits(spread: float) -> int:
+    """Return how many digits of a time are worth printing where repeated timings differ by a factor.
+
+    Examples
+    --------
+    >>> digits(1.02), digits(1.2), digits(2.5)
+    (3, 2, 1)
+    """
+    return 3 if spread <= 1.1 else 2 if spread <= 1.5 else 1
+
+
+def rounded(value: T, digits: int) -> T:
+    """Return a positive number with so many significant digits.
+
+    Examples
+    --------
+    >>> rounded(92_538, 2), rounded(0.01234, 1)
+    (93000, 0.01)
+    """
+    return round(value, digits - 1 - math.floor(math.log10(value))) if value else value
+
+
 def timed(predict: Callable[[], Any], *, repeats: int = 15, limit: float = 3.0) -> dict[str, float]:
     """Measure a call: after one that does not count, ``least`` and ``median`` seconds of some ``calls``.
+
+    ``spread`` is by what factor they differ, see `spread`.
 
     Parameters
     ----------
@@ -47,4 +87,5 @@ def timed(predict: Callable[[], Any], *, repeats: int = 15, limit: float = 3.0) 
         predict()
         seconds.append(time.perf_counter() - began)
     ordered = sorted(seconds)
-    return {"least": ordered[0], "median": ordered[len(ordered) // 2], "calls": len(seconds)}
+    median = ordered[len(ordered) // 2]
+    return {"least": ordered[0], "median": median, "calls": len(seconds), "spread": spread(seconds)}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from compute.metrics.cost import spread
 from compute.metrics.errors import relative_l2
 from compute.problems.coarsening import Grids
 from compute.solvers.choice import Auto
@@ -69,10 +70,10 @@ def fastest(
     Returns
     -------
     dict
-        JSON-able: ``error`` (asked), ``samples``, ``tried`` (``space``, ``time``, ``rtol``, ``solver``, ``error`` and
-        ``seconds`` a sample; ``accurate``), ``left_out`` (``reason`` and its ``grids``, pairs of ``space`` and
-        ``time``), ``complete`` (whether the limit cut nothing off) and ``fastest``, one of those tried, or None if none
-        is accurate.
+        JSON-able: ``error`` (asked), ``samples``, ``tried`` (``space``, ``time``, ``rtol``, ``solver``, ``error``,
+        ``seconds`` per sample and the `compute.metrics.cost.spread` of their repeats; ``accurate``), ``left_out``
+        (``reason`` and its ``grids``, pairs of ``space`` and ``time``), ``complete`` (whether the limit cut nothing
+        off) and ``fastest``, one of those tried, or None if none is accurate.
     """
     start = time.perf_counter()
     tried: list[dict[str, Any]] = []
@@ -116,19 +117,20 @@ def _tried(
     """Solve at a tolerance on a grid; the error is None where a sample failed."""
     coarse = _loosened(grids.coarse, rtol)
     solver = _quickest(coarse, grids.restrict(inputs), rtol)
-    seconds = np.inf
+    seconds = []
     for _ in range(REPEATS):
         began = time.perf_counter()
         found, ledger = simulate(coarse, grids.restrict(inputs), solver, rtol)
         outputs = grids.prolong(found)
-        seconds = min(seconds, time.perf_counter() - began)
+        seconds.append(time.perf_counter() - began)
     n = len(ledger["status"])
     failed = any(status != "ok" for status in ledger["status"])
     return {
         "rtol": rtol,
         "solver": solver.model_dump(mode="json"),
         "error": None if failed else _error(outputs, reference),
-        "seconds": seconds / n,
+        "seconds": min(seconds) / n,
+        "spread": spread(seconds),
     }
 
 

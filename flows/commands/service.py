@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -71,11 +71,9 @@ def trigger(
         message = f": {result['message']}" if result["message"] and not result["model"] else ""
         typer.echo(f"flow run {result['flow_run']}: {result['state']}{message}")
         if result["model"]:
-            typer.echo(f"run    {result['run']}\nmodel  {result['model']}, {_released(result)}")
+            from tasks.gate import RELEASES
+
+            typer.echo(f"run    {result['run']}\nmodel  {result['model']}, {RELEASES[result['release']]}")
             typer.echo(f"error  {result['relative_l2']:.4g} mean relative L2\nreport {result['report']}")
     if wait and result["state"] != "Completed":
         raise typer.Exit(1)
-
-
-def _released(result: dict[str, Any]) -> str:
-    return "released" if result["released"] else "not released"

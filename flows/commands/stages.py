@@ -56,6 +56,9 @@ def run(
 
                 record = flow(recipe, changes, _absolute(store), profile)
         else:
+            from tasks.release import judged_again
+
+            record = judged_again(store, record, pipeline)
             typer.echo(f"nothing to do: run {record['run']} made all of it", err=True)
     if as_json:
         print_json(record)

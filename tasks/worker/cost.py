@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from compute.metrics.cost import break_even, timed
+from compute.metrics.cost import break_even, digits, rounded, timed
 from compute.problems.problem import Arrays, Problem
 from compute.solvers.matched import fastest
 from compute.surrogates.model import Model
@@ -16,6 +17,7 @@ from storage.datasets import Dataset
 from storage.names import split_spec
 from storage.reading import read
 from storage.store import Store
+from tasks import provenance
 from tasks.worker.evaluate import load_model
 from tasks.worker.recipe import problem_of
 from tasks.worker.samples import variables
@@ -62,7 +64,8 @@ def cost(
     -------
     dict
         ``cost``: ``training_data``, ``training``, ``inference`` and ``units``; ``break_even``: ``measured``; if not,
-        the ``reason``; else ``queries`` one at a time and ``queries_batched`` (None for never), ``spent`` (seconds
+        the ``reason``; else ``queries`` one at a time and ``queries_batched`` (None for never), ``spread`` and
+        ``spread_batched`` (by what factor repeats of their timings differ), ``spent`` (seconds
         before the first query), ``sentence``, and what `compute.solvers.matched.fastest` returns.
     """
     store = Store(store_url)
@@ -121,8 +124,13 @@ def _inference(trained: Model, inputs: Arrays) -> dict[str, Any]:
     single, batched = timed(lambda: trained.predict(one)), timed(lambda: trained.predict(many, batch=BATCH))
     return {
         "seconds": single["least"],
+        "spread": single["spread"],
         "seconds_batched": batched["least"] / BATCH,
+        "spread_batched": batched["spread"],
         "batch": BATCH,
+        # What else the machine did meanwhile: runnable processes, mean over a minute.
+        "load": os.getloadavg()[0],
+        **provenance.machine(),
         **{key: value for key, value in machine(_device(trained)).items() if key in ("device", "threads", "torch")},
     }
 
@@ -161,17 +169,26 @@ def _paid(
         "queries": break_even(total, solver, inference["seconds"]),
         "queries_batched": break_even(total, solver, inference["seconds_batched"]),
     }
-    return {"measured": True, **queries, "spent": total, "sentence": _sentence(queries, solver, inference), **matched}
+    sentence = _sentence(queries, matched["fastest"], inference)
+    apart = {name: max(matched["fastest"]["spread"], inference[name]) for name in ("spread", "spread_batched")}
+    return {"measured": True, **queries, **apart, "spent": total, "sentence": sentence, **matched}
 
 
-def _sentence(queries: dict[str, int | None], solver: float, inference: dict[str, Any]) -> str:
-    """Say it plainly."""
+def _sentence(queries: dict[str, int | None], solver: dict[str, Any], inference: dict[str, Any]) -> str:
+    """Say it plainly, with no more digits than the timings are worth."""
 
-    def after(count: int | None) -> str:
-        return "never pays for itself" if count is None else f"has paid for itself after {count:,} queries"
+    def after(count: int | None, spread: float) -> str:
+        if count is None:
+            return "never pays for itself"
+        return f"has paid for itself after about {rounded(count, digits(max(spread, solver['spread']))):,} queries"
 
+    def ms(seconds: float, spread: float) -> str:
+        return f"{rounded(1e3 * seconds, digits(spread)):g} ms"
+
+    one, many = inference["spread"], inference["spread_batched"]
     return (
-        f"Asked one at a time the surrogate {after(queries['queries'])}: a prediction takes "
-        f"{1e3 * inference['seconds']:.3g} ms, the fastest solve at matched error {1e3 * solver:.3g} ms. In batches of "
-        f"{inference['batch']}, at {1e3 * inference['seconds_batched']:.3g} ms, it {after(queries['queries_batched'])}."
+        f"Asked one at a time the surrogate {after(queries['queries'], one)}: a prediction takes "
+        f"{ms(inference['seconds'], one)}, the fastest solve at matched error "
+        f"{ms(solver['seconds'], solver['spread'])}. In batches of {inference['batch']}, at "
+        f"{ms(inference['seconds_batched'], many)}, it {after(queries['queries_batched'], many)}."
     )

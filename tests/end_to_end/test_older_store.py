@@ -56,6 +56,24 @@ def test_its_finished_run_is_not_run_again(older: Path) -> None:
     assert "nothing to do: small@v1 has all samples" in done.stderr
 
 
+def test_its_finished_run_is_judged_by_another_gate_and_not_run_again(tmp_path: Path) -> None:
+    store = unpacked(tmp_path) / "store"
+    harder = ("run", SMALL, "--set", "gate.relative_l2=0.5", "--store", str(store), "--json")
+    first = inside(*harder)
+    assert first.returncode == 1
+    assert "small@v1 is not released: mean relative L2" in first.stderr
+    assert "nothing to do" in first.stderr
+    model = json.loads(first.stdout)["model"]
+    assert (model["release"], model["released"], len(model["missed"])) == ("missed", False, 1)
+    [card] = json.loads(inside("models", "--store", str(store), "--json").stdout)
+    assert (card["release"], card["released"]) == ("missed", False)
+    again = inside(*harder)
+    assert again.stderr.startswith("nothing to do")
+    assert again.stdout == first.stdout
+    back = inside("run", SMALL, "--store", str(store), "--json")
+    assert (back.returncode, json.loads(back.stdout)["model"]["release"]) == (0, "not judged")
+
+
 def test_its_model_predicts_the_same_bits(older: Path, tmp_path: Path) -> None:
     output = tmp_path / "u.nc"
     arguments = ("--input", str(older / "a.nc"), "--output", str(output), "--store", str(older / "store"))

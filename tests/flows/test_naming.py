@@ -56,6 +56,7 @@ def test_a_flow_run_bears_the_id_and_the_tags_of_its_run_and_what_it_came_to(env
         "run": RECORD["run"],
         "model": "small@v3",
         "relative_l2": 0.25,
+        "release": "missed",
         "released": False,
         "report": "/store/report.html",
     }

@@ -147,7 +147,7 @@ def test_a_scheduled_run_completes_and_shows_its_work(served: Server) -> None:
     assert done["name"] == record["run"]
     assert {"recipe:ticking", "problem:darcy", "surrogate:fno"} <= set(served.deployment("ticking")["tags"])
     assert {"recipe:ticking", "dataset:ticking@v1", "model:ticking@v1"} <= set(done["tags"])
-    assert done["state"]["message"].startswith("ticking@v1, released, relative L2 ")
+    assert done["state"]["message"].startswith("ticking@v1, not judged, relative L2 ")
 
     def said() -> set[str]:
         logs = served.ask("POST", "logs/filter", {"logs": {"flow_run_id": {"any_": [done["id"]]}}})
@@ -175,11 +175,12 @@ def test_a_triggered_run_has_its_changed_value_and_a_second_one_waits(served: Se
         "flow_run": first["id"],
         "name": record["run"],
         "state": "Completed",
-        "message": f"small@v1, released, relative L2 {told['relative_l2']:.4g}; report: {told['report']}",
+        "message": f"small@v1, not judged, relative L2 {told['relative_l2']:.4g}; report: {told['report']}",
         "waits_for": None,
         "run": record["run"],
         "model": "small@v1",
         "relative_l2": record["metrics"]["relative_l2"]["mean"],
+        "release": "not judged",
         "released": True,
         "report": record["paths"]["report"],
     }
@@ -197,7 +198,7 @@ def test_a_trigger_that_waits_ends_with_model_error_and_report(served: Server) -
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(
         r"flow run \S+: Completed\n"
-        f"run    {record['run']}\nmodel  small@v1, released\n"
+        f"run    {record['run']}\nmodel  small@v1, not judged\n"
         f"error  {record['metrics']['relative_l2']['mean']:.4g} mean relative L2\nreport {record['paths']['report']}\n",
         done.stdout,
     )

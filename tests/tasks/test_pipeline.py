@@ -20,7 +20,9 @@ from compute.kind import Kind, OneOf
 from compute.solvers.choice import Auto
 from compute.solvers.direct import Direct
 from compute.solvers.recycled import Recycled
-from tasks.pipeline import BLOCK, Gate, Pipeline, Splits
+from tasks.gate import Gate, better_baselines, release_of
+from tasks.identity import outcome
+from tasks.pipeline import BLOCK, Pipeline, Splits
 from tasks.recipes import load, names
 from tests.tasks.own_problem import Scaling
 
@@ -159,7 +161,7 @@ def test_an_installed_package_brings_a_problem_for_recipes(tmp_path: Path) -> No
         import json
         from tasks.pipeline import Pipeline
         from tasks.errors import RecipeError
-from tasks.recipes import load
+        from tasks.recipes import load
         pipeline = load("darcy", {"problem": {"kind": "scaling", "points": 12}})
         try:
             load("darcy", {"problem": "unheard"})
@@ -200,18 +202,55 @@ def _measured(error: float, coverage: float) -> tuple[dict[str, Any], dict[str, 
     ],
 )
 def test_a_gate_names_every_bound_that_is_missed(error: float, coverage: float, missed: list[str]) -> None:
-    found = Gate(relative_l2=0.03, coverage=0.0301).failures(*_measured(error, coverage))
+    verdict = Gate(relative_l2=0.03, coverage=0.0301).judge(*_measured(error, coverage), {})
+    found = verdict["missed"]
     assert len(found) == len(missed)
+    assert (verdict["release"], verdict["released"]) == (("missed", False) if missed else ("released", True))
     for sentence, beginning in zip(found, missed, strict=True):
         assert sentence.startswith(beginning)
 
 
-def test_a_gate_without_bounds_lets_everything_through() -> None:
-    assert Gate().failures(*_measured(9.0, 0.1)) == []
+def test_a_gate_without_bounds_lets_everything_through_and_says_that_nothing_was_judged() -> None:
+    verdict = Gate().judge(*_measured(9.0, 0.1), {"linear": {"relative_l2": {"mean": 0.1}}})
+    assert verdict == {"release": "not judged", "released": True, "missed": []}
 
 
 def test_a_gate_asks_for_no_coverage_that_was_not_measured() -> None:
-    assert Gate(coverage=0.01).failures({"relative_l2": {"mean": 1.0}}, {"0.5": {"measured": 0.1}}) == []
+    assert Gate(coverage=0.01).judge({"relative_l2": {"mean": 1.0}}, {"0.5": {"measured": 0.1}}, {})["missed"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "better"),
+    [(0.02, []), (0.05, ["linear"]), (0.06, ["linear"]), (0.5, ["linear", "mean"]), (float("nan"), ["linear", "mean"])],
+)
+def test_a_gate_on_baselines_names_all_that_are_not_beaten_best_first(error: float, better: list[str]) -> None:
+    baselines = {"mean": {"relative_l2": {"mean": 0.4}}, "linear": {"relative_l2": {"mean": 0.05}}}
+    missed = Gate(baselines=True).judge(*_measured(error, 0.9), baselines)["missed"]
+    assert [sentence.split("'")[1] for sentence in missed] == better
+    assert list(better_baselines(_measured(error, 0.9)[0], baselines)) == better
+
+
+@pytest.mark.parametrize(
+    ("model", "gate", "release"),
+    [
+        ({"released": True, "missed": []}, {"relative_l2": None, "coverage": None}, "not judged"),
+        ({"released": True, "missed": []}, {"relative_l2": 0.03, "coverage": None}, "released"),
+        ({"released": False, "missed": ["…"]}, {"relative_l2": 0.03, "coverage": None}, "missed"),
+        ({"released": True, "missed": []}, None, "not judged"),
+        ({"released": True, "missed": [], "release": "released"}, {}, "released"),
+    ],
+)
+def test_what_became_of_a_model_is_told_of_records_from_before_it_was_kept(
+    model: dict[str, Any], gate: dict[str, Any] | None, release: str
+) -> None:
+    assert release_of(model, {} if gate is None else {"gate": gate}) == release
+
+
+def test_a_gate_changes_what_a_run_is_judged_by_and_not_its_outcome() -> None:
+    plain, judged = (Pipeline(name="darcy", gate=gate) for gate in (Gate(), Gate(relative_l2=0.5, baselines=True)))
+    assert plain.identity != judged.identity
+    assert outcome(plain.document()) == outcome(judged.document())
+    assert outcome(plain.document()) != outcome(plain.with_samples(2048).document())
 
 
 def _kinds(annotation: Any, metadata: Any = ()) -> set[type[Kind]]:

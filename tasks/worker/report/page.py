@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from storage.ledger import SPLITS
+from tasks.gate import better_baselines, release_of
 from tasks.worker.report import figures
 from tasks.worker.report.material import Material, columns, typical
 from tasks.worker.report.shown import caption
 from tasks.worker.report.theme import DARK, LIGHT
-from tasks.worker.report.wording import duration, key_numbers, number, percent, share
+from tasks.worker.report.wording import duration, key_numbers, number, percent, share, timing
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -123,6 +124,10 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "tried": [{**row, "solver": _solver(row.get("solver"))} for row in found["choice"].get("tried") or ()],
         "left_out": [{**row, "solver": _solver(row.get("solver"))} for row in found["choice"].get("left_out") or ()],
         "verdict": _verdict(found["choice"]),
+        "solve_time": timing(found["break_even"]["fastest"]) if found["break_even"].get("measured") else "",
+        "release": release_of(found["model"], record.get("recipe") or {}) if "released" in found["model"] else None,
+        "better": better_baselines(found["metrics"], found["baselines"]) if found["metrics"] else {},
+        "machine": record.get("machine") or {},
         "by_solver": _by_solver(material),
         "failures": _failures(material),
         "overlap": share(found["times"].get("steps_while_solving"), found["times"].get("steps")),
@@ -250,8 +255,11 @@ def _costs(cost: Mapping[str, Any]) -> list[tuple[str, str]]:
             duration(data["solver_seconds"]),
         ),
         (f"training, {number(training['steps'])} steps without waiting", duration(training["training_seconds"])),
-        (f"a prediction, one at a time ({where})", duration(inference["seconds"])),
-        (f"a prediction, in batches of {inference['batch']} ({where})", duration(inference["seconds_batched"])),
+        (f"a prediction, one at a time ({where})", timing(inference, "seconds", "spread")),
+        (
+            f"a prediction, in batches of {inference['batch']} ({where})",
+            timing(inference, "seconds_batched", "spread_batched"),
+        ),
     ]
 
 

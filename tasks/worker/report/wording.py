@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from compute.metrics.cost import digits
+
 MISSING = "–"
 """Stands for a number that was not measured."""
 
@@ -44,7 +46,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return f"{text.removesuffix('.' + '0' * digits)}{SPACE}%"
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float | None, digits: int = 3) -> str:
     r"""Write a time for a reader, with spaces that do not break; a dash where there is none.
 
     Examples
@@ -55,14 +57,33 @@ def duration(seconds: float | None) -> str:
     if seconds is None or math.isnan(seconds):
         return MISSING
     if abs(seconds) < 1:
-        parts = [number(1e3 * seconds), "ms"]
+        parts = [number(1e3 * seconds, digits), "ms"]
     elif abs(seconds) < 120:
-        parts = [number(float(seconds)), "s"]
+        parts = [number(float(seconds), digits), "s"]
     else:
         minutes, rest = divmod(round(seconds), 60)
         hours, left = divmod(minutes, 60)
         parts = [f"{hours:,}", "h", str(left), "min"] if hours else [str(minutes), "min", str(rest), "s"]
     return SPACE.join(parts)
+
+
+def timing(measured: Mapping[str, Any], seconds: str = "seconds", spread: str = "spread") -> str:
+    r"""Write a time that was measured repeatedly with as many digits as it is worth, and how far the repeats differ.
+
+    Parameters
+    ----------
+    measured
+        Holds the time under the first name, and under the second by what factor its repeats differ, if that is known.
+
+    Examples
+    --------
+    >>> timing({"seconds": 0.01234, "spread": 1.3}), timing({"seconds": 0.01234})
+    ('12 ms (repeats differ by a factor of 1.3)', '12.3 ms')
+    """
+    factor = measured.get(spread)
+    if factor is None:
+        return duration(measured[seconds])
+    return f"{duration(measured[seconds], digits(factor))} (repeats differ by a factor of {number(factor, 2)})"
 
 
 def share(part: float | None, whole: float | None) -> float | None:

@@ -41,7 +41,15 @@ def test_recipes_as_json() -> None:
 
 def test_datasets_as_json(tiny_store: TinyStore) -> None:
     assert _document("datasets", "--store", str(tiny_store[0]), command=ritz) == [
-        {"dataset": "tiny", "version": "v1", "samples": 160, "done": 160, "failed": 0, "problem": "darcy"}
+        {
+            "dataset": "tiny",
+            "version": "v1",
+            "samples": 160,
+            "planned": 160,
+            "done": 160,
+            "failed": 0,
+            "problem": "darcy",
+        }
     ]
 
 
@@ -56,6 +64,7 @@ def test_models_as_json(tiny_store: TinyStore) -> None:
             "steps": 96,
             "relative L2": tiny_store[1]["metrics"]["relative_l2"]["mean"],
             "break-even": "never",
+            "release": "not judged",
             "released": True,
         }
     ]
