@@ -4,8 +4,10 @@ import json
 import logging
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -15,9 +17,22 @@ from rich.table import Table
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+QUIET = 15.0
+"""Seconds without a line after which one says that the work goes on."""
+
+STARTING = "start: what is asked for is checked, then a server and workers start"
+"""The first line of a command that works for a while."""
+
+
 @contextmanager
-def watching() -> Iterator[None]:
-    """Show the progress of the stages meanwhile: bars in a terminal, plain log lines elsewhere; on stderr."""
+def watching(first: str = "") -> Iterator[None]:
+    """Show the progress of the stages meanwhile: bars in a terminal, plain log lines elsewhere; on stderr.
+
+    Parameters
+    ----------
+    first
+        A line that is said at once.
+    """
     logger = logging.getLogger("ritz")
     level, propagate = logger.level, logger.propagate
     handler: logging.Handler
@@ -40,11 +55,10 @@ def watching() -> Iterator[None]:
     logger.addHandler(handler)
     logger.propagate = False
     try:
-        if bars is None:
+        with _pulse(logger), bars or nullcontext():
+            if first:
+                logger.info(first)
             yield
-        else:
-            with bars:
-                yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -71,6 +85,34 @@ def noting() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
+
+
+@contextmanager
+def _pulse(logger: logging.Logger) -> Iterator[None]:
+    """Say from time to time that the work goes on, where nothing else is said for `QUIET` seconds."""
+    last, ended = [time.monotonic()], threading.Event()
+
+    def heard(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.INFO:
+            last[0] = time.monotonic()
+        return True
+
+    def beat() -> None:
+        since = time.monotonic()
+        while not ended.wait(max(0.1, last[0] + QUIET - time.monotonic())):
+            silent = time.monotonic() - last[0]
+            if silent >= QUIET:
+                logger.info("work: goes on, for %.0f s in all", time.monotonic() - since)
+
+    logger.addFilter(heard)
+    thread = threading.Thread(target=beat, name="pulse", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        logger.removeFilter(heard)
 
 
 class _Bars(logging.Handler):

@@ -44,14 +44,14 @@ def audit(
 
 
 def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
-    from flows.terminal import watching
+    from flows.terminal import STARTING, watching
     from storage.store import Store
     from tasks.checks import check_audit
     from tasks.recipes import load_profile
 
     check_audit(store, name)
     load_profile(profile).check()
-    with watching(), embedded():
+    with watching(STARTING), embedded():
         from flows.audit import audit as flow
 
         record: dict[str, Any] = flow(name, Store(store).url, profile)
@@ -83,14 +83,14 @@ def regenerate(
     """
     import yaml
 
-    from flows.terminal import print_json, watching
+    from flows.terminal import STARTING, print_json, watching
     from storage.store import Store
     from tasks.opened import sample_of
     from tasks.recipes import load_profile
 
     sample_of(store, dataset, sample)
     load_profile(profile).check()
-    with watching(), embedded():
+    with watching(STARTING), embedded():
         from flows.regenerate import regenerate as flow
 
         found = flow(dataset, sample, Store(store).url, profile)

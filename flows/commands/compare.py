@@ -36,7 +36,7 @@ def online_offline(
     At equal gradient steps, equal solves and equal wall time. The same command goes on after a kill.
     Example: ritz compare online-offline heat --set surrogate=fully_connected --samples 100 --epochs 100 --fresh 8
     """
-    from flows.terminal import print_json, print_table, watching
+    from flows.terminal import STARTING, print_json, print_table, watching
     from storage.store import Store
     from tasks.checks import check_run
     from tasks.contest import contest, finished
@@ -53,7 +53,7 @@ def online_offline(
     if record is None:
         load_profile(profile).check()
         check_run(compared.pipeline, url, trains=True)
-        with watching(), embedded():
+        with watching(STARTING), embedded():
             from flows.compare import online_offline as flow
 
             record = flow(recipe, changes, url, profile, seeds, samples, epochs, fresh)

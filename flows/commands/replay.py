@@ -20,14 +20,14 @@ def replay(
 
     Nothing is solved. Ends with code 1 if they differ. Example: ritz replay darcy@v1
     """
-    from flows.terminal import print_json, watching
+    from flows.terminal import STARTING, print_json, watching
     from storage.store import Store
     from tasks.checks import check_replay
     from tasks.recipes import load_profile
 
     check_replay(store, run)
     load_profile(profile).check()
-    with watching(), embedded():
+    with watching(STARTING), embedded():
         from flows.replay import replay as flow
         from tasks.replay import sentence
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +39,7 @@ def run(
     changes = _changes(overrides, samples)
     pipeline, cluster = load(recipe, changes, store_url=store), load_profile(profile)
     # A recipe that is refused waits for no more than it takes to read.
-    from flows.terminal import print_json, print_table, watching
+    from flows.terminal import STARTING, print_json, print_table, watching
     from tasks.checks import check_run
     from tasks.growth import planned
     from tasks.inspect import finished
@@ -47,6 +48,7 @@ def run(
         pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
         record = finished(pipeline, store)
         if record is None:
+            logging.getLogger("ritz").info(STARTING)
             cluster.check()
             new = _new(store)
             check_run(pipeline, store, trains=True)
@@ -91,7 +93,7 @@ def generate(
 
     changes = _changes(overrides, samples)
     pipeline = load(recipe, changes, stages=(), store_url=store)
-    from flows.terminal import watching
+    from flows.terminal import STARTING, watching
     from tasks.checks import check_run
     from tasks.generated import complete
     from tasks.growth import planned, published
@@ -107,7 +109,7 @@ def generate(
         new = _new(store)
         check_run(pipeline, store)
         typer.echo(new, err=True, nl=bool(new))
-        with watching(), embedded():
+        with watching(STARTING), embedded():
             from flows.generate import generate as flow
 
             result = flow(recipe, changes, _absolute(store), profile)
@@ -130,12 +132,12 @@ def train(
 
     changes = _changes(overrides, None)
     pipeline = load(recipe, changes, stages=(), store_url=store)
-    from flows.terminal import watching
+    from flows.terminal import STARTING, watching
     from tasks.checks import check_training
 
     check_training(pipeline, store, dataset)
     load_profile(profile).check()
-    with watching(), embedded():
+    with watching(STARTING), embedded():
         from flows.train import train as flow
 
         result = flow(recipe, changes, dataset, _absolute(store), profile)
@@ -153,13 +155,13 @@ def evaluate(
 
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
-    from flows.terminal import watching
+    from flows.terminal import STARTING, watching
     from tasks.checks import check_measuring
     from tasks.recipes import load_profile
 
     check_measuring(store, model, dataset, ("train", "test"))
     load_profile(profile).check()
-    with watching(), embedded():
+    with watching(STARTING), embedded():
         from flows.evaluate import evaluate as flow
 
         result = flow(model, dataset, _absolute(store), profile)
@@ -177,13 +179,13 @@ def quantify(
 
     Example: ritz quantify darcy@v1 --dataset darcy@v1
     """
-    from flows.terminal import watching
+    from flows.terminal import STARTING, watching
     from tasks.checks import check_measuring
     from tasks.recipes import load_profile
 
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
     load_profile(profile).check()
-    with watching(), embedded():
+    with watching(STARTING), embedded():
         from flows.quantify import quantify as flow
 
         result = flow(model, dataset, _absolute(store), profile)

@@ -121,7 +121,10 @@ def record() -> dict[str, Any]:
             "samples": 1024,
             "splits": {"test": 153, "train": 616},
         },
-        "model": {"name": "darcy", "version": "v7", "parameters": 2376449, "release": "released", "released": True, "missed": []},
+        "model": {
+            "name": "darcy", "version": "v7", "parameters": 2376449,
+            "release": "released", "released": True, "missed": [],
+        },
         "metrics": {"relative_l2": error, "h1": error, "max_error": error, "spectral": {"low": error, "high": error}},
         "baselines": {
             "mean": {"relative_l2": {**error, "mean": 0.4018}},
