@@ -54,9 +54,10 @@ def run(
             check_run(pipeline, store, trains=True)
             typer.echo(new, err=True, nl=bool(new))
             with embedded():
+                from flows.outcome import outcome
                 from flows.run import run as flow
 
-                record = flow(recipe, changes, _absolute(store), profile)
+                record = outcome(flow, recipe, changes, _absolute(store), profile)
         else:
             from tasks.release import judged_again
 
@@ -111,8 +112,9 @@ def generate(
         typer.echo(new, err=True, nl=bool(new))
         with watching(STARTING), embedded():
             from flows.generate import generate as flow
+            from flows.outcome import outcome
 
-            result = flow(recipe, changes, _absolute(store), profile)
+            result = outcome(flow, recipe, changes, _absolute(store), profile)
     _report(result, as_json, ("dataset", "ledger"))
 
 
@@ -138,9 +140,10 @@ def train(
     check_training(pipeline, store, dataset)
     load_profile(profile).check()
     with watching(STARTING), embedded():
+        from flows.outcome import outcome
         from flows.train import train as flow
 
-        result = flow(recipe, changes, dataset, _absolute(store), profile)
+        result = outcome(flow, recipe, changes, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "dataset", "training"))
 
 
@@ -163,8 +166,9 @@ def evaluate(
     load_profile(profile).check()
     with watching(STARTING), embedded():
         from flows.evaluate import evaluate as flow
+        from flows.outcome import outcome
 
-        result = flow(model, dataset, _absolute(store), profile)
+        result = outcome(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
 
 
@@ -186,9 +190,10 @@ def quantify(
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
     load_profile(profile).check()
     with watching(STARTING), embedded():
+        from flows.outcome import outcome
         from flows.quantify import quantify as flow
 
-        result = flow(model, dataset, _absolute(store), profile)
+        result = outcome(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "coverage"))
 
 
