@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import secrets
+from contextlib import suppress
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException
@@ -16,6 +17,9 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from flows import key as keys
 from flows.settings import AUTH, URL, loopback, setting
+
+PATIENCE = 20.0
+"""Seconds that a server on a loaded machine may take to answer."""
 
 PROOF = "/ritz/proof"
 """Where a server that Ritz has started proves that it has its key."""
@@ -34,7 +38,7 @@ def local_url(port: int) -> str:
     return f"http://127.0.0.1:{port}/api"
 
 
-def answers(url: str, timeout: float = 5.0) -> bool:
+def answers(url: str, timeout: float = PATIENCE) -> bool:
     """Return whether a Prefect server answers at an API URL in time, if only to ask who wants to know."""
     try:
         return _get(f"{url}/health", timeout=timeout).code in (HTTPStatus.OK, *_REFUSED)
@@ -62,8 +66,11 @@ def check(url: str) -> None:
         raise ServerError(f"{URL}: no Prefect server answers at {url!r} ({_reason(error)})") from None
     if health.code not in _REFUSED:
         _check_answer(url, health, bool)
-    if setting(AUTH) is None and loopback(url) and (own := _own(urlsplit(url).port or 80)):
-        os.environ[AUTH] = own
+    if setting(AUTH) is None and loopback(url):
+        # Another server than one's own is what the variable is for.
+        with suppress(ServerError):
+            if own := own_key(urlsplit(url).port or 80):
+                os.environ[AUTH] = own
     try:
         version = _get(f"{url}/admin/version", _credentials())
     except (OSError, HTTPException, ValueError) as error:
@@ -84,13 +91,17 @@ def own_key(port: int) -> str | None:
     ServerError
         If what has the port was not started by this user's `ritz serve`.
     """
-    found = _own(port)
-    if found is None and answers(local_url(port)):
-        raise ServerError(
-            f"port {port} of this machine is taken by a server that no `ritz serve` of yours has started; give another "
-            f"--port, or set {URL}={local_url(port)} to use it all the same"
-        )
-    return found
+    key, nonce = keys.read(port), secrets.token_hex(16)
+    try:
+        answer = _get(f"http://127.0.0.1:{port}{PROOF}?{nonce}", timeout=PATIENCE)
+    except (OSError, HTTPException, ValueError):
+        return None
+    if key is not None and secrets.compare_digest(answer.body, keys.proof(key, port, nonce).encode()):
+        return key
+    raise ServerError(
+        f"port {port} of this machine is taken by a server that no `ritz serve` of yours has started; give another "
+        f"--port, or set {URL}={local_url(port)} to use it all the same"
+    )
 
 
 class _Answer(NamedTuple):
@@ -110,7 +121,7 @@ def _opener(url: str) -> OpenerDirector:
     return build_opener(_Stay, *([ProxyHandler({})] if loopback(url) else []))
 
 
-def _get(url: str, headers: dict[str, str] | None = None, timeout: float = 5.0) -> _Answer:
+def _get(url: str, headers: dict[str, str] | None = None, timeout: float = PATIENCE) -> _Answer:
     request = Request(url, headers=headers or {})
     try:
         with _opener(url).open(request, timeout=timeout) as response:
@@ -132,19 +143,6 @@ def _credentials() -> dict[str, str]:
     if token := setting("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {token}"}
     return {}
-
-
-def _own(port: int) -> str | None:
-    """Return the key of a server that has proved to be this user's."""
-    if (key := keys.read(port)) is None:
-        return None
-    nonce = secrets.token_hex(16)
-    try:
-        answer = _get(f"http://127.0.0.1:{port}{PROOF}?{nonce}")
-    except (OSError, HTTPException, ValueError):
-        return None
-    expected = keys.proof(key, port, nonce).encode()
-    return key if secrets.compare_digest(answer.body, expected) else None
 
 
 def _address(url: str) -> str:

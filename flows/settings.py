@@ -24,7 +24,7 @@ SHIPPED = {
 }
 """What every process of the project that imports Prefect sets."""
 
-QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL"}
+QUIET = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL"}
 """For commands that show the progress themselves: Prefect's lines and tracebacks would say it twice."""
 
 EMBEDDED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import urlopen
@@ -203,16 +203,16 @@ def test_an_answer_without_end_is_not_waited_for() -> None:
 
 def test_a_foreign_server_at_the_port_is_not_taken_for_one_s_own() -> None:
     """Neither one that answers all, nor one that says what it was asked; none of them gets the key."""
+    said = "port {port} of this machine is taken by a server that no `ritz serve` of yours has started"
     for answer in (prefect, always(200, "true"), lambda path: (200, path)):
         with answering(answer) as (port, received):
             for key in (None, "ritz:secret"):
-                if key is not None:
-                    kept = keys.kept(port, key)
-                    kept.__enter__()
-                for use in (own_key, lambda port: reached(port, None), lambda port: standing(port, None).__enter__()):
-                    with pytest.raises(ServerError, match=f"port {port} of this machine is taken by a server that no"):
-                        use(port)
-            kept.__exit__(None, None, None)
+                with ExitStack() as stack:
+                    if key is not None:
+                        stack.enter_context(keys.kept(port, key))
+                    for use in (reached, standing):
+                        with pytest.raises(ServerError, match=said.format(port=port)):
+                            stack.enter_context(use(port, None))
             assert received
             assert not [sent for sent in received if "Authorization" in sent]
 
