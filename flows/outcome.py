@@ -7,10 +7,14 @@ import logging
 from typing import ParamSpec, TypeVar
 
 from prefect import Flow
+from prefect.events.worker import EventsWorker
 
 from flows.client import connected
 
 log = logging.getLogger("ritz")
+
+EVENTS = 5.0
+"""Seconds that the last events of a flow may take to reach the server."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,7 +47,11 @@ def outcome(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     kept.fn = work
     try:
         with connected():
-            return kept(*args, **kwargs)
+            try:
+                return kept(*args, **kwargs)
+            finally:
+                # What became of the stages is still under way, and the server may end when this returns.
+                EventsWorker.drain_all(timeout=EVENTS)
     except Exception as error:
         if error in errors or not (results or errors):
             raise
