@@ -55,7 +55,9 @@ def outcome(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     except Exception as error:
         if error in errors or not (results or errors):
             raise
-        log.warning("Prefect's server did not record the end of this run: %s", str(error).partition("\n")[0])
+        # That a run is unknown has no words of its own.
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0].removesuffix(": None")
+        log.warning("Prefect's server did not record the end of this run: %s", reason)
         if errors:
             raise errors[-1] from None
         return results[-1]
