@@ -9,6 +9,8 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterState,
@@ -133,6 +135,13 @@ def _served(client: SyncPrefectClient, url: str, recipe: str, pipeline: Pipeline
             found.append(client.read_deployment_by_name(f"{FLOW}/{name}"))
         except ObjectNotFound:
             continue
+    if not found and pipeline is None:
+        of_ritz = FlowFilter(name=FlowFilterName(any_=[FLOW]))
+        served = sorted(deployment.name for deployment in client.read_deployments(flow_filter=of_ritz))
+        raise RecipeError(
+            f"recipe {recipe!r} is unknown: it is not shipped, and the server at {url} does not serve it; "
+            f"it serves {', '.join(served) or 'none'}"
+        )
     if not found:
         raise RecipeError(f"the server at {url} does not serve recipe {recipe!r}; start `ritz serve --recipe {recipe}`")
     if not is_file:

@@ -231,6 +231,7 @@ def test_a_parameter_of_the_wrong_type_is_refused_by_the_server(served: Server) 
     [
         ([SMALL, "--set", "training.batch_size=-1"], "training.batch_size: Input should be greater than or equal to 1"),
         (["darcy"], "does not serve recipe 'darcy'; start `ritz serve --recipe darcy`"),
+        (["nobody"], "does not serve it; it serves small, ticking, twin"),
     ],
 )
 def test_a_bad_trigger_is_refused_and_starts_nothing(served: Server, arguments: list[str], said: str) -> None:
