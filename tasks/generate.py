@@ -127,7 +127,10 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
         pipeline.solver,
         ordered=ordered,
     )
-    log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
+    if isinstance(probed.solver, Auto):
+        log.info("solver: the problem's own, which poses no systems")
+    else:
+        log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
     solver = probed.solver.model_dump(mode="json")
     document = {"asked": asked, "solver": solver, "choice": probed.choice, "panel": []}
     store.write(key, json.dumps(document).encode())

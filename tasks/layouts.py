@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from compute.problems.catalogue import SHIPPED
 from compute.solvers.catalogue import answering
+from compute.solvers.sequence import ITSELF
 from storage.description import describe
 from storage.layout import layout
 from tasks.pipeline import Pipeline
@@ -29,9 +31,15 @@ def described(pipeline: Pipeline, ids: np.ndarray) -> dict[str, Any]:
         "sample_id": ids,
         "split": data.splits.of(ids),
         "shard": data.shard,
-        "solvers": answering(pipeline.solver),
+        "solvers": _answering(pipeline),
         "attrs": {"rtol": data.rtol, "ritz_version": package_version("ritz")},
     }
+
+
+def _answering(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return what may be named in the ledger: the solvers, and a problem of somebody's own, which may do without."""
+    own = type(pipeline.problem) not in SHIPPED
+    return (*answering(pipeline.solver), *([ITSELF] if own else []))
 
 
 def text(pipeline: Pipeline) -> str:

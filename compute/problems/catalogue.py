@@ -14,11 +14,17 @@ from compute.problems.plate import Plate
 from compute.problems.poisson import Poisson
 from compute.problems.problem import Problem
 
+SHIPPED: tuple[type[Problem], ...] = (
+    *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
+    *(Acoustic, Heat, Burgers, Plate),
+)
+"""The problems that come with the project; all of them pose systems."""
+
 AnyProblem = Annotated[
     Problem,
     OneOf(
         Problem,
-        lambda: (Darcy, Poisson, Elliptic, Convection, Helmholtz, Acoustic, Heat, Burgers, Plate),
+        lambda: SHIPPED,
         group="ritz.problems",
     ),
 ]

@@ -114,7 +114,7 @@ class Auto(Solver):
 
     def again(self, chosen: Mapping[str, Any]) -> Solver:
         """Return the candidate that was chosen before, from its fields."""
-        known = (*CANDIDATES, *(type(one) for one in self.candidates))
+        known = (*CANDIDATES, type(self), *(type(one) for one in self.candidates))
         return next(one for one in known if one.model_fields["kind"].default == chosen["kind"]).model_validate(chosen)
 
     def leader(self, systems: Systems) -> Solver:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +18,7 @@ from compute.metrics.cost import spread
 from compute.metrics.errors import relative_l2
 from compute.problems.coarsening import Grids
 from compute.solvers.choice import Auto
-from compute.solvers.sequence import simulate
-from compute.solvers.systems import Systems
+from compute.solvers.sequence import ITSELF, first_systems, simulate
 
 if TYPE_CHECKING:
     from compute.problems.problem import Arrays, Problem
@@ -127,7 +125,7 @@ def _tried(
     failed = any(status != "ok" for status in ledger["status"])
     return {
         "rtol": rtol,
-        "solver": solver.model_dump(mode="json"),
+        "solver": {"kind": ITSELF} if set(ledger["solver"]) == {ITSELF} else solver.model_dump(mode="json"),
         "error": None if failed else _error(outputs, reference),
         "seconds": min(seconds) / n,
         "spread": spread(seconds),
@@ -146,18 +144,7 @@ def _loosened(problem: Problem, rtol: float) -> Problem:
     return problem.model_copy(update={"tolerance": min(rtol, 1e-3)})
 
 
-class _Posed(Exception):
-    """Ends a simulation when its first systems are known."""
-
-
 def _quickest(problem: Problem, inputs: Arrays, rtol: float) -> Solver:
-    """Return the solver that is measured to be the quickest on the first systems."""
-    posed: list[Systems] = []
-
-    def record(systems: Systems) -> np.ndarray:
-        posed.append(systems)
-        raise _Posed
-
-    with suppress(_Posed):
-        problem.simulate(inputs, record)
-    return Auto().choose(posed[0], rtol=rtol)[0]
+    """Return the solver that is measured to be the quickest on the first systems; `Auto` where there are none."""
+    systems = first_systems(problem, inputs)
+    return Auto() if systems is None else Auto().choose(systems, rtol=rtol)[0]

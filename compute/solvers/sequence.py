@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,30 @@ from compute.solvers.systems import Systems
 if TYPE_CHECKING:
     from compute.problems.problem import Arrays, Problem
 
+ITSELF = "simulate"
+"""What the ledger names as the solver of a sample for which a problem posed no systems."""
+
+
+class _Posed(Exception):
+    """Ends a simulation when its first systems are known."""
+
+
+class _Uneven(Exception):
+    """Ends a simulation of several samples that does not pose a system for each of them."""
+
+
+def first_systems(problem: Problem, inputs: Mapping[str, np.ndarray]) -> Systems | None:
+    """Return the first systems that a problem poses for some samples; None if it poses none. Nothing is solved."""
+    posed: list[Systems] = []
+
+    def record(systems: Systems) -> np.ndarray:
+        posed.append(systems)
+        raise _Posed
+
+    with suppress(_Posed):
+        problem.simulate(inputs, record)
+    return posed[0] if posed else None
+
 
 def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float) -> tuple[Arrays, Ledger]:
     """Solve the samples of one shard in their order, carrying the solver's state from system to system.
@@ -18,13 +44,16 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
     Parameters
     ----------
     problem
-        Poses the systems.
+        Poses the systems. Where a batch does not hold a system for each sample, the samples are simulated one by one,
+        and all systems that are posed then are those of the one sample. For a sample without any, as of an explicit
+        scheme, ``problem.residual`` tells whether its fields are good.
     inputs
         Fields of the samples, as drawn.
     solver
         Answers the systems. Its state starts empty and lives as long as the call.
     rtol
-        Largest true relative residual of a good answer.
+        Largest true relative residual of a good answer; also the largest ``problem.residual`` of a sample without
+        systems.
 
     Returns
     -------
@@ -33,31 +62,26 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
     ledger
         One row a sample. Over several batches of systems (time steps, Newton steps) iterations, applications
         and seconds are sums, the residual is the largest, one failure fails the sample, and ``solver`` is
-        ``"direct"`` when the direct solver had to help.
+        ``"direct"`` when the direct solver had to help. Without systems ``solver`` is `ITSELF`, iterations and matvecs
+        are 0, and the seconds are those of ``problem.simulate``.
 
     Raises
     ------
     ValueError
-        If a batch of systems does not hold one system a sample.
+        If the problem posed no systems and has no residual, or does not return a field a sample.
     """
     samples = len(next(iter(inputs.values())))
-    carry: Any = None
-    ledgers: list[Ledger] = []
-
-    def solve(systems: Systems) -> np.ndarray:
-        nonlocal carry
-        if len(systems) != samples:
-            raise ValueError(
-                f"{problem.kind} posed {len(systems)} systems for {samples} samples, expected one a sample"
-            )
-        solutions, carry = solver.solve(systems, rtol=rtol, carry=carry)
-        ledgers.append(solutions.ledger)
-        return solutions.x
-
-    fields = problem.simulate(inputs, solve)
-    if not ledgers:
-        raise ValueError(f"{problem.kind} posed no systems: simulate must call solve at least once")
-    ledger = combine(ledgers)
+    try:
+        fields, ledger, _ = _simulated(problem, inputs, solver, rtol, None)
+    except _Uneven:
+        parts: list[tuple[Arrays, Ledger]] = []
+        carry: Any = None
+        for i in range(samples):
+            one = {name: values[i : i + 1] for name, values in inputs.items()}
+            fields, ledger, carry = _simulated(problem, one, solver, rtol, carry)
+            parts.append((fields, ledger))
+        fields = {name: np.concatenate([part[name] for part, _ in parts]) for name in parts[0][0]}
+        ledger = {name: [row for _, part in parts for row in part[name]] for name in COLUMNS}
     for i in range(samples):
         if ledger["status"][i] == "ok" and not all(np.isfinite(field[i]).all() for field in fields.values()):
             ledger["status"][i], ledger["reason"][i] = "failed", "not_finite"
@@ -65,6 +89,67 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
             for field in fields.values():
                 field[i] = np.nan
     return fields, ledger
+
+
+def _simulated(
+    problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float, carry: Any
+) -> tuple[Arrays, Ledger, Any]:
+    """Simulate samples together, each with a system in every batch; or one sample, with any batches."""
+    samples = len(next(iter(inputs.values())))
+    ledgers: list[Ledger] = []
+
+    def solve(systems: Systems) -> np.ndarray:
+        nonlocal carry
+        if samples > 1 and len(systems) != samples:
+            raise _Uneven
+        solutions, carry = solver.solve(systems, rtol=rtol, carry=carry)
+        ledger = solutions.ledger
+        if samples == 1:
+            rows = [{name: [ledger[name][i]] for name in COLUMNS} for i in range(len(systems))]
+            ledgers.extend(rows)
+        else:
+            ledgers.append(ledger)
+        return solutions.x
+
+    start = time.perf_counter()
+    fields = problem.simulate(inputs, solve)
+    for name, values in fields.items():
+        if len(values) != samples:
+            raise ValueError(
+                f"problem {problem.kind!r} returned {len(values)} fields {name!r} for {samples} samples, expected one "
+                "a sample"
+            )
+    if ledgers:
+        return fields, combine(ledgers), carry
+    seconds = (time.perf_counter() - start) / samples
+    # Arrays of its own, which may be written to.
+    fields = {name: np.array(values, np.float64) for name, values in fields.items()}
+    return fields, _judged(problem, inputs, fields, rtol, seconds), carry
+
+
+def _judged(problem: Problem, inputs: Mapping[str, np.ndarray], fields: Arrays, rtol: float, seconds: float) -> Ledger:
+    """Return the ledger of samples that a problem solved by itself: their residuals say what is good."""
+    try:
+        with np.errstate(all="ignore"):
+            residual = np.asarray(problem.residual(inputs, fields), np.float64)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"problem {problem.kind!r} posed no systems and has no residual, so nothing says whether its fields are "
+            "good; expected `simulate` to call `solve`, or a method `residual`"
+        ) from error
+    finite = np.isfinite(residual)
+    good = finite & (residual <= rtol)
+    reasons = np.select([good, finite], ["", "not_converged"], "not_finite")
+    n = len(residual)
+    return {
+        "status": ["ok" if one else "failed" for one in good],
+        "reason": reasons.tolist(),
+        "residual": residual.tolist(),
+        "iterations": [0] * n,
+        "matvecs": [0] * n,
+        "seconds": [seconds] * n,
+        "solver": [ITSELF] * n,
+    }
 
 
 def combine(ledgers: list[Ledger]) -> Ledger:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from compute.problems.problem import Arrays, Problem
 from compute.solvers.choice import Auto, panel
 from compute.solvers.recycled import Recycled
-from compute.solvers.sequence import simulate
+from compute.solvers.sequence import first_systems, simulate
 from compute.solvers.solver import Ledger, Solver
 from compute.solvers.systems import Systems
 from storage.datasets import Dataset
@@ -63,7 +62,8 @@ PROBED = 64
 
 def suits(problem: Problem, seed: int, ids: np.ndarray, solver: Solver) -> bool:
     """Return whether a solver, perhaps chosen on another machine, can solve some samples' systems on this one."""
-    return not solver.lacks(_first_batch(problem, seed, ids))
+    systems = first_systems(problem, problem.draw(seed, ids))
+    return systems is None or not solver.lacks(systems)
 
 
 def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray) -> Probed:
@@ -73,10 +73,16 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
     ----------
     ordered
         Ids of one shard, in solve order; the first `PROBED` are taken.
+
+    Where the problem poses no systems for the first of them there is nothing to choose by: it solves by itself, or
+    `Auto` chooses when systems come.
     """
     if not isinstance(solver, Auto):
         return Probed(solver, {})
-    alike = _first_batch(problem, seed, ordered[:PROBED])
+    if first_systems(problem, problem.draw(seed, ordered[:1])) is None:
+        return Probed(solver, {})
+    alike = first_systems(problem, problem.draw(seed, ordered[:PROBED]))
+    assert alike is not None
     batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
     return Probed(*solver.choose(batches if len(batches) > 1 else alike, rtol=rtol))
 
@@ -97,30 +103,17 @@ def compare_orders(
     -------
     list of dict
         JSON-able rows, see `compute.solvers.choice.panel`; none where a system takes so long that there is no time
-        for one in each way.
+        for one in each way, and where the problem poses none.
     """
     ordered = ordered[:PROBED]
     named = solver.candidates if isinstance(solver, Auto) else (solver,)
     recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
-    alike, mixed = (_first_batch(problem, seed, ids) for ids in (ordered, np.sort(ordered)))
+    if first_systems(problem, problem.draw(seed, ordered[:1])) is None:
+        return []
+    alike, mixed = (first_systems(problem, problem.draw(seed, ids)) for ids in (ordered, np.sort(ordered)))
+    assert alike is not None
+    assert mixed is not None
     return panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit)
-
-
-class _Posed(Exception):
-    """Ends a simulation when its first systems are known."""
-
-
-def _first_batch(problem: Problem, seed: int, ids: np.ndarray) -> Systems:
-    """Return the first systems of some samples; nothing is solved."""
-    posed: list[Systems] = []
-
-    def record(systems: Systems) -> np.ndarray:
-        posed.append(systems)
-        raise _Posed
-
-    with suppress(_Posed):
-        problem.simulate(problem.draw(seed, ids), record)
-    return posed[0]
 
 
 def _batches(problem: Problem, seed: int, rtol: float, ids: np.ndarray, solver: Solver) -> list[Systems]:

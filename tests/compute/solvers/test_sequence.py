@@ -10,9 +10,11 @@ from compute.solvers.assembly import diffusion
 from compute.solvers.direct import Direct
 from compute.solvers.operators import Stencil
 from compute.solvers.recycled import Recycled
-from compute.solvers.sequence import combine, simulate
+from compute.solvers.sequence import ITSELF, combine, first_systems, simulate
 from compute.solvers.solver import Ledger
 from compute.solvers.systems import Systems
+from tests.explicit import Explicit
+from tests.tasks.own_problem import Scaling
 
 
 class Heat(Darcy):
@@ -105,17 +107,94 @@ def test_the_ledger_says_when_the_direct_solver_helped_in_one_batch():
     assert combine([row | {"solver": ["recycled"]}] * 2)["solver"] == ["recycled"]
 
 
-def test_a_problem_that_poses_nothing_or_too_much_is_refused():
+def test_fields_that_solve_nothing_fail_and_those_of_fewer_samples_are_refused():
     class Silent(Darcy):
         def simulate(self, inputs, solve):  # noqa: ARG002
             return {"u": inputs["a"].astype(float)}
 
-    class Halved(Darcy):
+    class Halved(Silent):
         def simulate(self, inputs, solve):
             return super().simulate({"a": inputs["a"][:1]}, solve)
 
     inputs = Darcy(shape=(8, 8)).draw(0, np.arange(2))
-    with pytest.raises(ValueError, match="posed no systems"):
-        simulate(Silent(shape=(8, 8)), inputs, Direct(), 1e-8)
-    with pytest.raises(ValueError, match="1 systems for 2 samples"):
+    fields, ledger = simulate(Silent(shape=(8, 8)), inputs, Direct(), 1e-8)
+    assert (ledger["status"], ledger["reason"]) == (["failed"] * 2, ["not_converged"] * 2)
+    assert min(ledger["residual"]) > 1e-8
+    assert np.isnan(fields["u"]).all()
+    with pytest.raises(ValueError, match="'darcy' returned 1 fields 'u' for 2 samples, expected one a sample"):
         simulate(Halved(shape=(8, 8)), inputs, Direct(), 1e-8)
+
+
+class OneByOne(Scaling):
+    """Poses a system for large c alone, in as many parts as the sample asks for."""
+
+    kind: Literal["one_by_one"] = "one_by_one"  # type: ignore[assignment]
+    least: float = 1.5
+
+    def simulate(self, inputs, solve):
+        fields = []
+        for c in inputs["c"]:
+            if c[0] < self.least:
+                fields.append(1 / c.astype(float))
+                continue
+            for _ in range(1 + int(10 * c[0]) % 3):
+                u = super().simulate({"c": c[None]}, solve)["u"][0]
+            fields.append(u)
+        return {"u": np.array(fields)}
+
+
+def test_systems_of_some_samples_are_those_of_the_sample_that_posed_them():
+    problem, ids = OneByOne(), np.arange(12)
+    inputs = problem.draw(0, ids)
+    fields, ledger = simulate(problem, inputs, Direct(), 1e-8)
+    c = inputs["c"][:, 0]
+    posed = c >= problem.least
+    assert posed.any()
+    assert not posed.all()
+    assert ledger["status"] == ["ok"] * 12
+    assert ledger["solver"] == ["direct" if one else ITSELF for one in posed]
+    assert ledger["matvecs"] == [1 + int(10 * one) % 3 if solved else 0 for one, solved in zip(c, posed, strict=True)]
+    np.testing.assert_allclose(fields["u"], 1 / inputs["c"].astype(float), rtol=1e-12)
+    alone = [simulate(problem, problem.draw(0, ids[i : i + 1]), Direct(), 1e-8)[0]["u"][0] for i in ids]
+    np.testing.assert_array_equal(fields["u"], alone)
+
+
+def test_one_sample_may_have_several_systems_at_once():
+    class Twice(Scaling):
+        kind: Literal["twice"] = "twice"  # type: ignore[assignment]
+
+        def simulate(self, inputs, solve):
+            return {"u": super().simulate({"c": np.repeat(inputs["c"], 2, axis=0)}, solve)["u"][::2]}
+
+    fields, ledger = simulate(Twice(), Twice().draw(0, np.arange(3)), Direct(), 1e-8)
+    assert ledger["matvecs"] == [2, 2, 2]
+    assert fields["u"].shape == (3, 8)
+
+
+def test_a_sample_without_systems_is_judged_by_its_residual():
+    stable, unstable = Explicit(), Explicit(step=1.0, steps=400)
+    inputs = stable.draw(0, np.arange(3))
+    assert first_systems(stable, inputs) is None
+    fields, ledger = simulate(stable, inputs, Direct(), 1e-8)
+    assert ledger["status"] == ["ok"] * 3
+    assert ledger["residual"] == stable.residual(inputs, fields).tolist()
+    assert ledger["iterations"] == ledger["matvecs"] == [0] * 3
+    assert min(ledger["seconds"]) > 0
+    # A bound that the rounding of double precision does not meet.
+    fields, ledger = simulate(stable, inputs, Direct(), 1e-18)
+    assert (ledger["status"], ledger["reason"]) == (["failed"] * 3, ["not_converged"] * 3)
+    assert np.isnan(fields["u"]).all()
+    with np.errstate(all="ignore"):
+        fields, ledger = simulate(unstable, inputs, Direct(), 1e-8)
+    assert (ledger["status"], ledger["reason"]) == (["failed"] * 3, ["not_finite"] * 3)
+
+
+def test_without_systems_and_without_a_residual_nothing_can_be_said():
+    class Untold(Explicit):
+        kind: Literal["untold"] = "untold"  # type: ignore[assignment]
+
+        def residual(self, inputs, fields):
+            raise NotImplementedError
+
+    with pytest.raises(ValueError, match=r"'untold' posed no systems and has no residual.*expected `simulate` to call"):
+        simulate(Untold(), Untold().draw(0, np.arange(2)), Direct(), 1e-8)
