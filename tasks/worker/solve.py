@@ -16,6 +16,12 @@ from storage.datasets import Dataset
 from storage.shards import Fork, write_shard
 from storage.store import Store
 
+DRAWN = 24
+"""Bytes that a value of the inputs takes while it is drawn; measured: 21."""
+
+AT_ONCE = 2**26
+"""Bytes of samples that are drawn together for their features."""
+
 
 @dataclass(frozen=True)
 class FeatureBlock:
@@ -35,9 +41,16 @@ class Features:
 
 
 def features(block: FeatureBlock) -> Features:
-    """Draw a block of samples and keep only the features."""
-    ids = np.arange(block.start, block.stop)
-    return Features(block.problem.features(block.problem.draw(block.seed, ids)))
+    """Draw a block of samples, as many at a time as memory allows, and keep only the features."""
+    values = sum(
+        field.size for field in block.problem.template(1).data_vars.values() if field.attrs.get("role") == "input"
+    )
+    step = max(1, AT_ONCE // (DRAWN * values))
+    parts = [
+        block.problem.features(block.problem.draw(block.seed, np.arange(start, min(start + step, block.stop))))
+        for start in range(block.start, block.stop, step)
+    ]
+    return Features(np.concatenate(parts))
 
 
 @dataclass(frozen=True)

