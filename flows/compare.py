@@ -11,6 +11,7 @@ from tasks.generate import generate
 from tasks.generated import complete
 from tasks.overrides import assignments
 from tasks.recipes import load, load_profile
+from tasks.room import check_room
 from tasks.stopping import stoppable
 
 
@@ -44,6 +45,7 @@ def online_offline(
     if done is not None:
         return done
     check_run(compared.pipeline, store, trains=True)
+    check_room(compared.pipeline, store, load_profile(profile).limits(), trains=True)
     place = ("--store", store, "--profile", profile)
     command = ["ritz", "compare", "online-offline", recipe, *place, *assignments(overrides)]
     for name, value in sizes.items():

@@ -9,6 +9,7 @@ from tasks import generate as stage
 from tasks.checks import check_run
 from tasks.growth import planned, published
 from tasks.recipes import load, load_profile
+from tasks.room import check_room
 from tasks.stopping import stoppable
 
 
@@ -24,6 +25,8 @@ def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile:
     """
     pipeline = planned(load(recipe, overrides, stages=(), store_url=store), store, lambda one: published(one, store))
     check_run(pipeline, store)
-    with load_profile(profile).open() as cluster:
+    place = load_profile(profile)
+    check_room(pipeline, store, place.limits(), trains=False)
+    with place.open() as cluster:
         generated = stage.generate(pipeline, store, cluster)
     return dataclasses.asdict(generated)

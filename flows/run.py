@@ -44,6 +44,7 @@ from tasks.publish import publish
 from tasks.recipes import load, load_profile
 from tasks.records import recorded, run_lock
 from tasks.release import judge, judged_again
+from tasks.room import check_room
 from tasks.stopping import stoppable
 from tasks.train import Trained, train
 from tasks.worker.train import register
@@ -99,11 +100,13 @@ def _pipeline_flow(pipeline: Pipeline, store: str, profile: Profile | None, comm
         name_flow_run(done["run"], [*tags(done), "nothing to do"])
         return done
     check_run(pipeline, store, trains=True)
+    profile = profile or load_profile("local")
+    check_room(pipeline, store, profile.limits(), trains=True)
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
         record = _begun(pipeline, store, command)
         name_flow_run(record["run"], recipe_tags(pipeline))
         with recorded(Store(store), record):
-            record = _run(pipeline, store, profile or load_profile("local"), record)
+            record = _run(pipeline, store, profile, record)
         name_flow_run(record["run"], tags(record))
         return record
 

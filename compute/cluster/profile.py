@@ -65,6 +65,10 @@ class Profile(Kind, ABC):
     def check(self) -> None:
         """Raise what `open` would raise about a cluster that others run; nothing is started."""
 
+    def limits(self) -> dict[str, int]:
+        """Return the bytes of memory of the least worker of each role, and of the ``driver``, as far as they limit."""
+        return {}
+
 
 class Local(Profile):
     """Worker processes on this machine, reachable on the loopback interface only; no dashboard."""
@@ -89,6 +93,18 @@ class Local(Profile):
                 check_device(self.train.device)
             except ValueError as error:
                 raise ClusterError(f"profile.train.{error}") from error
+
+    def limits(self) -> dict[str, int]:
+        """Return what this machine and the profile allow; see `Profile.limits`."""
+        from distributed.system import MEMORY_LIMIT
+        from distributed.worker_memory import parse_memory_limit
+
+        # A group of processes that has less memory than the machine counts here too.
+        found = {"driver": MEMORY_LIMIT}
+        for name, role in (("solve", self.solve), ("train", self.train)):
+            limit = parse_memory_limit(role.memory, 1, logger=logging.getLogger(__name__))
+            found[name] = MEMORY_LIMIT if limit is None else limit
+        return found
 
     @contextmanager
     def open(self) -> Iterator[Cluster]:

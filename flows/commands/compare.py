@@ -42,6 +42,7 @@ def online_offline(
     from tasks.contest import contest, finished
     from tasks.overrides import parse_assignments
     from tasks.recipes import load, load_profile
+    from tasks.room import check_room
     from tasks.worker.verdict import PUBLISHED, rows, sentences
 
     changes = parse_assignments(overrides or [])
@@ -51,8 +52,10 @@ def online_offline(
     url = Store(store).url
     record = finished(compared, url)
     if record is None:
-        load_profile(profile).check()
+        cluster = load_profile(profile)
+        cluster.check()
         check_run(compared.pipeline, url, trains=True)
+        check_room(compared.pipeline, url, cluster.limits(), trains=True)
         with watching(STARTING), embedded():
             from flows.compare import online_offline as flow
             from flows.outcome import outcome

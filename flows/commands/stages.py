@@ -43,6 +43,7 @@ def run(
     from tasks.checks import check_run
     from tasks.growth import planned
     from tasks.inspect import finished
+    from tasks.room import check_room
 
     with watching():
         pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
@@ -52,6 +53,7 @@ def run(
             cluster.check()
             new = _new(store)
             check_run(pipeline, store, trains=True)
+            check_room(pipeline, store, cluster.limits(), trains=True)
             typer.echo(new, err=True, nl=bool(new))
             with embedded():
                 from flows.outcome import outcome
@@ -98,8 +100,10 @@ def generate(
     from tasks.checks import check_run
     from tasks.generated import complete
     from tasks.growth import planned, published
+    from tasks.room import check_room
 
-    load_profile(profile).check()
+    cluster = load_profile(profile)
+    cluster.check()
     pipeline = planned(pipeline, store, lambda one: published(one, store))
     # Who finds all of it done needs no right to write.
     done = complete(pipeline, store)
@@ -109,6 +113,7 @@ def generate(
     else:
         new = _new(store)
         check_run(pipeline, store)
+        check_room(pipeline, store, cluster.limits(), trains=False)
         typer.echo(new, err=True, nl=bool(new))
         with watching(STARTING), embedded():
             from flows.generate import generate as flow
