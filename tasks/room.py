@@ -72,9 +72,8 @@ def check_room(pipeline: Pipeline, store_url: str, limits: Mapping[str, int], *,
         If something takes more than `SLACK` times what there is; the message has all numbers.
     """
     short = [need for need in _needs(pipeline, Store(store_url), limits, trains) if need.bytes > need.there]
-    refused = [str(need) for need in short if need.bytes > SLACK * need.there]
-    if refused:
-        raise Refused(". ".join(refused))
+    if any(need.bytes > SLACK * need.there for need in short):
+        raise Refused(". ".join(map(str, short)))
     for need in short:
         log.warning("%s", need)
 
