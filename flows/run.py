@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import logging
 import resource
 import sys
@@ -200,7 +199,7 @@ def _failed(stage: PrefectFuture[Any]) -> bool:
 
 
 def _times(generated: Generated, trained: Trained, store: Store, start: float) -> dict[str, Any]:
-    curve = json.loads(store.read(f"fits/{trained.identity}/history.json"))["curve"]
+    curve = store.document(f"fits/{trained.identity}/history.json")["curve"]
     last = generated.last_shard
     return {
         # A run that goes on after a killed one may find the first step, or all shards, done before it began.

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from storage import sealed
+from storage.documents import LARGEST
 from storage.errors import Damaged, StorageError, Unknown
 from storage.names import check_name, split_spec, version_number
 from storage.shapes import Found, checked, expect
@@ -287,7 +288,7 @@ def _completed(store: Store, name: str, version: str, identity: str) -> bool:
     if version_number(version) is None or store.exists(f"{place}/{sealed.SEAL}"):
         return False
     try:
-        card = checked(store.location(f"{place}/{_CARD}"), store.read(f"{place}/{_CARD}"), _SHAPE)
+        card = checked(store.location(f"{place}/{_CARD}"), store.read(f"{place}/{_CARD}", LARGEST), _SHAPE)
         return bool(card["identity"] == identity) and sealed.complete(store, place, _CARD)
     except StorageError:
         # What is damaged there is named by whoever lists or loads it.

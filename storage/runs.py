@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from storage.documents import LARGEST
 from storage.errors import Damaged, StorageError, Unknown
 from storage.names import check_name
 from storage.shapes import Found, Shape, checked, expect
@@ -135,7 +136,7 @@ def _key(run_id: str) -> str:
 
 
 def _load(store: Store, run_id: str) -> dict[str, Any]:
-    return _record(store, run_id, store.read(f"{_key(run_id)}/record.json"))
+    return _record(store, run_id, store.read(f"{_key(run_id)}/record.json", LARGEST))
 
 
 def _record(store: Store, run_id: str, data: bytes | StorageError) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from storage.documents import mapping
+from storage.documents import LARGEST, mapping
 from storage.errors import StorageError
 from storage.places.bucket import Bucket
 from storage.places.folder import Folder
@@ -92,15 +92,20 @@ class Store:
         """
         self._place.check_writable()
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, most: int | None = None) -> bytes:
         """Return the content of the file ``key``.
+
+        Parameters
+        ----------
+        most
+            Bytes above which a file of a folder is refused before it is read.
 
         Raises
         ------
         StorageError
-            The file does not exist or cannot be read.
+            The file does not exist, cannot be read or is too large.
         """
-        return self._place.read(_checked(key))
+        return self._place.read(_checked(key), most)
 
     def document(self, key: str) -> dict[str, Any]:
         """Return what the JSON file ``key`` says, a mapping; see `storage.documents.mapping`.
@@ -110,7 +115,7 @@ class Store:
         StorageError
             The file does not exist, cannot be read or is no such document.
         """
-        return mapping(self.read(key), self.location(key))
+        return mapping(self.read(key, LARGEST), self.location(key))
 
     def write(self, key: str, data: bytes, *, new: bool = False) -> None:
         """Write a file, whole or not at all: a reader sees the old content or the new, also after a crash.

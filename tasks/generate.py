@@ -143,7 +143,7 @@ def _compare_orders(pipeline: Pipeline, cluster: Cluster, store: Store, ordered:
     limit = FOR_COMPARING * (time.monotonic() - start)
     asked = (pipeline.problem, data.seed, data.rtol, pipeline.solver)
     rows = cluster.call("solve", worker.compare_orders, *asked, ordered=ordered, limit=limit)
-    store.write(key, json.dumps(json.loads(store.read(key)) | {"panel": rows}).encode())
+    store.write(key, json.dumps(store.document(key) | {"panel": rows}).encode())
 
 
 def _shards(

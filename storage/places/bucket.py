@@ -107,8 +107,10 @@ class Bucket:
                 "could work on one dataset; take a server that keeps conditional writes"
             )
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, most: int | None = None) -> bytes:
         """Return the content of an object."""
+        # To know its size first would take a request more.
+        del most
         with translated("read", self.location(key)):
             # More would ask for the size first.
             data: bytes = filesystem().cat_file(self._path(key), max_concurrency=1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from storage.documents import LARGEST
 from storage.errors import StorageError
 from storage.places import inside, lock
 from storage.wording import cut, nearest, shown
@@ -86,11 +87,14 @@ class Folder:
             with tempfile.TemporaryFile(dir=self._root) as probe:
                 probe.write(b"x")
 
-    def read(self, key: str) -> bytes:
-        """Return the content of a file."""
+    def read(self, key: str, most: int | None = None) -> bytes:
+        """Return the content of a file, of at most so many bytes."""
         path = self.location(key)
         try:
             with os.fdopen(inside.opened(self.url, key, os.O_RDONLY), "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if most is not None and size > most:
+                    raise StorageError(f"{path}: has {size} bytes; expected a document of at most {most}")
                 return file.read()
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
@@ -141,7 +145,7 @@ class Folder:
         for name in self.list(prefix):
             try:
                 if self.exists(f"{prefix}/{name}/{file}"):
-                    found[name] = self.read(f"{prefix}/{name}/{file}")
+                    found[name] = self.read(f"{prefix}/{name}/{file}", LARGEST)
                 else:
                     # Says so of what is no folder.
                     self.list(f"{prefix}/{name}")

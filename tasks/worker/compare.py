@@ -97,7 +97,7 @@ def learn(job: Learning) -> Learnt:
             # A worker whose driver was killed may have ended the same training, and taken its checkpoints away.
             if not store.exists(key):
                 raise
-    return Learnt(json.loads(store.read(key)))
+    return Learnt(store.document(key))
 
 
 def _learnt(job: Learning, store: Store) -> dict[str, Any]:

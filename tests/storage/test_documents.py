@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -41,6 +42,17 @@ def test_a_damaged_record_names_its_file(tmp_path) -> None:
     store.write("runs/one/record.json", b'{"run": ' + b"[" * 5000)
     with pytest.raises(StorageError, match=r"runs/one/record\.json: is damaged"):
         runs.load(store, "one")
+
+
+def test_a_document_that_is_far_too_large_is_not_read(tmp_path) -> None:
+    store = Store(tmp_path)
+    store.write("runs/one/record.json", b"{}")
+    # It has no blocks on the disk, and would have a terabyte in memory.
+    os.truncate(store.location("runs/one/record.json"), 10**12)
+    with pytest.raises(StorageError, match="has 1000000000000 bytes; expected a document of at most"):
+        runs.load(store, "one")
+    found = store.documents("runs", "record.json")
+    assert "has 1000000000000 bytes" in str(found["one"])
 
 
 def test_a_value_of_any_size_is_shown_short() -> None:
