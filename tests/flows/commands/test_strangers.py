@@ -7,8 +7,10 @@ import os
 import pwd
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -207,19 +209,23 @@ READING = [
 ]
 
 
-def test_a_reader_needs_no_right_to_write(tiny_store: TinyStore, tmp_path: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter: pytest closes its own to them, and again at the start of another session."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_reader_needs_no_right_to_write(tiny_store: TinyStore, open_folder: Path) -> None:
     require("root")
     nobody = pwd.getpwnam("nobody").pw_uid
-    theirs = copytree(tiny_store[0], tmp_path / "theirs")
+    theirs = copytree(tiny_store[0], open_folder / "theirs")
     before = {str(path): path.stat().st_mtime_ns for path in theirs.rglob("*")}
-    warm, mine = tmp_path / "warm", tmp_path / "mine"
+    warm, mine = open_folder / "warm", open_folder / "mine"
     warm.mkdir()
     mine.mkdir()
     os.chown(mine, nobody, nobody)
-    # The folders of pytest are closed to others.
-    for folder in [tmp_path, *tmp_path.parents]:
-        if folder.owner() == "root" and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o055)
     arguments = (str(tiny_store[0]), str(theirs), json.dumps(READING), str(warm), str(mine), str(nobody))
     done = subprocess.run(
         [sys.executable, "-c", READER, *arguments],
