@@ -8,13 +8,22 @@ STORE ?= ritz-store
 # The tests start hundreds of processes, which shall not compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test soak lint layouts versions clean
+.PHONY: run test conventions soak lint layouts versions clean
 
 run: .venv/run.stamp
 	$(BIN)/ritz run darcy --store $(STORE)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# A checker of the CF conventions pins other versions than ours: it has an environment of its own.
+conventions: .venv/test.stamp .venv/checker.stamp
+	PATH="$(CURDIR)/.venv/checker/bin:$$PATH" RITZ_REQUIRE=compliance-checker $(BIN)/pytest tests/tasks/test_conventions.py
+
+.venv/checker.stamp: | .venv/bin/pip
+	$(PYTHON) -m venv .venv/checker
+	.venv/checker/bin/pip install --quiet "compliance-checker>=6.1,<7"
+	touch $@
 
 soak: .venv/test.stamp
 	$(BIN)/pytest -m soak -n 2 --dist loadfile --no-loadscope-reorder

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -59,6 +59,7 @@ class Committer(Dataset):
         super().__init__(store, name, repository)
         self._committed: set[int] = set()
         self._bytes = 0
+        self._rounding_bound: float | None = None
         self._head = ""
 
     @classmethod
@@ -172,7 +173,7 @@ class Committer(Dataset):
             self._refresh(session.snapshot_id)
             planned = grow(session.store, sample_id, split, recipe)
             held = {"samples": len(self._committed) * self.shard, "bytes": self._bytes}
-            session.commit(f"grow to {planned} samples", {"grown": planned, **held})
+            session.commit(f"grow to {planned} samples", {"grown": planned, **held, **_known(self._rounding_bound)})
 
     def fork(self) -> Fork:
         """Return a session to write in, for any number of workers.
@@ -223,11 +224,13 @@ class Committer(Dataset):
             check_changes(session, new, self.fields)
             samples = (len(self._committed) + len(new)) * self.shard
             size = self._bytes + sum(fork.bytes for fork, _ in new.values())
+            bound = _largest([self._rounding_bound, *(fork.rounding_bound for fork, _ in new.values())])
             about = f"shard {next(iter(new))}" if len(new) == 1 else f"shards {', '.join(map(str, new))}"
-            head = session.commit(about, {"shards": list(new), "samples": samples, "bytes": size})
+            head = session.commit(about, {"shards": list(new), "samples": samples, "bytes": size, **_known(bound)})
         # In this order an interrupt in between only makes the next commit look at the head again.
         self._committed.update(new)
         self._bytes = size
+        self._rounding_bound = bound
         self._head = head
         return set(new)
 
@@ -261,7 +264,8 @@ class Committer(Dataset):
             if not self._committed:
                 raise Refused(f"dataset {self.name!r}: no shard is committed, there is nothing to publish")
             samples = len(self._committed) * self.shard
-            found = publish(self._repository, self.name, self._head, samples, self._bytes, message, self._seal)
+            held = {"samples": samples, "bytes": self._bytes, **_known(self._rounding_bound)}
+            found = publish(self._repository, self.name, self._head, held, message, self._seal)
             # Publishing adds a commit, but no shard.
             self._head = found.snapshot
         history.record(self.store, dataset_key(self.name))
@@ -331,8 +335,20 @@ class Committer(Dataset):
         # Another process may have committed since (it held the lock then).
         if head != self._head:
             self._committed = stored_shards(self._repository.readonly_session(snapshot_id=head))
-            self._bytes = int(self._repository.lookup_snapshot(head).metadata["bytes"])
+            metadata = self._repository.lookup_snapshot(head).metadata
+            # Shards committed by a release that did not measure it make it unknown from there on.
+            self._bytes, self._rounding_bound = int(metadata["bytes"]), metadata.get("rounding_bound")
             self._head = head
+
+
+def _known(rounding_bound: float | None) -> dict[str, float]:
+    return {} if rounding_bound is None else {"rounding_bound": rounding_bound}
+
+
+def _largest(bounds: Sequence[float | None]) -> float | None:
+    """Return the largest bound, None if one is unknown or none."""
+    known = [bound for bound in bounds if bound is not None and np.isfinite(bound)]
+    return max(known) if len(known) == len(bounds) else None
 
 
 def _lock(store: Store, name: str, wait: float = 0.0) -> AbstractContextManager[None]:

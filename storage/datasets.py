@@ -19,7 +19,7 @@ from storage.samples import Arrays, Samples, join, read_stored_shard, take
 from storage.shapes import Found
 from storage.shards import check_index
 from storage.store import Store
-from storage.versions import Version, find_snapshot, numbers, published
+from storage.versions import ROUNDING, Version, find_snapshot, numbers, published
 from storage.wording import cut, shown
 
 if TYPE_CHECKING:
@@ -152,6 +152,17 @@ class Dataset:
     def solvers(self) -> tuple[str, ...]:
         """The solvers its ledger may name."""
         return tuple(self.attrs["solvers"].split())
+
+    @property
+    def rounding_bound(self) -> float | None:
+        """What rounding to the stored dtype adds at most to the relative residual of a sample, None if unknown.
+
+        Of a published version; datasets made before it was measured do not know it.
+        """
+        with self._engine():
+            arrays = dict(zarr.open_group(self._session().store, mode="r").arrays())
+        found = [array.attrs[ROUNDING] for array in arrays.values() if ROUNDING in array.attrs]
+        return float(str(found[0])) if found else None
 
     @property
     def shard(self) -> int:

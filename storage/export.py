@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import zarr
 from zarr.buffer import default_buffer_prototype
 
+from storage import conventions
 from storage.chunks import FieldReader, ShardCodec
 from storage.datasets import Dataset, dataset_key
 from storage.errors import StorageError
@@ -20,6 +20,7 @@ from storage.ledger import STATUSES
 from storage.names import split_spec
 from storage.repository import engine
 from storage.store import Store
+from storage.targets import check_target, written_whole
 from storage.versions import Version
 from storage.wording import meant, shown
 
@@ -67,7 +68,8 @@ def export(
         ``"zarr"``: a Zarr v3 store with the chunks, shards and codecs of the dataset, consolidated metadata added.
         ``"netcdf"``, ``"hdf5"``: a NetCDF-4 file, which is an HDF5 file with named dimensions, so both are the same
         container; a chunk a sample, deflate with byte shuffle, a Fletcher-32 checksum on every chunk. What JSON holds
-        in an attribute and NetCDF cannot (lists of lists, null, true) is there as JSON text.
+        in an attribute and NetCDF cannot (lists of lists, null, true) is there as JSON text. Attributes are those of
+        the dataset, but for what the CF and UGRID conventions ask of a file (`storage.conventions`).
     only_ok
         Leave out the samples that failed or were not solved; the others move together.
     report
@@ -89,30 +91,17 @@ def export(
             )
     if form not in FORMATS:
         raise StorageError(f"format {shown(form)}: expected one of {', '.join(FORMATS)}{meant(form, FORMATS)}")
-    _check_target(target)
+    check_target(target)
     name, version = split_spec("dataset", spec)
     dataset = Dataset.open(store, name)
     found = dataset.resolve(version)
     with engine(store, dataset_key(name)):
-        source = _Source.of(dataset.at(found.snapshot).group(), only_ok)
+        source = _Source.of(dataset.at(found.snapshot).group(), found, only_ok)
         if not len(source):
             raise StorageError(f"dataset {found.spec!r}: no sample of it is ok, there is nothing to export")
-        try:
-            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-                aside = Path(folder) / target.name
-                (_write_zarr if form == "zarr" else _write_netcdf)(source, aside, report)
-                _check_target(target)
-                aside.rename(target)
-        except OSError as error:
-            raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
+        with written_whole(target) as aside:
+            (_write_zarr if form == "zarr" else _write_netcdf)(source, aside, report)
     return Exported(found, target, form, len(source))
-
-
-def _check_target(target: Path) -> None:
-    if target.exists():
-        raise StorageError(f"{target}: exists already; name a new one")
-    if not target.parent.is_dir():
-        raise StorageError(f"{target}: the folder {target.parent} does not exist")
 
 
 @dataclass(frozen=True)
@@ -121,15 +110,16 @@ class _Source:
 
     arrays: dict[str, zarr.Array]
     attrs: dict[str, Any]
+    version: Version
     positions: np.ndarray
     shard: int
 
     @classmethod
-    def of(cls, group: zarr.Group, only_ok: bool) -> _Source:
+    def of(cls, group: zarr.Group, version: Version, only_ok: bool) -> _Source:
         arrays = dict(group.arrays())
         status = np.asarray(arrays["status"])
         positions = np.flatnonzero(status == STATUSES.index("ok")) if only_ok else np.arange(len(status))
-        return cls(arrays, dict(group.attrs), positions, int(str(group.attrs["shard"])))
+        return cls(arrays, dict(group.attrs), version, positions, int(str(group.attrs["shard"])))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -211,9 +201,13 @@ def _write_netcdf(source: _Source, path: Path, report: Callable[[int, int], None
         file.dimensions = dict(
             pair for name in source.arrays for pair in zip(source.dims(name), source.shape(name), strict=True)
         )
-        file.attrs.update({key: _attribute(value) for key, value in source.attrs.items()})
+        for key, value in conventions.of_group(_described(source), source.arrays).items():
+            file.attrs[key] = _attribute(value)
         for name, array in source.arrays.items():
             _create_variable(file, name, source, array)
+        if conventions.TRIANGLES in source.arrays:
+            topology = file.create_variable(conventions.MESH, (), np.int32, data=np.int32(0))
+            topology.attrs.update(conventions.TOPOLOGY)
         for name, start, values in source.columns():
             file.variables[name][_rows(start, values)] = values
         for start, block in source.blocks():
@@ -237,9 +231,26 @@ def _create_variable(file: h5netcdf.File, name: str, source: _Source, array: zar
         layout |= {"compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True}
     fill = array.fill_value if array.dtype.kind == "f" and "sample" in source.dims(name) else None
     variable = file.create_variable(name, source.dims(name), array.dtype, fillvalue=fill, **layout)
-    for key, value in array.attrs.items():
+    for key, value in _attributes(name, source, array).items():
         # CF wants the values of flags in the type of the variable.
         variable.attrs[key] = np.array(value, array.dtype) if key == "flag_values" else _attribute(value)
+
+
+def _described(source: _Source) -> dict[str, Any]:
+    """Return the global attributes of a file, with what it is and where it is from."""
+    about, version = source.attrs, source.version
+    return {
+        "title": f"Samples of {version.spec}",
+        "source": f"ritz {about.get('ritz_version', 'of unknown version')}, snapshot {version.snapshot}",
+        **about,
+    }
+
+
+def _attributes(name: str, source: _Source, array: zarr.Array) -> dict[str, Any]:
+    attrs = dict(array.attrs)
+    if "sample" not in source.dims(name):
+        return conventions.of_coordinate(name, attrs)
+    return attrs | conventions.of_field(source.dims(name), source.arrays)
 
 
 def _attribute(value: Any) -> Any:

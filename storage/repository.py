@@ -65,7 +65,7 @@ def create_repository(store: Store, key: str, plan: Layout) -> None:
         repository = icechunk.Repository.open_or_create(store.repository(key), config=_config(COMMITTER))
         session = repository.writable_session(BRANCH)
         plan.write(session.store)
-        session.commit("layout", {"samples": 0, "bytes": 0})
+        session.commit("layout", {"samples": 0, "bytes": 0, "rounding_bound": 0.0})
 
 
 def open_repository(store: Store, key: str, kept: Mapping[str, int] = READER) -> icechunk.Repository | None:

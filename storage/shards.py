@@ -36,6 +36,8 @@ class Fork:
     """The shard written in it."""
     bytes: int = 0
     """What the fields of the shard take in the store."""
+    rounding_bound: float | None = None
+    """What storing the outputs of the shard may add to the relative residual of a sample; None where it is unknown."""
 
     @classmethod
     def of(cls, identity: str, session: icechunk.ForkSession, store: Store, key: str) -> Fork:
@@ -46,12 +48,20 @@ class Fork:
         """Return the session that can be written to or merged."""
         return pickle.loads(self.state)
 
-    def holding(self, shard: int, session: icechunk.ForkSession, bytes: int) -> Fork:
+    def holding(
+        self, shard: int, session: icechunk.ForkSession, bytes: int, rounding_bound: float | None = None
+    ) -> Fork:
         """Return the fork after a shard was written in its session."""
-        return replace(self, state=pickle.dumps(session), shard=shard, bytes=bytes)
+        return replace(self, state=pickle.dumps(session), shard=shard, bytes=bytes, rounding_bound=rounding_bound)
 
 
-def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> Fork:
+def write_shard(
+    fork: Fork,
+    shard_index: int,
+    arrays: Mapping[str, np.ndarray],
+    ledger: Ledger,
+    rounding_bound: float | None = None,
+) -> Fork:
     """Write one whole shard in a fork; it is part of the dataset once `Dataset.commit` has taken the result.
 
     Parameters
@@ -64,6 +74,9 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
         Every field of the dataset, ``(shard, *space)``, in its stored dtype (float32 as a rule).
     ledger
         The columns of `storage.ledger.Ledger`, one entry a sample.
+    rounding_bound
+        What rounding to the stored dtype may add to the relative residual of any of these samples, which the ledger
+        has before rounding. The largest over a version becomes an attribute of its outputs when it is published.
 
     Returns
     -------
@@ -87,7 +100,7 @@ def write_shard(fork: Fork, shard_index: int, arrays: Mapping[str, np.ndarray], 
         session = fork.session()
         size = _write(session, shard_index, arrays, ledger)
         check_changes(session, [shard_index], arrays)
-    return fork.holding(shard_index, session, size)
+    return fork.holding(shard_index, session, size, rounding_bound)
 
 
 def _write(session: icechunk.ForkSession, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> int:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +10,9 @@ import zarr
 from storage.errors import Overtaken
 from storage.names import version_number
 from storage.repository import BRANCH
+
+ROUNDING = "rounding_bound"
+"""Attribute of an output: what rounding to the stored dtype adds at most to the relative residual of a sample."""
 
 
 @dataclass(frozen=True)
@@ -88,19 +91,28 @@ def at_snapshot(repository: icechunk.Repository, name: str, version: str, snapsh
     )
 
 
+def _mark(output: zarr.Array, bound: float | None) -> None:
+    """Say of an output what its rounding adds, or nothing where that is unknown."""
+    if bound is not None:
+        output.attrs[ROUNDING] = bound
+    elif ROUNDING in output.attrs:
+        del output.attrs[ROUNDING]
+
+
 def publish(
     repository: icechunk.Repository,
     name: str,
     head: str,
-    samples: int,
-    size: int,
+    held: Mapping[str, float],
     message: str,
     seal: Callable[[str, str], None],
 ) -> Version:
-    """Give the state ``head``, the branch's, with its samples and bytes the next number; its number if it has one.
+    """Give the state ``head``, the branch's, the next number; its number if it has one.
 
-    The caller holds the dataset's lock. ``seal`` gets the name and the snapshot before the tag is made: no version is
-    without a seal (`storage.integrity.seals`).
+    ``held`` are its ``samples``, its ``bytes`` and, where it is known, ``rounding_bound``: what rounding adds at most
+    to the relative residual of a sample, which becomes an attribute of the outputs. The caller holds the dataset's
+    lock. ``seal`` gets the name and the snapshot before the tag is made: no version is without a seal
+    (`storage.integrity.seals`).
     """
     known = numbers(repository)
     if known and repository.lookup_tag(f"v{known[-1]}") == head:
@@ -115,7 +127,10 @@ def publish(
         history = str(group.attrs.get("history", "")).splitlines()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         group.attrs["history"] = "\n".join([*history, f"{now} {tag}: {message}"])
-        head = session.commit(message, {"version": tag, "samples": samples, "bytes": size})
+        for _, array in group.arrays():
+            if array.attrs.get("role") == "output":
+                _mark(array, held.get(ROUNDING))
+        head = session.commit(message, {"version": tag, **held})
     seal(tag, head)
     repository.create_tag(tag, head)
     return at_snapshot(repository, name, tag, head)

@@ -20,8 +20,8 @@ class Generated:
     dataset
         ``name``, ``version``, ``snapshot``, ``samples``, ``splits`` (samples each).
     ledger
-        ``max_residual``, ``rtol``, ``solvers`` (samples each), ``solved`` and ``reused`` (samples), ``failed``,
-        ``seconds`` (solver time, all samples).
+        ``max_residual``, ``rtol``, ``rounding_bound`` (None where it was not measured), ``solvers`` (samples each),
+        ``solved`` and ``reused`` (samples), ``failed``, ``seconds`` (solver time, all samples).
     choice, panel
         From the newest probe for this dataset.
     last_shard
@@ -81,6 +81,7 @@ def describe(
         ledger={
             **held.summary(),
             "rtol": pipeline.data.rtol,
+            "rounding_bound": held.rounding_bound,
             "solved": published.samples - reused,
             "reused": reused,
         },

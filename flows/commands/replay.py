@@ -28,11 +28,10 @@ def replay(
     check_replay(store, run)
     load_profile(profile).check()
     with watching(STARTING), embedded():
-        from flows.outcome import outcome
         from flows.replay import replay as flow
         from tasks.replay import sentence
 
-        found = outcome(flow, run, Store(store).url, profile, threads)
+        found = flow(run, Store(store).url, profile, threads)
     if as_json:
         print_json(found)
     else:

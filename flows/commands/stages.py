@@ -56,10 +56,9 @@ def run(
             check_room(pipeline, store, cluster.limits(), trains=True)
             typer.echo(new, err=True, nl=bool(new))
             with embedded():
-                from flows.outcome import outcome
                 from flows.run import run as flow
 
-                record = outcome(flow, recipe, changes, _absolute(store), profile)
+                record = flow(recipe, changes, _absolute(store), profile)
         else:
             from tasks.release import judged_again
 
@@ -117,9 +116,8 @@ def generate(
         typer.echo(new, err=True, nl=bool(new))
         with watching(STARTING), embedded():
             from flows.generate import generate as flow
-            from flows.outcome import outcome
 
-            result = outcome(flow, recipe, changes, _absolute(store), profile)
+            result = flow(recipe, changes, _absolute(store), profile)
     _report(result, as_json, ("dataset", "ledger"))
 
 
@@ -145,10 +143,9 @@ def train(
     check_training(pipeline, store, dataset)
     load_profile(profile).check()
     with watching(STARTING), embedded():
-        from flows.outcome import outcome
         from flows.train import train as flow
 
-        result = outcome(flow, recipe, changes, dataset, _absolute(store), profile)
+        result = flow(recipe, changes, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "dataset", "training"))
 
 
@@ -171,9 +168,8 @@ def evaluate(
     load_profile(profile).check()
     with watching(STARTING), embedded():
         from flows.evaluate import evaluate as flow
-        from flows.outcome import outcome
 
-        result = outcome(flow, model, dataset, _absolute(store), profile)
+        result = flow(model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
 
 
@@ -195,17 +191,21 @@ def quantify(
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
     load_profile(profile).check()
     with watching(STARTING), embedded():
-        from flows.outcome import outcome
         from flows.quantify import quantify as flow
 
-        result = outcome(flow, model, dataset, _absolute(store), profile)
+        result = flow(model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "coverage"))
 
 
 def predict(
     model: ModelName,
-    source: Annotated[Path, typer.Option("--input", help="NetCDF file or Zarr store with the input variables.")],
+    source: Annotated[
+        Path, typer.Option("--input", help="The input variables: NetCDF, or Zarr in a folder, a zip or Icechunk.")
+    ],
     target: Annotated[Path, typer.Option("--output", help="Where to write: .nc for NetCDF, .zarr for Zarr.")],
+    sample_dim: Annotated[
+        str | None, typer.Option("--sample-dim", help="Dimension of the samples in the input, if not 'sample'.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
@@ -216,13 +216,16 @@ def predict(
     from flows.terminal import print_json
     from tasks.predict import predict as work
 
-    result = work(store, model, file_of(source), file_of(target))
+    result = work(store, model, file_of(source), file_of(target), sample_dim)
+    for remark in result["remarks"]:
+        typer.echo(remark, err=True)
     if not result["released"]:
         typer.echo(f"{result['model']} is not released: see `ritz show {result['model']}`", err=True)
     if as_json:
         print_json(result)
     else:
-        typer.echo(f"{result['samples']} predictions by {result['model']} in {result['output']}")
+        bands = f", with bands {result['calibrated']}" if result["calibrated"] else ""
+        typer.echo(f"{result['samples']} predictions by {result['model']} in {result['output']}{bands}")
 
 
 def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]:

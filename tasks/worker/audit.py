@@ -10,7 +10,8 @@ from compute.problems.problem import Arrays
 from storage.integrity.scan import Part, Scan
 from storage.ledger import COLUMNS, REASONS, STATUSES
 from tasks.worker.outcome import Finding, Outcome, join
-from tasks.worker.regenerate import Source, same_bits, unit_roundoff
+from tasks.worker.regenerate import Source, same_bits
+from tasks.worker.rounding import unit_roundoff
 
 EVALUATION = 2.0**-49
 """Sixteen units of double precision: what evaluating a residual may itself add, times ‖|A| |u|‖ / ‖b‖."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +15,7 @@ from compute.solvers.sequential import Sequential
 from storage.integrity.scan import Scan
 from storage.ledger import COLUMNS, decode
 from storage.store import Store
+from tasks.worker.rounding import unit_roundoff
 
 SAFETY = 10.0
 """Factor on the sensitivity, which is an estimate from below."""
@@ -127,11 +127,6 @@ def same_bits(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     equal = np.ascontiguousarray(one).view(bits) == np.ascontiguousarray(other).view(bits)
     found: np.ndarray = equal.reshape(len(one), -1).all(axis=1)
     return found
-
-
-def unit_roundoff(outputs: Mapping[str, np.ndarray]) -> float:
-    """Return by how much rounding to the stored dtype may change a number, relatively: 2⁻²⁴ for float32."""
-    return max(float(np.finfo(values.dtype).eps) / 2 for values in outputs.values())
 
 
 def _stored(scan: Scan, shard: int, row: int) -> tuple[Arrays, dict[str, str]]:

@@ -15,6 +15,7 @@ from compute.solvers.systems import Systems
 from storage.datasets import Dataset
 from storage.shards import Fork, write_shard
 from storage.store import Store
+from tasks.worker.rounding import rounding_bound
 
 DRAWN = 24
 """Bytes that a value of the inputs takes while it is drawn; measured: 21."""
@@ -208,7 +209,8 @@ def solve(shard: Shard) -> Solved:
     inputs = shard.problem.draw(shard.seed, shard.ids)
     outputs, ledger = simulate(shard.problem, inputs, shard.solver, shard.rtol)
     fields = inputs | _stored(outputs, ledger, shard.dtype)
-    fork = write_shard(shard.fork, shard.index, fields, ledger)
+    bound = rounding_bound(shard.problem, inputs, fields, np.asarray(ledger["status"]) == "ok")
+    fork = write_shard(shard.fork, shard.index, fields, ledger, bound)
     return Solved(Receipt(shard.index, fork, ledger, time.perf_counter() - start), shard.ids, shard.split, fields)
 
 

@@ -25,6 +25,7 @@ from storage.errors import Damaged
 from storage.reading import read
 from storage.samples import Samples
 from storage.store import Store
+from tasks.worker import law
 from tasks.worker.dispatch import dispatch, owners
 from tasks.worker.held import Held
 from tasks.worker.join import joined
@@ -212,13 +213,14 @@ def _fit(job: Fitting, **keeping: Any) -> Fit:
 def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> dict[str, Any]:
     """Make a finished training a version of the model ``name``; the same identity again gives the same version.
 
-    The card gets the variables and the grid of the dataset that ``card["dataset"]`` names. Where the grid is a mesh,
-    its coordinates lie beside the card, in ``mesh.safetensors``.
+    The card gets the variables and the grid of the dataset that ``card["dataset"]`` names. Beside it lies what tells
+    inputs that are unlike those of the training (`tasks.worker.law`), and where the grid is a mesh its coordinates, in
+    ``mesh.safetensors``.
     """
     store = Store(store_url)
     data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")
     card = {**card, **_interface(data)}
-    files = left(store, identity, PARTS)
+    files = left(store, identity, PARTS) | {law.FILE: law.of_inputs(data).to_bytes()}
     beside = {str(coordinate): value for coordinate, value in data.coords.items() if _is_mesh(value)}
     if beside:
         about = {name: {"dims": list(value.dims), "attrs": _texts(value)} for name, value in beside.items()}

@@ -111,6 +111,9 @@ def test_zarrita_reads_every_value(store, tmp_path, zarrita, only_ok):
     assert found["attrs"]["rtol"] == RTOL
 
 
+TOLD = {("x", "axis"), ("y", "axis")}
+
+
 @pytest.mark.parametrize("form", ["netcdf", "hdf5"])
 @pytest.mark.parametrize("only_ok", [False, True])
 def test_xarray_reads_the_file_with_equal_values_and_attributes(store, tmp_path, form, only_ok):
@@ -123,9 +126,14 @@ def test_xarray_reads_the_file_with_equal_values_and_attributes(store, tmp_path,
     for name, variable in direct.variables.items():
         np.testing.assert_array_equal(read[name], variable)
         assert (read[name].dtype, read[name].dims) == (variable.dtype, variable.dims)
-        assert set(read[name].attrs) == set(variable.attrs)
-        for key, value in variable.attrs.items():
+        # A coordinate whose name tells the axis does not say it once more: to the conventions that means the Earth.
+        expected = {key: value for key, value in variable.attrs.items() if (str(name), key) not in TOLD}
+        assert set(read[name].attrs) == set(expected)
+        for key, value in expected.items():
             np.testing.assert_array_equal(read[name].attrs[key], value)
+    about = {name: read.attrs.pop(name) for name in ("title", "source")}
+    assert about["title"] == "Samples of made@v1"
+    assert about["source"].endswith(Committer.open(store, "made").resolve("v1").snapshot)
     assert read.attrs == direct.attrs
     assert read["status"].attrs["flag_meanings"] == "absent ok failed"
     assert read["status"].attrs["flag_values"].dtype == np.int8

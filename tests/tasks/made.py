@@ -41,6 +41,17 @@ def pipeline(problem: Problem, solver: Solver | str = "direct") -> Pipeline:
     )
 
 
+def small(problem: Problem) -> Problem:
+    """Return the same problem on a grid that is solved at once."""
+    given = problem.model_dump()
+    changes: dict[str, Any] = {
+        name: value for name, value in {"points": 16, "cells": 8, "steps": 4}.items() if name in given
+    }
+    if "shape" in given:
+        changes["shape"] = (8,) * len(given["shape"])
+    return type(problem).model_validate(given | changes)
+
+
 def make(folder: Path, problem: Problem | None = None, solver: Solver | str = "direct") -> Store:
     """Make and publish the dataset in a new store."""
     store, recipe = Store(folder), pipeline(problem or Darcy(shape=(8, 8)), solver)

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +13,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from compute.problems.darcy import Darcy
+from storage import models
 from storage.errors import StorageError, Unknown
 from storage.files import read_file
 from storage.reading import read
 from storage.store import Store
 from tasks.errors import InputError
+from tasks.inputs import Interface, read_inputs
 from tasks.predict import predict
+from tests.command import inside
 
 TinyStore = tuple[Path, dict[str, Any]]
 
@@ -41,6 +50,9 @@ def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
             "levels": [0.5, 0.8, 0.9, 0.95],
             "released": True,
             "output": str(target),
+            "calibrated": "calibrated on tiny@v1's law",
+            "outside": [],
+            "remarks": [],
         }
         return read_file(target)
 
@@ -98,12 +110,49 @@ def _changed(inputs: xr.Dataset, value: float) -> xr.Dataset:
     return changed
 
 
+def _filled(inputs: xr.Dataset) -> xr.Dataset:
+    """Return inputs in whole numbers, of which one stands for a missing value."""
+    whole = (100 * inputs).round().astype(np.int32) + 1
+    whole["a"][1, 2, 3] = -9
+    whole["a"].attrs["_FillValue"] = np.int32(-9)
+    return whole
+
+
+def _box(inputs: xr.Dataset, points: int, places: Callable[[int], np.ndarray]) -> xr.Dataset:
+    """Return inputs on another grid in both directions."""
+    return inputs.interp(x=places(points), y=places(points), kwargs={"fill_value": "extrapolate"}).assign(
+        a=lambda new: np.maximum(new["a"], 0.01)
+    )
+
+
 BAD: list[tuple[str, Callable[[xr.Dataset], xr.Dataset], str]] = [
     ("missing", lambda given: given.rename(a="b"), "variable 'a': missing; expected .* the file has 'b'"),
-    ("coarse", lambda given: given.isel(x=slice(None, None, 2)), "has 8 points along 'x'; the model is for 16"),
+    (
+        "coarse",
+        lambda given: given.isel(x=slice(None, None, 2)),
+        "its 8 points along 'x' run .* an even grid of the box",
+    ),
     ("shifted", lambda given: given.assign_coords(x=given["x"] + 0.5), "along 'x' run from .* expected 0.03125 to"),
     ("flat", lambda given: given.isel(y=0), r"has dimensions \('sample', 'x'\); expected \('sample', 'y', 'x'\)"),
-    ("nan", lambda given: _changed(given, np.nan), "NaN or infinite"),
+    ("deep", lambda given: given.expand_dims(z=2), r"has dimensions .*'z'.*; expected \('sample', 'y', 'x'\)$"),
+    ("unnamed", lambda given: given.rename(sample="n"), "expected .*; if 'n' counts the samples, say --sample-dim n"),
+    ("empty", lambda given: given.isel(sample=slice(0, 0)), "has no samples, its dimension 'sample' has the length 0"),
+    ("tiny", lambda given: given.astype(float) * 1e-50, "positive but below the smallest float32 .*; rescale"),
+    ("huge", lambda given: given.astype(float) * 1e50, "beyond the largest float32 .*; rescale it"),
+    ("minus", lambda given: given.astype(float) * -1e50, "beyond the largest float32 .*; rescale it"),
+    ("text", lambda given: given.astype(str), "has dtype .*; expected real numbers"),
+    ("yes", lambda given: given > 0, "has dtype bool; expected real numbers"),
+    ("middle", lambda given: _box(given, 24, lambda n: np.linspace(0.2, 0.8, n)), "an even grid of the box in which"),
+    (
+        "ends",
+        lambda given: _box(given, 24, lambda n: np.linspace(0, 1, n)),
+        "expected an even grid of the box in which",
+    ),
+    ("uneven", lambda given: _box(given, 24, lambda n: (np.arange(n) / n) ** 2), "expected an even grid of the box"),
+    ("mixed", lambda given: given.isel(x=np.roll(np.arange(16), 3)), "along 'x' run from .*; expected .*, as in"),
+    ("names", lambda given: given.assign_coords(x=[f"x{i}" for i in range(16)]), "along 'x' are .*; expected 0.03125"),
+    ("nan", lambda given: _changed(given, np.nan), r"NaN or infinite values or fill values \(1 of 768, in samples 1\)"),
+    ("filled", lambda given: _filled(given), "NaN or infinite values or fill values"),
     ("infinite", lambda given: _changed(given, np.inf), "NaN or infinite"),
     ("zero", lambda given: _changed(given, 0.0), "≤ 0; expected positive"),
     ("negative", lambda given: _changed(given, -1.0), "≤ 0; expected positive"),
@@ -124,22 +173,210 @@ def test_an_input_that_does_not_fit_is_refused(
 
 def test_an_input_that_is_no_file_of_fields_is_refused(tiny_store: TinyStore, tmp_path: Path) -> None:
     source = tmp_path / "in.nc"
-    with pytest.raises(StorageError, match="no such file; expected a NetCDF file or a Zarr store"):
+    with pytest.raises(StorageError, match="no such file; expected a NetCDF file, or a Zarr group"):
         predict(str(tiny_store[0]), "tiny", source, tmp_path / "out.nc")
     source.write_text("a,b\n1,2\n")
     with pytest.raises(StorageError, match="not readable as NetCDF"):
         predict(str(tiny_store[0]), "tiny", source, tmp_path / "out.nc")
     folder = tmp_path / "in.zarr"
     folder.mkdir()
-    with pytest.raises(StorageError, match="not readable as Zarr"):
+    with pytest.raises(StorageError, match="not readable as Zarr: a folder that holds nothing"):
         predict(str(tiny_store[0]), "tiny", folder, tmp_path / "out.nc")
+
+
+def _centres(points: int) -> np.ndarray:
+    return (np.arange(points) + 0.5) / points
+
+
+def _command(store: Path, source: Path, target: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return inside("predict", "tiny", "--input", str(source), "--output", str(target), "--store", str(store), *more)
+
+
+def test_samples_keep_their_labels_and_the_name_of_their_dimension(
+    inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path
+) -> None:
+    days = ("run", [3.0, 1.0, 2.0], {"units": "days since 2000-01-01", "calendar": "noleap"})
+    given = inputs.rename(sample="run").assign_coords(run=[7, 5, 9], day=days, site=("run", ["a", "bc", "d"]))
+    given.to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    predict(str(tiny_store[0]), "tiny", tmp_path / "in.nc", tmp_path / "out.nc", sample_dim="run")
+    found = read_file(tmp_path / "out.nc")
+    assert found["u"].dims == ("run", "y", "x")
+    assert found["u_upper"].dims == ("level", "run", "y", "x")
+    for name in ("run", "day", "site"):
+        np.testing.assert_array_equal(found[name], given[name])
+    assert found["day"].attrs["units"] == "days since 2000-01-01"
+    plain = tmp_path / "plain.nc"
+    inputs.to_netcdf(plain, engine="h5netcdf")
+    predict(str(tiny_store[0]), "tiny", plain, tmp_path / "again.nc")
+    np.testing.assert_array_equal(found["u"].values, read_file(tmp_path / "again.nc")["u"].values)
+    with pytest.raises(InputError, match="no input has the dimension 'run' of --sample-dim; there are: sample, x, y"):
+        predict(str(tiny_store[0]), "tiny", plain, tmp_path / "third.nc", sample_dim="run")
+
+
+SAME: list[tuple[str, Callable[[xr.Dataset], xr.Dataset]]] = [
+    ("double", lambda given: given.astype(np.float64)),
+    ("big-endian", lambda given: given.astype(">f4")),
+    ("one more dimension", lambda given: given.expand_dims(channel=1, axis=2)),
+    ("coordinates rounded", lambda given: given.assign_coords(x=given["x"].astype(np.float32))),
+    ("a coordinate is the input", lambda given: given.assign(b=given["a"] * 0).set_coords("a")),
+    ("an unrelated time", lambda given: given.assign(t=("sample", np.arange(3.0), {"units": "days since the flood"}))),
+    ("an unrelated pack", lambda given: given.assign(t=("sample", np.arange(3.0), {"scale_factor": "two"}))),
+    ("units of time", lambda given: given.assign(a=given["a"].assign_attrs(units="s"))),
+]
+
+
+@pytest.mark.parametrize("change", [row[1] for row in SAME], ids=[row[0] for row in SAME])
+def test_the_form_of_the_inputs_does_not_matter(
+    change: Callable[[xr.Dataset], xr.Dataset], inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path
+) -> None:
+    for name, given in (("one", inputs), ("two", change(inputs))):
+        given.to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
+        predict(str(tiny_store[0]), "tiny", tmp_path / f"{name}.nc", tmp_path / f"{name}.out.nc")
+    first, second = (read_file(tmp_path / f"{name}.out.nc") for name in ("one", "two"))
+    np.testing.assert_array_equal(first["u"], second["u"])
+    np.testing.assert_array_equal(first["u_lower"], second["u_lower"])
+
+
+@pytest.mark.parametrize("turned", [("x",), ("y",), ("x", "y")])
+def test_points_in_descending_order_are_predicted_where_they_lie(
+    turned: tuple[str, ...], inputs: xr.Dataset, ask: Callable[..., xr.Dataset], tmp_path: Path
+) -> None:
+    first = ask(inputs)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    second = ask(inputs.isel({dim: slice(None, None, -1) for dim in turned}))
+    for dim in ("x", "y"):
+        assert (second[dim].values[0] > second[dim].values[-1]) == (dim in turned)
+    xr.testing.assert_equal(second[["u", "u_upper"]].sortby(["x", "y"]), first[["u", "u_upper"]])
+
+
+@pytest.mark.parametrize("places", ["the box", "none", "descending"])
+def test_another_grid_is_predicted_on_and_its_bands_say_that_they_are_not_calibrated_there(
+    places: str, inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path
+) -> None:
+    given = _box(inputs, 24, _centres)
+    if places == "none":
+        given = given.drop_vars(["x", "y"])
+    elif places == "descending":
+        given = given.sortby("x", ascending=False)
+    given.to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    done = _command(tiny_store[0], tmp_path / "in.nc", tmp_path / "out.nc", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["calibrated"] == "calibrated on tiny@v1's law, not on this grid"
+    assert "24 points along 'y' and 24 points along 'x'" in done.stderr
+    assert "the bands are not calibrated there" in done.stderr
+    assert ("without coordinates along 'y', 'x'" in done.stderr) == (places == "none")
+    found = read_file(tmp_path / "out.nc")
+    assert found["u"].shape == (3, 24, 24)
+    assert "not on this grid" in found["u_lower"].attrs["comment"]
+    assert ("x" in found.coords) == (places != "none")
+    if places != "none":
+        np.testing.assert_array_equal(found["x"], given["x"])
+        truth = read(Store(tiny_store[0]), "tiny")
+        fields = truth["u"].isel(sample=np.flatnonzero(truth["split"].values == "test")[:3])
+        near = fields.interp(x=found["x"], y=found["y"], kwargs={"fill_value": "extrapolate"})
+        values = found["u"].values
+        error, mirrored = (float(np.linalg.norm(one - near.values)) for one in (values, values[..., ::-1]))
+        assert error < min(0.5 * float(np.linalg.norm(near)), 0.7 * mirrored)
+
+
+STRANGE: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = [
+    ("scaled", lambda a: 10 * a),
+    ("shifted", lambda a: a + 20),
+    ("powers", lambda a: a**3),
+    ("rougher", lambda a: a * np.exp(np.random.default_rng(0).standard_normal(a.shape))),
+    ("constant", lambda a: np.ones_like(a) * a.mean(axis=(1, 2), keepdims=True)),
+    ("permuted", lambda a: a.reshape(3, -1)[:, np.random.default_rng(0).permutation(256)].reshape(a.shape)),
+]
+
+
+@pytest.mark.parametrize("change", [row[1] for row in STRANGE], ids=[row[0] for row in STRANGE])
+def test_an_input_unlike_those_of_the_training_is_said_and_flagged(
+    change: Callable[[np.ndarray], np.ndarray], inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path
+) -> None:
+    strange = inputs["a"].copy(data=change(inputs["a"].values))
+    given = xr.concat([inputs["a"], strange], "sample").to_dataset(name="a")
+    given.to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    done = _command(tiny_store[0], tmp_path / "in.nc", tmp_path / "out.nc")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"6 predictions by tiny@v1 in {tmp_path}/out.nc, with bands calibrated on tiny@v1's law\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("3 of 6 inputs are unlike those of tiny@v1 (position 3, 4, 5; at ")
+    assert "expected" in line
+    assert "`input_outside` flags them" in line
+    found = read_file(tmp_path / "out.nc")
+    assert found["input_outside"].values.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found["input_outside"].attrs["flag_meanings"] == "inside outside not_judged"
+    np.testing.assert_array_equal(found["input_score"] > 1, found["input_outside"] == 1)
+    assert "calibrated on tiny@v1's law" in found["u_upper"].attrs["comment"]
+    assert set(found["u"].attrs["ancillary_variables"].split()) <= set(found.data_vars)
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Store:
+    """A store with a model that was saved before training inputs were looked at."""
+    with tarfile.open(Path(__file__).parents[1] / "data" / "store.tar.gz") as archive:
+        archive.extractall(tmp_path / "before", filter="data")
+    (folder,) = (path.parent for path in (tmp_path / "before").rglob("models"))
+    return Store(folder)
+
+
+def _result(store: Store, folder: Path) -> dict[str, Any]:
+    """Predict for training inputs of the model and for others."""
+    known = Darcy(shape=(8, 8)).draw(0, np.arange(6))["a"]
+    given = xr.Dataset({"a": (("sample", "y", "x"), np.concatenate([known, 30 * known]))})
+    given.to_netcdf(folder / "in.nc", engine="h5netcdf")
+    return predict(store.url, "small@v1", folder / "in.nc", folder / "out.nc")
+
+
+def test_a_model_saved_before_is_judged_by_the_version_it_was_trained_on(before: Store, tmp_path: Path) -> None:
+    assert _result(before, tmp_path)["outside"] == [6, 7, 8, 9, 10, 11]
+    assert models.read_file(before, "small@v1", "novelty.json") is None
+
+
+@pytest.mark.parametrize("gone", ["folder", "snapshot"])
+def test_without_that_version_it_is_said_that_inputs_are_not_judged(gone: str, before: Store, tmp_path: Path) -> None:
+    if gone == "folder":
+        shutil.rmtree(before.location("datasets/small"))
+    else:
+        card = Path(before.location("models/small/v1/card.json"))
+        document = json.loads(card.read_text())
+        document["dataset"]["snapshot"] = "ANOTHER"
+        card.write_text(json.dumps(document))
+    result = _result(before, tmp_path)
+    assert result["outside"] is None
+    (line,) = result["remarks"]
+    assert "cannot be judged: dataset" in line
+    found = read_file(tmp_path / "out.nc")
+    assert found["input_outside"].values.tolist() == [2] * 12
+    assert np.isnan(found["input_score"]).all()
+
+
+def test_units_that_differ_are_said(inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path) -> None:
+    inputs.assign(a=inputs["a"].assign_attrs(units="darcy")).to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    (line,) = predict(str(tiny_store[0]), "tiny", tmp_path / "in.nc", tmp_path / "out.nc")["remarks"]
+    assert "has the units 'darcy', the model's are '1'; nothing is converted" in line
+
+
+def test_a_surrogate_that_knows_its_grid_refuses_another(inputs: xr.Dataset, tiny_store: TinyStore) -> None:
+    store = Store(tiny_store[0])
+    card = models.read_card(store, "tiny")
+    card["training"]["any_grid"] = False
+    grid = xr.Dataset(coords={dim: (dim, values) for dim, values in card["grid"].items()})
+    with tempfile.TemporaryDirectory() as folder:
+        _box(inputs, 24, _centres).to_netcdf(Path(folder) / "in.nc", engine="h5netcdf")
+        with pytest.raises(InputError, match="has 24 points along 'y'; the model is for 16 alone: its surrogate works"):
+            read_inputs(Path(folder) / "in.nc", Interface.of(card, grid))
 
 
 @pytest.mark.parametrize(
     ("target", "said"),
     [
         ("out.txt", "ends in .nc"),
-        ("nowhere/out.nc", "does not exist or cannot be written"),
+        ("nowhere/out.nc", "nowhere does not exist"),
+        ("in.nc/out.nc", "in.nc does not exist|Not a directory"),
+        ("broken.nc", "exists already"),
         ("in.nc", "exists already"),
     ],
 )
@@ -148,6 +385,7 @@ def test_a_target_that_cannot_be_written_is_refused(
 ) -> None:
     source = tmp_path / "in.nc"
     inputs.to_netcdf(source, engine="h5netcdf")
+    (tmp_path / "broken.nc").symlink_to(tmp_path / "nothing")
     before = source.read_bytes()
     with pytest.raises(StorageError, match=said):
         predict(str(tiny_store[0]), "tiny", source, tmp_path / target)
