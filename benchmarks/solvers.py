@@ -12,6 +12,7 @@ import argparse
 import gc
 import logging
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -69,6 +70,8 @@ def main() -> None:
     command = shlex.join(["python", "-m", "benchmarks.solvers", *sys.argv[1:]])
     print(*heading(command, RTOL, found, missing), sep="\n", flush=True)
     verdicts = []
+    # Also where it runs in the background, which does not hear Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for name in arguments.family or FAMILIES:
             verdicts += measure(FAMILIES[name], missing, arguments.seconds)
