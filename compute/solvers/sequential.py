@@ -131,11 +131,10 @@ class Sequential(Solver):
             row["iterations"] += attempt.iterations
             row["matvecs"] += attempt.matvecs
             residual = np.nan
-            if attempt.x is not None and attempt.residual is not None:
-                residual = attempt.residual
-            elif attempt.x is not None:
-                residual = relative_residual(operators, i, attempt.x, rhs)
-                row["matvecs"] += 1
+            if attempt.x is not None:
+                row["matvecs"] += attempt.residual is None
+                # One of zero may be one whose square left the range.
+                residual = attempt.residual or relative_residual(operators, i, attempt.x, rhs)
             row |= {"residual": residual, "solver": solver.kind}
             if residual <= rtol:
                 row |= {"status": "ok", "reason": ""}

@@ -77,6 +77,10 @@ class Systems:
         operators, dtype, sizes = self.operators, self.rhs.dtype, self._sizes()
         of_A, of_b = ([binary(size) for size in row] for row in sizes)
         shift_A = np.array([0 if safe(e, dtype) else -e for e in of_A], dtype=int)
+        if shift_A.any():
+            # A matrix whose entries lie too far apart to be moved without a loss stays what it is.
+            kept = self._movable(shift_A)
+            shift_A, of_b = np.where(kept, shift_A, 0), list(np.where(kept, of_b, 0))
         calm = np.array([safe(e, dtype) for e in of_b], dtype=bool) & (shift_A == 0)
         shift_x = np.where(calm, 0, -np.array(of_b, dtype=int) - shift_A)
         moved = Systems(operators.scaled(shift_A), self.rhs, self.guess) if shift_A.any() else self
@@ -85,6 +89,16 @@ class Systems:
             moved = replace(moved, rhs=np.stack([shifted(b, int(p)) for b, p in zip(self.rhs, shifts, strict=True)]))
         moved = moved if self.guess is None else moved._guessed(shift_x)
         return moved, shift_x, np.isfinite(sizes).all(axis=0)
+
+    def _movable(self, powers: np.ndarray) -> np.ndarray:
+        """Return whether the entries of every matrix times ``2ᵖ`` keep all their digits, ``(n,)``."""
+        operators, count = self.operators, len(self)
+
+        def movable(i: int) -> bool:
+            entries = operators.entries(i)
+            return np.array_equal(shifted(shifted(entries, int(powers[i])), -int(powers[i])), entries)
+
+        return np.full(count, movable(0)) if operators.constant else np.array([movable(i) for i in range(count)])
 
     def _guessed(self, shifts: np.ndarray) -> Systems:
         """Return the systems with their guesses multiplied by powers of two, and useless ones replaced by zero."""

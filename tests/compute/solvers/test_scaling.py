@@ -333,6 +333,24 @@ def test_samples_in_different_units_share_a_block():
         assert found.ledger["status"][2] == "failed"
 
 
+def test_a_matrix_whose_entries_lie_far_apart_keeps_them():
+    A = sp.csr_array(np.diag([1e-200, 1.0, 1e200]))
+    values = np.broadcast_to(A.data, (2, 3))
+    for rows in (values, np.array(values)):
+        systems = Systems(Matrices(rows, Matrices.pattern_of(A), (3,)), np.array(values))
+        found, _ = Direct(library="superlu").solve(systems, rtol=1e-10)
+        assert found.ledger["status"] == ["ok", "ok"]
+        assert found.x == pytest.approx(np.ones((2, 3)))
+    line = np.zeros((1, 3, 8))
+    line[0, 0] = np.geomspace(1e-200, 1e200, 8)
+    for solver in SOLVERS:
+        systems = Systems(Stencil(line, symmetric=True, definite=True), np.full((1, 8), 1e-170))
+        if not solver.lacks(systems):
+            found, _ = solver.solve(systems, rtol=1e-8)
+            if found.ledger["status"] == ["ok"]:
+                check(systems.operators.csr(0).toarray(), systems.rhs[0], found.x[0], 0, 1e-8)
+
+
 def test_the_true_residual_is_measured_in_all_units():
     systems = FLOWS["stencil"]
     x = Direct().solve(systems, rtol=1e-12)[0].x[0].ravel() * (1 + 1e-5)
