@@ -95,8 +95,9 @@ class Operators(ABC):
         return magnitude(self.entries(i))
 
     def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
-        """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision."""
-        return float(np.linalg.norm(rhs - self.matvec(i, x))), float(np.linalg.norm(rhs))
+        """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision; infinite or zero where squares leave the range."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return float(np.linalg.norm(rhs - self.matvec(i, x))), float(np.linalg.norm(rhs))
 
     def csr(self, i: int) -> scipy.sparse.csr_array:
         """Return operator ``i`` as a sparse matrix; its index arrays are shared, so do not change them."""
