@@ -21,6 +21,6 @@ def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
         If there is no such dataset or version, or its problem cannot be loaded.
     """
     check_audit(store, dataset)
-    with load_profile(profile).open() as cluster:
+    with load_profile(profile).open(("solve",)) as cluster:
         record: dict[str, Any] = stage.audit(store, cluster, dataset)
     return record

@@ -27,7 +27,7 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> di
     check_measuring(store, model, dataset, ("train", "test"))
     reference = models.resolve(Store(store), model)
     version = resolve(Store(store), dataset)
-    with load_profile(profile).open() as cluster:
+    with load_profile(profile).open(("train",)) as cluster:
         result: dict[str, Any] = stage.evaluate(store, cluster, reference.spec, version.spec)
         result |= cost(store, cluster, reference.spec, version.spec)
     return {"model": {"name": reference.name, "version": reference.version}, **result}

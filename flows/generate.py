@@ -27,6 +27,6 @@ def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile:
     check_run(pipeline, store)
     place = load_profile(profile)
     check_room(pipeline, store, place.limits(), trains=False)
-    with place.open() as cluster:
+    with place.open(("solve",)) as cluster:
         generated = stage.generate(pipeline, store, cluster)
     return dataclasses.asdict(generated)

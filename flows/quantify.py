@@ -30,6 +30,6 @@ def quantify(model: str, dataset: str, store: str, profile: str = "local") -> di
     reference = models.resolve(Store(store), model)
     version = resolve(Store(store), dataset)
     method = Conformal.model_validate(models.read_card(Store(store), reference.spec)["recipe"]["uncertainty"])
-    with load_profile(profile).open() as cluster:
+    with load_profile(profile).open(("train",)) as cluster:
         result: dict[str, Any] = stage.quantify(store, cluster, reference.spec, version.spec, method)
     return {"model": {"name": reference.name, "version": reference.version}, **result}

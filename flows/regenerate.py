@@ -21,6 +21,6 @@ def regenerate(dataset: str, sample: int, store: str, profile: str = "local") ->
         If there is no such dataset, version or sample, or its problem cannot be loaded.
     """
     sample_of(store, dataset, sample)
-    with load_profile(profile).open() as cluster:
+    with load_profile(profile).open(("solve",)) as cluster:
         found: dict[str, Any] = stage.regenerate(store, cluster, dataset, sample)
     return found

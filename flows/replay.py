@@ -26,6 +26,6 @@ def replay(run: str, store: str, profile: str = "local", threads: int | None = N
         If there is no such run or model, or what it was trained on is gone.
     """
     model = check_replay(store, run)
-    with load_profile(profile).open() as cluster:
+    with load_profile(profile).open(("train",)) as cluster:
         found: dict[str, Any] = stage.replay(store, cluster, model, threads=threads)
     return found

@@ -40,7 +40,7 @@ def train(
     source = {"name": version.name, "version": version.version, "snapshot": version.snapshot}
     identity = pipeline.model_identity("offline", version.snapshot)
     lock = Store(store).lock(fit_lock(identity), f"this training of {pipeline.name!r} in {Store(store).url}")
-    with lock, load_profile(profile).open() as cluster:
+    with lock, load_profile(profile).open(("train",)) as cluster:
         check_ranks(pipeline, cluster)
         trained = stage.train(
             pipeline,

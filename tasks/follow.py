@@ -10,6 +10,7 @@ from typing import Any
 
 from compute.cluster.channel import Abandoned
 from compute.cluster.cluster import Cluster, WorkersLost
+from compute.cluster.connection import Unreached
 from compute.cluster.meeting import Missed
 from compute.training.group import PeerLost
 from tasks.progress import Reporter
@@ -24,14 +25,11 @@ GRACE = 10.0
 LOOK = 2.0
 """Seconds between two looks whether the workers are still there: of one that dies no task of its own says so."""
 
-COMES_BACK = 120.0
-"""Seconds that a worker may take to come back."""
-
 STARTS = 20
 """How often a group of ranks is started before it is given up."""
 
-_LOST = (PeerLost, Missed, Abandoned, WorkersLost)
-"""What a rank ends with when it is another that has died."""
+_LOST = (PeerLost, Missed, Abandoned, Unreached, WorkersLost)
+"""What a rank ends with when it, or another, is lost; all can go on from their checkpoint."""
 
 Check = Callable[[], None]
 """Called all the while; what it raises ends the work."""
@@ -50,12 +48,17 @@ def follow(
     Raises
     ------
     WorkersLost
-        If the train worker died again and again.
+        If the train worker died again and again, or could not connect.
+    compute.cluster.errors.ClusterError
+        If the scheduler is gone, or there has been no train worker for too long.
     """
     with _shown(cluster, report, topic) as show:
         future = cluster.submit("train", function, job)
-        _wait([future], show, check)
-        return cluster.result(future)
+        _wait(cluster, [future], show, check)
+        try:
+            return cluster.result(future)
+        except Unreached as error:
+            raise WorkersLost(str(error)) from error
 
 
 def follow_ranks(
@@ -80,7 +83,9 @@ def follow_ranks(
     Raises
     ------
     WorkersLost
-        If that happened `STARTS` times, or there are not as many workers.
+        If that happened `STARTS` times.
+    compute.cluster.errors.ClusterError
+        If the scheduler is gone, or there have been fewer workers than ranks for too long.
     """
     with _shown(cluster, report, topic) as show:
         nobody_died = False
@@ -89,7 +94,7 @@ def follow_ranks(
             with cluster.meeting(ranks) as meeting:
                 pairs = zip(places, jobs(meeting), strict=True)
                 futures = [cluster.submit_to(place, "train", function, job) for place, job in pairs]
-                _wait(futures, show, check, partial(_there, cluster, places))
+                _wait(cluster, futures, show, check, partial(_there, cluster, places))
                 results, errors = _ended(cluster, futures, places)
             for error in errors:
                 if not isinstance(error, _LOST):
@@ -125,11 +130,9 @@ def _shown(cluster: Cluster, report: Reporter, topic: str) -> Iterator[Callable[
 
 def _places(cluster: Cluster, ranks: int, check: Check) -> list[str]:
     """Return the addresses of as many train workers as there are ranks; one that has died may have to come back."""
-    until = time.monotonic() + COMES_BACK
     while len(found := cluster.addresses("train")) < ranks:
         check()
-        if time.monotonic() > until:
-            raise WorkersLost(f"training.ranks is {ranks}, but {len(found)} workers that train are left")
+        cluster.presence.check("train", ranks)
         time.sleep(POLL)
     return found[:ranks]
 
@@ -140,13 +143,18 @@ def _there(cluster: Cluster, places: Collection[str]) -> bool:
 
 
 def _wait(
-    futures: Sequence[Any], show: Callable[[], None], check: Check, there: Callable[[], bool] = lambda: True
+    cluster: Cluster,
+    futures: Sequence[Any],
+    show: Callable[[], None],
+    check: Check,
+    there: Callable[[], bool] = lambda: True,
 ) -> None:
     """Wait until all futures have come, one of them has failed, or their workers are not ``there`` any more."""
     looked = time.monotonic()
     try:
         while not all(future.done() for future in futures) and all(future.status != "error" for future in futures):
             check()
+            cluster.presence.check("train")
             show()
             time.sleep(POLL)
             if time.monotonic() - looked > LOOK:
@@ -154,8 +162,7 @@ def _wait(
                 if not there():
                     return
     except BaseException:
-        for future in futures:
-            future.cancel()
+        cluster.cancel(futures)
         raise
 
 

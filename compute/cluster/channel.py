@@ -10,8 +10,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, Future, get_client, get_worker
+from distributed import Client, Future, get_worker
 from distributed.utils_comm import gather_from_workers
+
+from compute.cluster.connection import task_client
 
 WAIT = 0.2
 """Seconds that a consumer waits at an empty channel before it looks whether it is still wanted."""
@@ -20,7 +22,10 @@ AGAIN = 0.05
 """Seconds after which is asked again for a value that is being made again."""
 
 REACH = 1.0
-"""Seconds that a worker may take to answer before the scheduler is asked where else a value is."""
+"""Seconds that a worker may take to answer before the scheduler is asked where else a value is; doubled every time."""
+
+FURTHEST = 30.0
+"""What `REACH` comes to at most."""
 
 IDLE = 3.0
 """Seconds without a value after which `receive` says so."""
@@ -244,9 +249,11 @@ def receive(name: str, lane: int = 0) -> Iterator[Any]:
     ------
     Abandoned
         If nobody wants this task's result any more: the driver has died or cancelled it.
+    compute.cluster.connection.Unreached
+        If the scheduler could not be reached.
     """
     # Where a task runs is known in its own thread alone.
-    client, check_wanted, left = get_client(), watch(), threading.Event()
+    client, check_wanted, left = task_client(), watch(), threading.Event()
     keys = Lane(name, lane, client, get_worker().log_event)
 
     def take() -> Any:
@@ -276,23 +283,26 @@ def receive(name: str, lane: int = 0) -> Iterator[Any]:
 def _fetch(client: Client, key: str, holders: Sequence[str], check_wanted: Callable[[], None]) -> Any:
     """Return the value of a key that the driver holds, from a worker that has it."""
     scheduler: Any = client.scheduler
+    reach = REACH
     while True:
-        found = client.sync(_gather, client, key, holders)
+        found = client.sync(_gather, client, key, holders, reach)
         if key in found:
             return found[key]
         # The scheduler knows where it is now, or has it made again.
         check_wanted()
         time.sleep(AGAIN)
+        # On a machine that has too much to do a live one may take longer, too: certificates have to be looked at.
+        reach = min(2 * reach, FURTHEST)
         holders = client.sync(scheduler.who_has, keys=[key]).get(key, ())
 
 
-async def _gather(client: Client, key: str, holders: Sequence[str]) -> dict[Any, Any]:
+async def _gather(client: Client, key: str, holders: Sequence[str], reach: float) -> dict[Any, Any]:
     """Return the value of a key if one of some workers has it and can be reached soon."""
     reached = []
     for address in holders:
         with suppress(OSError):
             # One that has died would be called for half a minute.
-            client.rpc.reuse(address, await client.rpc.connect(address, timeout=REACH))
+            client.rpc.reuse(address, await client.rpc.connect(address, timeout=reach))
             reached.append(address)
     found, *_ = await gather_from_workers({key: reached}, rpc=client.rpc)
     return found

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -9,7 +10,9 @@ from distributed import Client, Future, KilledWorker, Worker, get_worker
 
 from compute.cluster.channel import Channel
 from compute.cluster.meeting import meeting
+from compute.cluster.presence import LOOK, PATIENCE, ROLES, Presence
 from compute.cluster.receipts import Receipts
+from compute.cluster.refusals import Refusals
 
 TELL_EVERY = 0.5
 """Seconds between two messages of a `Teller`."""
@@ -25,41 +28,83 @@ class Cluster:
     Parameters
     ----------
     client : distributed.Client
-        Connected, synchronous client. Work for a role goes only to workers that offer the resource of its name.
+        Connected, synchronous client. Work for a role goes only to workers that offer the resource of its name, and
+        compute with what the driver computes with (see `compute.cluster.admission`).
     device : str
         Where the arrays of the workers of the role ``train`` live.
+    patience : float
+        Seconds that work waits for a worker of its role where there is none.
+    start
+        Returns how one starts a worker of a role, for messages.
     """
 
-    def __init__(self, client: Client, device: str = "cpu") -> None:
-        self.client, self.device = client, device
+    def __init__(
+        self,
+        client: Client,
+        device: str = "cpu",
+        *,
+        patience: float = PATIENCE,
+        start: Callable[[str], str] = "start one with the resource {}".format,
+    ) -> None:
+        self.client, self.device, self.start = client, device, start
         self.receipts = Receipts(client)
+        self.refusals = Refusals(client, ROLES)
+        self.presence = Presence(client, self.workers, patience, start)
 
     def close(self) -> None:
         """Listen to its workers no more; the client stays connected."""
         self.receipts.close()
+        self.refusals.close()
+
+    def resources(self, role: str) -> dict[str, int]:
+        """Return what a task for ``role`` asks of a worker: its one resource, so that it runs alone."""
+        return {self.refusals.names[role]: 1}
+
+    def refused(self, role: str) -> list[str]:
+        """Return a sentence for each worker that offers ``role`` and computes with something else than the driver."""
+        return self.refusals.among(self._offering(role))
 
     def workers(self, role: str) -> int:
-        """Return how many workers offer ``role`` now."""
-        return len(self.addresses(role))
+        """Return how many workers take work for ``role`` now."""
+        return len(self._offering(self.refusals.names[role]))
 
     def addresses(self, role: str) -> list[str]:
-        """Return the addresses of the workers that offer ``role`` now, those with the least to do first."""
-        infos = self.client.scheduler_info(n_workers=-1)["workers"].items()
+        """Return the addresses of the workers that take work for ``role`` now, those with the least to do first."""
         working = self.client.processing()
-        offering = [address for address, info in infos if info.get("resources", {}).get(role, 0) > 0]
-        return sorted(offering, key=lambda address: len(working.get(address, ())))
+        return sorted(self._offering(self.refusals.names[role]), key=lambda address: len(working.get(address, ())))
+
+    def _offering(self, resource: str) -> list[str]:
+        infos = self.client.scheduler_info(n_workers=-1)["workers"].items()
+        return [address for address, info in infos if info.get("resources", {}).get(resource, 0) > 0]
 
     def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
         """Start ``function(*args, **kwargs)`` on one worker of ``role``; every call runs anew."""
-        return self.client.submit(function, *args, resources={role: 1}, pure=False, **kwargs)
+        return self.client.submit(function, *args, resources=self.resources(role), pure=False, **kwargs)
 
     def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future:
         """Start ``function(*args)`` on one worker of ``role``; if that dies it is not started again elsewhere."""
-        return self.client.submit(function, *args, resources={role: 1}, workers=[address], pure=False)
+        return self.client.submit(function, *args, resources=self.resources(role), workers=[address], pure=False)
 
     def call(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run ``function`` on one worker of ``role`` and return its result."""
-        return self.result(self.submit(role, function, *args, **kwargs))
+        """Run ``function`` on one worker of ``role`` and return its result.
+
+        Raises
+        ------
+        WorkersLost
+            As `result`.
+        compute.cluster.errors.ClusterError
+            As `compute.cluster.presence.Presence.check`.
+        """
+        future, done = self.submit(role, function, *args, **kwargs), threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        while not done.wait(LOOK):
+            self.presence.check(role)
+        return self.result(future)
+
+    def cancel(self, futures: Sequence[Future]) -> None:
+        """Cancel what still runs; with the scheduler its work is gone anyway."""
+        if futures and self.presence.has_scheduler():
+            self.client.cancel(list(futures))
 
     def result(self, future: Future) -> Any:
         """Wait for the result of a future, and let go of it.
@@ -111,7 +156,8 @@ class Cluster:
         try:
             yield
         finally:
-            self.client.unsubscribe_topic(topic)
+            if self.presence.has_scheduler():
+                self.client.unsubscribe_topic(topic)
 
 
 def _running(dask_worker: Worker) -> set[Any]:

@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from distributed import Client, Queue, get_client, get_worker
+from distributed import Client, Queue, get_worker
 
 from compute.cluster.channel import WAIT, watch
+from compute.cluster.connection import task_client
 
 
 class Missed(RuntimeError):
@@ -36,8 +37,8 @@ def meeting(client: Client, size: int) -> Iterator[str]:
                 queue.close()
 
 
-def meet(name: str, number: int, size: int, address: Callable[[str], Any]) -> Any:
-    """Wait until all tasks of a meeting are at work, and return the address of the first of them.
+def meet(name: str, number: int, size: int, bring: Callable[[str], Any]) -> list[Any]:
+    """Wait until all tasks of a meeting are at work, and return what each of them brings, in their order.
 
     Dask starts a task anew when its worker dies; here it then finds that its place was taken. The others find out when
     they are connected, or are cancelled by whoever started them all.
@@ -48,17 +49,20 @@ def meet(name: str, number: int, size: int, address: Callable[[str], Any]) -> An
         What `meeting` yielded.
     number, size
         Of this task, from 0, and how many there are.
-    address
-        Called by the first with the name of its host as workers know it; what it returns all get.
+    bring
+        Called with the name of this task's host as workers know it; returns what the scheduler can send without a
+        pickle: numbers, texts, tuples of them.
 
     Raises
     ------
     Missed
         If a task of this number was here before.
+    compute.cluster.connection.Unreached
+        If the scheduler could not be reached.
     compute.cluster.channel.Abandoned
         If nobody wants the result of this task any more.
     """
-    client, check_wanted = get_client(), watch()
+    client, check_wanted = task_client(), watch()
     mine = Queue(_seat(name, number), client=client)
 
     def take() -> Any:
@@ -75,15 +79,18 @@ def meet(name: str, number: int, size: int, address: Callable[[str], Any]) -> An
         first = None
     if first != _TICKET:
         raise Missed(f"task {number} of {name} was here before")
+    brought = bring(urlsplit(get_worker().address).hostname or "127.0.0.1")
     if number:
-        Queue(_seat(name, 0), client=client).put(number)
-        return take()
-    for _ in range(1, size):
-        take()
-    found = address(urlsplit(get_worker().address).hostname or "127.0.0.1")
+        Queue(_seat(name, 0), client=client).put((number, brought))
+        return list(take())
+    everything = {0: brought}
+    while len(everything) < size:
+        other, theirs = take()
+        everything[other] = theirs
+    ordered = [everything[other] for other in range(size)]
     for other in range(1, size):
-        Queue(_seat(name, other), client=client).put(found)
-    return found
+        Queue(_seat(name, other), client=client).put(ordered)
+    return ordered
 
 
 def _seat(name: str, number: int) -> str:

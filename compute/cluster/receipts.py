@@ -18,7 +18,8 @@ class HasReceipt(Protocol):
 class Receipts:
     """The driver's end: small parts of results, which come with the news that their tasks are done.
 
-    To ask workers for them would cost the scheduler as much as the tasks themselves.
+    To ask workers for them would cost the scheduler as much as the tasks themselves. They are pickles, as all that Dask
+    sends is in the end: with TLS only those who have the cluster's certificate, who are its owner, can send one.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from distributed import Future
 
 from compute.cluster.channel import Held
 from compute.cluster.cluster import Cluster
+from compute.cluster.presence import LOOK
 from compute.cluster.receipts import HasReceipt, send
 
 Item = TypeVar("Item")
@@ -88,6 +89,8 @@ def groups(
     ------
     WorkersLost
         If an item was tried on worker after worker and each died.
+    compute.cluster.errors.ClusterError
+        If the scheduler is gone, or there has been no worker of the role for too long.
     Exception
         What ``function`` raised, with the item as a note; what is in flight is cancelled.
     """
@@ -103,7 +106,7 @@ def groups(
             partial(_with_receipt, function, cluster.receipts.address),
             these,
             key=function.__name__,
-            resources={role: 1},
+            resources=cluster.resources(role),
             pure=False,
         )
         for item, value in zip(these, values, strict=True):
@@ -114,7 +117,7 @@ def groups(
     try:
         start(window)
         while running:
-            keys = [ended.get().key]
+            keys = [_next(cluster, role, ended).key]
             while True:
                 keys += [future.key for future in _drained(ended)]
                 left = due - time.monotonic()
@@ -143,9 +146,16 @@ def groups(
                 enough = min(2 * enough, WINDOWS * window)
             start(window - len(running))
     finally:
-        if client.status == "running":
-            client.cancel([value for _, value in running.values()])
+        cluster.cancel([value for _, value in running.values()])
         cluster.receipts.forget(running)
+
+
+def _next(cluster: Cluster, role: str, ended: SimpleQueue[Future]) -> Future:
+    """Return the next future that is done; somebody has to be there who works on it."""
+    while True:
+        cluster.presence.check(role)
+        with suppress(Empty):
+            return ended.get(timeout=LOOK)
 
 
 def _drained(queue: SimpleQueue[Future]) -> Iterator[Future]:

@@ -80,7 +80,7 @@ def write(loop: Loop, recipe: dict[str, Any]) -> bytes:
         "partial": sorted(loop.partial.items()),
     }
     ranks = []
-    for rank, (one, its_numbers) in enumerate(loop.group.collect((arrays, numbers))):
+    for rank, (one, its_numbers) in enumerate(map(unpack, loop.group.exchange(pack(arrays, numbers)))):
         tensors |= {f"rank{rank}/{name}": values for name, values in one.items()}
         ranks.append(its_numbers)
     tensors["trace/losses"] = np.array(loop.trace.losses, np.float64)

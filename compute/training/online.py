@@ -240,7 +240,8 @@ class _Streaming(Run):
             )
         names = training[0].fields
         fields = {name: np.concatenate([block.fields[name] for block in training]) for name in names}
-        self.loop = self.new(self.group.collect(Normalisation.fit(self.template, fields))[0])
+        mine = Normalisation.fit(self.template, fields).model_dump(mode="json")
+        self.loop = self.new(Normalisation.model_validate(self.group.collect(mine)[0]))
         for block, when in self.pending:
             self._take(self.loop, block, when)
         self.pending.clear()

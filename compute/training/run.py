@@ -12,6 +12,7 @@ import numpy as np
 from compute.problems.problem import Problem
 from compute.surrogates.normalisation import Normalisation
 from compute.surrogates.surrogate import Surrogate
+from compute.tensors import pack, unpack
 from compute.training import checkpoint
 from compute.training.group import Alone, Group, PeerLost
 from compute.training.loop import Loop
@@ -162,23 +163,26 @@ class Run:
         """Write the last checkpoint and return what came out, of all ranks."""
         loop.settle()
         self.save(loop)
-        mine = np.array(loop.schedule, np.int64).reshape(loop.step, self.settings.batch_size)
-        everyone = self.group.collect((mine, loop.received, loop.taken, loop.validation_ids))
-        schedules, received, taken, validation = zip(*everyone, strict=True)
-        schedule = np.concatenate(schedules, axis=1)
+        mine = {
+            "schedule": np.array(loop.schedule, np.int64).reshape(loop.step, self.settings.batch_size),
+            "validation": loop.validation_ids,
+        }
+        numbers = {"received": sorted(loop.received.items()), "taken": loop.taken}
+        arrays, everyone = zip(*map(unpack, self.group.exchange(pack(mine, numbers))), strict=True)
+        schedule = np.concatenate([one["schedule"] for one in arrays], axis=1)
         best = loop.best
         return Fit(
             model=loop.finish(),
             curve=loop.curve,
             schedule=schedule,
-            received={shard: when for one in received for shard, when in one.items()},
+            received={shard: when for one in everyone for shard, when in one["received"]},
             waited=self.waited,
-            validation=validation[0],
+            validation=arrays[0]["validation"],
             total=loop.total,
             trace=loop.trace,
             stopped=loop.step if loop.stopped else None,
             best={"step": best.step, "error": best.error} if best is not None and best.tensors else None,
-            unseen=sum(taken) - len(np.unique(schedule)),
+            unseen=sum(one["taken"] for one in everyone) - len(np.unique(schedule)),
         )
 
 

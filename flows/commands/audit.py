@@ -50,7 +50,7 @@ def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
     from tasks.recipes import load_profile
 
     check_audit(store, name)
-    load_profile(profile).check()
+    load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
         from flows.audit import audit as flow
 
@@ -89,7 +89,7 @@ def regenerate(
     from tasks.recipes import load_profile
 
     sample_of(store, dataset, sample)
-    load_profile(profile).check()
+    load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
         from flows.regenerate import regenerate as flow
 

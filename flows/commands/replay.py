@@ -26,7 +26,7 @@ def replay(
     from tasks.recipes import load_profile
 
     check_replay(store, run)
-    load_profile(profile).check()
+    load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
         from flows.replay import replay as flow
         from tasks.replay import sentence

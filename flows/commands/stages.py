@@ -102,7 +102,7 @@ def generate(
     from tasks.room import check_room
 
     cluster = load_profile(profile)
-    cluster.check()
+    cluster.check(("solve",))
     pipeline = planned(pipeline, store, lambda one: published(one, store))
     # Who finds all of it done needs no right to write.
     done = complete(pipeline, store)
@@ -141,7 +141,7 @@ def train(
     from tasks.checks import check_training
 
     check_training(pipeline, store, dataset)
-    load_profile(profile).check()
+    load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
         from flows.train import train as flow
 
@@ -165,7 +165,7 @@ def evaluate(
     from tasks.recipes import load_profile
 
     check_measuring(store, model, dataset, ("train", "test"))
-    load_profile(profile).check()
+    load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
         from flows.evaluate import evaluate as flow
 
@@ -189,7 +189,7 @@ def quantify(
     from tasks.recipes import load_profile
 
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
-    load_profile(profile).check()
+    load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
         from flows.quantify import quantify as flow
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from socket import socket
 
 from compute.cluster.meeting import meet
-from compute.training.group import Alone, Group, connected, listening
+from compute.cluster.peers import Place, connected, listening, place
+from compute.training.group import Alone, Group, PeerLost, grouped
 
 
 @contextmanager
@@ -21,6 +22,8 @@ def joined(meeting: str | None, rank: int, ranks: int, device: str) -> Iterator[
     ------
     compute.cluster.meeting.Missed, compute.training.group.PeerLost
         If one of them has died.
+    compute.cluster.connection.Unreached
+        If the scheduler could not be reached.
     compute.cluster.channel.Abandoned
         If nobody wants the result of this task any more.
     """
@@ -29,10 +32,14 @@ def joined(meeting: str | None, rank: int, ranks: int, device: str) -> Iterator[
         return
     opened: list[socket] = []
 
-    def address(host: str) -> tuple[str, int]:
+    def bring(host: str) -> Place:
         opened.append(listening(host))
-        return host, opened[0].getsockname()[1]
+        return place(rank, opened[0])
 
-    host, port = meet(meeting, rank, ranks, address)
-    with connected(rank, ranks, (host, port), device, *opened) as group:
-        yield group
+    places = [Place(*where) for where in meet(meeting, rank, ranks, bring)]
+    with ExitStack() as stack:
+        try:
+            peers = stack.enter_context(connected(rank, places, *opened))
+        except OSError as error:
+            raise PeerLost(f"rank {rank} of {ranks} did not find the others: {error}") from error
+        yield stack.enter_context(grouped(rank, ranks, peers, device))

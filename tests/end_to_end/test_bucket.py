@@ -23,6 +23,7 @@ from storage.datasets import Dataset
 from storage.places.s3 import filesystem
 from storage.reading import read
 from storage.store import Store
+from tests import attached
 from tests.bucket import KEY, SECRET, settings
 from tests.command import SMALL, inside, ritz
 
@@ -43,7 +44,7 @@ def command(s3: dict[str, str], environment: dict[str, str], said: list[str]) ->
     where = {"LocationConstraint": s3["AWS_REGION"]}
     filesystem().call_s3("create_bucket", Bucket="ritz-whole", CreateBucketConfiguration=where)
     with Local(solve=Role(count=2), train=Role(count=1)).open() as cluster:
-        place = ("--store", URL, "--json", "--profile", f"attach:{cluster.client.scheduler_info()['address']}")
+        place = ("--store", URL, "--json", "--profile", attached.profile(cluster))
 
         def run(*arguments: str) -> dict[str, Any]:
             done = ritz(*arguments, *place, env=environment | s3)

@@ -12,6 +12,7 @@ import pytest
 
 from compute.cluster.cluster import Cluster
 from storage.store import Store
+from tests import attached
 from tests.command import RITZ, SMALL, inside, ritz, started
 
 SIZES = ("--seeds", "2", "--samples", "8", "--epochs", "16", "--fresh", "2")
@@ -24,7 +25,7 @@ def killed(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """A comparison whose driver was killed after a few trainings: the command, and when each result was written."""
     store = tmp_path_factory.mktemp("compared") / "store"
-    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler_info()['address']}", "--json")
+    place = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
     command = ("compare", "online-offline", SMALL, *SIZES, *place)
     with started(RITZ, *command, env=environment) as process:
         for _ in range(1200):

@@ -6,6 +6,7 @@ from pathlib import Path
 from compute.cluster.cluster import Cluster
 from storage import runs
 from storage.store import Store
+from tests import attached
 from tests.command import SMALL, ritz
 
 
@@ -16,7 +17,7 @@ def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
     store.mkdir()
     # Training keeps its state in a folder of this name.
     (store / "fits").write_text("in the way")
-    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler_info()['address']}", "--json")
+    place = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
     done = ritz("run", SMALL, *place, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     [failed] = runs.list_runs(Store(store))

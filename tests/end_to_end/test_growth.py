@@ -13,6 +13,7 @@ from storage.committer import Committer
 from storage.datasets import Dataset
 from storage.reading import read
 from storage.store import Store
+from tests import attached
 from tests.command import SMALL, inside, ritz
 
 GROWING = (SMALL, "--set", "data.grow=16")
@@ -37,8 +38,7 @@ class Grown:
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environment: dict[str, str]) -> Grown:
     store = tmp_path_factory.mktemp("grown") / "store"
-    address = cluster.client.scheduler_info()["address"]
-    return Grown(Store(store), ("--store", str(store), "--profile", f"attach:{address}"), environment)
+    return Grown(Store(store), ("--store", str(store), "--profile", attached.profile(cluster)), environment)
 
 
 def test_every_run_adds_samples_publishes_and_trains(grown: Grown) -> None:

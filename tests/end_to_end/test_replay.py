@@ -12,6 +12,7 @@ import pytest
 from compute.cluster.cluster import Cluster
 from storage import models
 from storage.store import Store
+from tests import attached
 from tests.command import TINY, ritz
 
 
@@ -21,7 +22,7 @@ def second(
 ) -> tuple[Store, dict[str, Any], tuple[str, ...]]:
     """A second, undisturbed run of the recipe of `tiny_store`, and where commands find store and cluster."""
     store = tmp_path_factory.mktemp("second") / "store"
-    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler_info()['address']}", "--json")
+    place = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
     done = ritz("run", TINY, *place, env=environment)
     assert done.returncode == 0, done.stderr
     return Store(store), json.loads(done.stdout), place

@@ -17,6 +17,7 @@ from storage.reading import read
 from storage.store import Store
 from tasks.predict import predict
 from tasks.worker.evaluate import load_model
+from tests import attached
 from tests.command import TINY, inside, ritz
 from tests.end_to_end.test_data import check_residuals, check_solutions
 
@@ -48,7 +49,7 @@ class Staged:
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environment: dict[str, str]) -> Staged:
     store = tmp_path_factory.mktemp("staged") / "store"
-    place = ("--store", str(store), "--profile", f"attach:{cluster.client.scheduler_info()['address']}", "--json")
+    place = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
 
     def command(*arguments: str) -> dict[str, Any]:
         done = ritz(*arguments, *place, env=environment)

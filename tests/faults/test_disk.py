@@ -21,6 +21,7 @@ from storage.errors import StorageError
 from storage.reading import read
 from storage.shards import write_shard
 from storage.store import Store
+from tests.attached import profile
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import AGAIN, PROBES, SHARD, SHARDS, Trap, new, wait_until, workers
 from tests.faults.writer import describe, fields
@@ -32,7 +33,7 @@ BOUND = 60
 
 @pytest.fixture
 def attached(cluster: Cluster) -> tuple[str, str]:
-    return "--profile", f"attach:{cluster.client.scheduler_info()['address']}"
+    return "--profile", profile(cluster)
 
 
 def one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None:

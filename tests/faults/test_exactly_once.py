@@ -23,6 +23,7 @@ from storage import runs
 from storage.reading import read
 from tasks.pipeline import Splits
 from tasks.records import VANISHED
+from tests import attached
 from tests.command import RITZ, replayed, ritz, started
 from tests.faults.conftest import SHARD, Trap, new, wait_until, workers
 from tests.faults.trapped import checksums, solved
@@ -63,7 +64,7 @@ def arguments(trap: Trap, cluster: Cluster, batches_per_sample: int) -> tuple[st
         "training.watermark": 8,
         "training.optimiser": "{kind: adamw, learning_rate: 2e-3}",
     }
-    profile = f"attach:{cluster.client.scheduler_info()['address']}"
+    profile = attached.profile(cluster)
     return trap.command(
         "--profile", profile, *(word for path, value in changes.items() for word in ("--set", f"{path}={value}"))
     )

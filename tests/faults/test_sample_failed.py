@@ -12,6 +12,7 @@ from compute.cluster.cluster import Cluster
 from compute.solvers.choice import Auto
 from storage.reading import read
 from tasks.worker.solve import compare_orders, probe
+from tests import attached
 from tests.command import ritz
 from tests.faults.conftest import SHARD, SHARDS, STEPS, Trap
 
@@ -21,7 +22,7 @@ BAD = 3
 
 @pytest.fixture(scope="module")
 def done(trap: Trap, cluster: Cluster) -> subprocess.CompletedProcess[str]:
-    profile = f"attach:{cluster.client.scheduler_info()['address']}"
+    profile = attached.profile(cluster)
     finished = ritz(*trap.command("--profile", profile, singular=(BAD,)), env=trap.environment)
     assert finished.returncode == 0, finished.stderr
     return finished

@@ -3,6 +3,9 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -36,10 +39,78 @@ def test_messages_reach_who_listens(cluster: Cluster) -> None:
     assert heard == [{"step": 0}, {"step": 3}], "those between come too soon after the first"
 
 
-def test_a_running_scheduler_can_be_attached_to(cluster: Cluster) -> None:
-    with Attach(address=cluster.client.scheduler_info()["address"]).open() as attached:
-        assert attached.workers("solve") == 2
-        assert attached.call("solve", abs, -3) == 3
+@pytest.fixture
+def running() -> Iterator[Any]:
+    """A cluster of Dask that others run, on loopback, without workers."""
+    from distributed import LocalCluster
+
+    roles = {"solve": 1}
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources=roles) as bare:
+        yield bare
+
+
+def test_a_running_scheduler_is_attached_to_by_those_who_have_its_certificate(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from distributed import LocalCluster, Security
+
+    ours, another = Security.temporary(), Security.temporary()
+    files = {}
+    for owner, security in (("ours", ours), ("another", another)):
+        for name, text in (("cert", security.tls_client_cert), ("key", security.tls_client_key)):
+            files[owner, name] = tmp_path / f"{owner}-{name}.pem"
+            files[owner, name].write_text(text)
+            files[owner, name].chmod(0o600)
+    with LocalCluster(
+        n_workers=1, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources={"solve": 1}, security=ours
+    ) as bare:
+        address = bare.scheduler_address
+
+        def attach(owner: str) -> Attach:
+            cert = files[owner, "cert"]
+            return Attach(address=address, timeout=2, ca=cert, cert=cert, key=files[owner, "key"])
+
+        with caplog.at_level("WARNING", "ritz"):
+            with attach("ours").open(("solve",)) as attached:
+                assert attached.call("solve", abs, -3) == 3
+            assert caplog.text == ""
+            files["ours", "key"].chmod(0o604)
+            with attach("ours").open(("solve",)):
+                pass
+            assert "can be read by everybody; expected mode 0600" in caplog.text
+        for refused in (attach("another"), Attach(address=address.replace("tls:", "tcp:"), timeout=2)):
+            with pytest.raises(ClusterError, match=r"profile\.address: no Dask scheduler answered"):
+                refused.check(("solve",))
+
+
+def test_an_address_without_tls_is_said_to_be_open(running: Any, caplog: pytest.LogCaptureFixture) -> None:
+    running.scale(1)
+    with caplog.at_level("WARNING", "ritz"), Attach(address=running.scheduler_address).open(("solve",)) as attached:
+        assert attached.workers("solve") == 1
+    assert "is not encrypted: whoever reaches its port runs code as the owner of its workers" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"address": "tls://127.0.0.1:9", "ca": "a.pem"}, "of ca, cert and key only ca is given, expected all three"),
+        ({"address": "tcp://127.0.0.1:9", "ca": "a", "cert": "b", "key": "c"}, "expected one that begins with tls://"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_refused(fields: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Attach.model_validate(fields)
+
+
+def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "ca.pem"
+    wrong.write_text("certainly")
+    with pytest.raises(ClusterError, match=r"profile\.ca: is not given; expected"):
+        Attach(address="tls://127.0.0.1:9").check()
+    with pytest.raises(ClusterError, match=r"profile\.key: '.*missing.pem' cannot be read \(No such file"):
+        Attach(address="tls://127.0.0.1:9", ca=wrong, cert=wrong, key=tmp_path / "missing.pem").check()
+    with pytest.raises(ClusterError, match=r"profile\.ca, cert, key: .* are no two certificates in PEM"):
+        Attach(address="tls://127.0.0.1:9", ca=wrong, cert=wrong, key=wrong).check()
 
 
 def test_workers_stand_back_behind_the_driver(cluster: Cluster) -> None:
@@ -53,25 +124,19 @@ def test_nobody_at_the_address_is_said_in_time() -> None:
     assert time.monotonic() - start < 15
 
 
-def test_a_role_without_worker_is_said() -> None:
-    from distributed import LocalCluster
-
-    with (
-        LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0", host="127.0.0.1") as bare,
-        pytest.raises(ClusterError, match="resource 'solve'"),
-    ):
-        Attach(address=bare.scheduler_address, timeout=1).check()
+def test_a_role_without_worker_is_said(running: Any) -> None:
+    with pytest.raises(ClusterError, match="resource 'train' within 1 s; start one with `dask worker tcp://"):
+        Attach(address=running.scheduler_address, timeout=1).check(("train",))
 
 
-def test_a_worker_that_is_on_its_way_is_waited_for() -> None:
-    from distributed import LocalCluster
-
-    roles = {"solve": 1, "train": 1}
-    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources=roles) as bare:
-        coming = threading.Timer(1.0, bare.scale, [1])
-        coming.start()
-        Attach(address=bare.scheduler_address).check()
-        coming.join()
+def test_only_the_roles_that_are_needed_are_waited_for_and_started(running: Any) -> None:
+    coming = threading.Timer(1.0, running.scale, [1])
+    coming.start()
+    with Attach(address=running.scheduler_address).open(("solve",)) as attached:
+        assert (attached.workers("solve"), attached.workers("train")) == (1, 0)
+    coming.join()
+    with Local(solve=Role(count=1)).open(("solve",)) as cluster:
+        assert (cluster.workers("solve"), cluster.workers("train")) == (1, 0)
 
 
 @pytest.mark.parametrize("field", [{"count": 0}, {"threads": -1}, {"device": "abacus"}])
