@@ -14,6 +14,7 @@ from flows.settings import DEFAULT_STORE, prepare_prefect
 prepare_prefect()  # Prefect reads its settings when it is imported.
 
 from prefect import State, flow
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed
@@ -24,6 +25,8 @@ from compute.cluster.profile import Profile
 from flows.binding import bound
 from flows.claims import hold
 from flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
+from flows.outcome import outcome
+from flows.server import embedded
 from storage.errors import Busy
 from storage.store import Store
 from tasks import evaluate as evaluation
@@ -51,8 +54,6 @@ CHANNEL = 4
 """Solved shards that may wait for the trainer."""
 
 
-@flow(name="ritz", validate_parameters=False)
-@stoppable
 def run_pipeline(
     pipeline: Pipeline,
     store: str = DEFAULT_STORE,
@@ -60,6 +61,9 @@ def run_pipeline(
     command: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Generate, train, evaluate, quantify and publish; generating and training overlap.
+
+    The flow's history is kept by the Prefect server that ``PREFECT_API_URL`` names, else by one of its own, as with
+    ``ritz run``; called inside a flow it is a part of that.
 
     Parameters
     ----------
@@ -77,6 +81,15 @@ def run_pipeline(
     dict
         The run record. A pipeline that has finished in this store before is not run again.
     """
+    if FlowRunContext.get() is not None:
+        return _pipeline_flow(pipeline, store, profile, command)
+    with embedded():
+        return outcome(_pipeline_flow, pipeline, store, profile, command)
+
+
+@flow(name="ritz", validate_parameters=False)
+@stoppable
+def _pipeline_flow(pipeline: Pipeline, store: str, profile: Profile | None, command: Sequence[str]) -> dict[str, Any]:
     store = Store(store).url
     pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
     done = finished(pipeline, store)
@@ -236,7 +249,7 @@ def run(
         # A served run: no terminal watches, and Prefect keeps what the stages say.
         log.setLevel(logging.INFO)
     command = ["ritz", "run", recipe, "--store", store, "--profile", profile, *assignments(overrides)]
-    result: dict[str, Any] = run_pipeline.fn(
+    result: dict[str, Any] = _pipeline_flow.fn(
         load(recipe, overrides, store_url=store), store, load_profile(profile), command
     )
     return result

@@ -12,10 +12,12 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.deployments.runner import EntrypointType
 from prefect.schedules import Cron, Interval
 from prefect.schedules import Schedule as PrefectSchedule
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 from prefect.utilities.callables import ParameterSchema
 
+from flows import key
 from flows.binding import Binding, bind
+from flows.client import connected
 from flows.naming import recipe_tags
 from flows.orphans import Watch
 from flows.run import run_served
@@ -58,11 +60,11 @@ def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
     named = deployment_names({recipe: pipeline.name for recipe, pipeline in pipelines.items()})
     deployments = [_to_deployment(named[recipe], recipe, pipeline) for recipe, pipeline in pipelines.items()]
     configured = PREFECT_API_URL.value()
-    with standing(port, configured) as url, temporary_settings({PREFECT_API_URL: url}):
-        # The runs are processes of their own: they find the server through the environment.
-        os.environ["PREFECT_API_URL"] = url
+    with standing(port, configured) as url, connected():
         lines = [_line(named[recipe], pipeline) for recipe, pipeline in pipelines.items()]
         sys.stderr.write(f"serving {', '.join(lines)} at {url}\n")
+        if (place := key.path(port)).exists() and not configured:
+            sys.stderr.write(f"pages at {url.removesuffix('/api')}; what they ask for is the line in {place}\n")
         runner = ServingRunner()
         added: list[Any] = [runner.add_deployment(deployment) for deployment in deployments]
         bind({str(id): Binding(recipe, store, profile) for id, recipe in zip(added, pipelines, strict=True)})

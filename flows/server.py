@@ -3,38 +3,37 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from http import HTTPStatus
+from contextlib import ExitStack, closing, contextmanager, suppress
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
-from flows.settings import EMBEDDED, QUIET, SHIPPED, prepare_prefect
+from flows import key as keys
+from flows.api import ServerError, answers, check, local_url, own_key
+from flows.home import private_home
+from flows.settings import AUTH, EMBEDDED, QUIET, RETRIES, SHIPPED, URL, guarded, prepare_prefect
+
+log = logging.getLogger("ritz")
 
 START = 120.0
 """Seconds a server may take to start on a loaded machine."""
 
+LOOK = 10.0
+"""Seconds between two looks at a server, and seconds that it may take to answer one."""
 
-class ServerError(ValueError):
-    """No Prefect server answers, or none could be started."""
+SILENT = 2
+"""Looks that it may leave unanswered one after the other."""
 
-
-def answers(url: str) -> bool:
-    """Return whether a Prefect server answers at an API URL, if only to ask who wants to know."""
-    try:
-        with urlopen(f"{url}/health", timeout=5) as response:
-            return bool(response.status == HTTPStatus.OK)
-    except HTTPError as error:
-        return error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-    except (URLError, TimeoutError, ConnectionError):
-        return False
+RESTARTS = 50
+"""How often a server is started again; one that dies more often is of no use."""
 
 
 @contextmanager
@@ -42,105 +41,242 @@ def embedded() -> Iterator[None]:
     """Run a Prefect server for this process alone meanwhile, unless ``PREFECT_API_URL`` names one.
 
     Prefect's own way, a server that starts at the first call, loads the server's code in this process too, some
-    80 MB, and waits for it; this one starts while the caller goes on importing. To be entered before Prefect is
-    imported.
+    80 MB, and answers every page that a browser has open. This one answers who has its key, which is in the
+    environment of this process and of those that it starts; when it dies it is started again. To be entered before
+    Prefect is imported.
+
+    Raises
+    ------
+    ServerError
+        If the server that is named cannot be used, or none could be started.
     """
     prepare_prefect(QUIET)
-    if configured := os.environ.get("PREFECT_API_URL"):
-        if not answers(configured):
-            raise ServerError(_silent(configured))
-        yield
+    if configured := os.environ.get(URL):
+        with _environment({}):
+            check(configured)
+            yield
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
     with ExitStack() as stack:
-        with _first():
-            process = stack.enter_context(_process(port, EMBEDDED))
-            _wait(url, process)
-        os.environ["PREFECT_API_URL"] = url
+        server = stack.enter_context(_server(0, keys.made(), EMBEDDED))
+        # A server that has died is started again while its clients wait: they need not try for long.
+        stack.enter_context(_environment({URL: server.url, AUTH: server.key, RETRIES: "3"}))
         try:
             yield
         finally:
             # Prefect sends log lines every two seconds, and tries for a minute where the server has gone before.
             for handler in logging.getLogger("ritz").handlers:
                 handler.flush()
-            del os.environ["PREFECT_API_URL"]
 
 
 @contextmanager
 def standing(port: int, configured: str | None) -> Iterator[str]:
-    """Give the API URL of the configured Prefect server, or of one with pages that is started at ``port``."""
-    url = configured or local_url(port)
-    if answers(url):
-        yield url
+    """Give the API URL of the configured Prefect server, or of one with pages that is started at ``port``.
+
+    The server that is started answers its own pages and who has its key, which is kept where `flows.key.read` finds
+    it. One of this user's own that has the port already is shared. The environment names it meanwhile, and has its key.
+
+    Raises
+    ------
+    ServerError
+        If the configured server cannot be used, if another one has the port, or if none could be started.
+    """
+    if configured or own_key(port):
+        with reached(port, configured) as url:
+            yield url
         return
-    if configured:
-        raise ServerError(_silent(configured))
-    # Without this the pages that it serves ask port 4200, whatever port it has.
+    key = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or os.environ.get(AUTH) or keys.made()
     with ExitStack() as stack:
-        with _first():
-            process = stack.enter_context(_process(port, {"PREFECT_SERVER_UI_API_URL": url}))
-            _wait(url, process)
-        yield url
-
-
-def local_url(port: int) -> str:
-    """Return the API URL of a server at a port of this machine."""
-    return f"http://127.0.0.1:{port}/api"
-
-
-def _silent(configured: str) -> str:
-    return f"PREFECT_API_URL: no Prefect server answers at {configured!r}"
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START
-    while not answers(url):
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise ServerError(f"the Prefect server did not start at {url}; another process may have the port")
-        time.sleep(0.1)
+        # Without this the pages that it serves ask port 4200, whatever port it has.
+        server = stack.enter_context(_server(port, key, {"PREFECT_SERVER_UI_API_URL": "/api"}, keep=True))
+        stack.enter_context(_environment({URL: server.url, AUTH: key}))
+        yield server.url
 
 
 @contextmanager
-def _first() -> Iterator[None]:
+def reached(port: int, configured: str | None) -> Iterator[str]:
+    """Give the API URL of the configured Prefect server, or of this user's own at ``port``.
+
+    The environment names it meanwhile, and has its key.
+
+    Raises
+    ------
+    ServerError
+        If there is none, or one that cannot be used.
+    """
+    url = configured or local_url(port)
+    with _environment({URL: url}):
+        if configured:
+            check(configured)
+        elif key := own_key(port):
+            os.environ[AUTH] = key
+        else:
+            raise ServerError(f"no Prefect server answers at {url}; start `ritz serve`, or set {URL}")
+        yield url
+
+
+class _Server:
+    """A Prefect server in a process of its own, which is started again when it dies or falls silent.
+
+    This process holds the socket that listens: what clients ask while there is no server waits for the next one, and
+    nobody else can take the port.
+    """
+
+    def __init__(self, port: int, key: str, environment: Mapping[str, str]) -> None:
+        self.key, self.environment = key, environment
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self.socket.bind(("127.0.0.1", port))
+        except OSError as error:
+            self.socket.close()
+            raise ServerError(f"port {port} of this machine: {error.strerror}; give another --port") from None
+        self.socket.listen(2048)
+        self.port: int = self.socket.getsockname()[1]
+        self.url = local_url(self.port)
+        self._ending = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = self._started()
+        self._watcher.start()
+
+    def close(self) -> None:
+        self._ending.set()
+        if self._watcher.ident is not None:
+            self._watcher.join()
+        self.socket.close()
+        if self._process is not None:
+            _end(self._process)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        listening, (news, tell) = self.socket.fileno(), os.pipe()
+        command = [sys.executable, "-m", "flows.server", str(self.port), str(os.getpid()), str(listening), str(tell)]
+        # A session of its own: an interrupt or a signal to the group must reach this process first, which still has
+        # things to tell the server. If this process dies the server leaves by itself.
+        process = subprocess.Popen(
+            command,
+            env={**SHIPPED, **os.environ, **guarded(self.port, self.key), **self.environment},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=(listening, tell),
+            umask=0o077,
+        )
+        os.close(tell)
+        try:
+            said = self._first_news(news)
+        finally:
+            os.close(news)
+        if said == b"\n":
+            return process
+        _end(process, patience=0)
+        if said is None:
+            raise ServerError(f"the Prefect server did not start within {START:.0f} s at {self.url}")
+        reason = said.decode(errors="replace").strip() or f"it ended with code {process.returncode}"
+        raise ServerError(f"the Prefect server did not start: {reason}")
+
+    def _first_news(self, pipe: int) -> bytes | None:
+        """Return the line that a server says when its start has ended: an empty one, or the reason; None for none."""
+        said, deadline = b"", time.monotonic() + START
+        while not said.endswith(b"\n"):
+            ready, _, _ = select.select([pipe], [], [], max(0.0, min(0.5, deadline - time.monotonic())))
+            if ready:
+                if not (piece := os.read(pipe, 4096)):
+                    break
+                said += piece
+            elif time.monotonic() > deadline or self._ending.is_set():
+                return None
+        return said
+
+    def _watch(self) -> None:
+        for _ in range(RESTARTS):
+            assert self._process is not None
+            reason = self._end_of(self._process)
+            if not reason:
+                return
+            log.warning("Prefect's server %s; it is started again, and the run goes on", reason)
+            _end(self._process, patience=0)
+            try:
+                self._process = self._started()
+            except ServerError as error:
+                if not self._ending.is_set():
+                    log.warning("%s; the run goes on, and Prefect's history of it ends here", error)
+                break
+        # Who asks from now on hears at once that nobody is there.
+        self.socket.close()
+
+    def _end_of(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the end of a process or of its answers; return the reason, nothing where the server is closed."""
+        silent, next_look = 0, time.monotonic() + LOOK
+        while not self._ending.wait(0.2):
+            if (code := process.poll()) is not None:
+                return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
+            if time.monotonic() > next_look:
+                silent = 0 if answers(self.url, LOOK) else silent + 1
+                if silent == SILENT:
+                    return f"has not answered for {SILENT * LOOK:.0f} s"
+                next_look = time.monotonic() + (LOOK if not silent else 0)
+        return ""
+
+
+@contextmanager
+def _server(port: int, key: str, environment: Mapping[str, str], keep: bool = False) -> Iterator[_Server]:
+    """Run a server meanwhile, with a home that is its owner's alone; its key is in a file where that is wished."""
+    with ExitStack() as stack:
+        home = stack.enter_context(private_home())
+        server = stack.enter_context(closing(_Server(port, key, environment)))
+        try:
+            if keep:
+                stack.enter_context(keys.kept(server.port, key))
+        except OSError as error:
+            raise ServerError(f"the key of the server cannot be kept: {error}") from None
+        with _first(home):
+            server.start()
+        yield server
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables meanwhile; what is set under these names or the key's inside is undone too."""
+    before = {name: os.environ.get(name) for name in (AUTH, *values)}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _first(home: Path) -> Iterator[None]:
     """Let one process at a time start a server where none of this version of Prefect has started before.
 
     The first one makes the tables of its database, and two that do so at once end each other.
     """
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
     done = home / f"ritz-started-{version('prefect')}"
     if done.exists():
         yield
         return
-    home.mkdir(parents=True, exist_ok=True)
     with (home / "ritz-start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
         done.touch()
 
 
-@contextmanager
-def _process(port: int, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "flows.server", str(port), str(os.getpid())]
-    # A session of its own: an interrupt or a signal to the group must reach this process first, which still has
-    # things to tell the server. If this process dies the server leaves by itself.
-    settings = {**SHIPPED, **os.environ, **environment}
-    process = subprocess.Popen(command, env=settings, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield process
-    finally:
+def _end(process: subprocess.Popen[bytes], patience: float = 10) -> None:
+    if patience:
         process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    process.kill()
+    process.wait()
 
 
-def _serve(port: int, parent: int) -> None:
-    """Serve the Prefect API on the loopback interface until the process ``parent`` is gone."""
+def _serve(parent: int, listening: int, news: int) -> None:
+    """Serve the Prefect API at a socket that listens until the process ``parent`` is gone."""
     import uvicorn
 
     def leave_with_parent() -> None:
@@ -148,9 +284,17 @@ def _serve(port: int, parent: int) -> None:
             time.sleep(1)
         os._exit(0)
 
+    def tell(line: str) -> None:
+        with suppress(BrokenPipeError):
+            os.write(news, f"{line}\n".encode())
+
     threading.Thread(target=leave_with_parent, daemon=True).start()
-    uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="critical")
+    # By its name: what starts servers does not load Prefect.
+    app = import_module("flows.guard").guarded_app(tell)
+    # A client that keeps its connection open would hold up the end.
+    config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=listening)])
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), int(sys.argv[2]))
+    _serve(*(int(argument) for argument in sys.argv[2:]))

@@ -20,12 +20,13 @@ from prefect.client.schemas.objects import DeploymentStatus, FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Scheduled
 
+from flows.client import connected
 from flows.naming import labelled
 from flows.orphans import ACTIVE
-from flows.server import ServerError, answers, local_url
+from flows.server import ServerError, reached
 from tasks.errors import RecipeError
 from tasks.pipeline import Pipeline
 
@@ -77,10 +78,7 @@ def trigger(
     RecipeError
         If it does not serve the recipe, or serves another one than the given file under its name.
     """
-    url = PREFECT_API_URL.value() or local_url(port)
-    if not answers(url):
-        raise ServerError(f"no Prefect server answers at {url}; start `ritz serve`, or set PREFECT_API_URL")
-    with temporary_settings({PREFECT_API_URL: url}):
+    with reached(port, PREFECT_API_URL.value()) as url, connected():
         with get_client(sync_client=True) as client:
             served = _served(client, url, recipe, pipeline)
             before = _active(client, served)

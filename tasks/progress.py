@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from tasks.stage import artifact_key, in_prefect
+from tasks.stage import artifact_key, in_prefect, show
 
 log = logging.getLogger("ritz")
 
@@ -54,7 +54,8 @@ class Reporter:
     def _show(self, percent: float) -> None:
         if self._artifact is None:
             key = artifact_key(self.name, self.stage)
-            created: Any = create_progress_artifact(percent, key=key, description=f"{self.stage} {self.name}")
+            text = f"{self.stage} {self.name}"
+            created: Any = show(create_progress_artifact, percent, key=key, description=text)
             self._artifact = created
         else:
-            update_progress_artifact(self._artifact, percent)
+            show(update_progress_artifact, self._artifact, percent)

@@ -11,7 +11,7 @@ from compute.problems.problem import Problem
 from compute.surrogates.surrogate import Surrogate
 from storage import runs
 from storage.store import Store
-from tasks.stage import artifact_key, in_prefect, stage
+from tasks.stage import artifact_key, in_prefect, show, stage
 from tasks.summary import rows
 from tasks.worker import publish as worker
 
@@ -46,9 +46,12 @@ def publish(
 
 def _artifacts(record: dict[str, Any]) -> None:
     name, report = record["model"]["name"], record["paths"]["report"]
-    create_table_artifact(rows(record), key=artifact_key(name, "summary"), description="The run in eleven lines")
-    create_markdown_artifact(
-        links(record["run"], report), key=artifact_key(name, "report"), description="Where the run is shown in pictures"
+    show(create_table_artifact, rows(record), key=artifact_key(name, "summary"), description="The run in eleven lines")
+    show(
+        create_markdown_artifact,
+        links(record["run"], report),
+        key=artifact_key(name, "report"),
+        description="Where the run is shown in pictures",
     )
 
 

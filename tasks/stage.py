@@ -4,10 +4,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
+from prefect.exceptions import PrefectException
 from prefect.tasks import Task
 
 from compute.cluster.cluster import WorkersLost
@@ -46,6 +48,17 @@ def _workers_lost(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
 def in_prefect() -> bool:
     """Whether this code runs inside a Prefect task, so that artifacts have somewhere to go."""
     return TaskRunContext.get() is not None
+
+
+def show(make: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """Make or move an artifact; None where Prefect's server did not take it, which must not end the work it shows."""
+    try:
+        return make(*args, **kwargs)
+    except (httpx.HTTPError, PrefectException) as error:
+        log.warning(
+            "Prefect's server did not take what %s would show: %s", make.__name__, str(error).partition("\n")[0]
+        )
+        return None
 
 
 def artifact_key(name: str, part: str) -> str:

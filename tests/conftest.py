@@ -26,7 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The tests have a Prefect of their own, and a setting of the developer's does not reach them.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="ritz-prefect-")
 atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
-for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "RITZ_STORE"):
+os.environ["XDG_STATE_HOME"] = os.environ["PREFECT_HOME"]
+for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE", "RITZ_STORE"):
     os.environ.pop(name, None)
 
 
@@ -36,8 +37,12 @@ def environment() -> Iterator[dict[str, str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with standing(port, None) as url:
-        yield {**os.environ, "PREFECT_API_URL": url}
+    with standing(port, None):
+        named = dict(os.environ)
+        # Not for what this process does by itself.
+        for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+            del os.environ[name]
+        yield named
 
 
 @pytest.fixture(scope="session")

@@ -53,8 +53,9 @@ def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
     load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
         from flows.audit import audit as flow
+        from flows.outcome import outcome
 
-        record: dict[str, Any] = flow(name, Store(store).url, profile)
+        record: dict[str, Any] = outcome(flow, name, Store(store).url, profile)
     return record
 
 
@@ -91,9 +92,10 @@ def regenerate(
     sample_of(store, dataset, sample)
     load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
+        from flows.outcome import outcome
         from flows.regenerate import regenerate as flow
 
-        found = flow(dataset, sample, Store(store).url, profile)
+        found = outcome(flow, dataset, sample, Store(store).url, profile)
     if as_json:
         print_json(found)
     else:

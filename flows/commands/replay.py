@@ -28,10 +28,11 @@ def replay(
     check_replay(store, run)
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
+        from flows.outcome import outcome
         from flows.replay import replay as flow
         from tasks.replay import sentence
 
-        found = flow(run, Store(store).url, profile, threads)
+        found = outcome(flow, run, Store(store).url, profile, threads)
     if as_json:
         print_json(found)
     else:

@@ -56,9 +56,10 @@ def run(
             check_room(pipeline, store, cluster.limits(), trains=True)
             typer.echo(new, err=True, nl=bool(new))
             with embedded():
+                from flows.outcome import outcome
                 from flows.run import run as flow
 
-                record = flow(recipe, changes, _absolute(store), profile)
+                record = outcome(flow, recipe, changes, _absolute(store), profile)
         else:
             from tasks.release import judged_again
 
@@ -116,8 +117,9 @@ def generate(
         typer.echo(new, err=True, nl=bool(new))
         with watching(STARTING), embedded():
             from flows.generate import generate as flow
+            from flows.outcome import outcome
 
-            result = flow(recipe, changes, _absolute(store), profile)
+            result = outcome(flow, recipe, changes, _absolute(store), profile)
     _report(result, as_json, ("dataset", "ledger"))
 
 
@@ -143,9 +145,10 @@ def train(
     check_training(pipeline, store, dataset)
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
+        from flows.outcome import outcome
         from flows.train import train as flow
 
-        result = flow(recipe, changes, dataset, _absolute(store), profile)
+        result = outcome(flow, recipe, changes, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "dataset", "training"))
 
 
@@ -168,8 +171,9 @@ def evaluate(
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
         from flows.evaluate import evaluate as flow
+        from flows.outcome import outcome
 
-        result = flow(model, dataset, _absolute(store), profile)
+        result = outcome(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
 
 
@@ -191,9 +195,10 @@ def quantify(
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
+        from flows.outcome import outcome
         from flows.quantify import quantify as flow
 
-        result = flow(model, dataset, _absolute(store), profile)
+        result = outcome(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "coverage"))
 
 

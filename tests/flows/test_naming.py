@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.naming import _telling, bear, label_flow_run, labelled, name_flow_run, recipe_tags, sentence, tags
 from tasks.recipes import load
 from tests.command import SMALL
+from tests.served import client_of
 
 RECORD: dict[str, Any] = {
     "run": "20260101T000000-small-01234567",
@@ -46,7 +47,7 @@ def test_a_flow_run_bears_the_id_and_the_tags_of_its_run_and_what_it_came_to(env
         label_flow_run(RECORD)
         return str(flow_run.id)
 
-    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+    with client_of(environment):
         found = run()
         with get_client(sync_client=True) as client:
             told = client.read_flow_run(found)  # type: ignore[arg-type]

@@ -19,7 +19,6 @@ from prefect.client.schemas.objects import (
     State,
     StateType,
 )
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Pending, Running, Scheduled
 
 from flows.claims import claimed, known
@@ -27,13 +26,14 @@ from flows.orphans import GONE, Watch
 from storage import runs
 from storage.store import Store
 from tasks.records import VANISHED, run_lock
+from tests.served import client_of
 
 HOLDER = "import sys, time; from flows.claims import hold; hold(sys.argv[1]); print(flush=True); time.sleep(600)"
 
 
 @pytest.fixture(scope="module")
 def server(environment: dict[str, str]) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+    with client_of(environment):
         yield
 
 

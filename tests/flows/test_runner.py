@@ -6,11 +6,11 @@ from uuid import uuid4
 import anyio
 import pytest
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.claims import held, settle
 from flows.orphans import Watch
 from flows.runner import ServingRunner
+from tests.served import client_of
 
 
 def test_a_run_is_claimed_before_the_server_is_told_that_it_starts(
@@ -31,7 +31,7 @@ def test_a_run_is_claimed_before_the_server_is_told_that_it_starts(
                 poller = runner._scheduled_run_poller
                 await poller._submit_scheduled_flow_runs(flow_run_response=[run], task_group=group)
 
-    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+    with client_of(environment):
         asyncio.run(submit())
     assert while_pending == [True]
     assert not held(str(run.id))
@@ -44,5 +44,5 @@ def test_a_fault_of_the_watch_ends_the_service(environment: dict[str, str], monk
             await asyncio.sleep(0.1)
             raise KeyError("a fault")
 
-    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}), pytest.raises(KeyError, match="fault"):
+    with client_of(environment), pytest.raises(KeyError, match="fault"):
         asyncio.run(ServingRunner().serve(Faulty({}, "store", all_here=False)))

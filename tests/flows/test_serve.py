@@ -4,76 +4,21 @@ import json
 import os
 import re
 import signal
-import socket
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import psutil
 import pytest
 
-from flows.server import answers
+from flows.api import own_key
 from storage import runs
 from storage.store import Store
 from tasks.records import VANISHED, run_lock
 from tests.command import RITZ, SMALL, ritz, started
 from tests.patience import PATIENCE, until
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running `ritz serve`, seen from outside."""
-
-    port: int
-    store: Path
-    log: Path
-
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Call the REST API of Prefect; as its clients do, again while its database is busy."""
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(f"http://127.0.0.1:{self.port}/api/{path}", data, method=method)
-        request.add_header("Content-Type", "application/json")
-        try:
-            with urlopen(request, timeout=30) as response:
-                content = response.read()
-        except HTTPError as error:
-            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
-                raise
-            time.sleep(1)
-            return self.ask(method, path, body)
-        return json.loads(content) if content else None
-
-    def deployment(self, name: str) -> dict[str, Any]:
-        return self.ask("GET", f"deployments/name/ritz/{name}")
-
-    def start(self, name: str, parameters: dict[str, Any]) -> str:
-        """Create a flow run without asking anybody; return its id."""
-        deployment = self.deployment(name)["id"]
-        return self.ask("POST", f"deployments/{deployment}/create_flow_run", {"parameters": parameters})["id"]
-
-    def flow_runs(self, name: str) -> list[dict[str, Any]]:
-        return self.ask("POST", "flow_runs/filter", {"deployments": {"name": {"any_": [name]}}})
-
-    def end(self, flow_run: str) -> dict[str, Any]:
-        """Wait for the end of a flow run and return its last state."""
-        ended = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-        return until(
-            lambda: [state for state in [self.ask("GET", f"flow_runs/{flow_run}")["state"]] if state["type"] in ended]
-        )[0]
-
-    def records(self, name: str, status: str = "finished") -> list[dict[str, Any]]:
-        """Return the records of the runs of a recipe, oldest first."""
-        found = [record for record in runs.list_runs(Store(self.store)) if record["status"] == status]
-        return [record for record in found if record["recipe"]["name"] == name]
-
-    def seeds(self, name: str) -> list[int]:
-        """Return the training seeds in the records of the finished runs of a recipe, oldest first."""
-        return [record["recipe"]["training"]["seed"] for record in self.records(name)]
+from tests.served import Server, free_port
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
@@ -92,9 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ticking.write_text(Path(SMALL).read_text().replace("name: small", "name: ticking") + "schedule: {every: PT20S}\n")
     twin = folder / "twin.yaml"
     twin.write_text(Path(SMALL).read_text())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        server = Server(free.getsockname()[1], folder / "store", folder / "log.txt")
+    server = Server(free_port(), folder / "store", folder / "log.txt")
     profile = folder / "one.yaml"
     profile.write_text("kind: local\nsolve: {count: 1}\n")
     recipes = ["--recipe", SMALL, "--recipe", str(ticking), "--recipe", str(twin)]
@@ -109,7 +52,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             env=os.environ | {"PREFECT_HOME": str(folder / "prefect")},
         ) as process,
     ):
-        until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{server.port}/api"))
+        until(lambda: process.poll() is not None or own_key(server.port))
         until(lambda: process.poll() is not None or len(server.ask("POST", "deployments/filter", {})) == 3)
         assert process.poll() is None, (folder / "log.txt").read_text()
         yield server
