@@ -16,7 +16,7 @@ from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, Trap, wait_unti
 from tests.faults.processes import alive
 from tests.faults.trapped import solved
 
-PROGRESS = re.compile(r"\d\d:\d\d:\d\d (start|train|solve|solver|cost|evaluate|quantify)\b.*\n")
+PROGRESS = re.compile(r"(\d\d:\d\d:\d\d [a-z]+: .*|new store .*)\n")
 """What a run says of its stages."""
 
 
