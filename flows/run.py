@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.settings import DEFAULT_STORE, prepare_prefect
+from flows.settings import DEFAULT_STORE, STARTED, prepare_prefect
 
 prepare_prefect()  # Prefect reads its settings when it is imported.
 
@@ -59,6 +59,7 @@ def run_pipeline(
     store: str = DEFAULT_STORE,
     profile: Profile | None = None,
     command: Sequence[str] = (),
+    begun: float | None = None,
 ) -> dict[str, Any]:
     """Generate, train, evaluate, quantify and publish; generating and training overlap.
 
@@ -75,21 +76,26 @@ def run_pipeline(
         On what to compute; the shipped profile ``local`` by default.
     command
         What was typed, for the record.
+    begun
+        Since when the run takes its time, `time.time`; by default since this call.
 
     Returns
     -------
     dict
         The run record. A pipeline that has finished in this store before is not run again.
     """
+    begun = time.time() if begun is None else begun
     if FlowRunContext.get() is not None:
-        return _pipeline_flow(pipeline, store, profile, command)
+        return _pipeline_flow(pipeline, store, profile, command, begun)
     with embedded():
-        return outcome(_pipeline_flow, pipeline, store, profile, command)
+        return outcome(_pipeline_flow, pipeline, store, profile, command, begun)
 
 
 @flow(name="ritz", validate_parameters=False)
 @stoppable
-def _pipeline_flow(pipeline: Pipeline, store: str, profile: Profile | None, command: Sequence[str]) -> dict[str, Any]:
+def _pipeline_flow(
+    pipeline: Pipeline, store: str, profile: Profile | None, command: Sequence[str], begun: float
+) -> dict[str, Any]:
     store = Store(store).url
     pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
     done = finished(pipeline, store)
@@ -105,7 +111,7 @@ def _pipeline_flow(pipeline: Pipeline, store: str, profile: Profile | None, comm
         record = _begun(pipeline, store, command)
         name_flow_run(record["run"], recipe_tags(pipeline))
         with recorded(Store(store), record):
-            record = _run(pipeline, store, profile, record)
+            record = _run(pipeline, store, profile, record, begun)
         name_flow_run(record["run"], tags(record))
         return record
 
@@ -127,8 +133,7 @@ def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> dict[str, 
     }
 
 
-def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any]) -> dict[str, Any]:
-    start = time.time()
+def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any], begun: float) -> dict[str, Any]:
     with profile.open() as cluster:
         check_ranks(pipeline, cluster)
         generated, trained = _generate_and_train(pipeline, store, cluster, record["run"])
@@ -163,10 +168,10 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any
             "ledger": generated.ledger,
             "choice": generated.choice,
             "panel": generated.panel,
-            "times": {**_times(generated, trained, Store(store), start), "evaluate": measuring},
+            "times": {**_times(generated, trained, Store(store), begun), "evaluate": measuring},
             "memory": {"driver_peak": _peak_memory()},
         }
-        return publish(store, cluster, record, pipeline.problem, pipeline.surrogate)
+        return publish(store, cluster, record, begun, pipeline.problem, pipeline.surrogate)
 
 
 def _fit_identity(pipeline: Pipeline) -> str:
@@ -209,7 +214,6 @@ def _times(generated: Generated, trained: Trained, store: Store, start: float) -
         "steps_while_solving": max((row["step"] for row in curve if last and row["time"] <= last), default=0),
         "generate": generated.seconds,
         "train": trained.seconds,
-        "total": time.time() - start,
     }
 
 
@@ -250,7 +254,7 @@ def run(
         log.setLevel(logging.INFO)
     command = ["ritz", "run", recipe, "--store", store, "--profile", profile, *assignments(overrides)]
     result: dict[str, Any] = _pipeline_flow.fn(
-        load(recipe, overrides, store_url=store), store, load_profile(profile), command
+        load(recipe, overrides, store_url=store), store, load_profile(profile), command, STARTED
     )
     return result
 

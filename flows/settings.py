@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
+
+STARTED = time.time()
+"""When this process began, but for the start of Python."""
 
 DEFAULT_STORE = "ritz-store"
 """Where datasets, models and runs lie if nobody says otherwise: a folder in the working directory."""

@@ -26,17 +26,19 @@ def publish(
     store_url: str,
     cluster: Cluster,
     record: dict[str, Any],
+    begun: float,
     problem: Problem | None = None,
     surrogate: Surrogate | None = None,
 ) -> dict[str, Any]:
     """Write the record of a finished run and its report, and show both as Prefect artifacts.
 
-    Returns the record with ``paths.report``.
+    Returns the record with ``paths.report`` and ``times.total``: the seconds since ``begun`` (`time.time`), with those
+    that the report took.
     """
     store = Store(store_url)
     paths = {"report": runs.report_location(store, record["run"]), "store": store.url}
     record = {**record, "paths": paths}
-    page = cluster.call("train", worker.report, store_url, record, problem, surrogate)
+    page, record = cluster.call("train", worker.report, store_url, record, begun, problem, surrogate)
     record = runs.save(store, record["run"], record, report=page)
     if in_prefect():
         _artifacts(record)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from storage.datasets import Dataset
 from storage.reading import read
 from storage.store import Store
 from tasks.worker.evaluate import load_model
+from tasks.worker.report.figures import draw
 from tasks.worker.report.page import Material, columns, render, typical
+from tasks.worker.report.theme import DARK, LIGHT
 from tasks.worker.samples import variables
 from tasks.worker.stream import seen
 
@@ -23,10 +26,24 @@ LEVEL = 0.9
 
 
 def report(
-    store_url: str, record: dict[str, Any], problem: Problem | None = None, surrogate: Surrogate | None = None
-) -> bytes:
-    """Draw the report of a run, an HTML page."""
-    return render(record, gather(Store(store_url), record, problem, surrogate))
+    store_url: str,
+    record: dict[str, Any],
+    begun: float,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
+) -> tuple[bytes, dict[str, Any]]:
+    """Draw the report of a run; return it, an HTML page, and the record with the time that all of it took.
+
+    Parameters
+    ----------
+    begun
+        When the run began, `time.time`.
+    """
+    material = gather(Store(store_url), record, problem, surrogate)
+    drawn = [draw(record, material, theme) for theme in (LIGHT, DARK)]
+    # But for writing the page, which takes milliseconds.
+    record = record | {"times": {**record["times"], "total": time.time() - begun}}
+    return render(record, material, *drawn), record
 
 
 def gather(

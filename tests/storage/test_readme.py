@@ -33,7 +33,7 @@ def test_a_version_is_read_by_a_process_that_cannot_import_this_project(tmp_path
     published(tmp_path)
     (block,) = blocks("icechunk.Repository.open")
     lines = [line for line in block.splitlines() if line and not line.startswith("import")]
-    assert len(lines) == 3
+    assert len(lines) == 6
     # Refused by name, so that it holds wherever the project is installed.
     before = (
         "import sys\n"
@@ -43,13 +43,19 @@ def test_a_version_is_read_by_a_process_that_cannot_import_this_project(tmp_path
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Nothing())\n"
     )
-    after = "import numpy\nnumpy.save('u.npy', data['u'].values)\nprint(data['status'].attrs['flag_meanings'])\n"
-    done = subprocess.run(
-        [sys.executable, "-c", before + block + after], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    after = (
+        "import numpy\nnumpy.save('u.npy', data['u'].values)\nprint(data['status'].attrs['flag_meanings'])\n"
+        "print(len(train.sample), *data.u.chunks[0])\n"
     )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", before + block + after],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    # Before it the engine warns of commits by several processes.
-    assert done.stdout.splitlines()[-1] == "absent ok failed"
+    train = int((definition()["split"] == "train").sum())
+    shard = definition()["shard"]
+    assert done.stdout.splitlines() == ["absent ok failed", f"{train} {' '.join([str(shard)] * SHARDS)}"]
+    assert done.stderr == ""
     np.testing.assert_array_equal(np.load(tmp_path / "u.npy"), np.concatenate([fields(i)["u"] for i in range(SHARDS)]))
 
 

@@ -6,7 +6,7 @@ import pytest
 from compute.dimensions import Dimensions
 from tasks.worker.report.lines import group_name, grouped
 from tasks.worker.report.material import Material
-from tasks.worker.report.shown import Shown, caption, cut, named
+from tasks.worker.report.shown import Shown, caption, cut, explanation, named
 
 POINTS = {"z": 6, "y": 4, "x": 5, "time": 6, "mode": 6, "wall": 2, "component": 2}
 
@@ -92,3 +92,18 @@ def test_a_name_that_is_too_long_gives_way_to_its_symbol() -> None:
     material = _material(("x",), {"u": {"long_name": "temperature", "units": "K"}}, u=("x",))
     assert named(material, "u") == "temperature u (K)"
     assert named(material, "u", 12) == "u (K)"
+
+
+def test_a_line_over_time_is_drawn_as_an_image_of_both() -> None:
+    material = _material(("x",), u=("time", "x"))
+    assert cut(material, "u", material.truth["u"][0]).dims == ("time", "x")
+    assert caption(material, "u") == ""
+    assert "share a colour scale" in explanation(material, "u")
+
+
+def test_lines_are_explained_as_lines_and_images_as_images() -> None:
+    lines, images = _material(("x",), u=("x",)), _material(("y", "x"), u=("y", "x"))
+    assert "colour" not in explanation(lines, "u")
+    assert "prediction (dashed)" in explanation(lines, "u")
+    assert "colour scale" in explanation(images, "u")
+    assert explanation(_material(("y", "x"), u=("time", "y", "x")), "u").endswith("errors are of the whole field.")

@@ -208,7 +208,7 @@ def ledger(record: Mapping[str, Any], material: Material, theme: Theme) -> Figur
     parts = (
         ("residual", 1.0, "true relative residual", True),
         ("iterations", 1.0, "iterations", False),
-        ("seconds", 1e3, "solver time a sample (ms)", True),
+        ("seconds", 1e3, "solver time per sample (ms)", True),
     )
     for axes, (name, factor, label, log) in zip(whole.subplots(1, 3), parts, strict=True):
         values = np.asarray(columns[name], float) * factor
@@ -220,6 +220,9 @@ def ledger(record: Mapping[str, Any], material: Material, theme: Theme) -> Figur
         every, names = np.concatenate(groups), [plain(kind, 20) for kind in kinds]
         axes.hist(groups, bins=_bins(every, log).tolist(), color=colours, stacked=True, label=names)
         axes.set(xlabel=label, ylabel="samples", xscale="log" if log else "linear")
+        if not log:
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.get_major_locator().set_params(integer=True)
         if log:
             ends = np.append(every, rtol) if name == "residual" and rtol else every
             log_axis(axes.xaxis, ends.min(), ends.max())

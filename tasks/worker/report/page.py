@@ -12,7 +12,7 @@ from storage.ledger import SPLITS
 from tasks.gate import better_baselines, release_of
 from tasks.worker.report import figures
 from tasks.worker.report.material import Material, columns, typical
-from tasks.worker.report.shown import caption
+from tasks.worker.report.shown import explanation
 from tasks.worker.report.theme import DARK, LIGHT
 from tasks.worker.report.wording import duration, key_numbers, number, percent, share, timing
 
@@ -56,7 +56,12 @@ def pictures(record: Mapping[str, Any], material: Material) -> dict[str, bytes]:
     return figures.draw(record, material, LIGHT)
 
 
-def render(record: Mapping[str, Any], material: Material, light: Mapping[str, bytes] | None = None) -> bytes:
+def render(
+    record: Mapping[str, Any],
+    material: Material,
+    light: Mapping[str, bytes] | None = None,
+    dark: Mapping[str, bytes] | None = None,
+) -> bytes:
     """Return the report of a run: one HTML page with everything in it, UTF-8.
 
     It loads nothing from outside and runs no script. Parts of the record that are absent are named as such.
@@ -69,8 +74,14 @@ def render(record: Mapping[str, Any], material: Material, light: Mapping[str, by
         What is drawn and not in the record.
     light
         The `pictures` of the same run, where they have been drawn already; those left out are not shown.
+    dark
+        The same on a dark background, where they have been drawn.
     """
-    return template("page.html.jinja").render(_view(record, material, light)).encode()
+    bright = dict(light) if light is not None else pictures(record, material)
+    if dark is None:
+        dark = figures.draw(record, material, DARK) if bright else {}
+    view = _view(record, material, {name: (uri(bright[name]), uri(dark[name])) for name in bright})
+    return template("page.html.jinja").render(view).encode()
 
 
 def template(name: str) -> Template:
@@ -85,7 +96,7 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, bytes] | None) -> dict[str, Any]:
+def _view(record: Mapping[str, Any], material: Material, drawn: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """Return what the template shows; every name is there, empty where it was not measured."""
     parts = (
         "dataset",
@@ -102,8 +113,6 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "break_even",
     )
     found = {part: record.get(part) or {} for part in parts}
-    bright = dict(light) if light is not None else pictures(record, material)
-    dark = figures.draw(record, material, DARK) if bright else {}
     command, splits = record.get("command"), found["dataset"].get("splits") or {}
     return {
         **found,
@@ -112,9 +121,9 @@ def _view(record: Mapping[str, Any], material: Material, light: Mapping[str, byt
         "status": record.get("status"),
         "identity": record.get("identity"),
         "created": record.get("created"),
-        "pictures": {name: (uri(bright[name]), uri(dark[name])) for name in bright},
+        "pictures": drawn,
         "samples": {
-            name: caption(material, output) for name, output in figures.outputs(material).items() if name in bright
+            name: explanation(material, output) for name, output in figures.outputs(material).items() if name in drawn
         },
         "keys": key_numbers(record),
         "errors": _errors(found["metrics"]),
@@ -270,7 +279,7 @@ def _yaml(recipe: Any) -> str:
 
 
 def _reading(record: Mapping[str, Any]) -> str:
-    """Return three lines of Python that read the dataset without Ritz; empty where it is not known."""
+    """Return a few lines of Python that read the dataset without Ritz; empty where it is not known."""
     dataset, store = record.get("dataset") or {}, (record.get("paths") or {}).get("store")
     if not dataset.get("name") or not dataset.get("version") or not store:
         return ""
@@ -278,6 +287,7 @@ def _reading(record: Mapping[str, Any]) -> str:
     state = f"tag={version!r}" if version.startswith("v") else f"snapshot_id={version!r}"
     return (
         "import icechunk, xarray\n"
+        'icechunk.set_logs_filter("error")\n'
         f"repository = icechunk.Repository.open(icechunk.local_filesystem_storage({folder!r}))\n"
-        f"data = xarray.open_zarr(repository.readonly_session({state}).store, consolidated=False)\n"
+        f"data = xarray.open_zarr(repository.readonly_session({state}).store, consolidated=False, chunks=None)\n"
     )

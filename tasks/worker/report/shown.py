@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compute.dimensions import NODE
 from tasks.worker.report.material import Material
 from tasks.worker.report.theme import plain
 
@@ -95,8 +96,8 @@ class Shown:
 def cut(material: Material, name: str, values: np.ndarray) -> Drawn:
     """Cut one sample of a variable down to what is drawn.
 
-    Of time the last is taken, of a third dimension of space the middle, of any other dimension the first entry. What
-    does not lie along space keeps its last dimension.
+    Of time the last is taken, unless space has one dimension alone, of a third dimension of space the middle, of any
+    other dimension the first entry. What does not lie along space keeps its last dimension.
     """
     dims = material.dims(name, values.ndim)
     kept = _kept(material, dims)
@@ -118,6 +119,22 @@ def caption(material: Material, output: str) -> str:
         last = " (the last that is stored)" if material.is_time(dim) else ""
         parts.append(f"at {dim} = {there}{unit}{last}")
     return f" Shown {', '.join(parts)}; errors are of the whole field." if parts else ""
+
+
+def explanation(material: Material, output: str) -> str:
+    """Return what the picture of an output's samples shows, in sentences."""
+    lines = cut(material, output, material.truth[output][0])
+    if lines.values.ndim == 1 and lines.dims != (NODE,):
+        return (
+            "Test samples, chosen by their error: inputs; truth (solid) and prediction (dashed) with its band "
+            "(shaded); the error, inside the shaded part wherever the band covers the truth."
+            + caption(material, output)
+        )
+    return (
+        "Test samples, chosen by their error. Truth and prediction share a colour scale; so do the error (red: "
+        "predicted too high) and the half width of the band, so a band that is as bright as the error is strong just "
+        "covers it." + caption(material, output)
+    )
 
 
 def band(material: Material) -> str:
@@ -158,8 +175,10 @@ def positions(material: Material, dim: str, points: int) -> np.ndarray:
 
 
 def _kept(material: Material, dims: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the dimensions that are drawn."""
+    """Return the dimensions that are drawn: of space, and time beside a single one of space."""
     space = tuple(dim for dim in dims if material.is_space(dim))
+    if len(space) == 1:
+        return tuple(dim for dim in dims if dim in space or material.is_time(dim))
     return space[-SPACE_DRAWN:] if space else dims[-1:]
 
 
