@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def outcome(recipe: Mapping[str, Any]) -> str:
-    """Return a hash of all in a recipe's document that changes the outcome of a run: not by what it is judged."""
+def outcome_hash(recipe: Mapping[str, Any]) -> str:
+    """Return a hash of all in a recipe's document that changes the outcome_hash of a run: not by what it is judged."""
     left_out = {name: value for name, value in recipe.items() if name not in ("schedule", "gate")}
     data = {name: value for name, value in recipe.get("data", {}).items() if name != "grow"}
     return digest({**left_out, "data": data})

@@ -18,7 +18,7 @@ from storage.wording import meant
 from tasks.card import break_even
 from tasks.flight import in_flight
 from tasks.gate import release_of
-from tasks.identity import outcome
+from tasks.identity import outcome_hash
 from tasks.lineage import consumers
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def finished(pipeline: Pipeline, store_url: str) -> dict[str, Any] | None:
     exact = run_store.find(store, pipeline.identity)
     if exact is not None:
         return exact
-    wanted = outcome(pipeline.document())
+    wanted = outcome_hash(pipeline.document())
     for record in reversed(run_store.look(store).good):
-        if record["status"] == "finished" and outcome(record["recipe"]) == wanted:
+        if record["status"] == "finished" and outcome_hash(record["recipe"]) == wanted:
             return record
     return None
 

@@ -21,7 +21,7 @@ from compute.solvers.choice import Auto
 from compute.solvers.direct import Direct
 from compute.solvers.recycled import Recycled
 from tasks.gate import Gate, better_baselines, release_of
-from tasks.identity import outcome
+from tasks.identity import outcome_hash
 from tasks.pipeline import BLOCK, Pipeline, Splits
 from tasks.recipes import load, names
 from tests.tasks.own_problem import Scaling
@@ -249,8 +249,8 @@ def test_what_became_of_a_model_is_told_of_records_from_before_it_was_kept(
 def test_a_gate_changes_what_a_run_is_judged_by_and_not_its_outcome() -> None:
     plain, judged = (Pipeline(name="darcy", gate=gate) for gate in (Gate(), Gate(relative_l2=0.5, baselines=True)))
     assert plain.identity != judged.identity
-    assert outcome(plain.document()) == outcome(judged.document())
-    assert outcome(plain.document()) != outcome(plain.with_samples(2048).document())
+    assert outcome_hash(plain.document()) == outcome_hash(judged.document())
+    assert outcome_hash(plain.document()) != outcome_hash(plain.with_samples(2048).document())
 
 
 def _kinds(annotation: Any, metadata: Any = ()) -> set[type[Kind]]:
