@@ -125,7 +125,7 @@ def test_predictions_name_what_is_in_them_and_keep_the_labels_of_samples(predict
 def test_a_checker_finds_nothing(exported: dict[str, Path], predicted: Path, tmp_path: Path) -> None:
     require("compliance-checker")
     files = [*exported.values(), predicted]
-    command = ["compliance-checker", "--test=cf:1.11", "--format=json", f"--output={tmp_path / 'found.json'}"]
+    command = ["compliance-checker", "--test=cf:1.11", "--format=json_new", f"--output={tmp_path / 'found.json'}"]
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=240)
     assert (tmp_path / "found.json").exists(), done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
