@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from compute.solvers.operators import Operators, Stencil
-from compute.solvers.scaling import binary, exponent, norm, power, shifted
+from compute.solvers.scaling import binary, exponent, norm, shifted
 from compute.solvers.solver import COLUMNS, Ledger, Solutions, Solver
 from compute.solvers.systems import Systems
 
@@ -192,15 +192,21 @@ def relative_residual(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarr
     if not (math.isfinite(size) and np.isfinite(x).all() and np.isfinite(rhs).all()):
         return np.nan
     of_A, of_b = binary(size), exponent(rhs)
-    # Units in which the larger of b and what A x is summed from is about one.
-    unit = max(of_A + exponent(x) if x.any() else of_b, of_b if rhs.any() else -_FAR)
-    one = operators.take(slice(i, i + 1)).scaled(np.array([-of_A]))
-    left = norm(shifted(rhs, -unit) - one.matvec(0, shifted(x, of_A - unit)))
+    one = operators.take(slice(i, i + 1))
+    moved = one.scaled(np.array([-of_A]))
+    # Entries that lie too far apart to be moved stay.
+    if np.array_equal(moved.scaled(np.array([of_A])).entries(0), one.entries(0)):
+        one = moved
+    else:
+        of_A = 0
+    # In units of b: what vanishes there is nothing beside it, what leaves the range is a miss.
+    b = shifted(rhs, -of_b)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        left = norm(b - one.matvec(0, shifted(x, of_A - of_b)))
     if not rhs.any():
         return 0.0 if left == 0 else np.inf
-    return power(left / norm(shifted(rhs, -of_b)), unit - of_b)
+    return left / norm(b)
 
 
 _LEAST = 2.0**-400
 """Norm from which on nothing of it was lost to underflow."""
-_FAR = 10_000
