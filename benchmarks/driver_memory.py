@@ -65,7 +65,7 @@ def measure(samples: int) -> dict[str, float]:
     from flows.settings import QUIET, prepare_prefect
 
     prepare_prefect(QUIET)
-    from compute.cluster.profile import Local
+    from compute.cluster.local import Local
     from tasks.generate import generate
     from tasks.pipeline import Data, Pipeline
 

@@ -57,7 +57,8 @@ def main() -> None:
 
 def measured(cases: list[str], pairs: int) -> Iterator[str]:
     """Yield the lines of the table, case by case."""
-    from compute.cluster.profile import Local, Role
+    from compute.cluster.local import Local
+    from compute.cluster.profile import Role
 
     class Plain(Local):
         """The profile local as it would be without encryption."""

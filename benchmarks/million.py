@@ -100,7 +100,7 @@ def write(path: str, store: str) -> None:
     from flows.settings import QUIET, prepare_prefect
 
     prepare_prefect(QUIET)
-    from compute.cluster.profile import Local
+    from compute.cluster.local import Local
     from storage.committer import Committer
     from tasks.generate import generate
     from tasks.recipes import load

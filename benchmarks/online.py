@@ -110,7 +110,8 @@ class Bench:
 
 def rate(bench: Bench) -> Iterator[str]:
     """Compare the ways, case by case, on one cluster whose processes are pinned."""
-    from compute.cluster.profile import Local, Role
+    from compute.cluster.local import Local
+    from compute.cluster.profile import Role
 
     with Local(solve=Role(count=1)).open() as cluster:
         known = cluster.client.scheduler_info(n_workers=-1)["workers"].items()

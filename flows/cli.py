@@ -15,7 +15,7 @@ from flows.server import ServerError
 from flows.settings import prepare_prefect
 from storage.errors import StorageError
 from tasks.errors import InputError, RecipeError
-from tasks.stopping import SENTENCE, listen
+from tasks.signals import SENTENCE, listen
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""

@@ -12,7 +12,7 @@ from tasks.generated import complete
 from tasks.overrides import assignments
 from tasks.recipes import load, load_profile
 from tasks.room import check_room
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 
 
 @flow(name="compare")

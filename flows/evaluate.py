@@ -11,7 +11,7 @@ from tasks import evaluate as stage
 from tasks.checks import check_measuring
 from tasks.cost import cost
 from tasks.recipes import load_profile
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 
 
 @flow(name="evaluate")

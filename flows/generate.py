@@ -10,7 +10,7 @@ from tasks.checks import check_run
 from tasks.growth import planned, published
 from tasks.recipes import load, load_profile
 from tasks.room import check_room
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 
 
 @flow(name="generate")

@@ -11,7 +11,7 @@ from storage.store import Store
 from tasks import evaluate as stage
 from tasks.checks import check_measuring
 from tasks.recipes import load_profile
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 
 
 @flow(name="quantify")

@@ -7,7 +7,7 @@ from prefect import flow
 from tasks import regenerate as stage
 from tasks.opened import sample_of
 from tasks.recipes import load_profile
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 
 
 @flow(name="regenerate")

@@ -7,7 +7,7 @@ from prefect import flow
 from tasks import replay as stage
 from tasks.checks import check_replay
 from tasks.recipes import load_profile
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 
 
 @flow(name="replay")

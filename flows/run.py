@@ -24,8 +24,8 @@ from compute.cluster.cluster import Cluster
 from compute.cluster.profile import Profile
 from flows.binding import bound
 from flows.claims import hold
+from flows.launch import launch
 from flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
-from flows.outcome import outcome
 from flows.server import embedded
 from storage.errors import Busy
 from storage.store import Store
@@ -44,7 +44,7 @@ from tasks.recipes import load, load_profile
 from tasks.records import recorded, run_lock
 from tasks.release import judge, judged_again
 from tasks.room import check_room
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 from tasks.train import Trained, train
 from tasks.worker.train import register
 
@@ -88,7 +88,7 @@ def run_pipeline(
     if FlowRunContext.get() is not None:
         return _pipeline_flow(pipeline, store, profile, command, begun)
     with embedded():
-        return outcome(_pipeline_flow, pipeline, store, profile, command, begun)
+        return launch(_pipeline_flow, pipeline, store, profile, command, begun)
 
 
 @flow(name="ritz", validate_parameters=False)

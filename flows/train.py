@@ -12,7 +12,7 @@ from tasks import train as stage
 from tasks.checks import check_ranks, check_training
 from tasks.recipes import load, load_profile
 from tasks.records import fit_lock
-from tasks.stopping import stoppable
+from tasks.signals import stoppable
 from tasks.worker.train import register
 
 

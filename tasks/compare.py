@@ -19,7 +19,7 @@ from tasks.generated import Generated
 from tasks.progress import Reporter
 from tasks.stage import stage
 from tasks.worker import compare as worker
-from tasks.worker.held import Held
+from tasks.worker.fence import Fence
 from tasks.worker.report.comparison import shown
 from tasks.worker.verdict import ARMS, PUBLISHED, gains, sentences
 
@@ -127,7 +127,7 @@ def _job(contest: Contest, store: Store, dataset: str, arm: Arm, seed: int, devi
         samples=arm.samples,
         shard=max(1, round(data.shard * data.splits.train / 20)),
         device=device,
-        held=Held.of(store, (_lock(contest),)),
+        fence=Fence.of(store, (_lock(contest),)),
     )
 
 

@@ -15,7 +15,7 @@ from storage.store import Store
 from storage.wording import shown
 from tasks.errors import RecipeError
 from tasks.gate import Gate
-from tasks.identity import digest
+from tasks.identity import document_hash
 from tasks.pipeline import Data, Pipeline
 
 FRESH = 4
@@ -68,7 +68,7 @@ class Contest:
     def identity(self) -> str:
         """Hash of all that changes the outcome but the seeds: more of them go on with the same comparison."""
         document = self.pipeline.document()
-        return digest(
+        return document_hash(
             {
                 "samples": self.pipeline.samples_identity,
                 "surrogate": document["surrogate"],

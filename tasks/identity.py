@@ -9,12 +9,12 @@ from typing import Any
 
 
 def outcome_hash(recipe: Mapping[str, Any]) -> str:
-    """Return a hash of all in a recipe's document that changes the outcome_hash of a run: not by what it is judged."""
+    """Return a hash of all in a recipe's document that changes the outcome of a run: not by what it is judged."""
     left_out = {name: value for name, value in recipe.items() if name not in ("schedule", "gate")}
     data = {name: value for name, value in recipe.get("data", {}).items() if name != "grow"}
-    return digest({**left_out, "data": data})
+    return document_hash({**left_out, "data": data})
 
 
-def digest(document: Mapping[str, Any]) -> str:
+def document_hash(document: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a document that JSON can hold, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -17,7 +17,7 @@ from compute.training.catalogue import AnyTraining
 from compute.training.online import Online
 from compute.uncertainty.conformal import Conformal
 from tasks.gate import Gate
-from tasks.identity import digest
+from tasks.identity import document_hash
 from tasks.schedule import Schedule
 
 BLOCK = 20
@@ -246,7 +246,7 @@ class Pipeline(Kind):
     @property
     def dataset_identity(self) -> str:
         """Hash of what fixes each sample: problem, law, seed, tolerance, dtype, layout; not how many there are."""
-        return digest(self.fixed)
+        return document_hash(self.fixed)
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -258,7 +258,7 @@ class Pipeline(Kind):
     @property
     def samples_identity(self) -> str:
         """Hash of what fixes all samples: `dataset_identity` and how many there are."""
-        return digest({"dataset": self.dataset_identity, "samples": self.data.samples})
+        return document_hash({"dataset": self.dataset_identity, "samples": self.data.samples})
 
     def model_identity(self, mode: str, dataset: str) -> str:
         """Hash of what fixes a model: the samples, how they arrive, surrogate, training.
@@ -271,7 +271,7 @@ class Pipeline(Kind):
             What fixes the samples: `samples_identity`, or the snapshot.
         """
         document = self.document()
-        return digest(
+        return document_hash(
             {
                 "mode": mode,
                 "dataset": dataset,
@@ -289,4 +289,4 @@ class Pipeline(Kind):
         if not document["gate"]["baselines"]:
             # Recipes that do not ask for it are those from before it was there.
             del document["gate"]["baselines"]
-        return digest(document)
+        return document_hash(document)

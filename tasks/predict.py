@@ -18,7 +18,7 @@ from storage.files import SUFFIXES, write_file
 from storage.store import Store
 from storage.targets import check_target
 from tasks.inputs import Inputs, Interface, read_inputs
-from tasks.law import novelty
+from tasks.novelty import novelty
 
 OUTSIDE, SCORE = "input_outside", "input_score"
 """What a file of predictions says of every input."""

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
-from compute.cluster.profile import AnyProfile, Profile
+from compute.cluster.catalogue import AnyProfile
+from compute.cluster.profile import Profile
 from compute.kind import OneOf
 from storage.wording import meant, nearest, shown
 from tasks.errors import RecipeError

@@ -8,7 +8,7 @@ from typing import Any
 from storage import models, runs
 from storage.errors import Refused, StorageError
 from storage.store import Store
-from tasks.stopping import stopped
+from tasks.signals import stopped
 
 log = logging.getLogger("ritz")
 

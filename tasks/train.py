@@ -14,7 +14,7 @@ from tasks.progress import Reporter
 from tasks.records import fit_lock, run_lock
 from tasks.stage import stage
 from tasks.worker import train as worker
-from tasks.worker.held import Held
+from tasks.worker.fence import Fence
 
 log = logging.getLogger("ritz")
 
@@ -61,7 +61,7 @@ def train(
         If the train worker, or one of several, died again and again.
     """
     start = time.monotonic()
-    held = Held.of(Store(store_url), (run_lock(pipeline.name), fit_lock(identity)))
+    fence = Fence.of(Store(store_url), (run_lock(pipeline.name), fit_lock(identity)))
     job = worker.Fitting(
         identity=identity,
         store=store_url,
@@ -76,7 +76,7 @@ def train(
         dataset_identity=pipeline.dataset_identity if version is None else None,
         channel=channel.name if channel is not None else None,
         device=cluster.device,
-        held=held,
+        fence=fence,
     )
 
     def check() -> None:

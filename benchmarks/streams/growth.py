@@ -32,7 +32,7 @@ def measure(samples: int) -> dict[str, float]:
 
     prepare_prefect(QUIET)
     from benchmarks.streams.pipeline import online
-    from compute.cluster.profile import Local
+    from compute.cluster.local import Local
     from tasks.pipeline import Pipeline
 
     pipeline = Pipeline.model_validate(recipe(samples))

@@ -53,9 +53,9 @@ def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
     load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
         from flows.audit import audit as flow
-        from flows.outcome import outcome
+        from flows.launch import launch
 
-        record: dict[str, Any] = outcome(flow, name, Store(store).url, profile)
+        record: dict[str, Any] = launch(flow, name, Store(store).url, profile)
     return record
 
 
@@ -92,10 +92,10 @@ def regenerate(
     sample_of(store, dataset, sample)
     load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
-        from flows.outcome import outcome
+        from flows.launch import launch
         from flows.regenerate import regenerate as flow
 
-        found = outcome(flow, dataset, sample, Store(store).url, profile)
+        found = launch(flow, dataset, sample, Store(store).url, profile)
     if as_json:
         print_json(found)
     else:

@@ -58,9 +58,9 @@ def online_offline(
         check_room(compared.pipeline, url, cluster.limits(), trains=True)
         with watching(STARTING), embedded():
             from flows.compare import online_offline as flow
-            from flows.outcome import outcome
+            from flows.launch import launch
 
-            record = outcome(flow, recipe, changes, url, profile, seeds, samples, epochs, fresh)
+            record = launch(flow, recipe, changes, url, profile, seeds, samples, epochs, fresh)
     else:
         typer.echo(f"nothing to do: comparison {record['comparison']} has all {seeds} seeds", err=True)
     if as_json:

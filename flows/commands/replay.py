@@ -28,11 +28,11 @@ def replay(
     check_replay(store, run)
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
-        from flows.outcome import outcome
+        from flows.launch import launch
         from flows.replay import replay as flow
         from tasks.replay import sentence
 
-        found = outcome(flow, run, Store(store).url, profile, threads)
+        found = launch(flow, run, Store(store).url, profile, threads)
     if as_json:
         print_json(found)
     else:

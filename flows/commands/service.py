@@ -26,7 +26,7 @@ def serve(
     """
     from storage.store import Store
     from tasks.recipes import load, load_profile, names
-    from tasks.stopping import leave_alone
+    from tasks.signals import leave_alone
 
     wanted = recipes or names()
     for name in wanted:

@@ -56,10 +56,10 @@ def run(
             check_room(pipeline, store, cluster.limits(), trains=True)
             typer.echo(new, err=True, nl=bool(new))
             with embedded():
-                from flows.outcome import outcome
+                from flows.launch import launch
                 from flows.run import run as flow
 
-                record = outcome(flow, recipe, changes, _absolute(store), profile)
+                record = launch(flow, recipe, changes, _absolute(store), profile)
         else:
             from tasks.release import judged_again
 
@@ -117,9 +117,9 @@ def generate(
         typer.echo(new, err=True, nl=bool(new))
         with watching(STARTING), embedded():
             from flows.generate import generate as flow
-            from flows.outcome import outcome
+            from flows.launch import launch
 
-            result = outcome(flow, recipe, changes, _absolute(store), profile)
+            result = launch(flow, recipe, changes, _absolute(store), profile)
     _report(result, as_json, ("dataset", "ledger"))
 
 
@@ -145,10 +145,10 @@ def train(
     check_training(pipeline, store, dataset)
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
-        from flows.outcome import outcome
+        from flows.launch import launch
         from flows.train import train as flow
 
-        result = outcome(flow, recipe, changes, dataset, _absolute(store), profile)
+        result = launch(flow, recipe, changes, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "dataset", "training"))
 
 
@@ -171,9 +171,9 @@ def evaluate(
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
         from flows.evaluate import evaluate as flow
-        from flows.outcome import outcome
+        from flows.launch import launch
 
-        result = outcome(flow, model, dataset, _absolute(store), profile)
+        result = launch(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
 
 
@@ -195,10 +195,10 @@ def quantify(
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
-        from flows.outcome import outcome
+        from flows.launch import launch
         from flows.quantify import quantify as flow
 
-        result = outcome(flow, model, dataset, _absolute(store), profile)
+        result = launch(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "coverage"))
 
 

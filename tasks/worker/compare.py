@@ -21,7 +21,7 @@ from storage.errors import StorageError
 from storage.reading import read
 from storage.store import Store
 from tasks.worker.chosen import Chosen
-from tasks.worker.held import Held
+from tasks.worker.fence import Fence
 from tasks.worker.samples import load
 from tasks.worker.train import kept, left
 
@@ -50,7 +50,7 @@ class Learning:
         Training simulations to take.
     shard
         Of which so many arrive together online.
-    held
+    fence
         The driver's lock: without it no checkpoint is written.
     """
 
@@ -65,7 +65,7 @@ class Learning:
     samples: int
     shard: int
     device: str = "cpu"
-    held: Held | None = None
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def learn(job: Learning) -> Learnt:
 
 
 def _learnt(job: Learning, store: Store) -> dict[str, Any]:
-    done = kept(store, job.identity, lambda **around: _fit(job, store, around), job.held)
+    done = kept(store, job.identity, lambda **around: _fit(job, store, around), job.fence)
     files = left(store, job.identity, (*LEFT, "history.json"))
     history = json.loads(files["history.json"])
     schedule = np.load(io.BytesIO(files["schedule.npy"]), allow_pickle=False)

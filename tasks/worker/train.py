@@ -25,9 +25,9 @@ from storage.errors import Damaged
 from storage.reading import read
 from storage.samples import Samples
 from storage.store import Store
-from tasks.worker import law
+from tasks.worker import novelty
 from tasks.worker.dispatch import dispatch, owners
-from tasks.worker.held import Held
+from tasks.worker.fence import Fence
 from tasks.worker.join import joined
 from tasks.worker.passes import passes
 from tasks.worker.solve import Solved
@@ -62,7 +62,7 @@ class Fitting:
         Channel on which solved shards arrive, or None for offline training.
     device
         Where the network and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
-    held
+    fence
         The driver's lock: without it nothing is written.
     rank, meeting
         With several ``training.ranks``, which of them this is, and where they meet (`compute.cluster.meeting`).
@@ -81,7 +81,7 @@ class Fitting:
     dataset_identity: str | None
     channel: str | None
     device: str = "cpu"
-    held: Held | None = None
+    fence: Fence | None = None
     rank: int = 0
     meeting: str | None = None
 
@@ -95,12 +95,12 @@ def fit(job: Fitting) -> dict[str, Any]:
     store = Store(job.store)
     with joined(job.meeting, job.rank, job.training.ranks, job.device) as group:
         return kept(
-            store, job.identity, lambda **around: _fit(job, group=group, **around), job.held, silent=job.rank > 0
+            store, job.identity, lambda **around: _fit(job, group=group, **around), job.fence, silent=job.rank > 0
         )
 
 
 def kept(
-    store: Store, identity: str, work: Callable[..., Fit], held: Held | None = None, *, silent: bool = False
+    store: Store, identity: str, work: Callable[..., Fit], fence: Fence | None = None, *, silent: bool = False
 ) -> dict[str, Any]:
     """Do a training of which model, history, schedule and checkpoints lie under ``fits/<identity>/``.
 
@@ -109,7 +109,7 @@ def kept(
     work
         Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `compute.training.run.Surroundings`; not
         called where the training is finished.
-    held
+    fence
         The driver's lock: without it nothing is written.
     silent
         Leave it to another rank of the same training to tell how far it is and to write what came out.
@@ -135,8 +135,8 @@ def kept(
         return ended.document
 
     def check() -> None:
-        if held is not None:
-            held.check(store)
+        if fence is not None:
+            fence.check(store)
 
     def save(blob: bytes) -> None:
         check()
@@ -214,13 +214,13 @@ def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> 
     """Make a finished training a version of the model ``name``; the same identity again gives the same version.
 
     The card gets the variables and the grid of the dataset that ``card["dataset"]`` names. Beside it lies what tells
-    inputs that are unlike those of the training (`tasks.worker.law`), and where the grid is a mesh its coordinates, in
-    ``mesh.safetensors``.
+    inputs that are unlike those of the training (`tasks.worker.novelty`), and where the grid is a mesh its coordinates,
+    in ``mesh.safetensors``.
     """
     store = Store(store_url)
     data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")
     card = {**card, **_interface(data)}
-    files = left(store, identity, PARTS) | {law.FILE: law.of_inputs(data).to_bytes()}
+    files = left(store, identity, PARTS) | {novelty.FILE: novelty.of_inputs(data).to_bytes()}
     beside = {str(coordinate): value for coordinate, value in data.coords.items() if _is_mesh(value)}
     if beside:
         about = {name: {"dims": list(value.dims), "attrs": _texts(value)} for name, value in beside.items()}

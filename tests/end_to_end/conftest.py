@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from compute.cluster.cluster import Cluster
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 from storage import models
 from storage.datasets import Dataset
 from storage.places.s3 import filesystem

@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from compute.cluster.cluster import Cluster
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 from compute.solvers.recycled import Recycled
 from storage.reading import read
 from storage.store import Store

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from compute.cluster.cluster import Cluster
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 from storage.datasets import Dataset, list_datasets
 from storage.store import Store
 from tasks.pipeline import Pipeline

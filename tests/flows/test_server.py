@@ -82,7 +82,7 @@ with embedded():
     from prefect import flow
     from prefect.client.orchestration import get_client
     from prefect.context import FlowRunContext
-    from flows.outcome import outcome
+    from flows.launch import launch
 
     def ask():
         with get_client(sync_client=True) as client:
@@ -93,7 +93,7 @@ with embedded():
         {work}
 
     print("key in argv:", os.environ["PREFECT_API_AUTH_STRING"] in " ".join(process().cmdline()))
-    print("came:", bool(outcome(work)), mode())
+    print("came:", bool(launch(work)), mode())
     url = os.environ["PREFECT_API_URL"]
 print("left:", "PREFECT_API_URL" in os.environ, "PREFECT_API_AUTH_STRING" in os.environ, answers(url))
 # As `ritz` does: threads of Prefect's would look for the server once more.

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from compute.cluster.cluster import Cluster
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 from compute.problems.darcy import Darcy
 from storage.errors import Refused, Unknown
 from storage.store import Store

@@ -14,7 +14,7 @@ from storage.errors import Damaged, Refused
 from storage.places.bucket import Bucket
 from storage.store import Store
 from tasks.records import run_lock
-from tasks.worker.held import Held
+from tasks.worker.fence import Fence
 from tasks.worker.train import kept, left
 from tests.storage.fields import in_both
 
@@ -49,22 +49,22 @@ def test_a_trainer_whose_driver_lost_its_lock_stops_writing(store: Store) -> Non
         save(b"two")
 
     with store.lock(KEY, "the run"):
-        held = Held.of(store, (run_lock("other"), KEY))
-        assert held is not None
+        fence = Fence.of(store, (run_lock("other"), KEY))
+        assert fence is not None
         with pytest.raises(Refused, match=r"runs/\.tiny\.lock.*: process \d+ on .* does not hold this lock any more"):
-            kept(store, "fit", work, held)
+            kept(store, "fit", work, fence)
     assert store.read("fits/fit/checkpoint.safetensors") == b"one"
 
 
 @in_both
 def test_a_lock_that_was_given_back_is_nobodys(store: Store) -> None:
     with store.lock(KEY, "the run"):
-        held = Held.of(store, (KEY,))
-        assert held is not None
-        held.check(store)
+        fence = Fence.of(store, (KEY,))
+        assert fence is not None
+        fence.check(store)
     with pytest.raises(Refused):
-        held.check(store)
-    assert Held.of(store, (KEY,)) is None
+        fence.check(store)
+    assert Fence.of(store, (KEY,)) is None
 
 
 def test_a_damaged_checkpoint_is_named_by_its_path(store: Store) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.cluster.profile import Attach, Local
+from compute.cluster.attach import Attach
+from compute.cluster.local import Local
 from compute.kind import Kind, OneOf
 from compute.solvers.choice import Auto
 from compute.solvers.direct import Direct

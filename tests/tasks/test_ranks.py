@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from compute.cluster.cluster import Cluster
+from compute.cluster.local import Local
 from compute.cluster.meeting import meet
-from compute.cluster.profile import Local, Role
+from compute.cluster.profile import Role
 from compute.problems.darcy import Darcy
 from compute.surrogates.fno import FNO
 from compute.training.group import PeerLost

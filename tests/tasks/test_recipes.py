@@ -11,7 +11,8 @@ import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
 
-from compute.cluster.profile import Attach, Local
+from compute.cluster.attach import Attach
+from compute.cluster.local import Local
 from compute.problems.darcy import Darcy
 from compute.problems.laws import Lognormal, TwoPhase
 from compute.solvers.recycled import Recycled

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 from storage.errors import Refused
 from tasks.recipes import load
 from tasks.room import SLACK, SOLVER, SOLVING, check_room, sample_bytes, size

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from compute.cluster.cluster import Cluster
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 
 
 @pytest.fixture(scope="package")

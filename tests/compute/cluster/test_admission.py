@@ -17,9 +17,10 @@ import pytest
 
 from compute.cluster import admission, refusals
 from compute.cluster.admission import Admission, versions
+from compute.cluster.attach import Attach
 from compute.cluster.cluster import Cluster
+from compute.cluster.errors import ClusterError
 from compute.cluster.presence import ROLES
-from compute.cluster.profile import Attach, ClusterError
 from compute.cluster.refusals import Refusals
 
 ROOT = Path(admission.__file__).parents[2]

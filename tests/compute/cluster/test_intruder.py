@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from compute.cluster.profile import Local, Role
+from compute.cluster.local import Local
+from compute.cluster.profile import Role
 from compute.cluster.settings import scratch
 from tests.compute.cluster import intruder
 from tests.require import require

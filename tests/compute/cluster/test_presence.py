@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from compute.cluster import presence
+from compute.cluster.attach import Attach
 from compute.cluster.cluster import Cluster
-from compute.cluster.profile import Attach, ClusterError
+from compute.cluster.errors import ClusterError
 from compute.cluster.stream import stream
 from tests.compute.cluster.work import square
 

@@ -1,4 +1,4 @@
-"""The outcome of a flow, whatever becomes of the server that keeps its history."""
+"""Runs a flow to its end, whatever becomes of the server that keeps its history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def outcome(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def launch(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run a flow and return what its work returned, or raise what it raised.
 
     Prefect is told of a flow's states while it runs, and raises its own error where the server does not take the last

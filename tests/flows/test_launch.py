@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
 from flows.api import local_url
-from flows.outcome import outcome
+from flows.launch import launch
 from tests.served import client_of, free_port
 
 
@@ -39,8 +39,8 @@ def test_what_the_server_does_not_record_has_come_to_its_end(client: None, caplo
         return 3
 
     with pytest.raises(ValueError, match="its own reason"):
-        outcome(failing)
-    assert outcome(working) == 3
+        launch(failing)
+    assert launch(working) == 3
     lines = [record.message for record in caplog.records if record.name == "ritz"]
     assert len(lines) == 2
     assert all(line.startswith("Prefect's server did not record the end of this run: ") for line in lines)
@@ -54,7 +54,7 @@ def test_work_that_fails_raises_its_own_error(client: None, caplog: pytest.LogCa
         raise error
 
     with pytest.raises(ValueError, match="its own reason") as caught:
-        outcome(failing)
+        launch(failing)
     assert caught.value is error
     assert [record for record in caplog.records if record.name == "ritz"] == []
 
@@ -68,5 +68,5 @@ def test_work_that_did_not_begin_has_no_outcome() -> None:
 
     there = {"PREFECT_API_URL": local_url(free_port()), "PREFECT_API_AUTH_STRING": "ritz:key"}
     with client_of(there), pytest.raises(RuntimeError, match="Failed to reach API"):
-        outcome(work)
+        launch(work)
     assert begun == []

@@ -8,7 +8,7 @@ from compute.uncertainty.novelty import Novelty
 from storage import models
 from storage.reading import read, resolve
 from storage.store import Store
-from tasks.worker.law import FILE, of_inputs
+from tasks.worker.novelty import FILE, of_inputs
 
 
 def novelty(store: Store, spec: str, card: dict[str, Any]) -> tuple[Novelty | None, str]:

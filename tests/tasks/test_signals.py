@@ -14,10 +14,10 @@ from storage import runs
 from storage.export import export
 from storage.files import write_file
 from storage.store import Store
-from tasks import stopping
+from tasks import signals
 from tasks.garbage import collect
 from tasks.records import recorded
-from tasks.stopping import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
+from tasks.signals import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
 from tests.tasks.test_records import begun
 
 OLD = {"created": "2020-01-01T00:00:00+00:00"}
@@ -46,7 +46,7 @@ def test_the_first_signal_stops_and_others_do_nothing_while_the_process_ends(fir
 def test_an_ending_that_hangs_is_cut_off_by_the_next_signal(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)
-    monkeypatch.setattr(stopping, "PATIENCE", -1.0)
+    monkeypatch.setattr(signals, "PATIENCE", -1.0)
     with pytest.raises(Stopped):
         stop(signal.SIGINT, None)
     stop(signal.SIGTERM, None)

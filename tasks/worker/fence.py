@@ -9,7 +9,7 @@ from storage.store import Store
 
 
 @dataclass(frozen=True)
-class Held:
+class Fence:
     """A lock that a driver holds, for workers that write what it protects.
 
     A driver that was cut off may have lost it, and its workers go on: what they wrote would mix with what the workers
@@ -25,7 +25,7 @@ class Held:
     holder: str
 
     @classmethod
-    def of(cls, store: Store, keys: Iterable[str]) -> Held | None:
+    def of(cls, store: Store, keys: Iterable[str]) -> Fence | None:
         """Return the first of these locks that this process holds, None if it holds none."""
         return next((cls(key, this_process()) for key in keys if store.holds(key)), None)
 
