@@ -1,7 +1,14 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
+import xarray as xr
+
+from storage.reading import read
+from storage.store import Store
 from tasks.worker import train
 
 
@@ -9,3 +16,11 @@ from tasks.worker import train
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     # The one thing that needs a cluster: to tell the driver how far the training is.
     monkeypatch.setattr(train, "Teller", lambda _: lambda *_, **__: None)
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny_store: tuple[Path, dict[str, Any]]) -> xr.Dataset:
+    """Three test samples as a user would have them: the input, its coordinates and nothing else."""
+    data = read(Store(tiny_store[0]), "tiny")
+    chosen = data.isel(sample=np.flatnonzero(data["split"].values == "test")[:3])
+    return xr.Dataset({"a": chosen["a"].drop_vars([name for name in chosen.coords if name not in ("x", "y")]).load()})

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.problems.darcy import Darcy
 from storage import models
 from storage.errors import StorageError, Unknown
 from storage.files import read_file
@@ -25,14 +21,6 @@ from tasks.predict import predict
 from tests.command import inside
 
 TinyStore = tuple[Path, dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def inputs(tiny_store: TinyStore) -> xr.Dataset:
-    """Three test samples as a user would have them: the input, its coordinates and nothing else."""
-    data = read(Store(tiny_store[0]), "tiny")
-    chosen = data.isel(sample=np.flatnonzero(data["split"].values == "test")[:3])
-    return xr.Dataset({"a": chosen["a"].drop_vars([name for name in chosen.coords if name not in ("x", "y")]).load()})
 
 
 @pytest.fixture
@@ -188,10 +176,6 @@ def _centres(points: int) -> np.ndarray:
     return (np.arange(points) + 0.5) / points
 
 
-def _command(store: Path, source: Path, target: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return inside("predict", "tiny", "--input", str(source), "--output", str(target), "--store", str(store), *more)
-
-
 def test_samples_keep_their_labels_and_the_name_of_their_dimension(
     inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path
 ) -> None:
@@ -260,7 +244,8 @@ def test_another_grid_is_predicted_on_and_its_bands_say_that_they_are_not_calibr
     elif places == "descending":
         given = given.sortby("x", ascending=False)
     given.to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
-    done = _command(tiny_store[0], tmp_path / "in.nc", tmp_path / "out.nc", "--json")
+    files = ("--input", str(tmp_path / "in.nc"), "--output", str(tmp_path / "out.nc"))
+    done = inside("predict", "tiny", *files, "--store", str(tiny_store[0]), "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["calibrated"] == "calibrated on tiny@v1's law, not on this grid"
@@ -279,78 +264,6 @@ def test_another_grid_is_predicted_on_and_its_bands_say_that_they_are_not_calibr
         values = found["u"].values
         error, mirrored = (float(np.linalg.norm(one - near.values)) for one in (values, values[..., ::-1]))
         assert error < min(0.5 * float(np.linalg.norm(near)), 0.7 * mirrored)
-
-
-STRANGE: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = [
-    ("scaled", lambda a: 10 * a),
-    ("shifted", lambda a: a + 20),
-    ("powers", lambda a: a**3),
-    ("rougher", lambda a: a * np.exp(np.random.default_rng(0).standard_normal(a.shape))),
-    ("constant", lambda a: np.ones_like(a) * a.mean(axis=(1, 2), keepdims=True)),
-    ("permuted", lambda a: a.reshape(3, -1)[:, np.random.default_rng(0).permutation(256)].reshape(a.shape)),
-]
-
-
-@pytest.mark.parametrize("change", [row[1] for row in STRANGE], ids=[row[0] for row in STRANGE])
-def test_an_input_unlike_those_of_the_training_is_said_and_flagged(
-    change: Callable[[np.ndarray], np.ndarray], inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path
-) -> None:
-    strange = inputs["a"].copy(data=change(inputs["a"].values))
-    given = xr.concat([inputs["a"], strange], "sample").to_dataset(name="a")
-    given.to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
-    done = _command(tiny_store[0], tmp_path / "in.nc", tmp_path / "out.nc")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"6 predictions by tiny@v1 in {tmp_path}/out.nc, with bands calibrated on tiny@v1's law\n"
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("3 of 6 inputs are unlike those of tiny@v1 (position 3, 4, 5; at ")
-    assert "expected" in line
-    assert "`input_outside` flags them" in line
-    found = read_file(tmp_path / "out.nc")
-    assert found["input_outside"].values.tolist() == [0, 0, 0, 1, 1, 1]
-    assert found["input_outside"].attrs["flag_meanings"] == "inside outside not_judged"
-    np.testing.assert_array_equal(found["input_score"] > 1, found["input_outside"] == 1)
-    assert "calibrated on tiny@v1's law" in found["u_upper"].attrs["comment"]
-    assert set(found["u"].attrs["ancillary_variables"].split()) <= set(found.data_vars)
-
-
-@pytest.fixture
-def before(tmp_path: Path) -> Store:
-    """A store with a model that was saved before training inputs were looked at."""
-    with tarfile.open(Path(__file__).parents[1] / "data" / "store.tar.gz") as archive:
-        archive.extractall(tmp_path / "before", filter="data")
-    (folder,) = (path.parent for path in (tmp_path / "before").rglob("models"))
-    return Store(folder)
-
-
-def _result(store: Store, folder: Path) -> dict[str, Any]:
-    """Predict for training inputs of the model and for others."""
-    known = Darcy(shape=(8, 8)).draw(0, np.arange(6))["a"]
-    given = xr.Dataset({"a": (("sample", "y", "x"), np.concatenate([known, 30 * known]))})
-    given.to_netcdf(folder / "in.nc", engine="h5netcdf")
-    return predict(store.url, "small@v1", folder / "in.nc", folder / "out.nc")
-
-
-def test_a_model_saved_before_is_judged_by_the_version_it_was_trained_on(before: Store, tmp_path: Path) -> None:
-    assert _result(before, tmp_path)["outside"] == [6, 7, 8, 9, 10, 11]
-    assert models.read_file(before, "small@v1", "novelty.json") is None
-
-
-@pytest.mark.parametrize("gone", ["folder", "snapshot"])
-def test_without_that_version_it_is_said_that_inputs_are_not_judged(gone: str, before: Store, tmp_path: Path) -> None:
-    if gone == "folder":
-        shutil.rmtree(before.location("datasets/small"))
-    else:
-        card = Path(before.location("models/small/v1/card.json"))
-        document = json.loads(card.read_text())
-        document["dataset"]["snapshot"] = "ANOTHER"
-        card.write_text(json.dumps(document))
-    result = _result(before, tmp_path)
-    assert result["outside"] is None
-    (line,) = result["remarks"]
-    assert "cannot be judged: dataset" in line
-    found = read_file(tmp_path / "out.nc")
-    assert found["input_outside"].values.tolist() == [2] * 12
-    assert np.isnan(found["input_score"]).all()
 
 
 def test_units_that_differ_are_said(inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,12 @@ import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
 
-from compute.cluster.attach import Attach
-from compute.cluster.local import Local
 from compute.problems.darcy import Darcy
-from compute.problems.laws import Lognormal, TwoPhase
 from compute.solvers.recycled import Recycled
 from compute.training.online import Online
 from tasks.errors import RecipeError
-from tasks.overrides import parse_assignments
 from tasks.pipeline import Pipeline
-from tasks.recipes import load, load_profile, names
-from tests.command import TINY
+from tasks.recipes import load, names
 
 BAD: list[tuple[dict[str, Any], list[str]]] = [
     # An unknown key.
@@ -218,105 +212,6 @@ def test_a_cron_expression_is_one_for_the_server_too(cron: str) -> None:
     assert CronSchedule(cron=schedule.cron or "").cron == cron
 
 
-def test_overrides_reach_any_depth() -> None:
-    pipeline = load(
-        "darcy", {"problem.shape": [32, 16], "problem.law.sigma": 0.5, "data.splits": {"train": 11, "steer": 1}}
-    )
-    assert isinstance(pipeline.problem, Darcy)
-    assert pipeline.problem.shape == (32, 16)
-    assert pipeline.problem.law == Lognormal(sigma=0.5, tau=3.0)
-    assert pipeline.data.splits.steer == 1
-    assert pipeline.data.splits.test == 3
-
-
-def test_an_override_goes_into_what_is_written_short(tmp_path: Path) -> None:
-    path = tmp_path / "short.yaml"
-    path.write_text(Path(TINY).read_text() + "solver: recycled\n")
-    solver = load(str(path), {"solver.restart": 9, "solver.recycle": 4}).solver
-    assert isinstance(solver, Recycled)
-    assert (solver.restart, solver.recycle, solver.preconditioner) == (9, 4, Recycled().preconditioner)
-
-
-def test_an_override_makes_a_section_that_is_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "bare.yaml"
-    path.write_text("name: bare\n")
-    pipeline = load(str(path), {"schedule.every": "PT6H", "gate.relative_l2": 0.5})
-    assert pipeline.schedule is not None
-    assert pipeline.schedule.every == timedelta(hours=6)
-    assert pipeline.gate.relative_l2 == 0.5
-
-
-def test_loading_again_does_not_see_earlier_overrides() -> None:
-    load("darcy", {"problem.law.sigma": 0.5})
-    assert load("darcy").problem == Darcy(shape=(64, 64))
-
-
-def test_assignments_are_yaml() -> None:
-    assert parse_assignments(["problem.shape=[32,32]", "name=a=b", "training.augment=false", "solver=direct"]) == {
-        "problem.shape": [32, 32],
-        "name": "a=b",
-        "training.augment": False,
-        "solver": "direct",
-    }
-
-
-@pytest.mark.parametrize("text", ["problem.shape", "", "=3"])
-def test_an_assignment_without_path_or_value_is_refused(text: str) -> None:
-    with pytest.raises(RecipeError, match=r"expected PATH=VALUE, e\.g\. --set") as caught:
-        parse_assignments([text])
-    assert repr(text) in str(caught.value)
-
-
-def test_an_assignment_that_is_not_yaml_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"'problem.shape=\[8, 8'.*not YAML.*line 1, column"):
-        parse_assignments(["problem.shape=[8, 8"])
-
-
-def test_profiles_load() -> None:
-    local = load_profile("local")
-    assert isinstance(local, Local)
-    assert local.solve.count == 2
-    for address in ("tcp://10.0.0.5:8786", "10.0.0.5:8786", "tls://[fe80::1]:8786"):
-        assert load_profile(f"attach:{address}") == Attach(address=address)
-
-
-def test_a_profile_of_ones_own_loads_from_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "big.yaml"
-    path.write_text("kind: local\nsolve: {count: 7, memory: 2GiB}\n")
-    local = load_profile(str(path))
-    assert isinstance(local, Local)
-    assert (local.solve.count, local.solve.memory, local.train.count) == (7, "2GiB", 1)
-
-
-@pytest.mark.parametrize(
-    ("profile", "said"),
-    [
-        ("nope", "'nope' is unknown; expected one of attach, local, or the path of a .yaml file"),
-        ("nope.yaml", "no such file"),
-        ("attach", "expected `attach:ADDRESS`, e.g. --profile attach:tcp://"),
-        ("attach:", "address: expected the address that `dask scheduler` prints, e.g. 'tcp://10.0.0.5:8786'"),
-        ("attach:somewhere", "address: expected the address"),
-        ("attach:tcp://somewhere", "address: expected the address"),
-        ("attach:tcp://somewhere:port", "address: Port could not be cast to integer value as 'port'"),
-        ("attach:tcp://somewhere:99999", "address: Port out of range 0-65535"),
-        ("attach:http://somewhere:8786", "address: expected the address"),
-        ("local:tcp://10.0.0.5:8786", "address: there is no such field, expected one of kind, solve, train"),
-    ],
-)
-def test_a_bad_profile_is_refused(profile: str, said: str) -> None:
-    with pytest.raises(RecipeError) as caught:
-        load_profile(profile)
-    assert said in str(caught.value)
-    assert f"profile {profile!r}" in str(caught.value)
-
-
-def test_a_bad_field_of_a_profile_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "big.yaml"
-    path.write_text("kind: local\nsolve: {count: -1}\n")
-    with pytest.raises(RecipeError, match=r"solve.count: Input should be greater than 0 \(got -1\)"):
-        load_profile(str(path))
-
-
 def test_all_faults_are_named_at_once() -> None:
     wrong = {
         "nam": "x",
@@ -389,43 +284,6 @@ def test_a_small_try_is_refused_by_the_stages_alone_that_are_run() -> None:
             load("darcy", small, stages=(stage,))
 
 
-def test_another_kind_takes_what_is_alike_and_drops_the_rest() -> None:
-    changed = load("darcy", {"problem.law.kind": "two_phase", "problem.law.high": 30.0}).problem
-    assert isinstance(changed, Darcy)
-    assert changed == Darcy(shape=(64, 64), law=TwoPhase(tau=3.0, alpha=2.0, high=30.0))
-    burgers = load("darcy", {"problem.kind": "burgers", "data.samples": 320}).problem
-    assert burgers.kind == "burgers"
-    offline = load("darcy", {"training.kind": "offline", "training.epochs": 3}).training
-    assert (offline.kind, offline.batch_size, offline.optimiser) == ("offline", 8, load("darcy").training.optimiser)
-    # A field that is asked for by name is never dropped.
-    for order in (1, -1):
-        wanted = [("problem.law.sigma", 0.5), ("problem.law.kind", "two_phase")][::order]
-        with pytest.raises(RecipeError, match=r"problem.law.sigma: there is no such field.*that have it: lognormal"):
-            load("darcy", dict(wanted))
-
-
-def test_overrides_do_the_same_in_any_order() -> None:
-    wanted = {"surrogate": "unet", "surrogate.width": 8, "solver.kind": "krylov", "solver.restart": 9}
-    forth, back = load("darcy", wanted), load("darcy", dict(reversed(wanted.items())))
-    assert forth == back
-    assert forth.document()["surrogate"]["width"] == 8
-    assert forth.document()["solver"]["restart"] == 9
-
-
-def test_overrides_reach_the_items_of_a_list() -> None:
-    training = load("darcy", {"training.losses.0.weight": 0.5, "training.losses.1.kind": "relative_h1"}).training
-    assert [(loss.kind, loss.weight) for loss in training.losses] == [("relative_l2", 0.5), ("relative_h1", 1.0)]
-    assert load("darcy", {"problem.shape.1": 32}).document()["problem"]["shape"] == [64, 32]
-    heat = load("heat", {"problem": "heat", "problem.initial.tau": 4.0}).document()["problem"]["initial"]
-    assert heat == {"tau": 4.0, "alpha": 3.0, "modes": 32}
-
-
-def test_overrides_do_not_change_what_they_were_given() -> None:
-    given = {"training": {"kind": "online", "buffer": {"kind": "reservoir"}}, "training.buffer.capacity": 64}
-    load("darcy", given)
-    assert given["training"] == {"kind": "online", "buffer": {"kind": "reservoir"}}
-
-
 def test_shares_of_the_splits_are_the_counts_that_they_equal() -> None:
     shares = {"train": 0.6, "validate": 0.1, "steer": 0, "calibrate": 0.15, "test": 0.15}
     by_shares, by_counts = load("darcy", {"data.splits": shares}), load("darcy")
@@ -454,14 +312,6 @@ def test_a_huge_value_makes_a_short_message_in_no_time(path: str, case: str) -> 
     assert time.process_time() - start < 5
 
 
-def test_a_path_that_goes_too_deep_is_refused() -> None:
-    with pytest.raises(RecipeError, match="names with dots") as caught:
-        load("darcy", {"a." * 100_000 + "a": 1})
-    assert len(str(caught.value)) < 400
-    with pytest.raises(RecipeError, match="at most 1000 paths"):
-        load("darcy", dict.fromkeys(map(str, range(1001))))
-
-
 def test_a_recipe_is_found_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.yaml").write_text("name: mine\r\n", encoding="utf-8-sig")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -470,15 +320,3 @@ def test_a_recipe_is_found_in_the_home(tmp_path: Path, monkeypatch: pytest.Monke
         load("heat.yaml")
     with pytest.raises(RecipeError, match=r"it is a folder; expected the path of a YAML file, it has mine\.yaml"):
         load("~")
-
-
-def test_the_same_path_twice_needs_the_same_value() -> None:
-    assert parse_assignments(["data.samples=32", "data.samples=32"]) == {"data.samples": 32}
-    with pytest.raises(RecipeError, match=r"--set data\.samples is given twice, 32 and 64"):
-        parse_assignments(["data.samples=32", "data.samples=64"])
-
-
-def test_two_bad_assignments_are_named_together() -> None:
-    with pytest.raises(RecipeError) as caught:
-        parse_assignments(["data.samples", "problem.shape=[8", "name=ok"])
-    assert len(str(caught.value).splitlines()) == 2
