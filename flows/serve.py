@@ -68,6 +68,8 @@ def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
         runner = ServingRunner()
         added: list[Any] = [runner.add_deployment(deployment) for deployment in deployments]
         bind({str(id): Binding(recipe, store, profile) for id, recipe in zip(added, pipelines, strict=True)})
+        # The process of a run would look for modules in the working directory first, where others may have put some.
+        os.environ["PYTHONSAFEPATH"] = "1"
         # The server keeps an entry point too, and steps that come before it: a run takes neither.
         os.environ["PREFECT__FLOW_ENTRYPOINT"] = f"{run_served.__module__}.{run_served.fn.__name__}"
         watch = Watch(dict(zip(added, named.values(), strict=True)), store, configured is None and _own_database())

@@ -151,7 +151,9 @@ class _Server:
 
     def _started(self) -> subprocess.Popen[bytes]:
         listening, (news, tell) = self.socket.fileno(), os.pipe()
-        command = [sys.executable, "-m", "flows.server", str(self.port), str(os.getpid()), str(listening), str(tell)]
+        numbers = [str(number) for number in (self.port, os.getpid(), listening, tell)]
+        # Python would look for modules in the working directory first, where others may have put some.
+        command = [sys.executable, "-P", "-m", "flows.server", *numbers]
         # A session of its own: an interrupt or a signal to the group must reach this process first, which still has
         # things to tell the server. If this process dies the server leaves by itself.
         process = subprocess.Popen(

@@ -21,15 +21,18 @@ def start_tracker() -> None:
     A worker that is busy when the driver ends is killed. Started by the event loop of the driver, the tracker would
     unmask the signals of its thread.
     """
-    before = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, "ignore:resource_tracker"]))
+    before = {name: os.environ.get(name) for name in ("PYTHONWARNINGS", "PYTHONSAFEPATH")}
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before["PYTHONWARNINGS"], "ignore:resource_tracker"]))
+    # It would look for modules in the working directory first, as a worker would.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         resource_tracker.ensure_running()
     finally:
-        if before is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
-            os.environ["PYTHONWARNINGS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class Apart(Nanny):

@@ -33,6 +33,8 @@ def settings() -> Iterator[None]:
                 "distributed.nanny.pre-spawn-environ": {
                     "MALLOC_TRIM_THRESHOLD_": 2**30,
                     "MALLOC_MMAP_THRESHOLD_": 2**30,
+                    # A worker would look for modules in the working directory first, where others may have put some.
+                    "PYTHONSAFEPATH": 1,
                 },
                 # Pages for a browser, which nobody asked for and which anybody could read.
                 "distributed.scheduler.http.routes": [],

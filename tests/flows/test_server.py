@@ -184,8 +184,12 @@ def _of_another_version(path: Path) -> None:
     ],
 )
 def test_a_database_that_is_none_is_named_in_the_words_of_the_server(
-    damage: Callable[[Path], None], said: str, home: Path
+    damage: Callable[[Path], None], said: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And not in those of a module that somebody has put into the working directory."""
+    for module in ("flows", "prefect", "uvicorn"):
+        (home.parent / f"{module}.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(home.parent)
     home.mkdir()
     damage(home / "prefect.db")
     with pytest.raises(ServerError, match=said) as caught, embedded():

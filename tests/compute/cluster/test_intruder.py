@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,13 @@ def _intrude(ports: list[int]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def ports() -> Iterator[dict[int, str]]:
-    """Those of a local cluster, as long as it is there."""
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, str]]:
+    """Those of a local cluster, as long as it is there; started where somebody has put modules of well-known names."""
+    folder = tmp_path_factory.mktemp("shared")
+    for module in ("multiprocessing", "distributed", "encodings"):
+        (folder / f"{module}.py").write_text("raise SystemExit('not this one')")
     before = _listeners()
-    with Local(solve=Role(), train=Role()).open():
+    with chdir(folder), Local(solve=Role(), train=Role()).open():
         yield {port: address for port, address in _listeners().items() if port not in before}
 
 
