@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from storage.digests import digest, stamped, unstamped
+from storage.documents import LARGEST
 from storage.errors import Damaged, StorageError
-from storage.shapes import checked
+from storage.shapes import checked, expect
 from storage.store import Store
 
 SEAL = "seal.json"
@@ -44,7 +45,7 @@ class Sealed:
     def __init__(self, store: Store, folder: str, document: str) -> None:
         self.store, self.folder, self.name = store, folder, document
         key = f"{folder}/{SEAL}"
-        self._seal = store.read(key) if store.exists(key) else None
+        self._seal = store.read(key, LARGEST) if store.exists(key) else None
 
     def changed(self) -> bool:
         """Return whether another process has changed something since this was made."""
@@ -91,12 +92,14 @@ class Sealed:
     @cached_property
     def _state(self) -> dict[str, Any]:
         assert self._seal is not None
-        return unstamped(self._path(SEAL), self._seal)
+        state = unstamped(self._path(SEAL), self._seal)
+        expect(self._path(SEAL), state, {"document": str, "changing": list})
+        return state
 
     @cached_property
     def _whole(self) -> dict[str, Any]:
         if self._seal is None:
-            return checked(self._path(self.name), self.store.read(f"{self.folder}/{self.name}"), {})
+            return checked(self._path(self.name), self.store.read(f"{self.folder}/{self.name}", LARGEST), {})
         return checked(self._path(self.name), self._checked(self.name, self._state["document"]), {DIGESTS: dict})
 
     @property
@@ -118,7 +121,7 @@ class Sealed:
         if not there:
             raise Damaged(f"{self._path(name)}: missing")
         for key in there:
-            if digest(data := self.store.read(key)) == wanted:
+            if digest(data := self.store.read(key, LARGEST if name == self.name else None)) == wanted:
                 return data
         raise Damaged(f"{self._path(name)}: has other bytes than when it was written")
 
@@ -163,7 +166,7 @@ def write(
 
 def complete(store: Store, folder: str, document: str) -> bool:
     """Write the seal that a killed process has not come to, if all files are whole; return whether they are."""
-    text = store.read(f"{folder}/{document}")
+    text = store.read(f"{folder}/{document}", LARGEST)
     digests = checked(store.location(f"{folder}/{document}"), text, {DIGESTS: dict})[DIGESTS]
     for name, wanted in digests.items():
         key = f"{folder}/{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from storage import models, sealed
+from storage.digests import stamped
 from storage.errors import Damaged, StorageError, Unknown
 from storage.store import Store
 from tests.storage.fields import in_both
@@ -197,6 +199,35 @@ def test_a_damaged_version_is_named_and_the_others_can_be_used(store: Store) -> 
     with pytest.raises(Unknown, match="there are: v1, v2, v3"):
         models.load(store, "net@v4")
     assert models.save(store, "net", FILES, {**CARD, "identity": "four"}).version == "v4"
+
+
+@pytest.mark.parametrize(
+    ("file", "fault", "said"),
+    [
+        ("seal.json", stamped({}), "document is missing"),
+        ("seal.json", stamped({"document": 3, "changing": []}), "document is 3, expected a string"),
+        ("seal.json", stamped({"document": "0", "changing": 3}), "changing is 3, expected a list"),
+        ("seal.json", b"[" * 100000, "does not have its own digest"),
+        ("seal.json", 10**12, "has 1000000000000 bytes; expected a document of at most"),
+        ("card.json", 10**12, "has 1000000000000 bytes; expected a document of at most"),
+    ],
+)
+def test_what_a_stranger_has_written_hides_no_other_model(
+    store: Store, file: str, fault: bytes | int, said: str
+) -> None:
+    for name in ("net", "nut"):
+        models.save(store, name, FILES, CARD)
+    path = Path(store.location(f"models/net/v1/{file}"))
+    if isinstance(fault, int):
+        # A file without content takes no room, whatever its size.
+        os.truncate(path, fault)
+    else:
+        path.write_bytes(fault)
+    found = models.look(store)
+    assert [version.spec for version in found.good] == ["nut@v1"]
+    assert [str(error) for error in found.damaged if said in str(error) and str(path) in str(error)]
+    with pytest.raises(StorageError, match=said):
+        models.load(store, "net")
 
 
 @pytest.mark.parametrize("name", [sealed.DIGESTS, "identity"])
