@@ -49,4 +49,7 @@ def unpack(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     metadata = json.loads(blob[8 : 8 + length]).get("__metadata__", {})
     if _HEADER not in metadata:
         raise ValueError(f"the safetensors metadata has {sorted(metadata)}, expected an entry {_HEADER!r}")
-    return tensors, json.loads(metadata[_HEADER])
+    try:
+        return tensors, json.loads(metadata[_HEADER])
+    except RecursionError:
+        raise ValueError("the header of the safetensors file has far too many levels") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from uuid import uuid4
 
 import numpy as np
@@ -10,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from compute.problems.catalogue import AnyProblem
 from compute.problems.problem import Problem
+from storage.documents import parsed
 from storage.errors import Refused, StorageError, Unknown
 from storage.integrity.located import Located, locate
 from storage.integrity.objects import snapshot_file
@@ -59,7 +59,7 @@ def maker(located: Located, scan: Scan) -> tuple[Problem, Data]:
         If the recipe cannot be read, as one whose problem is a class that is not installed.
     """
     spec = f"{located.name}@{located.version}"
-    recipe = json.loads(str(scan.attrs.get("recipe", "{}")))
+    recipe = parsed(str(scan.attrs.get("recipe", "{}")).encode(), f"dataset {spec}: its attribute recipe")
     try:
         problem: Problem = TypeAdapter(AnyProblem).validate_python(recipe["problem"])
         return problem, Data.model_validate(recipe["data"])

@@ -10,17 +10,20 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import icechunk
 from numcodecs import zstd
 
 from storage.digests import digest, stamped, unstamped
-from storage.errors import Damaged, StorageError
+from storage.documents import LARGEST
+from storage.errors import StorageError
 from storage.integrity.objects import HEADER, branch_file, pointed_at
-from storage.integrity.seals import Damage
+from storage.integrity.seals import Damage, read_seal
 from storage.names import version_number
 from storage.repository import BRANCH, attach, panics_are_errors
+from storage.shapes import expect
 from storage.store import Store
 
 FOLDERS = ("snapshots", "manifests", "transactions")
@@ -98,10 +101,9 @@ def _known(store: Store, key: str) -> dict[str, str] | None:
     place = history_key(key)
     if not store.exists(place):
         return None
-    files = unstamped(store.location(place), store.read(place)).get("files")
-    if not isinstance(files, dict):
-        raise Damaged(f"{store.location(place)}: no digests of a history")
-    return files
+    document = unstamped(store.location(place), store.read(place, LARGEST))
+    expect(store.location(place), document, {"files": dict})
+    return dict(document["files"])
 
 
 def _files(store: Store, key: str) -> Iterator[str]:
@@ -157,16 +159,16 @@ def _refs(store: Store, key: str, files: set[str]) -> Iterator[Damage]:
             continue
         place = f"{key}/seals/{name}"
         try:
-            sealed = unstamped(store.location(place), store.read(place)).get("snapshot")
+            sealed = read_seal(store, key, tag).snapshot
+        except StorageError as error:
+            yield Damage(place, str(error))
+            continue
+        # A ref that cannot be read is named above.
+        with suppress(StorageError):
             if f"tag.{tag}" in names and pointed_at(store, key, f"refs/tag.{tag}/ref.json") != sealed:
                 yield Damage(
                     f"{key}/refs/tag.{tag}/ref.json", "does not hold the id of the snapshot that was published"
                 )
-        except Damaged as error:
-            yield Damage(place, str(error))
-        except StorageError:
-            # The ref itself, which is named above.
-            continue
 
 
 def _led_through(store: Store, key: str) -> Iterable[Damage]:

@@ -16,6 +16,7 @@ from storage.errors import StorageError
 from storage.names import version_number
 from storage.repository import BRANCH
 from storage.store import Store
+from storage.wording import shown
 
 # Twelve bytes that say whose file it is, 24 with the name of the writer, and one each for the version of the format,
 # the type of the file and its compression, which is zstd. What follows is a flatbuffer.
@@ -123,14 +124,9 @@ def pointed_at(store: Store, key: str, file: str) -> str:
     StorageError
         If the file is missing or holds something else.
     """
-    try:
-        snapshot = json.loads(store.read(f"{key}/{file}"))["snapshot"]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(f"{store.location(f'{key}/{file}')}: expected the id of a snapshot") from error
+    snapshot = store.document(f"{key}/{file}").get("snapshot")
     if not isinstance(snapshot, str) or not snapshot or set(snapshot) - set(_BASE32):
-        raise StorageError(f"{store.location(f'{key}/{file}')}: {snapshot!r} is not the id of a snapshot")
+        raise StorageError(f"{store.location(f'{key}/{file}')}: {shown(snapshot)} is not the id of a snapshot")
     return snapshot
 
 

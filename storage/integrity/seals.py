@@ -17,8 +17,9 @@ import zarr
 from zarr.core.buffer import default_buffer_prototype
 
 from storage.digests import digest, stamped, unstamped
-from storage.errors import Damaged
+from storage.documents import LARGEST
 from storage.integrity.objects import Snapshot
+from storage.shapes import expect
 from storage.store import Store
 
 
@@ -81,11 +82,9 @@ def read_seal(store: Store, key: str, tag: str) -> Seal:
         If it is missing or damaged.
     """
     path = store.location(seal_key(key, tag))
-    document = unstamped(path, store.read(seal_key(key, tag)))
-    try:
-        return Seal(**document)
-    except TypeError as error:
-        raise Damaged(f"{path}: no seal of a version") from error
+    document = unstamped(path, store.read(seal_key(key, tag), LARGEST))
+    expect(path, document, {"snapshot": str, "content": str, "files": dict})
+    return Seal(document["snapshot"], document["content"], document["files"])
 
 
 def broken(store: Store, key: str, kept: Seal) -> list[Damage]:

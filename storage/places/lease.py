@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from storage.documents import mapping
 from storage.errors import Busy, StorageError
 from storage.places.lock import this_process
 
@@ -201,7 +202,7 @@ def _read(place: str, seen: Seen) -> tuple[str, bool]:
     if not seen.data:
         return "another process", True
     try:
-        text = json.loads(seen.data)
+        text = mapping(seen.data, place)
         # Both times of the server are cut to seconds.
         return str(text["holder"]), seen.age > float(text["lease"]) + 1
     except (ValueError, KeyError, TypeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.committer import Committer
+from storage.digests import stamped
 from storage.errors import StorageError
 from storage.garbage import sweep
 from storage.integrity import history
@@ -79,6 +81,29 @@ def test_every_region_of_every_file_is_looked_at(store: Store) -> None:
         kinds.add(path.relative_to(store.location(KEY)).parts[0])
     assert kinds == {"snapshots", "manifests", "transactions", "refs", "seals", "config.yaml"}
     assert named(store) == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "fault"),
+    [
+        ("refs/tag.v1/ref.json", b"[" * 100000),
+        ("refs/tag.v1/ref.json", b"[]"),
+        ("refs/tag.v1/ref.json", 10**12),
+        ("refs/branch.main/ref.json", b"[" * 100000),
+        ("seals/v1.json", stamped({})),
+        ("seals/v1.json", 10**12),
+        ("seals/history.json", stamped({"files": 3})),
+        ("seals/history.json", 10**12),
+    ],
+)
+def test_a_document_that_a_stranger_has_written_is_named(store: Store, file: str, fault: bytes | int) -> None:
+    path = Path(store.location(f"{KEY}/{file}"))
+    if isinstance(fault, int):
+        # A file without content takes no room, whatever its size.
+        os.truncate(path, fault)
+    else:
+        path.write_bytes(fault)
+    assert f"{KEY}/{file}" in named(store)
 
 
 @pytest.mark.parametrize("folder", ["snapshots", "manifests", "transactions", "refs/branch.main", "refs/tag.v1"])

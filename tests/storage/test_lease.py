@@ -188,8 +188,9 @@ def test_the_rightful_holder_goes_on_from_what_another_committed_meanwhile(store
     np.testing.assert_array_equal(stored(one, 0), fields(0)["u"])
 
 
-def test_what_is_no_lock_is_named(store):
-    store.write(KEY, b"text")
+@pytest.mark.parametrize("text", [b"text", b"[]", b"{}", b"[" * 100000])
+def test_what_is_no_lock_is_named(store, text):
+    store.write(KEY, text)
     with pytest.raises(StorageError, match=r"\.made\.lock: is no lock; remove it"), store.lock(KEY, "it"):
         pass
 

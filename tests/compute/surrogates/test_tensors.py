@@ -37,3 +37,5 @@ def test_what_cannot_be_kept_is_refused() -> None:
         unpack(b"abc")
     with pytest.raises(ValueError, match="expected an entry 'header'"):
         unpack(save({"a": np.zeros(2)}))
+    with pytest.raises(ValueError, match="far too many levels"):
+        unpack(save({"a": np.zeros(2)}, metadata={"header": "[" * 100000}))
