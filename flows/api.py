@@ -17,6 +17,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from flows import key as keys
 from flows.settings import AUTH, URL, loopback, setting
+from storage.wording import shown
 
 PATIENCE = 20.0
 """Seconds that a server on a loaded machine may take to answer."""
@@ -49,7 +50,9 @@ def answers(url: str, timeout: float = PATIENCE) -> bool:
 def check(url: str) -> None:
     """Make sure that what `PREFECT_API_URL` names is a Prefect API that this process can use.
 
-    A server of this user's own `ritz serve` is used with its key where none is given.
+    A server of this user's own `ritz serve` is used with its key where none is given, and where the URL has the very
+    address at which that server proves itself: at another one of this machine, also what `localhost` may mean, somebody
+    else can listen at the same port.
 
     Raises
     ------
@@ -58,15 +61,19 @@ def check(url: str) -> None:
     """
     problem = _address(url)
     if problem:
-        raise ServerError(f"{URL}: {url!r} is no address of a Prefect API: {problem}; expected http://HOST:PORT/api")
+        raise ServerError(
+            f"{URL}: {shown(url)} is no address of a Prefect API: {problem}; expected http://HOST:PORT/api"
+        )
+    if "@" in urlsplit(url).netloc:
+        raise ServerError(f"{URL}: holds a name or a password before '@'; expected them in {AUTH}, as user:password")
     url = url.rstrip("/")
     try:
         health = _get(f"{url}/health")
     except (OSError, HTTPException, ValueError) as error:
-        raise ServerError(f"{URL}: no Prefect server answers at {url!r} ({_reason(error)})") from None
+        raise ServerError(f"{URL}: no Prefect server answers at {shown(url)} ({_reason(error)})") from None
     if health.code not in _REFUSED:
         _check_answer(url, health, bool)
-    if setting(AUTH) is None and loopback(url):
+    if setting(AUTH) is None and url == local_url(urlsplit(url).port or 80):
         # Another server than one's own is what the variable is for.
         with suppress(ServerError):
             if own := own_key(urlsplit(url).port or 80):
@@ -74,10 +81,12 @@ def check(url: str) -> None:
     try:
         version = _get(f"{url}/admin/version", _credentials())
     except (OSError, HTTPException, ValueError) as error:
-        raise ServerError(f"{URL}: the Prefect server at {url!r} fell silent ({_reason(error)})") from None
+        raise ServerError(f"{URL}: the Prefect server at {shown(url)} fell silent ({_reason(error)})") from None
     if version.code in _REFUSED:
         said = "refuses the key in" if _credentials() else "asks for a key; set"
-        raise ServerError(f"{URL}: the server at {url!r} {said} {AUTH} (HTTP {version.code})")
+        own = local_url(urlsplit(url).port or 80)
+        hint = f"; one of your own `ritz serve` is used as {own}" if loopback(url) and url != own else ""
+        raise ServerError(f"{URL}: the server at {shown(url)} {said} {AUTH} (HTTP {version.code}){hint}")
     # Prefect Cloud has no such page, and its answer to the first question is enough.
     if version.code != HTTPStatus.NOT_FOUND or loopback(url):
         _check_answer(url, version, str)
@@ -174,8 +183,8 @@ def _check_answer(url: str, answer: _Answer, expected: type) -> None:
     elif answer.body:
         said += f", {answer.body[:_SHOWN].decode(errors='replace')!r}"
     below = f"{url}/api"
-    hint = f"did you mean {below!r}?" if _is_api(below) else "expected the URL of an API, as http://HOST:PORT/api"
-    raise ServerError(f"{URL}: what answers at {url!r} is no Prefect API ({said}); {hint}")
+    hint = f"did you mean {shown(below)}?" if _is_api(below) else "expected the URL of an API, as http://HOST:PORT/api"
+    raise ServerError(f"{URL}: what answers at {shown(url)} is no Prefect API ({said}); {hint}")
 
 
 def _is_api(url: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import urlopen
@@ -15,6 +17,7 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
+from flows import api
 from flows import key as keys
 from flows.api import PROOF, ServerError, answers, check, local_url, own_key
 from flows.server import reached, standing
@@ -240,6 +243,43 @@ def test_a_proof_is_of_use_at_its_own_port_alone() -> None:
             pytest.raises(ServerError, match="no `ritz serve` of yours"),
         ):
             own_key(port)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "[::1]"])
+def test_a_key_is_for_the_address_that_has_proved_itself(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At another address of this machine somebody else can listen at the same port, and `localhost` may mean either."""
+    key, sent = keys.made(), dict[str, str]()
+
+    def get(url: str, headers: dict[str, str] | None = None, timeout: float = 0) -> api._Answer:
+        path = url.partition("4200")[2]
+        if path.startswith(PROOF):
+            return api._Answer(200, keys.proof(key, 4200, path.partition("?")[2]).encode(), Message())
+        sent.update(headers or {})
+        return api._Answer(200, b"true", Message()) if path == "/api/health" else api._Answer(401, b"", Message())
+
+    monkeypatch.setattr(api, "_get", get)
+    with keys.kept(4200, key):
+        with pytest.raises(ServerError, match=r"one of your own `ritz serve` is used as http://127\.0\.0\.1:4200/api"):
+            check(f"http://{host}:4200/api")
+        assert not sent
+        assert AUTH not in os.environ
+        with pytest.raises(ServerError, match="refuses the key"):
+            check(local_url(4200))
+    assert "Authorization" in sent
+    monkeypatch.delenv(AUTH)
+
+
+def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(ServerError, match=f"expected them in {AUTH}") as caught:
+        check("http://ritz:secret@127.0.0.1:4200/api")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_long_url_is_cut() -> None:
+    for url in ("http://" + "x" * 10**5, "x" * 10**5):
+        with pytest.raises(ServerError) as caught:
+            check(url)
+        assert len(str(caught.value)) < 700
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "http://nobody.invalid:3128"])
