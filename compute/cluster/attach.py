@@ -48,6 +48,14 @@ class Attach(Profile):
             raise ValueError(f"expected the address that `dask scheduler` prints, e.g. '{EXAMPLE}'")
         return address
 
+    @field_validator("ca", "cert", "key")
+    @classmethod
+    def _in_the_home(cls, file: Path | None) -> Path | None:
+        try:
+            return None if file is None else file.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{str(file)!r}: {error}") from None
+
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:
         given = [name for name in ("ca", "cert", "key") if getattr(self, name) is not None]
@@ -66,8 +74,8 @@ class Attach(Profile):
                 "expected tls://, with ca, cert and key",
                 self.address,
             )
-        elif self.key is not None and self.key.exists() and self.key.stat().st_mode & 0o004:
-            log.warning("profile.key: %r can be read by everybody; expected mode 0600", str(self.key))
+        elif self.key is not None and self.key.exists() and self.key.stat().st_mode & 0o077:
+            log.warning("profile.key: %r can be read by others; expected mode 0600", str(self.key))
         with self._connected(roles) as cluster:
             yield cluster
 

@@ -6,7 +6,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger("ritz")
@@ -69,7 +69,9 @@ def scratch() -> str:
     if not hasattr(os, "getuid"):
         return str(parent)
     folder = Path(parent) / f"ritz-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    # What is there may be anything.
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     about = folder.lstat()
     if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o077:
         return str(folder)

@@ -58,7 +58,8 @@ def _alone(folder: Path) -> Iterator[None]:
     # A folder that cannot be written, or a disk without locks: every process compiles for itself, as numba does.
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".compiling", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        # Who can open it, if only to read, can hold its lock: another user could keep this one from solving.
+        descriptor = os.open(folder / ".compiling", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         yield

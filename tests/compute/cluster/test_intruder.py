@@ -89,7 +89,7 @@ def test_the_key_is_in_no_environment_argument_or_file(ports: dict[int, str]) ->
         assert not file.is_file() or b"PRIVATE KEY" not in file.read_bytes()
 
 
-@pytest.mark.parametrize("fault", ["open", "link", "another's"])
+@pytest.mark.parametrize("fault", ["open", "link", "link to nothing", "file", "another's"])
 def test_workers_put_nothing_where_somebody_else_may_write(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -102,6 +102,12 @@ def test_workers_put_nothing_where_somebody_else_may_write(
     elif fault == "link":
         first.rename(tmp_path / "theirs")
         first.symlink_to(tmp_path / "theirs")
+    elif fault == "link to nothing":
+        first.rmdir()
+        first.symlink_to(tmp_path / "theirs")
+    elif fault == "file":
+        first.rmdir()
+        first.touch()
     else:
         require("root")
         os.chown(first, intruder.NOBODY, intruder.NOBODY)

@@ -76,10 +76,10 @@ def test_a_running_scheduler_is_attached_to_by_those_who_have_its_certificate(
             with attach("ours").open(("solve",)) as attached:
                 assert attached.call("solve", abs, -3) == 3
             assert caplog.text == ""
-            files["ours", "key"].chmod(0o604)
+            files["ours", "key"].chmod(0o640)
             with attach("ours").open(("solve",)):
                 pass
-            assert "can be read by everybody; expected mode 0600" in caplog.text
+            assert "can be read by others; expected mode 0600" in caplog.text
         for refused in (attach("another"), Attach(address=address.replace("tls:", "tcp:"), timeout=2)):
             with pytest.raises(ClusterError, match=r"profile\.address: no Dask scheduler answered"):
                 refused.check(("solve",))
@@ -102,6 +102,15 @@ def test_an_address_without_tls_is_said_to_be_open(running: Any, caplog: pytest.
 def test_certificates_that_cannot_be_used_are_refused(fields: dict[str, str], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Attach.model_validate(fields)
+
+
+def test_certificates_may_lie_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files = {name: f"~/{name}.pem" for name in ("ca", "cert", "key")}
+    found = Attach.model_validate({"address": "tls://127.0.0.1:9", **files})
+    assert (found.ca, found.key) == (tmp_path / "ca.pem", tmp_path / "key.pem")
+    with pytest.raises(ValidationError, match="~nobody-here/ca.pem"):
+        Attach.model_validate({"address": "tls://127.0.0.1:9", **files, "ca": "~nobody-here/ca.pem"})
 
 
 def test_certificates_that_are_not_there_are_named(tmp_path: Path) -> None:
