@@ -1,4 +1,4 @@
-# Two commands do everything: `make run` and `make test`. Both create .venv first. `make soak` kills for 20 minutes.
+# Two commands do everything: `make run` and `make test`. Both create .venv first. `make soak` kills runs again and again.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 VERSIONS ?= versions.txt

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Json, Overrides, Port, ProfileName, Recipe, StoreUrl
+from flows.commands.options import Json, Overrides, Port, ProfileName, StoreUrl
 from flows.settings import DEFAULT_STORE
 
 
@@ -39,7 +39,10 @@ def serve(
 
 
 def trigger(
-    recipe: Recipe,
+    recipe: Annotated[
+        str,
+        typer.Argument(help="Name of a shipped recipe, path of a YAML file, or name of a deployment of the server."),
+    ],
     overrides: Overrides = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the run.")] = False,
     port: Port = 4200,

@@ -9,22 +9,22 @@ from uuid import UUID, uuid4
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Pending, Running
 
 from flows.naming import PREFIX
+from flows.settings import AUTH, URL
 from flows.trigger import _ended, trigger
 from tasks.pipeline import Pipeline
 from tasks.recipes import RecipeError, load
 from tests.command import SMALL
+from tests.served import client_of
 
 
 @pytest.fixture
-def client(environment: dict[str, str]) -> Iterator[SyncPrefectClient]:
-    with (
-        temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}),
-        get_client(sync_client=True) as client,
-    ):
+def client(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncPrefectClient]:
+    for name in (URL, AUTH):
+        monkeypatch.setenv(name, environment[name])
+    with client_of(environment), get_client(sync_client=True) as client:
         yield client
 
 
