@@ -57,7 +57,7 @@ def power(value: float, exponent: int) -> float:
 
 
 def safe(exponent: int, dtype: np.dtype) -> bool:
-    """Whether numbers of this binary exponent may be squared and multiplied without a thought."""
+    """Whether numbers of this binary exponent may be squared and multiplied as they are."""
     return abs(exponent) <= _SAFE[dtype.char.lower()]
 
 

@@ -1,36 +1,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from compute.cluster.channel import receive
 from compute.cluster.cluster import Teller
 from compute.dimensions import Dimensions
-from compute.problems.problem import Arrays, Problem
+from compute.problems.problem import Problem
 from compute.surrogates.surrogate import Surrogate
 from compute.tensors import pack
-from compute.training.block import Block
 from compute.training.checkpoint import Corrupt
 from compute.training.offline import Offline
 from compute.training.online import Online
 from compute.training.training import Fit, Training
 from storage import models, sealed
-from storage.datasets import Dataset
 from storage.errors import Damaged
 from storage.reading import read
-from storage.samples import Samples
 from storage.store import Store
 from tasks.worker import novelty
-from tasks.worker.dispatch import dispatch, owners
 from tasks.worker.fence import Fence
 from tasks.worker.join import joined
 from tasks.worker.passes import passes
-from tasks.worker.solve import Solved
+from tasks.worker.source import Source
 
 CHECKPOINT_EVERY = 10.0
 """Seconds between two checkpoints."""
@@ -201,7 +196,7 @@ def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:
 
 def _fit(job: Fitting, **keeping: Any) -> Fit:
     """Train on the samples in the way that the kind of training asks for."""
-    store, source = Store(job.store), _Source(job)
+    store, source = Store(job.store), Source(job)
     around = {"refill": source.refill, "problem": job.problem, "device": job.device, **keeping}
     if isinstance(job.training, Offline):
         samples = passes(store, f"{job.dataset}@{job.version}", job.training)
@@ -252,83 +247,6 @@ def _texts(variable: xr.DataArray) -> dict[str, str]:
 
 def _is_mesh(coordinate: xr.DataArray) -> bool:
     return "sample" not in coordinate.dims and coordinate.name not in coordinate.dims
-
-
-class _Source:
-    """Where the blocks of one training come from: the channel, the store, or first one and then the other."""
-
-    def __init__(self, job: Fitting) -> None:
-        self.job, self.store = job, Store(job.store)
-
-    def template(self) -> xr.Dataset:
-        if self.job.version is None:
-            return self.job.problem.template(1)
-        return read(self.store, f"{self.job.dataset}@{self.job.version}")
-
-    def refill(self, ids: np.ndarray) -> Block:
-        dataset = self._dataset()
-        if dataset is None:
-            raise RuntimeError(f"dataset {self.job.dataset!r}, which the checkpoint was made with, is gone")
-        return _block(dataset.read_samples(ids))
-
-    def arrivals(self, received: frozenset[int]) -> Iterator[Block]:
-        ranks = owners(self.job.seed, self.job.shards, self.job.training.ranks)
-        missing = set(np.flatnonzero(ranks == self.job.rank).tolist()) - received
-        if self.job.channel is None:
-            yield from self._stored(missing)
-            return
-        # What an earlier driver or trainer left behind comes from the store, the rest from the solvers.
-        yield from self._take(missing, self._committed(missing))
-        channel = receive(self.job.channel, self.job.rank)
-        while missing:
-            solved = next(channel)
-            if solved is None:
-                yield from self._take(missing, self._committed(missing))
-            elif solved.receipt.index in missing:
-                missing.discard(solved.receipt.index)
-                yield _solved_block(solved)
-
-    def _take(self, missing: set[int], shards: set[int]) -> Iterator[Block]:
-        for block in self._stored(shards):
-            missing.discard(block.shard)
-            yield block
-
-    def _dataset(self) -> Dataset | None:
-        if self.job.version is not None:
-            return Dataset.open(self.store, self.job.dataset).at(self.job.version)
-        assert self.job.dataset_identity is not None
-        return Dataset.find(self.store, self.job.dataset, self.job.dataset_identity)
-
-    def _committed(self, missing: set[int]) -> set[int]:
-        dataset = self._dataset()
-        return set() if dataset is None else dataset.committed() & missing
-
-    def _stored(self, shards: set[int]) -> Iterator[Block]:
-        dataset = self._dataset() if shards else None
-        if dataset is None:
-            return
-        for index in dispatch(self.job.seed, self.job.shards).tolist():
-            if index in shards:
-                stored = dataset.read_shard(index)
-                if stored is None:
-                    raise RuntimeError(f"shard {index} of dataset {self.job.dataset!r} is gone from the store")
-                yield _block(stored, index)
-
-
-def _solved_block(solved: Solved) -> Block:
-    receipt = solved.receipt
-    return _good_block(receipt.index, solved.ids, solved.split, solved.fields, receipt.ledger["status"])
-
-
-def _good_block(
-    shard: int, ids: np.ndarray, split: np.ndarray, fields: Arrays, status: Sequence[str] | np.ndarray
-) -> Block:
-    good = np.asarray(status) == "ok"
-    return Block(shard, ids[good], split[good], {name: values[good] for name, values in fields.items()})
-
-
-def _block(samples: Samples, shard: int = -1) -> Block:
-    return _good_block(shard, samples.sample_id, samples.split, samples.arrays, samples.ledger["status"])
 
 
 def _npy(array: np.ndarray) -> bytes:

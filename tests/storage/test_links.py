@@ -21,6 +21,7 @@ from storage.integrity.located import locate
 from storage.places import inside
 from storage.store import Store
 from tests.storage.fields import fill
+from tests.storage.holder import held
 
 PRECIOUS = b"precious"
 
@@ -144,25 +145,14 @@ def test_an_empty_file_with_a_second_name_is_no_lock(store: Store, outside: Path
 
 
 def test_a_lock_that_is_replaced_while_one_waits_for_it_is_taken_where_it_is_now(store: Store) -> None:
-    entered = threading.Event()
-    release = threading.Event()
-
-    def hold() -> None:
-        with store.lock("a.lock", "it"):
-            entered.set()
-            release.wait(30)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    entered.wait(30)
-    Path(store.location("a.lock")).rename(store.location("b.lock"))
-    threading.Timer(0.2, release.set).start()
-    with store.lock("a.lock", "it", wait=30):
-        # Who comes next meets this one, not the file that was renamed.
-        code = f"from storage.store import Store\nwith Store({store.url!r}).lock('a.lock', 'it'): pass"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-        assert f"it is in use by process {os.getpid()} on " in done.stderr
-    thread.join()
+    with held(store, "a.lock") as release:
+        Path(store.location("a.lock")).rename(store.location("b.lock"))
+        threading.Timer(0.2, release.set).start()
+        with store.lock("a.lock", "it", wait=30):
+            # Who comes next meets this one, not the file that was renamed.
+            code = f"from storage.store import Store\nwith Store({store.url!r}).lock('a.lock', 'it'): pass"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+            assert f"it is in use by process {os.getpid()} on " in done.stderr
 
 
 def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(store: Store) -> None:

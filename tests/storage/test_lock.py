@@ -11,6 +11,7 @@ import pytest
 from storage.errors import Busy, StorageError
 from storage.places import lock
 from tests.storage.fields import in_both
+from tests.storage.holder import held
 
 
 @in_both
@@ -36,20 +37,10 @@ def test_it_is_released_when_the_block_fails(store):
 
 @in_both
 def test_one_that_waits_gets_it(store):
-    holding, release = threading.Event(), threading.Event()
-
-    def hold():
-        with store.lock("a.lock", "it"):
-            holding.set()
-            release.wait(30)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    holding.wait(30)
-    threading.Timer(0.2, release.set).start()
-    with store.lock("a.lock", "it", wait=30):
-        assert release.is_set()
-    thread.join()
+    with held(store, "a.lock") as release:
+        threading.Timer(0.2, release.set).start()
+        with store.lock("a.lock", "it", wait=30):
+            assert release.is_set()
 
 
 def test_a_program_started_meanwhile_does_not_keep_it(store):
