@@ -175,4 +175,5 @@ def print_table(rows: Sequence[dict[str, Any]], header: bool = True) -> None:
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     width = None if sys.stdout.isatty() else 160
-    Console(highlight=False, width=width).print(table)
+    # What stands in a store may look like markup.
+    Console(highlight=False, markup=False, width=width).print(table)

@@ -22,6 +22,11 @@ PATIENCE = 10.0
 """Seconds that the ending may take before another signal ends the process at once."""
 
 
+# What listens in this process. No signal may have it as its handler: what a shell has started in the background, or
+# under nohup, ignores the others while Prefect's engine has taken SIGTERM.
+_listening: list[Stop] = []
+
+
 class Stopped(KeyboardInterrupt):
     """Raised in the main thread by the first signal; says which it was."""
 
@@ -61,6 +66,7 @@ class Stop:
 def listen() -> Stop:
     """Take the signals that end this process; what was started with one of them ignored goes on ignoring it."""
     stop = Stop()
+    _listening.append(stop)
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
@@ -69,6 +75,7 @@ def listen() -> Stop:
 
 def leave_alone() -> None:
     """Handle the signals as Python does: for what has an ending of its own."""
+    _listening.clear()
     for number in SIGNALS:
         if isinstance(signal.getsignal(number), Stop):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -89,7 +96,7 @@ def stoppable(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def taken_back(*args: P.args, **kwargs: P.kwargs) -> R:
         handler = _handler()
-        if handler is not None:
+        if handler is not None and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
             signal.signal(signal.SIGTERM, handler)
         return function(*args, **kwargs)
 
@@ -97,5 +104,4 @@ def stoppable(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _handler() -> Stop | None:
-    handler = signal.getsignal(signal.SIGINT)
-    return handler if isinstance(handler, Stop) else None
+    return _listening[-1] if _listening else None

@@ -39,3 +39,8 @@ def test_what_is_said_keeps_it_quiet_and_so_does_the_end(
         log.debug("not shown")
     assert capsys.readouterr().err.splitlines()[0].endswith("solve: 1 of 2")
     assert capsys.readouterr().err == ""
+
+
+def test_what_looks_like_markup_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.print_table([{"run": "a", "error": "expected [bold] before [/x]"}])
+    assert "expected [bold] before [/x]" in capsys.readouterr().out

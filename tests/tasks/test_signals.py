@@ -29,6 +29,7 @@ def stop() -> Iterator[Stop]:
     try:
         yield listen()
     finally:
+        leave_alone()
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -56,6 +57,25 @@ def test_an_ending_that_hangs_is_cut_off_by_the_next_signal(stop: Stop, monkeypa
 def test_a_flow_takes_sigterm_back(stop: Stop) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     assert stoppable(lambda: signal.getsignal(signal.SIGTERM))() is stop
+
+
+@pytest.mark.parametrize("ignored", [(signal.SIGINT,), (signal.SIGINT, signal.SIGHUP)])
+def test_what_a_shell_has_started_in_the_background_takes_sigterm_back(ignored: tuple[signal.Signals, ...]) -> None:
+    """It ignores interrupts, and under nohup the end of its terminal too."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+        stop = listen()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with pytest.raises(Stopped, match="SIGTERM"):
+            stoppable(lambda: os.kill(os.getpid(), signal.SIGTERM))()
+        assert stopped() == stop.received == signal.SIGTERM
+        assert {signal.getsignal(number) for number in ignored} == {signal.SIG_IGN}
+    finally:
+        leave_alone()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_nobody_listens_where_a_signal_was_ignored_or_given_up() -> None:
