@@ -60,7 +60,7 @@ def _make_private(home: Path) -> None:
         home.chmod(0o700)
         log.info("%s %s can be read by its owner alone from now on", HOME, home)
     for file in home.glob(f"{DATABASE}*"):
-        if _is_own(file) and not file.is_symlink():
+        if not file.is_symlink() and _is_own(file):
             file.chmod(0o600)
 
 

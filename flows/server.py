@@ -262,8 +262,14 @@ def _first(home: Path) -> Iterator[None]:
     if done.exists():
         yield
         return
-    with (home / "ritz-start.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    place = home / "ritz-start.lock"
+    try:
+        # Neither followed nor emptied, should a link lie there.
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ServerError(f"{place} cannot be opened ({error.strerror}); remove it") from error
+    with os.fdopen(descriptor):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
         done.touch()
 

@@ -138,8 +138,13 @@ def _called(listener: socket.socket, context: SSLContext) -> Iterator[Callable[[
     def take() -> None:
         listener.settimeout(LOOK)
         while not left.is_set():
-            with suppress(TimeoutError):
+            try:
                 Thread(target=greet, args=(listener.accept()[0],), name="greet", daemon=True).start()
+            except TimeoutError:
+                continue
+            except OSError:
+                # Who calls and hangs up at once, or calls so often that no more files can be open, ends by itself.
+                left.wait(LOOK)
         listener.close()
 
     taker = Thread(target=take, name="called", daemon=True)

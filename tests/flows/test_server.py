@@ -199,6 +199,16 @@ def test_a_database_that_is_none_is_named_in_the_words_of_the_server(
     assert "\n" not in str(caught.value)
 
 
+def test_a_link_in_the_place_of_the_lock_is_neither_followed_nor_emptied(home: Path) -> None:
+    home.mkdir()
+    other = home.parent / "other.txt"
+    other.write_text("kept")
+    (home / "ritz-start.lock").symlink_to(other)
+    with pytest.raises(ServerError, match=r"ritz-start\.lock cannot be opened .*; remove it"), embedded():
+        pass
+    assert other.read_text() == "kept"
+
+
 def test_a_port_that_is_taken_by_what_is_no_server_is_named(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -108,6 +108,27 @@ def test_one_that_answers_in_the_place_of_a_task_is_not_taken_for_it() -> None:
     listeners[0].close()
 
 
+def test_a_call_that_cannot_be_taken_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where strangers call so often that no more files can be open."""
+    accept, failing = socket.socket.accept, [OSError(24, "Too many open files"), ConnectionAbortedError()]
+
+    def failed(listener: socket.socket) -> object:
+        if failing:
+            raise failing.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", failed)
+    listeners, places = _places(2)
+
+    def be(number: int) -> list[int]:
+        with connected(number, places, listeners[number]) as there:
+            return list(there)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(be, range(2))) == [[1], [0]]
+    assert not failing
+
+
 def test_a_task_that_does_not_come_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "START", 0.5)
     listeners, places = _places(2)
