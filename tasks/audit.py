@@ -145,7 +145,7 @@ def _looked_through(
     samples, looked_at, findings = 0, 0, 0
     ok: list[np.ndarray] = []
     blocks = _blocks(of, scan, ids, known, expected, split, cluster.workers("solve"))
-    for done in stream(cluster, worker.audit, blocks, window=2 * cluster.workers("solve"), role="solve"):
+    for done in stream(cluster, worker.audit, blocks, window=cluster.window("solve"), role="solve"):
         receipt: worker.Report = done.receipt
         samples += receipt.samples
         parts.append(receipt.outcomes)
@@ -222,7 +222,7 @@ def _again(cluster: Cluster, of: Source, located: Located, ids: np.ndarray, chos
     positions = order[np.searchsorted(ids, chosen, sorter=order)]
     items = [Sample(of, int(one), int(position)) for one, position in zip(chosen, positions, strict=True)]
     outcomes: list[Outcomes] = []
-    for done in stream(cluster, regenerate, items, window=2 * cluster.workers("solve"), role="solve"):
+    for done in stream(cluster, regenerate, items, window=cluster.window("solve"), role="solve"):
         outcomes.append({"again": compared(done.receipt)})
         report(len(outcomes))
     return join([{"again": Outcome()}, *outcomes])["again"]

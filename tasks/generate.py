@@ -103,7 +103,7 @@ def _ordered(pipeline: Pipeline, cluster: Cluster, first: int) -> np.ndarray:
         for start in range(first, data.samples, FEATURE_BLOCK)
     ]
     parts: dict[int, np.ndarray] = {}
-    for done in stream(cluster, worker.features, blocks, window=2 * cluster.workers("solve"), role="solve"):
+    for done in stream(cluster, worker.features, blocks, window=cluster.window("solve"), role="solve"):
         parts[done.item.start] = done.receipt
     return first + order(np.concatenate([parts[start] for start in sorted(parts)]))
 
@@ -178,7 +178,7 @@ def _solve(
 ) -> float:
     """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
     failed, last, start = 0, time.time(), time.monotonic()
-    flight, window = InFlight(dataset), 2 * cluster.workers("solve")
+    flight, window = InFlight(dataset), cluster.window("solve")
 
     def pause() -> float:
         return float(np.clip(OF_RUN * (time.monotonic() - start), *COMMIT_EVERY))

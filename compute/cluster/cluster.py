@@ -68,14 +68,28 @@ class Cluster:
         """Return how many workers take work for ``role`` now."""
         return len(self._offering(self.refusals.names[role]))
 
+    def window(self, role: str) -> int:
+        """Return how many pieces of work for a role to have in flight: each worker has the next one at hand.
+
+        Where no worker is there at the moment it is that of one: who waits for the work waits for a worker, too.
+        """
+        return 2 * max(1, self.workers(role))
+
     def addresses(self, role: str) -> list[str]:
         """Return the addresses of the workers that take work for ``role`` now, those with the least to do first."""
         working = self.client.processing()
         return sorted(self._offering(self.refusals.names[role]), key=lambda address: len(working.get(address, ())))
 
     def _offering(self, resource: str) -> list[str]:
-        infos = self.client.scheduler_info(n_workers=-1)["workers"].items()
-        return [address for address, info in infos if info.get("resources", {}).get(resource, 0) > 0]
+        return [address for address, info in self.known().items() if info.get("resources", {}).get(resource, 0) > 0]
+
+    def known(self) -> dict[str, dict[str, Any]]:
+        """Return what the scheduler knows of its workers now, by address."""
+        # `Client.scheduler_info` hands on what the client's own look every two seconds has just put in the place of the
+        # answer: that one has no workers.
+        scheduler: Any = self.client.scheduler
+        found: dict[str, dict[str, Any]] = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
+        return found
 
     def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
         """Start ``function(*args, **kwargs)`` on one worker of ``role``; every call runs anew."""

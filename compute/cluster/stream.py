@@ -87,6 +87,8 @@ def groups(
 
     Raises
     ------
+    ValueError
+        If ``window`` is less than 1.
     WorkersLost
         If an item was tried on worker after worker and each died.
     compute.cluster.errors.ClusterError
@@ -94,6 +96,8 @@ def groups(
     Exception
         What ``function`` raised, with the item as a note; what is in flight is cancelled.
     """
+    if window < 1:
+        raise ValueError(f"window is {window}, expected at least 1: nothing would ever be started")
     client, waiting = cluster.client, iter(items)
     running: dict[Any, tuple[Item, Future]] = {}
     ended: SimpleQueue[Future] = SimpleQueue()

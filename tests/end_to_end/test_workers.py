@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +52,7 @@ def test_workers_and_shards_change_nothing(made: xr.Dataset, tmp_path: Path) -> 
 
 def test_solve_workers_load_neither_prefect_nor_torch(made: xr.Dataset, folder: Path, cluster: Cluster) -> None:
     seen: dict[str, tuple[int, set[str]]] = cluster.client.run(lambda: (os.getpid(), set(sys.modules)))
-    known: dict[str, Any] = cluster.client.scheduler_info(n_workers=-1)["workers"]
+    known = cluster.known()
     solvers = {pid: modules for address, (pid, modules) in seen.items() if known[address]["resources"].get("solve")}
     assert set() < {pid for pid, _ in solved(folder)} <= set(solvers)
     assert len(seen) == len(solvers) + 1, "one train worker, on which nothing was solved"

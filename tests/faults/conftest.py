@@ -120,8 +120,7 @@ def cluster() -> Iterator[Cluster]:
 
 def workers(cluster: Cluster, role: str) -> dict[str, int]:
     """Process ids of the workers of a role, by address."""
-    known = cluster.client.scheduler_info(n_workers=-1)["workers"].items()
-    addresses = [address for address, worker in known if worker["resources"].get(role)]
+    addresses = [address for address, worker in cluster.known().items() if worker["resources"].get(role)]
     return cluster.client.run(os.getpid, workers=addresses, on_error="ignore") if addresses else {}
 
 

@@ -150,7 +150,7 @@ def test_any_version_that_matters_is_named_with_both(
         _until(lambda: len(other.among(solvers)) == 2)
     assert all(f"has {name} {ours[name]}, expected 0.0" in sentence for sentence in other.among(solvers))
     assert "it gets no work" in caplog.text
-    offered = cluster.client.scheduler_info(n_workers=-1)["workers"][solvers[0]]["resources"]
+    offered = cluster.known()[solvers[0]]["resources"]
     assert other.names["solve"] not in offered
     assert cluster.resources("solve").keys() <= offered.keys()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -115,3 +116,37 @@ def test_a_held_result_survives_the_death_of_its_worker(cluster: Cluster) -> Non
         os.kill(pid, signal.SIGKILL)
     time.sleep(0.1)
     assert sorted(done.held.future.result(timeout=60).value for done in held) == [x * x for x in range(8)]
+
+
+def test_a_window_without_room_is_refused_instead_of_starting_nothing(cluster: Cluster) -> None:
+    with pytest.raises(ValueError, match="window is 0"):
+        list(stream(cluster, square, range(3), window=0, role="solve"))
+
+
+def test_a_window_has_room_where_no_worker_is_there_at_the_moment(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cluster.window("solve") == 2 * cluster.workers("solve")
+    monkeypatch.setattr(cluster, "workers", lambda _: 0)
+    assert cluster.window("solve") == 2
+
+
+def test_workers_are_counted_whatever_the_client_looks_up_meanwhile(cluster: Cluster) -> None:
+    async def look() -> None:
+        # What the client does by itself every two seconds.
+        await cluster.client._update_scheduler_info()
+
+    count = cluster.workers("solve")
+    looking = True
+
+    def look_on() -> None:
+        while looking:
+            cluster.client.sync(look)
+
+    thread = threading.Thread(target=look_on)
+    thread.start()
+    try:
+        assert {cluster.workers("solve") for _ in range(300)} == {count}
+    finally:
+        looking = False
+        thread.join()
