@@ -19,6 +19,7 @@ from zarr.storage import ZipStore
 from storage.errors import StorageError
 from storage.repository import BRANCH, attach
 from storage.store import Store
+from storage.wording import cut
 
 READABLE = "a NetCDF file, or a Zarr group in a folder, a zip or an Icechunk repository"
 
@@ -126,7 +127,9 @@ def _zip(path: Path) -> Iterator[Container]:
     roots = [str(one.parent) for one in map(PurePosixPath, names) if one.name in ("zarr.json", ".zgroup", ".zarray")]
     if not roots:
         listed = ", ".join(sorted({name.partition("/")[0] for name in names})[:5]) or "nothing"
-        raise StorageError(f"{path}: a zip that holds {listed}, and no Zarr group; unpack it and name what is inside")
+        raise StorageError(
+            f"{path}: a zip that holds {cut(listed)}, and no Zarr group; unpack it and name what is inside"
+        )
     root = min(roots, key=lambda one: (len(PurePosixPath(one).parts), one))
     store = ZipStore(path, mode="r")
     try:

@@ -12,6 +12,7 @@ from storage import conventions
 from storage.containers import UNREADABLE, Container, opened
 from storage.errors import StorageError
 from storage.targets import check_target, written_whole
+from storage.wording import cut
 
 SUFFIXES = (".nc", ".zarr")
 """Of files that are written: NetCDF-4 and Zarr."""
@@ -52,7 +53,9 @@ def read_file(path: Path, names: Collection[str] | None = None) -> xr.Dataset:
         raise
     except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise StorageError(f"{path}: not readable, it is damaged or holds what is not understood ({reason})") from error
+        raise StorageError(
+            f"{path}: not readable, it is damaged or holds what is not understood ({cut(reason)})"
+        ) from error
     found.encoding["group"] = group
     found.encoding["variables"] = [f"{key}/{name}".lstrip("/") for key, of in there.items() for name in of]
     return found
@@ -69,7 +72,7 @@ def _group(path: Path, container: Container, names: Collection[str] | None) -> s
     if "" in having or not having:
         return "" if "" in groups else next(iter(groups))
     if len(having) > 1:
-        inside = ", ".join(map(repr, having))
+        inside = cut(", ".join(map(repr, having)), 1000)
         raise StorageError(
             f"{path}: the groups {inside} all have {', '.join(names)}; write one of them to a file alone"
         )

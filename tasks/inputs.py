@@ -13,6 +13,7 @@ import xarray as xr
 from compute.dimensions import NODE
 from compute.grids import same_box, same_points
 from storage.files import read_file
+from storage.wording import cut, shown
 from tasks.errors import InputError
 
 SAMPLE = "sample"
@@ -105,8 +106,12 @@ def read_inputs(source: Path, takes: Interface, sample_dim: str | None = None) -
     file = read_file(source, tuple(takes.variables))
     sample = sample_dim or SAMPLE
     if sample_dim is not None and not any(sample_dim in variable.dims for variable in file.data_vars.values()):
-        there = ", ".join(sorted({str(dim) for one in file.data_vars.values() for dim in one.dims})) or "none"
-        raise InputError(f"{source}: no input has the dimension {sample_dim!r} of --sample-dim; there are: {there}")
+        there = (
+            cut(", ".join(sorted({str(dim) for one in file.data_vars.values() for dim in one.dims})), 1000) or "none"
+        )
+        raise InputError(
+            f"{source}: no input has the dimension {shown(sample_dim)} of --sample-dim; there are: {there}"
+        )
     shaped = {name: _shaped(file, name, entry, sample, source) for name, entry in takes.variables.items()}
     reading = _Reading(source, takes, file)
     for name, variable in shaped.items():
@@ -144,14 +149,14 @@ def _shaped(file: xr.Dataset, name: str, entry: Mapping[str, Any], sample: str, 
         expected = ", ".join(map(repr, (sample, *dims)))
         more = [dim for dim in variable.dims if dim not in (sample, *dims)]
         lone = len(more) == 1 and set(variable.dims) - set(more) == {sample, *dims} and sample not in file[name].dims
-        hint = f"; if {more[0]!r} counts the samples, say --sample-dim {more[0]}" if lone else ""
-        raise InputError(f"{where}: has dimensions {file[name].dims}; expected ({expected}){hint}")
+        hint = f"; if {shown(more[0])} counts the samples, say --sample-dim {cut(str(more[0]))}" if lone else ""
+        raise InputError(f"{where}: has dimensions {shown(file[name].dims)}; expected ({expected}){hint}")
     return variable.transpose(sample, *dims)
 
 
 def _there(file: xr.Dataset) -> str:
     """Return what a file has, in words."""
-    return ", ".join(map(repr, file.encoding["variables"])) or "none"
+    return cut(", ".join(map(repr, file.encoding["variables"])), 1000) or "none"
 
 
 class _Reading:
@@ -169,7 +174,9 @@ class _Reading:
         where = f"{self.source}, variable {name!r}"
         units, ours = str(variable.attrs.get("units", "")), str(self.takes.variables[name]["attrs"].get("units", ""))
         if units and ours and units != ours:
-            self.remarks.append(f"{where}: has the units {units!r}, the model's are {ours!r}; nothing is converted")
+            self.remarks.append(
+                f"{where}: has the units {shown(units)}, the model's are {ours!r}; nothing is converted"
+            )
         for dim in self.takes.variables[name]["dims"]:
             if variable.sizes[dim] == self.takes.sizes[dim]:
                 self._same(where, dim, variable)

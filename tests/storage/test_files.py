@@ -218,3 +218,13 @@ def test_a_coordinate_has_no_fill_value_and_a_mesh_a_topology(data: xr.Dataset, 
         assert all("_FillValue" not in plain[name].attrs for name in ("x", "y"))
         assert "mesh" not in plain
     xr.testing.assert_equal(read_file(tmp_path / "mesh.nc").drop_vars("mesh"), mesh)
+
+
+def test_long_names_in_a_zip_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(5):
+            archive.writestr(f"{number}{'x' * 20000}", "")
+    with pytest.raises(StorageError, match="a zip that holds 0xx") as caught:
+        read_file(path)
+    assert len(str(caught.value)) < 1000
