@@ -27,6 +27,7 @@ from flows.client import connected
 from flows.naming import labelled
 from flows.orphans import ACTIVE
 from flows.server import ServerError, reached
+from storage.wording import cut, shown
 from tasks.errors import RecipeError
 from tasks.pipeline import Pipeline
 
@@ -139,8 +140,8 @@ def _served(client: SyncPrefectClient, url: str, recipe: str, pipeline: Pipeline
         of_ritz = FlowFilter(name=FlowFilterName(any_=[FLOW]))
         served = sorted(deployment.name for deployment in client.read_deployments(flow_filter=of_ritz))
         raise RecipeError(
-            f"recipe {recipe!r} is unknown: it is not shipped, and the server at {url} does not serve it; "
-            f"it serves {', '.join(served) or 'none'}"
+            f"recipe {shown(recipe)} is unknown: it is not shipped, and the server at {url} does not serve it; "
+            f"it serves {cut(', '.join(served), 1000) or 'none'}"
         )
     if not found:
         raise RecipeError(f"the server at {url} does not serve recipe {recipe!r}; start `ritz serve --recipe {recipe}`")

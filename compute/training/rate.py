@@ -112,8 +112,12 @@ class TorchRate(Rate):
         # Some move the momentum too, which SGD with one has; others ask for Adam's betas, which it has not.
         momentum = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.01, momentum=0.5)
         try:
-            self._built(momentum, 10)
-        except (ValueError, RuntimeError, TypeError) as error:
+            schedule = self._built(momentum, 10)
+            if self.name != "ReduceLROnPlateau":
+                # Some look at their settings no sooner than here.
+                momentum.step()
+                schedule.step()
+        except (ValueError, RuntimeError, TypeError, ArithmeticError) as error:
             raise ValueError(f"torch.optim.lr_scheduler.{self.name} refuses these settings: {error}") from error
         return self
 

@@ -126,6 +126,8 @@ def test_the_default_rises_and_falls_along_half_a_cosine() -> None:
         (TorchOptimiser, {"name": "Adam", "settings": {"betas": "high"}}, "torch.optim.Adam refuses these settings"),
         (TorchRate, {"name": "StepLR"}, "settings lacks step_size, which StepLR of torch cannot do without"),
         (TorchRate, {"name": "StepLR", "settings": {"size": 3}}, "settings has size, .* expected some of step_size"),
+        (TorchRate, {"name": "StepLR", "settings": {"step_size": "x"}}, "lr_scheduler.StepLR refuses these"),
+        (TorchRate, {"name": "StepLR", "settings": {"step_size": 0}}, "lr_scheduler.StepLR refuses these"),
         (TorchRate, {"name": "OneCycleLR", "settings": {"max_lr": 1}}, "lr_scheduler.OneCycleLR refuses these"),
     ],
 )
