@@ -41,9 +41,6 @@ OF_RUN = 0.1
 A commit of shards that lie far apart costs the same for eight as for sixteen.
 """
 
-FOR_COMPARING = 0.02
-"""What measuring order and recycling may take, as a share of the time that solving took."""
-
 
 @stage("generate")
 def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Channel | None = None) -> Generated:
@@ -81,7 +78,6 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
             work = _shards(pipeline, dataset, ids, split, todo, solver)
             lanes = owners(data.seed, shards, channel.lanes if channel is not None else 1)
             last_shard = _solve(cluster, dataset, work, len(before), channel, lanes, report)
-            _compare_orders(pipeline, cluster, store, ids[todo[0] * data.shard :][: data.shard], start)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         return describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
 
@@ -126,24 +122,16 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
         data.rtol,
         pipeline.solver,
         ordered=ordered,
+        each=data.samples / max(1, cluster.workers("solve")),
     )
     if isinstance(probed.solver, Auto):
         log.info("solver: the problem's own, which poses no systems")
     else:
         log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
     solver = probed.solver.model_dump(mode="json")
-    document = {"asked": asked, "solver": solver, "choice": probed.choice, "panel": []}
+    document = {"asked": asked, "solver": solver, "choice": probed.choice, "panel": probed.panel}
     store.write(key, json.dumps(document).encode())
     return probed.solver
-
-
-def _compare_orders(pipeline: Pipeline, cluster: Cluster, store: Store, ordered: np.ndarray, start: float) -> None:
-    """Measure what order and recycling do for these samples, in a small part of the time since ``start``."""
-    data, key = pipeline.data, probe_key(pipeline)
-    limit = FOR_COMPARING * (time.monotonic() - start)
-    asked = (pipeline.problem, data.seed, data.rtol, pipeline.solver)
-    rows = cluster.call("solve", worker.compare_orders, *asked, ordered=ordered, limit=limit)
-    store.write(key, json.dumps(store.document(key) | {"panel": rows}).encode())
 
 
 def _shards(

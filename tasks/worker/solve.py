@@ -8,6 +8,7 @@ import numpy as np
 
 from compute.problems.problem import Arrays, Problem
 from compute.solvers.choice import Auto, panel
+from compute.solvers.expectation import expected
 from compute.solvers.recycled import Recycled
 from compute.solvers.sequence import first_systems, simulate
 from compute.solvers.solver import Ledger, Solver
@@ -64,11 +65,18 @@ class Probed:
         The solver of the run.
     choice
         JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
+    panel
+        JSON-able rows, see `compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted, and
+        the direct solver; none where a system takes so long that there is no time for one in each way.
     """
 
     solver: Solver
     choice: dict[str, Any]
+    panel: list[dict[str, Any]]
 
+
+FOR_PANEL, SHORTEST = 0.02, 15.0
+"""What measuring order and recycling may take, as a share of a run's time, and the seconds that every run takes."""
 
 PROBED = 64
 """Most systems that a probe looks at: a shard of many tiny samples would be raced for seconds by six methods."""
@@ -80,54 +88,34 @@ def suits(problem: Problem, seed: int, ids: np.ndarray, solver: Solver) -> bool:
     return systems is None or not solver.lacks(systems)
 
 
-def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray) -> Probed:
-    """Choose the solver of a run.
+def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray, each: float) -> Probed:
+    """Choose the solver of a run, and measure what order and recycling do for its systems.
 
     Parameters
     ----------
     ordered
         Ids of one shard, in solve order; the first `PROBED` are taken.
+    each
+        Samples that each worker will solve: what the second may take goes by the time of that.
 
     Where the problem poses no systems for the first of them there is nothing to choose by: it solves by itself, or
     `Auto` chooses when systems come.
     """
-    if not isinstance(solver, Auto):
-        return Probed(solver, {})
-    if first_systems(problem, problem.draw(seed, ordered[:1])) is None:
-        return Probed(solver, {})
-    alike = first_systems(problem, problem.draw(seed, ordered[:PROBED]))
-    assert alike is not None
-    batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
-    return Probed(*solver.choose(batches if len(batches) > 1 else alike, rtol=rtol))
-
-
-def compare_orders(
-    problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray, limit: float
-) -> list[dict[str, Any]]:
-    """Measure what recycling does here, with and without carry, sorted and unsorted, beside the direct solver.
-
-    Parameters
-    ----------
-    ordered
-        Ids of one shard, in solve order; the first `PROBED` are taken.
-    limit
-        Seconds that it may take, but for the systems that are being solved when they are over.
-
-    Returns
-    -------
-    list of dict
-        JSON-able rows, see `compute.solvers.choice.panel`; none where a system takes so long that there is no time
-        for one in each way, and where the problem poses none.
-    """
     ordered = ordered[:PROBED]
-    named = solver.candidates if isinstance(solver, Auto) else (solver,)
-    recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
     if first_systems(problem, problem.draw(seed, ordered[:1])) is None:
-        return []
-    alike, mixed = (first_systems(problem, problem.draw(seed, ids)) for ids in (ordered, np.sort(ordered)))
+        return Probed(solver, {}, [])
+    alike = first_systems(problem, problem.draw(seed, ordered))
     assert alike is not None
-    assert mixed is not None
-    return panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit)
+    named, choice = solver.candidates if isinstance(solver, Auto) else (solver,), {}
+    recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
+    if isinstance(solver, Auto):
+        batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
+        solver, choice = solver.choose(batches if len(batches) > 1 else alike, rtol=rtol)
+    if len(alike) != len(ordered):
+        return Probed(solver, choice, [])
+    limit = FOR_PANEL * max(SHORTEST, each * (expected(solver, alike) or 0))
+    mixed = alike.take(np.argsort(ordered))
+    return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit))
 
 
 def _batches(problem: Problem, seed: int, rtol: float, ids: np.ndarray, solver: Solver) -> list[Systems]:

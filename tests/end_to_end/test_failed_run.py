@@ -6,6 +6,7 @@ from pathlib import Path
 from compute.cluster.cluster import Cluster
 from storage import runs
 from storage.store import Store
+from tasks.recipes import load
 from tests import attached
 from tests.command import SMALL, ritz
 
@@ -15,21 +16,24 @@ def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
 ) -> None:
     store = tmp_path / "store"
     store.mkdir()
+    pipeline = load(SMALL)
     # Training keeps its state in a folder of this name.
-    (store / "fits").write_text("in the way")
-    place = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
-    done = ritz("run", SMALL, *place, env=environment)
+    place = store / "fits" / pipeline.model_identity("online", pipeline.samples_identity)
+    place.parent.mkdir()
+    place.write_text("in the way")
+    options = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
+    done = ritz("run", SMALL, *options, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     [failed] = runs.list_runs(Store(store))
     assert failed["status"] == "failed"
     assert failed["error"].startswith(f"StorageError: cannot write {store}/fits/")
     assert failed["error"].removeprefix("StorageError: ") in done.stderr
     assert set(failed) == {
-        *("run", "status", "identity", "fit", "created", "command", "recipe", "versions", "paths", "error"),
+        *("run", "status", "identity", "fit", "created", "command", "recipe", "versions", "machine", "paths", "error"),
     }
     assert (failed["paths"], failed["recipe"]["name"]) == ({"store": str(store)}, "small")
 
-    (store / "fits").unlink()
-    done = ritz("run", SMALL, *place, env=environment)
+    place.unlink()
+    done = ritz("run", SMALL, *options, env=environment)
     assert done.returncode == 0, done.stderr
     assert runs.list_runs(Store(store)) == [failed, json.loads(done.stdout)]

@@ -26,7 +26,7 @@ LEVELS = ("0.5", "0.8", "0.9", "0.95")
 def test_the_record_has_every_documented_key(tiny_store: Tiny) -> None:
     _, record = tiny_store
     assert set(record) == {
-        *("run", "status", "identity", "fit", "created", "command", "recipe", "versions"),
+        *("run", "status", "identity", "fit", "created", "command", "recipe", "versions", "machine"),
         *("dataset", "model", "metrics", "baselines", "coverage", "cost", "break_even", "ledger", "choice", "panel"),
         *("times", "memory", "paths"),
     }

@@ -195,7 +195,7 @@ def test_a_store_that_is_read_only_is_refused_and_can_be_read(tmp_path, without_
     for path in (*files, *folders):
         path.chmod(0o444 if path.is_file() else 0o555)
     try:
-        for line in ("generate darcy --set name=tiny", "run darcy"):
+        for line in ("generate darcy", "run darcy"):
             done = run(*without_rights, RITZ, *line.split(), "--store", store.url)
             one_line(done, f"cannot write {store.url}: Permission denied")
         shown = run(*without_rights, RITZ, "show", "tiny@v1", "--store", store.url)

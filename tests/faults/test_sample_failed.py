@@ -11,7 +11,7 @@ import pytest
 from compute.cluster.cluster import Cluster
 from compute.solvers.choice import Auto
 from storage.reading import read
-from tasks.worker.solve import compare_orders, probe
+from tasks.worker.solve import probe
 from tests import attached
 from tests.command import ritz
 from tests.faults.conftest import SHARD, SHARDS, STEPS, Trap
@@ -60,7 +60,7 @@ def test_nothing_is_learnt_from_it(done: Any, trap: Trap) -> None:
 
 def test_the_choice_of_the_solver_survives_it(trap: Trap) -> None:
     problem = trap.pipeline.problem.model_copy(update={"singular": (BAD,)})
-    found = probe(problem, 0, 1e-8, Auto(), ordered=np.arange(8))
+    found = probe(problem, 0, 1e-8, Auto(), ordered=np.arange(8), each=1e6)
     assert found.solver.kind == found.choice["chosen"]["kind"]
     assert {row["missed"] for row in found.choice["tried"]} <= {0, 1}
-    assert compare_orders(problem, 0, 1e-8, Auto(), np.arange(8), 30.0)
+    assert found.panel
