@@ -106,7 +106,8 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
         return Probed(solver, {}, [])
     alike = first_systems(problem, problem.draw(seed, ordered))
     assert alike is not None
-    named, choice = solver.candidates if isinstance(solver, Auto) else (solver,), {}
+    choice: dict[str, Any] = {}
+    named = solver.candidates if isinstance(solver, Auto) else (solver,)
     recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
     if isinstance(solver, Auto):
         batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
