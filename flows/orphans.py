@@ -27,7 +27,7 @@ from prefect.states import Cancelled, Completed, Crashed, Scheduled
 from flows.claims import given_up, held, known, settle
 from flows.naming import sentence
 from storage import runs
-from storage.errors import Busy, StorageError
+from storage.errors import Busy, StorageError, Unknown
 from storage.store import Store
 from tasks.records import close_vanished, run_lock
 
@@ -85,7 +85,8 @@ class Watch:
                     await self._end_orphans(client)
                     await self._call_the_next(client)
                     silent = False
-                except httpx.HTTPError as error:
+                # The client raises the latter where the server does not even tell its version.
+                except (httpx.HTTPError, RuntimeError) as error:
                     if not silent:
                         why = str(error) or type(error).__name__
                         log.warning("the Prefect server does not say which runs it has, asking on: %s", why)
@@ -158,7 +159,11 @@ class Watch:
         except Busy:
             # Another run of the recipe is at work, and has closed it.
             pass
-        except StorageError:
+        except Unknown:
+            # It was killed before it had one.
+            return None
+        except StorageError as error:
+            log.warning("run %s: its record is not up to date: %s", name, error)
             return None
         return record
 
