@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import psutil
 
@@ -24,4 +25,15 @@ def in_group(group: int) -> list[psutil.Process]:
                 found.append(process)
         except ProcessLookupError:
             continue
+    return found
+
+
+def children(parent: psutil.Process, word: str) -> list[psutil.Process]:
+    """The live children of a process, none of one that is gone, that have a word in their command line."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in parent.children():
+            with suppress(psutil.NoSuchProcess):
+                if any(word in argument for argument in process.cmdline()) and alive(process):
+                    found.append(process)
     return found

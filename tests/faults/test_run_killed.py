@@ -25,7 +25,7 @@ from storage.store import Store
 from tasks.generate import generate as make
 from tasks.recipes import load
 from tests.command import RITZ, TINY, ritz, started
-from tests.faults.processes import alive, in_group
+from tests.faults.processes import children, in_group
 from tests.history import commits
 
 SAMPLES, SHARD = 640, 8
@@ -132,11 +132,7 @@ def wait_for_solving(driver: subprocess.Popen[str]) -> bool:
 
 def kill_a_worker(driver: int, chosen: random.Random) -> None:
     """Kill one of the driver's Dask workers, if it has any yet."""
-    found = []
-    for process in psutil.Process(driver).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if "spawn_main" in " ".join(process.cmdline()) and alive(process):
-                found.append(process)
+    found = children(psutil.Process(driver), "spawn_main")
     if found:
         with suppress(psutil.NoSuchProcess):
             chosen.choice(found).kill()
