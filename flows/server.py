@@ -114,6 +114,10 @@ def reached(port: int, configured: str | None) -> Iterator[str]:
         yield url
 
 
+class _KilledInStartError(ServerError):
+    """Raised where a signal ended a server that was starting: nothing is wrong with it."""
+
+
 class _Server:
     """A Prefect server in a process of its own, which is started again when it dies or falls silent.
 
@@ -174,6 +178,8 @@ class _Server:
         _end(process, patience=0)
         if said is None:
             raise ServerError(f"the Prefect server did not start within {START:.0f} s at {self.url}")
+        if not said and process.returncode < 0:
+            raise _KilledInStartError(f"the Prefect server was ended by {_signal(process.returncode)} while it started")
         reason = said.decode(errors="replace").strip() or f"it ended with code {process.returncode}"
         raise ServerError(f"the Prefect server did not start: {reason}")
 
@@ -200,6 +206,9 @@ class _Server:
             _end(self._process, patience=0)
             try:
                 self._process = self._started()
+            except _KilledInStartError:
+                # The next look finds the one before dead still.
+                continue
             except ServerError as error:
                 if not self._ending.is_set():
                     log.warning("%s; the run goes on, and Prefect's history of it ends here", error)
@@ -212,7 +221,7 @@ class _Server:
         silent, next_look = 0, time.monotonic() + LOOK
         while not self._ending.wait(0.2):
             if (code := process.poll()) is not None:
-                return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
+                return f"was ended by {_signal(code)}" if code < 0 else f"has ended with code {code}"
             if time.monotonic() > next_look:
                 silent = 0 if answers(self.url, LOOK) else silent + 1
                 if silent == SILENT:
@@ -272,6 +281,11 @@ def _first(home: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
         done.touch()
+
+
+def _signal(code: int) -> str:
+    """Return the name of the signal by which a process has ended."""
+    return signal.Signals(-code).name
 
 
 def _end(process: subprocess.Popen[bytes], patience: float = 10) -> None:

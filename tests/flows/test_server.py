@@ -137,6 +137,25 @@ return name
     assert found[3:] == ["came: True 0o600"]
 
 
+def test_a_server_that_is_killed_while_it_starts_is_started_again(home: Path) -> None:
+    found = ran(
+        """
+first = process()
+first.kill()
+for number in (signal.SIGTERM, signal.SIGKILL):
+    while (starting := process()) in (None, first):
+        time.sleep(0.01)
+    first = starting
+    starting.send_signal(number)
+another(first)
+return ask()
+""",
+        home,
+    )
+    said = "Prefect's server was ended by SIGKILL; it is started again, and the run goes on"
+    assert found == [*3 * [said], "came: True 0o600"]
+
+
 def test_a_run_whose_server_cannot_be_started_again_goes_on(home: Path) -> None:
     found = ran(
         """
