@@ -32,6 +32,9 @@ LOOK = 10.0
 SILENT = 2
 """Looks that it may leave unanswered one after the other."""
 
+STARTS = 3
+"""How often the first one is started, where signals end it while it starts."""
+
 RESTARTS = 50
 """How often a server is started again; one that dies more often is of no use."""
 
@@ -142,7 +145,14 @@ class _Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._process = self._started()
+        for left in reversed(range(STARTS)):
+            try:
+                self._process = self._started()
+                break
+            except _KilledInStartError as error:
+                if not left:
+                    raise
+                log.warning("%s; it is started again", error)
         self._watcher.start()
 
     def close(self) -> None:

@@ -5,14 +5,17 @@ import socket
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows.server import ServerError, answers, embedded, local_url, standing
 from tests.command import started
+from tests.faults.processes import children
 
 
 @pytest.fixture
@@ -154,6 +157,20 @@ return ask()
     )
     said = "Prefect's server was ended by SIGKILL; it is started again, and the run goes on"
     assert found == [*3 * [said], "came: True 0o600"]
+
+
+def test_the_first_server_is_started_again_too(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def kill() -> None:
+        while not (starting := children(psutil.Process(), "flows.server")):
+            time.sleep(0.01)
+        starting[0].kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with embedded():
+        assert answers(os.environ["PREFECT_API_URL"])
+    thread.join()
+    assert caplog.messages == ["the Prefect server was ended by SIGKILL while it started; it is started again"]
 
 
 def test_a_run_whose_server_cannot_be_started_again_goes_on(home: Path) -> None:
