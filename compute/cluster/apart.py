@@ -35,6 +35,10 @@ def start_tracker() -> None:
                 os.environ[name] = value
 
 
+_BEFORE = dict(os.environ)
+"""The environment of this process before it started workers."""
+
+
 class Apart(Nanny):
     """Starts a worker that Ctrl-C does not reach while it starts."""
 
@@ -42,6 +46,18 @@ class Apart(Nanny):
         # This is the thread of the event loop; a process inherits the mask of the thread that starts it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         super().__init__(*args, **kwargs)
+
+    async def instantiate(self) -> Any:
+        """Start the worker's process, and leave the environment of this one as it was."""
+        try:
+            return await super().instantiate()
+        finally:
+            # Dask puts what that process begins with into the environment of this one, and leaves it there.
+            for name in self.pre_spawn_env:
+                if name in _BEFORE:
+                    os.environ[name] = _BEFORE[name]
+                else:
+                    os.environ.pop(name, None)
 
 
 def dask_setup(_: object) -> None:

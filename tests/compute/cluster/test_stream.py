@@ -152,3 +152,9 @@ def test_workers_are_counted_whatever_the_client_looks_up_meanwhile(cluster: Clu
     finally:
         looking = False
         thread.join()
+
+
+def test_starting_workers_leaves_the_environment_of_the_driver_as_it_was(cluster: Cluster) -> None:
+    assert cluster.workers("solve") > 0
+    assert "PYTHONSAFEPATH" not in os.environ
+    assert "MALLOC_TRIM_THRESHOLD_" not in os.environ
