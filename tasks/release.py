@@ -32,10 +32,10 @@ def judge(store: Store, model: str, gate: Gate, measured: Mapping[str, Any]) -> 
     """
     verdict = gate.judge(measured["metrics"], measured["coverage"], measured["baselines"])
     for reason in verdict["missed"]:
-        log.warning("%s is not released: %s", model, reason)
+        log.warning("gate: %s is not released: %s", model, reason)
     error = measured["metrics"]["relative_l2"]["mean"]
     for name, its in better_baselines(measured["metrics"], measured["baselines"]).items():
-        log.warning("baseline %r is better than %s: relative L2 %.4g against %.4g", name, model, its, error)
+        log.warning("evaluate: baseline %r is better than %s: relative L2 %.4g against %.4g", name, model, its, error)
     models.update(store, model, "release.json", json.dumps(verdict).encode())
     return verdict
 

@@ -54,7 +54,8 @@ def run(
             new = _new(store)
             check_run(pipeline, store, trains=True)
             check_room(pipeline, store, cluster.limits(), trains=True)
-            typer.echo(new, err=True, nl=bool(new))
+            if new:
+                logging.getLogger("ritz").info("store: %s", new)
             with embedded():
                 from flows.launch import launch
                 from flows.run import run as flow

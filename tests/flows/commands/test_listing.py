@@ -80,7 +80,9 @@ def test_the_card_of_a_model(tiny_store: TinyStore) -> None:
     assert card["metrics"]["relative_l2"] == record["metrics"]["relative_l2"]
     assert card["calibration"]["coverage"] == record["coverage"]
     assert (card["cost"], card["break_even"]) == (record["cost"], record["break_even"])
-    assert inside("models", "tiny", "--store", str(store)).stdout.startswith("model: tiny@v1\nreleased: true")
+    assert inside("models", "tiny", "--store", str(store)).stdout.startswith(
+        "model: tiny@v1\nrelease: not judged\nreleased: true"
+    )
     missing = inside("models", "none", "--store", str(store))
     assert missing.returncode == 2
     assert "model 'none': not in" in missing.stderr
