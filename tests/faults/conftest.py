@@ -29,12 +29,12 @@ SHARD, SHARDS, STEPS = 8, 20, 96
 """Samples in a shard, shards, and training steps of the tiny recipe."""
 
 PROBES = 3
-"""Blocks that the probe of a run poses: a shard in two orders, and its first two samples step by step."""
+"""Blocks that the probe of a run poses: one sample, a shard, and its first two samples step by step."""
 
 AGAIN = 1
 """Blocks that a run poses which goes on from some shards: it looks whether the chosen solver can solve a sample."""
 
-PROBED = 2 * SHARD + 2
+PROBED = 1 + SHARD + 2
 """Samples in them."""
 
 PATIENCE = 240.0
