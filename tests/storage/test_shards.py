@@ -233,7 +233,7 @@ def test_a_dataset_that_is_gone_is_not_made_anew(dataset):
         dataset.committed,
         dataset.progress,
     ):
-        with dataset.lock(), pytest.raises(StorageError, match=rf"^{folder} is gone, .* goes on from there$"):
+        with pytest.raises(StorageError, match=rf"^{folder} is gone, .* goes on from there$"), dataset.lock():
             work()
         assert not folder.exists()
     folder.with_name("away").rename(folder)
