@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -40,12 +41,18 @@ def test_a_run_is_replayed_bit_for_bit_from_the_store(tiny_store: TinyStore) -> 
     assert sentence(found).startswith("equal bit for bit: the losses of 96 steps, 96 records of the curve")
 
 
+def _replace(store: Store, schedule: np.ndarray) -> None:
+    """Give the model another schedule, with its digest: a file that is changed without is refused before."""
+    written = io.BytesIO()
+    np.save(written, schedule)
+    models.update(store, "tiny@v1", "schedule.npy", written.getvalue())
+
+
 def test_a_tampered_schedule_is_found(copied: Store) -> None:
     files, _ = models.load(copied, "tiny")
     schedule = _array("tiny", files, "schedule.npy")
-    place = copied.location("models/tiny/v1/schedule.npy")
     schedule[40] = np.roll(schedule[41], 1)
-    np.save(place, schedule)
+    _replace(copied, schedule)
     found = replayed(copied.url, "tiny@v1")
     assert not found["agrees"]
     assert found["first_difference"]["step"] == 41
@@ -107,12 +114,16 @@ def test_what_the_training_learnt_from_must_be_there(copied: Store) -> None:
     place = Path(copied.location("models/tiny/v1/schedule.npy"))
     schedule = np.load(place)
     schedule[3, 2] = 999
-    np.save(place, schedule)
+    _replace(copied, schedule)
     with pytest.raises(Unknown, match="sample 999, which the schedule of model tiny@v1 names, is not among the good"):
         check_replay(copied.url, "tiny@v1")
-    np.save(place, schedule[:50])
+    _replace(copied, schedule[:50])
     with pytest.raises(StorageError, match=r"schedule.npy has the shape \(50, 8\) and losses.npy \(96,\)"):
         check_replay(copied.url, "tiny@v1")
+    # As a release before digests left it.
+    place.with_name("seal.json").unlink()
+    card_file = place.with_name("card.json")
+    card_file.write_text(json.dumps({k: v for k, v in json.loads(card_file.read_text()).items() if k != "files"}))
     place.with_name("losses.npy").unlink()
     with pytest.raises(Refused, match=r"losses.npy is not there.*train it anew"):
         check_replay(copied.url, "tiny@v1")
