@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 from contextlib import suppress
 from email.message import Message
@@ -47,8 +46,8 @@ def answers(url: str, timeout: float = PATIENCE) -> bool:
         return False
 
 
-def check(url: str) -> None:
-    """Make sure that what `PREFECT_API_URL` names is a Prefect API that this process can use.
+def check(url: str) -> dict[str, str]:
+    """Make sure that what `PREFECT_API_URL` names is a Prefect API, and return the variables that are needed to use it.
 
     A server of this user's own `ritz serve` is used with its key where none is given, and where the URL has the very
     address at which that server proves itself: at another one of this machine, also what `localhost` may mean, somebody
@@ -73,23 +72,26 @@ def check(url: str) -> None:
         raise ServerError(f"{URL}: no Prefect server answers at {shown(url)} ({_reason(error)})") from None
     if health.code not in _REFUSED:
         _check_answer(url, health, bool)
+    needed = {}
     if setting(AUTH) is None and url == local_url(urlsplit(url).port or 80):
         # Another server than one's own is what the variable is for.
         with suppress(ServerError):
-            if own := own_key(urlsplit(url).port or 80):
-                os.environ[AUTH] = own
+            if key := own_key(urlsplit(url).port or 80):
+                needed[AUTH] = key
+    credentials = _credentials(needed.get(AUTH))
     try:
-        version = _get(f"{url}/admin/version", _credentials())
+        version = _get(f"{url}/admin/version", credentials)
     except (OSError, HTTPException, ValueError) as error:
         raise ServerError(f"{URL}: the Prefect server at {shown(url)} fell silent ({_reason(error)})") from None
     if version.code in _REFUSED:
-        said = "refuses the key in" if _credentials() else "asks for a key; set"
+        said = "refuses the key in" if credentials else "asks for a key; set"
         own = local_url(urlsplit(url).port or 80)
         hint = f"; one of your own `ritz serve` is used as {own}" if loopback(url) and url != own else ""
         raise ServerError(f"{URL}: the server at {shown(url)} {said} {AUTH} (HTTP {version.code}){hint}")
     # Prefect Cloud has no such page, and its answer to the first question is enough.
     if version.code != HTTPStatus.NOT_FOUND or loopback(url):
         _check_answer(url, version, str)
+    return needed
 
 
 def own_key(port: int) -> str | None:
@@ -146,8 +148,8 @@ def _start(response: Any) -> bytes:
     return body.read1(2**16) if hasattr(body, "read1") else body.read(2**16)
 
 
-def _credentials() -> dict[str, str]:
-    if auth := setting(AUTH):
+def _credentials(key: str | None) -> dict[str, str]:
+    if auth := key or setting(AUTH):
         return {"Authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"}
     if token := setting("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {token}"}

@@ -55,8 +55,7 @@ def embedded() -> Iterator[None]:
     """
     prepare_prefect(QUIET)
     if configured := os.environ.get(URL):
-        with _environment({}):
-            check(configured)
+        with _environment(check(configured)):
             yield
         return
     with ExitStack() as stack:
@@ -107,13 +106,13 @@ def reached(port: int, configured: str | None) -> Iterator[str]:
         If there is none, or one that cannot be used.
     """
     url = configured or local_url(port)
-    with _environment({URL: url}):
-        if configured:
-            check(configured)
-        elif key := own_key(port):
-            os.environ[AUTH] = key
-        else:
-            raise ServerError(f"no Prefect server answers at {url}; start `ritz serve`, or set {URL}")
+    if configured:
+        needed = check(configured)
+    elif key := own_key(port):
+        needed = {AUTH: key}
+    else:
+        raise ServerError(f"no Prefect server answers at {url}; start `ritz serve`, or set {URL}")
+    with _environment({URL: url, **needed}):
         yield url
 
 
@@ -258,8 +257,8 @@ def _server(port: int, key: str, environment: Mapping[str, str], keep: bool = Fa
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables meanwhile; what is set under these names or the key's inside is undone too."""
-    before = {name: os.environ.get(name) for name in (AUTH, *values)}
+    """Set variables meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
         yield

@@ -31,6 +31,16 @@ for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE", "R
     os.environ.pop(name, None)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_in_the_environment() -> Iterator[None]:
+    """What changes where all later processes start, or whom they ask, is undone by who did it."""
+    yield
+    left = {"PYTHONSAFEPATH", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"} & os.environ.keys()
+    for name in left:
+        del os.environ[name]
+    assert not left
+
+
 @pytest.fixture(scope="session")
 def environment() -> Iterator[dict[str, str]]:
     """Environment of commands that share one Prefect server, which takes seconds to start."""

@@ -9,10 +9,26 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from multiprocessing import resource_tracker
 from typing import Any
 
 from distributed import Nanny
+
+_BEFORE = dict(os.environ)
+"""The environment of this process before it started workers."""
+
+
+def _restore(names: Iterable[str]) -> None:
+    """Set variables as they were before any worker was started.
+
+    Not as somebody found them a moment ago: a worker of another cluster may have been starting again at that time.
+    """
+    for name in names:
+        if name in _BEFORE:
+            os.environ[name] = _BEFORE[name]
+        else:
+            os.environ.pop(name, None)
 
 
 def start_tracker() -> None:
@@ -21,22 +37,13 @@ def start_tracker() -> None:
     A worker that is busy when the driver ends is killed. Started by the event loop of the driver, the tracker would
     unmask the signals of its thread.
     """
-    before = {name: os.environ.get(name) for name in ("PYTHONWARNINGS", "PYTHONSAFEPATH")}
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before["PYTHONWARNINGS"], "ignore:resource_tracker"]))
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [_BEFORE.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
     # It would look for modules in the working directory first, as a worker would.
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
         resource_tracker.ensure_running()
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-_BEFORE = dict(os.environ)
-"""The environment of this process before it started workers."""
+        _restore(("PYTHONWARNINGS", "PYTHONSAFEPATH"))
 
 
 class Apart(Nanny):
@@ -53,11 +60,7 @@ class Apart(Nanny):
             return await super().instantiate()
         finally:
             # Dask puts what that process begins with into the environment of this one, and leaves it there.
-            for name in self.pre_spawn_env:
-                if name in _BEFORE:
-                    os.environ[name] = _BEFORE[name]
-                else:
-                    os.environ.pop(name, None)
+            _restore(self.pre_spawn_env)
 
 
 def dask_setup(_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from compute.problems.problem import Problem
 from compute.solvers.catalogue import answering
 from compute.solvers.sequence import simulate
 from compute.solvers.solver import Solver
+from storage import sealed
 from storage.committer import Committer
 from storage.integrity.objects import Snapshot
 from storage.shards import write_shard
@@ -133,3 +135,11 @@ def dying(monkeypatch: pytest.MonkeyPatch, file: str, times: int) -> Iterator[No
         patched.setattr(Store, "write", written)
         with pytest.raises(KeyboardInterrupt):
             yield
+
+
+def unseal(model: Path) -> None:
+    """Make the folder of a model what a release before digests wrote."""
+    (model / sealed.SEAL).unlink()
+    card = json.loads((model / "card.json").read_text())
+    del card[sealed.DIGESTS]
+    (model / "card.json").write_text(json.dumps(card))

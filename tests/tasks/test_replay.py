@@ -21,6 +21,7 @@ from tasks.records import trained
 from tasks.replay import sentence
 from tasks.worker.replay import _array, batches, done_again, opened
 from tests.command import inside, replayed
+from tests.tasks.made import unseal
 
 TinyStore = tuple[Path, dict[str, Any]]
 
@@ -120,10 +121,7 @@ def test_what_the_training_learnt_from_must_be_there(copied: Store) -> None:
     _replace(copied, schedule[:50])
     with pytest.raises(StorageError, match=r"schedule.npy has the shape \(50, 8\) and losses.npy \(96,\)"):
         check_replay(copied.url, "tiny@v1")
-    # As a release before digests left it.
-    place.with_name("seal.json").unlink()
-    card_file = place.with_name("card.json")
-    card_file.write_text(json.dumps({k: v for k, v in json.loads(card_file.read_text()).items() if k != "files"}))
+    unseal(place.parent)
     place.with_name("losses.npy").unlink()
     with pytest.raises(Refused, match=r"losses.npy is not there.*train it anew"):
         check_replay(copied.url, "tiny@v1")

@@ -10,7 +10,7 @@ def test_a_run_is_told_in_eleven_lines(tiny_store: tuple[Path, dict[str, Any]]) 
     record = tiny_store[1]
     table = {row["what"]: row["value"] for row in rows(record)}
     assert len(table) == 11
-    assert table["break-even"].endswith(" ms a sample)")
+    assert table["break-even"].endswith(" ms per sample)")
     assert table["dataset"] == "tiny@v1, 160 samples"
     assert table["model"] == "tiny@v1, not judged: the recipe sets no gate"
     assert table["relative L2"].startswith(f"{record['metrics']['relative_l2']['mean']:.4f} mean")
