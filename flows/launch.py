@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import logging
+from contextlib import ExitStack
 from typing import ParamSpec, TypeVar
 
 from prefect import Flow
 from prefect.events.worker import EventsWorker
+from prefect.runtime import flow_run
 
+from flows.claims import claimed, settle
 from flows.client import connected
+from flows.orphans import end_killed
 
 log = logging.getLogger("ritz")
 
@@ -25,6 +29,7 @@ def launch(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
     Prefect is told of a flow's states while it runs, and raises its own error where the server does not take the last
     one. The work is done by then, and its result is in the store: what could not be recorded is one line in the log.
+    The runs of commands that were killed before end as ``Crashed``.
 
     Raises
     ------
@@ -33,9 +38,12 @@ def launch(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
     results: list[R] = []
     errors: list[Exception] = []
+    held = ExitStack()
 
     @functools.wraps(flow.fn)
     def work(*args: P.args, **kwargs: P.kwargs) -> R:
+        held.callback(settle, flow_run.id)
+        held.enter_context(claimed(flow_run.id))
         try:
             results.append(flow.fn(*args, **kwargs))
         except Exception as error:
@@ -46,7 +54,8 @@ def launch(flow: Flow[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     kept = flow.with_options()
     kept.fn = work
     try:
-        with connected():
+        with connected(), held:
+            end_killed()
             try:
                 return kept(*args, **kwargs)
             finally:

@@ -51,6 +51,27 @@ GONE = (
 )
 
 
+def end_killed() -> None:
+    """End the flow runs of commands of this machine that were killed; those of deployments are left to `Watch`."""
+    left = given_up()
+    if not left:
+        return
+    try:
+        with get_client(sync_client=True) as client:
+            for flow_run in left:
+                try:
+                    run = client.read_flow_run(UUID(flow_run))
+                except ObjectNotFound:
+                    # Another server's.
+                    continue
+                if run.deployment_id is None:
+                    if run.state is None or run.state.type in ACTIVE:
+                        client.set_flow_run_state(run.id, Crashed(message=GONE), force=True)
+                    settle(flow_run)
+    except (httpx.HTTPError, RuntimeError) as error:
+        log.warning("the Prefect server does not say which runs were killed: %s", str(error) or type(error).__name__)
+
+
 class Watch:
     """A look at the flow runs of a server's deployments, every few seconds.
 

@@ -40,7 +40,7 @@ def parsed(data: bytes, where: str) -> Any:
     storage.errors.StorageError: runs/one/record.json: is damaged: lists and mappings more than 50 deep; expected JSON
     """
     if len(data) > LARGEST:
-        raise StorageError(f"{where}: has {len(data)} bytes; expected a document of at most {LARGEST}")
+        raise too_large(where, len(data))
     try:
         document = json.loads(data)
         _check_depth(document)
@@ -53,6 +53,11 @@ def parsed(data: bytes, where: str) -> Any:
     else:
         return document
     raise StorageError(f"{where}: is damaged: {reason}; expected JSON")
+
+
+def too_large(where: str, size: int, most: int = LARGEST) -> StorageError:
+    """Return the error about what has more bytes than any document of a store."""
+    return StorageError(f"{where}: has {size} bytes; expected a document of at most {most}")
 
 
 def mapping(data: bytes, where: str) -> dict[str, Any]:

@@ -15,6 +15,12 @@ log = logging.getLogger("ritz")
 EVERY = 5.0
 """Seconds between two plain log lines of one bar."""
 
+PROMPT = 1.0
+"""Seconds in which a server takes what an artifact shows; one that has gone is asked for tens of seconds each time."""
+
+SHARE = 0.05
+"""Share of a stage's time that the artifact may take where the server is not prompt."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -38,6 +44,7 @@ class Reporter:
         self.stage, self.total, self.name = stage, total, name
         self._last = float("-inf")
         self._artifact: UUID | None = None
+        self._show_from = float("-inf")
 
     def __call__(self, done: int, note: str = "") -> None:
         """Report that ``done`` of the total is done."""
@@ -48,8 +55,10 @@ class Reporter:
         log.log(level, text, extra={"progress": Progress(self.stage, done, self.total, note)})
         if loud:
             self._last = now
-            if in_prefect():
+            if in_prefect() and now >= self._show_from:
                 self._show(100 * done / self.total)
+                took = time.monotonic() - now
+                self._show_from = now + took / SHARE if took > PROMPT else now
 
     def _show(self, percent: float) -> None:
         if self._artifact is None:

@@ -116,7 +116,7 @@ def _files(store: Store, key: str) -> Iterator[str]:
 def _fault(store: Store, key: str, file: str, wanted: str | None) -> str:
     """Return what is wrong with a file; nothing where it is as it was, or looks whole."""
     try:
-        data = store.read(f"{key}/{file}")
+        data = store.read(f"{key}/{file}", LARGEST)
     except StorageError as error:
         return str(error)
     if wanted is not None:

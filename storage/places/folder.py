@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from storage.documents import LARGEST
+from storage.documents import LARGEST, too_large
 from storage.errors import StorageError
 from storage.places import inside, lock
 from storage.wording import cut, nearest, shown
@@ -71,13 +71,17 @@ class Folder:
         Raises
         ------
         StorageError
-            One of the folders that the engine would work in, or a file that says what a branch or a tag is, is a link.
+            One of the folders that the engine would work in is a link, or a file that says what a branch or a tag is
+            is one or is too large.
         """
         import icechunk
 
         # Not the files themselves, of which there may be millions: the engine replaces and removes them by their names.
         for name in (*self.links(key, 1), *self.links(f"{key}/refs", None)):
             raise inside.Link(self.location(name))
+        # The engine would ask for so much memory that the process ends.
+        for name, size in inside.larger(self.url, f"{key}/refs", LARGEST).items():
+            raise too_large(self.location(name), size)
         return icechunk.local_filesystem_storage(self.location(key))
 
     def check_writable(self) -> None:
@@ -94,7 +98,7 @@ class Folder:
             with os.fdopen(inside.opened(self.url, key, os.O_RDONLY), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if most is not None and size > most:
-                    raise StorageError(f"{path}: has {size} bytes; expected a document of at most {most}")
+                    raise too_large(path, size, most)
                 return file.read()
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error

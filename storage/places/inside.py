@@ -154,24 +154,30 @@ def links(root: str, key: str, depth: int | None = None) -> list[str]:
     Link
         The folder itself, or one above it, is a link.
     """
-    found: list[str] = []
+    return sorted(below for below, entry in _walk(root, key, depth) if entry.is_symlink())
 
-    def look(folder: int, at: str, left: int | None) -> None:
+
+def larger(root: str, key: str, most: int, depth: int | None = None) -> dict[str, int]:
+    """Return the files below a folder that have more than so many bytes, with their sizes; see `links`."""
+    sizes = {below: entry.stat(follow_symlinks=False).st_size for below, entry in _walk(root, key, depth)}
+    return {below: size for below, size in sorted(sizes.items()) if size > most}
+
+
+def _walk(root: str, key: str, depth: int | None) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    def look(folder: int, at: str, left: int | None) -> Iterator[tuple[str, os.DirEntry[str]]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 below = f"{at}/{entry.name}"
-                if entry.is_symlink():
-                    found.append(below)
-                elif left != 1 and entry.is_dir(follow_symlinks=False):
+                yield below, entry
+                if left != 1 and entry.is_dir(follow_symlinks=False):
                     inner = _readable(folder, entry.name, f"{root}/{below}")
                     try:
-                        look(inner, below, None if left is None else left - 1)
+                        yield from look(inner, below, None if left is None else left - 1)
                     finally:
                         os.close(inner)
 
     with suppress(FileNotFoundError), _folder(root, key) as descriptor:
-        look(descriptor, key, depth)
-    return sorted(found)
+        yield from look(descriptor, key, depth)
 
 
 @contextmanager

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
+from prefect.states import Running
 
+from flows import claims
 from flows.api import local_url
 from flows.launch import launch
+from flows.orphans import GONE
 from tests.served import client_of, free_port
 
 
@@ -57,6 +62,34 @@ def test_work_that_fails_raises_its_own_error(client: None, caplog: pytest.LogCa
         launch(failing)
     assert caught.value is error
     assert [record for record in caplog.records if record.name == "ritz"] == []
+
+
+def test_the_run_of_a_command_that_was_killed_ends_with_the_next_one(client: None) -> None:
+    @flow
+    def work() -> None:
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        own.append(context.flow_run.id)
+        assert claims.held(str(own[0]))
+
+    own: list[UUID] = []
+    with get_client(sync_client=True) as server:
+        killed, other = (server.create_flow_run(work, state=Running()).id for _ in range(2))
+        with claims.claimed(str(other)), claims.claimed(str(killed)):
+            pass
+        with claims.claimed(str(other)):
+            launch(work)
+            ends = {run: server.read_flow_run(run).state for run in (killed, other, *own)}
+        server.delete_flow_run(other)
+    assert {run: end.type for run, end in ends.items() if end is not None} == {
+        killed: StateType.CRASHED,
+        other: StateType.RUNNING,
+        own[0]: StateType.COMPLETED,
+    }
+    assert ends[killed].message == GONE
+    assert [claims.known(str(run)) for run in ends] == [False, True, False]
+    claims.settle(str(other))
 
 
 def test_work_that_did_not_begin_has_no_outcome() -> None:

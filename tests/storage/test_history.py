@@ -90,6 +90,7 @@ def test_every_region_of_every_file_is_looked_at(store: Store) -> None:
         ("refs/tag.v1/ref.json", b"[]"),
         ("refs/tag.v1/ref.json", 10**12),
         ("refs/branch.main/ref.json", b"[" * 100000),
+        ("refs/branch.main/ref.json", 10**12),
         ("seals/v1.json", stamped({})),
         ("seals/v1.json", 10**12),
         ("seals/history.json", stamped({"files": 3})),

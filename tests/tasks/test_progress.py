@@ -47,5 +47,25 @@ def test_a_report_says_stage_numbers_and_note(heard: pytest.LogCaptureFixture) -
     assert _progress(heard.records[0]) == Progress("train", 3, 8, "loss 0.25")
 
 
+@pytest.mark.parametrize(("takes", "moved"), [(0.02, [0, 25, 50, 75, 100]), (20.0, [0, 75])])
+def test_a_server_that_has_gone_holds_up_a_stage_now_and_then_only(
+    takes: float, moved: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, shown = [0.0], list[float]()
+
+    def show(_: object, percent: float) -> None:
+        clock[0] += takes
+        shown.append(percent)
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress, "in_prefect", lambda: True)
+    monkeypatch.setattr(Reporter, "_show", show)
+    report = Reporter("solve", 4, "darcy")
+    for done in range(5):
+        report(done)
+        clock[0] += 150
+    assert shown == moved
+
+
 def test_the_key_of_an_artifact_has_only_what_prefect_takes() -> None:
     assert artifact_key("Darcy_2.v1", "solve") == "ritz-darcy-2-v1-solve"
