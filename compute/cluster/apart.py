@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -18,17 +20,28 @@ from distributed import Nanny
 _BEFORE = dict(os.environ)
 """The environment of this process before it started workers."""
 
+_LOCK = threading.Lock()
+_CHANGES: list[Mapping[str, str]] = []
+"""What processes that are being started begin with, those of other clusters too."""
 
-def _restore(names: Iterable[str]) -> None:
-    """Set variables as they were before any worker was started.
 
-    Not as somebody found them a moment ago: a worker of another cluster may have been starting again at that time.
-    """
-    for name in names:
-        if name in _BEFORE:
-            os.environ[name] = _BEFORE[name]
-        else:
-            os.environ.pop(name, None)
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables while a process is started; the last one that is leaves the environment as it was."""
+    with _LOCK:
+        _CHANGES.append(values)
+        os.environ.update(values)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _CHANGES.remove(values)
+            needed = {name for change in _CHANGES for name in change}
+            for name in values.keys() - needed:
+                if name in _BEFORE:
+                    os.environ[name] = _BEFORE[name]
+                else:
+                    os.environ.pop(name, None)
 
 
 def start_tracker() -> None:
@@ -37,13 +50,10 @@ def start_tracker() -> None:
     A worker that is busy when the driver ends is killed. Started by the event loop of the driver, the tracker would
     unmask the signals of its thread.
     """
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [_BEFORE.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
+    warnings = ",".join(filter(None, [_BEFORE.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
     # It would look for modules in the working directory first, as a worker would.
-    os.environ["PYTHONSAFEPATH"] = "1"
-    try:
+    with _environment({"PYTHONWARNINGS": warnings, "PYTHONSAFEPATH": "1"}):
         resource_tracker.ensure_running()
-    finally:
-        _restore(("PYTHONWARNINGS", "PYTHONSAFEPATH"))
 
 
 class Apart(Nanny):
@@ -56,11 +66,9 @@ class Apart(Nanny):
 
     async def instantiate(self) -> Any:
         """Start the worker's process, and leave the environment of this one as it was."""
-        try:
+        # Dask puts what that process begins with into the environment of this one, and leaves it there.
+        with _environment(self.pre_spawn_env):
             return await super().instantiate()
-        finally:
-            # Dask puts what that process begins with into the environment of this one, and leaves it there.
-            _restore(self.pre_spawn_env)
 
 
 def dask_setup(_: object) -> None:

@@ -22,6 +22,7 @@ from compute.cluster.cluster import Cluster
 from compute.cluster.errors import ClusterError
 from compute.cluster.presence import ROLES
 from compute.cluster.refusals import Refusals
+from tests.compute.cluster.conftest import plain
 
 ROOT = Path(admission.__file__).parents[2]
 
@@ -29,11 +30,7 @@ ROOT = Path(admission.__file__).parents[2]
 @pytest.fixture
 def running() -> Iterator[Any]:
     """A cluster of Dask that others run, on loopback, without workers."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources={"solve": 1}, threads_per_worker=1
-    ) as bare:
+    with plain(n_workers=0, resources={"solve": 1}, threads_per_worker=1) as bare:
         yield bare
 
 

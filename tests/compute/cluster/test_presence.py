@@ -19,16 +19,13 @@ from compute.cluster.attach import Attach
 from compute.cluster.cluster import Cluster
 from compute.cluster.errors import ClusterError
 from compute.cluster.stream import stream
+from tests.compute.cluster.conftest import plain
 from tests.compute.cluster.work import square
 
 
 @pytest.fixture
 def running() -> Iterator[Any]:
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=1, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources={"solve": 1, "train": 1}
-    ) as bare:
+    with plain(n_workers=1, resources={"solve": 1, "train": 1}) as bare:
         yield bare
 
 

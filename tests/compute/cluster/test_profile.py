@@ -16,6 +16,7 @@ from compute.cluster.errors import ClusterError
 from compute.cluster.local import Local
 from compute.cluster.priority import NICENESS
 from compute.cluster.profile import Role
+from tests.compute.cluster.conftest import plain
 from tests.compute.cluster.work import chatter, environment, page_faults
 
 
@@ -44,17 +45,14 @@ def test_messages_reach_who_listens(cluster: Cluster) -> None:
 @pytest.fixture
 def running() -> Iterator[Any]:
     """A cluster of Dask that others run, on loopback, without workers."""
-    from distributed import LocalCluster
-
-    roles = {"solve": 1}
-    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources=roles) as bare:
+    with plain(n_workers=0, resources={"solve": 1}) as bare:
         yield bare
 
 
 def test_a_running_scheduler_is_attached_to_by_those_who_have_its_certificate(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from distributed import LocalCluster, Security
+    from distributed import Security
 
     ours, another = Security.temporary(), Security.temporary()
     files = {}
@@ -63,9 +61,7 @@ def test_a_running_scheduler_is_attached_to_by_those_who_have_its_certificate(
             files[owner, name] = tmp_path / f"{owner}-{name}.pem"
             files[owner, name].write_text(text)
             files[owner, name].chmod(0o600)
-    with LocalCluster(
-        n_workers=1, dashboard_address="127.0.0.1:0", host="127.0.0.1", resources={"solve": 1}, security=ours
-    ) as bare:
+    with plain(n_workers=1, resources={"solve": 1}, security=ours) as bare:
         address = bare.scheduler_address
 
         def attach(owner: str) -> Attach:
