@@ -46,7 +46,7 @@ layouts: .venv/run.stamp
 # The kernels of the solvers are compiled while Python compiles what was installed, whose own test suites nobody runs.
 .venv/run.stamp: pyproject.toml $(VERSIONS) $(CONSTRAINTS) | .venv/bin/pip
 	$(BIN)/pip install --quiet --no-compile -c $(VERSIONS) -c $(CONSTRAINTS) -e .
-	$(BIN)/python -m compute.solvers.precompile & kernels=$$!; \
+	$(BIN)/python -m ritz.compute.solvers.precompile & kernels=$$!; \
 		$(BIN)/python -m compileall -qq -x '[\\/]tests?[\\/]' .venv/lib; wait $$kernels
 	touch $@
 

@@ -23,19 +23,19 @@ import numpy as np
 
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
-from compute.metrics.errors import relative_l2
-from compute.problems.burgers import Burgers
-from compute.problems.gaussian import Gaussian
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from compute.surrogates.fno import FNO
-from compute.surrogates.normalisation import Arrays
-from compute.training.augmentation import averages
-from compute.training.block import Block
-from compute.training.epochs import InMemory
-from compute.training.offline import Offline
-from compute.training.optimiser import AdamW
-from compute.training.training import Fit
+from ritz.compute.metrics.errors import relative_l2
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.normalisation import Arrays
+from ritz.compute.training.augmentation import averages
+from ritz.compute.training.block import Block
+from ritz.compute.training.epochs import InMemory
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.training import Fit
 
 log = logging.getLogger("benchmarks")
 

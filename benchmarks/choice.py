@@ -24,15 +24,15 @@ from benchmarks import ritz
 from benchmarks.families import JUMPS, SOLVERS, TWO_PHASE, posed
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
-from compute.problems.problem import Problem
-from compute.solvers.choice import Auto
-from compute.solvers.solver import Solver
-from compute.solvers.systems import Systems
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.systems import Systems
 
 log = logging.getLogger("benchmarks")
 

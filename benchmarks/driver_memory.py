@@ -19,9 +19,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from compute.problems.problem import Problem
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
 
 POINTS = 8
 COUNTS = (1_000, 10_000, 100_000)
@@ -62,12 +62,12 @@ class Tiny(Problem):
 
 def measure(samples: int) -> dict[str, float]:
     """Generate so many samples in this process and return its peak memory in bytes."""
-    from flows.settings import QUIET, prepare_prefect
+    from ritz.flows.settings import QUIET, prepare_prefect
 
     prepare_prefect(QUIET)
-    from compute.cluster.local import Local
-    from tasks.generate import generate
-    from tasks.pipeline import Data, Pipeline
+    from ritz.compute.cluster.local import Local
+    from ritz.tasks.generate import generate
+    from ritz.tasks.pipeline import Data, Pipeline
 
     pipeline = Pipeline(
         name="tiny", problem=Tiny(), data=Data(samples=samples, shard=min(1000, samples // 10)), solver="direct"

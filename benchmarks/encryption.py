@@ -24,7 +24,7 @@ import psutil
 from benchmarks.online import CASES, Case
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
-from flows.settings import QUIET, prepare_prefect
+from ritz.flows.settings import QUIET, prepare_prefect
 
 GOAL = 0.95
 """Batches a second with encryption over those without, at least."""
@@ -57,8 +57,8 @@ def main() -> None:
 
 def measured(cases: list[str], pairs: int) -> Iterator[str]:
     """Yield the lines of the table, case by case."""
-    from compute.cluster.local import Local
-    from compute.cluster.profile import Role
+    from ritz.compute.cluster.local import Local
+    from ritz.compute.cluster.profile import Role
 
     class Plain(Local):
         """The profile local as it would be without encryption."""
@@ -112,7 +112,7 @@ def _ratio(values: dict[str, list[float]]) -> tuple[str, str]:
 def _run(cluster: Any, case: Case) -> tuple[float, float]:
     """Run a pipeline once; return its batches a second, and what all processes compute a batch, in ms."""
     from benchmarks.streams.pipeline import online
-    from tasks.pipeline import Pipeline
+    from ritz.tasks.pipeline import Pipeline
 
     folder = Path(tempfile.mkdtemp(prefix="ritz-encryption-"))
     try:

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.goals import GMRES_ILU, Goal, faster, iterations
-from compute.problems.acoustic import Acoustic
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.laws import TwoPhase
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
-from compute.problems.problem import Problem
-from compute.solvers.order import greedy
-from compute.solvers.systems import Systems
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.laws import TwoPhase
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.order import greedy
+from ritz.compute.solvers.systems import Systems
 
 SEED = 0
 

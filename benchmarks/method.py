@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 # Iterative peers stop on a residual they update; it may differ from the true one in the last digits.
 MARGIN = 0.9

@@ -28,10 +28,10 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from compute.problems import box
-from compute.problems.problem import Problem
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
+from ritz.compute.problems import box
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
 
 NAME, SHARD, CELLS = "million", 1000, 4
 SECONDS, MEMORY = 5.0, 1e9
@@ -97,13 +97,13 @@ def recipe(samples: int) -> dict[str, Any]:
 
 def write(path: str, store: str) -> None:
     """Generate all shards but one in this process and print what it took."""
-    from flows.settings import QUIET, prepare_prefect
+    from ritz.flows.settings import QUIET, prepare_prefect
 
     prepare_prefect(QUIET)
-    from compute.cluster.local import Local
-    from storage.committer import Committer
-    from tasks.generate import generate
-    from tasks.recipes import load
+    from ritz.compute.cluster.local import Local
+    from ritz.storage.committer import Committer
+    from ritz.tasks.generate import generate
+    from ritz.tasks.recipes import load
 
     pipeline, commit = load(path), Committer.commit
     left, seconds, ends = pipeline.data.samples // pipeline.data.shard - 1, [], []
@@ -146,8 +146,8 @@ def write(path: str, store: str) -> None:
 
 OPEN = f"""
 import sys
-from storage.reading import read
-from storage.store import Store
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 data = read(Store(sys.argv[1]), "{NAME}")
 print(data.sizes["sample"], data["u"][-1].values, (data["split"].values == "train").sum())
 """
@@ -206,7 +206,7 @@ def main(samples: int) -> None:
             "ritz generate, nothing to do": generate,
             "ritz datasets": [ritz, "datasets", "--store", store],
             "ritz show": [ritz, "show", NAME, "--store", store],
-            "storage.datasets.read": [sys.executable, "-c", OPEN, store],
+            "ritz.storage.datasets.read": [sys.executable, "-c", OPEN, store],
         }
         for name, command in commands.items():
             told(" ".join(rows[-1]))

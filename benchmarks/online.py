@@ -28,7 +28,7 @@ from benchmarks.streams import growth
 from benchmarks.streams.cores import pin, pinned
 from benchmarks.table import align, machine
 from benchmarks.threads import one_thread
-from flows.settings import QUIET, prepare_prefect
+from ritz.flows.settings import QUIET, prepare_prefect
 
 COUNTS = (100, 1_000, 10_000)
 
@@ -110,8 +110,8 @@ class Bench:
 
 def rate(bench: Bench) -> Iterator[str]:
     """Compare the ways, case by case, on one cluster whose processes are pinned."""
-    from compute.cluster.local import Local
-    from compute.cluster.profile import Role
+    from ritz.compute.cluster.local import Local
+    from ritz.compute.cluster.profile import Role
 
     with Local(solve=Role(count=1)).open() as cluster:
         known = cluster.client.scheduler_info(n_workers=-1)["workers"].items()
@@ -129,7 +129,7 @@ def rate(bench: Bench) -> Iterator[str]:
 def _case(bench: Bench, cluster: Any, case: Case) -> Iterator[str]:
     from benchmarks.streams import offline
     from benchmarks.streams.pipeline import Trained, load, online
-    from tasks.pipeline import Pipeline
+    from ritz.tasks.pipeline import Pipeline
 
     pipeline, runs, stores = Pipeline.model_validate(case.recipe()), list[Trained](), list[Path]()
 

@@ -17,9 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tasks.gate import RELEASES, better_baselines
-from tasks.provenance import machine
-from tasks.recipes import names
+from ritz.tasks.gate import RELEASES, better_baselines
+from ritz.tasks.provenance import machine
+from ritz.tasks.recipes import names
 
 COLUMNS = (
     ("recipe", 16),

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from benchmarks.method import Answer, Method, Step
-from compute.solvers.catalogue import AnySolver
-from compute.solvers.solver import Solver
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.catalogue import AnySolver
+from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.systems import Systems
 
 
 class Own(Method):

@@ -20,14 +20,14 @@ from importlib.metadata import version
 import numpy as np
 
 from benchmarks.threads import one_thread
-from compute.solvers.direct import Direct
-from compute.solvers.iterative import Krylov
-from compute.solvers.operators import Stencil
-from compute.solvers.order import greedy
-from compute.solvers.preconditioners.catalogue import PreconditionerName
-from compute.solvers.recycled import Recycled
-from compute.solvers.sequential import Sequential, relative_residual
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.order import greedy
+from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.sequential import Sequential, relative_residual
+from ritz.compute.solvers.systems import Systems
 
 COUNT = 12
 RESTART, RECYCLE, CAP = 40, 20, 10_000

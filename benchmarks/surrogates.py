@@ -25,20 +25,20 @@ import numpy as np
 
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
-from compute.metrics.errors import relative_l2
-from compute.problems.darcy import Darcy
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.sequence import simulate
-from compute.surrogates.baselines import BASELINES
-from compute.surrogates.catalogue import SHIPPED
-from compute.surrogates.fno import FNO
-from compute.surrogates.model import Model
-from compute.surrogates.normalisation import Arrays, Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training.block import Block
-from compute.training.epochs import InMemory
-from compute.training.offline import Offline
-from compute.training.optimiser import AdamW
+from ritz.compute.metrics.errors import relative_l2
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.surrogates.baselines import BASELINES
+from ritz.compute.surrogates.catalogue import SHIPPED
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.normalisation import Arrays, Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.block import Block
+from ritz.compute.training.epochs import InMemory
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.optimiser import AdamW
 
 log = logging.getLogger("benchmarks")
 

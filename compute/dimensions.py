@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compute.kind import Kind
+from ritz.compute.kind import Kind
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,9 +14,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
-from flows import key as keys
-from flows.settings import AUTH, URL, loopback, setting
-from storage.wording import shown
+from ritz.flows import key as keys
+from ritz.flows.settings import AUTH, URL, loopback, setting
+from ritz.storage.wording import shown
 
 PATIENCE = 20.0
 """Seconds that a server on a loaded machine may take to answer."""

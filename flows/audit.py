@@ -4,10 +4,10 @@ from typing import Any
 
 from prefect import flow
 
-from tasks import audit as stage
-from tasks.checks import check_audit
-from tasks.recipes import load_profile
-from tasks.signals import stoppable
+from ritz.tasks import audit as stage
+from ritz.tasks.checks import check_audit
+from ritz.tasks.recipes import load_profile
+from ritz.tasks.signals import stoppable
 
 
 @flow(name="audit")
@@ -17,7 +17,7 @@ def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If there is no such dataset or version, or its problem cannot be loaded.
     """
     check_audit(store, dataset)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from tasks.errors import RecipeError
+from ritz.tasks.errors import RecipeError
 
 VARIABLE = "RITZ_SERVED"
 """Environment variable by which the processes of the runs find the bindings: a JSON object by deployment id."""
@@ -15,7 +15,7 @@ VARIABLE = "RITZ_SERVED"
 
 @dataclass(frozen=True)
 class Binding:
-    """Recipe, store and profile of a deployment, as `flows.run.run` takes them.
+    """Recipe, store and profile of a deployment, as `ritz.flows.run.run` takes them.
 
     None of them is a parameter of the served flow: a caller who could name a profile would name the scheduler whose
     pickles are run, and one who could name a store or a recipe would read and write files of the owner.

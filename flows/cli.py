@@ -9,13 +9,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from compute.cluster.errors import ClusterError
-from flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
-from flows.server import ServerError
-from flows.settings import prepare_prefect
-from storage.errors import StorageError
-from tasks.errors import InputError, RecipeError
-from tasks.signals import SENTENCE, listen
+from ritz.compute.cluster.errors import ClusterError
+from ritz.flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
+from ritz.flows.server import ServerError
+from ritz.flows.settings import prepare_prefect
+from ritz.storage.errors import StorageError
+from ritz.tasks.errors import InputError, RecipeError
+from ritz.tasks.signals import SENTENCE, listen
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""

@@ -13,7 +13,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.settings import AUTH, RETRIES, URL
+from ritz.flows.settings import AUTH, RETRIES, URL
 
 
 def connected() -> AbstractContextManager[Any]:

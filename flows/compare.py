@@ -4,15 +4,15 @@ from typing import Any
 
 from prefect import flow
 
-from tasks import compare as stage
-from tasks.checks import check_run
-from tasks.contest import FRESH, SEEDS, contest, finished
-from tasks.generate import generate
-from tasks.generated import complete
-from tasks.overrides import assignments
-from tasks.recipes import load, load_profile
-from tasks.room import check_room
-from tasks.signals import stoppable
+from ritz.tasks import compare as stage
+from ritz.tasks.checks import check_run
+from ritz.tasks.contest import FRESH, SEEDS, contest, finished
+from ritz.tasks.generate import generate
+from ritz.tasks.generated import complete
+from ritz.tasks.overrides import assignments
+from ritz.tasks.recipes import load, load_profile
+from ritz.tasks.room import check_room
+from ritz.tasks.signals import stoppable
 
 
 @flow(name="compare")
@@ -29,14 +29,14 @@ def online_offline(
 ) -> dict[str, Any]:
     """Train the surrogate of a recipe online and offline and compare; return the record.
 
-    All simulations are solved once, into the dataset ``<name>-compare``; `tasks.contest.contest` has the other
+    All simulations are solved once, into the dataset ``<name>-compare``; `ritz.tasks.contest.contest` has the other
     parameters. What is solved or trained already is not done again.
 
     Raises
     ------
-    tasks.recipes.RecipeError
+    ritz.tasks.recipes.RecipeError
         For bad input, before any work.
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If the dataset cannot be made.
     """
     sizes: dict[str, Any] = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}

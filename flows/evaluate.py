@@ -4,14 +4,14 @@ from typing import Any
 
 from prefect import flow
 
-from storage import models
-from storage.reading import resolve
-from storage.store import Store
-from tasks import evaluate as stage
-from tasks.checks import check_measuring
-from tasks.cost import cost
-from tasks.recipes import load_profile
-from tasks.signals import stoppable
+from ritz.storage import models
+from ritz.storage.reading import resolve
+from ritz.storage.store import Store
+from ritz.tasks import evaluate as stage
+from ritz.tasks.checks import check_measuring
+from ritz.tasks.cost import cost
+from ritz.tasks.recipes import load_profile
+from ritz.tasks.signals import stoppable
 
 
 @flow(name="evaluate")
@@ -21,7 +21,7 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> di
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If there is no such model or dataset.
     """
     check_measuring(store, model, dataset, ("train", "test"))

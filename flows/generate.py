@@ -5,12 +5,12 @@ from typing import Any
 
 from prefect import flow
 
-from tasks import generate as stage
-from tasks.checks import check_run
-from tasks.growth import planned, published
-from tasks.recipes import load, load_profile
-from tasks.room import check_room
-from tasks.signals import stoppable
+from ritz.tasks import generate as stage
+from ritz.tasks.checks import check_run
+from ritz.tasks.growth import planned, published
+from ritz.tasks.recipes import load, load_profile
+from ritz.tasks.room import check_room
+from ritz.tasks.signals import stoppable
 
 
 @flow(name="generate")
@@ -20,7 +20,7 @@ def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile:
 
     Raises
     ------
-    tasks.recipes.RecipeError
+    ritz.tasks.recipes.RecipeError
         For bad input, before any work.
     """
     pipeline = planned(load(recipe, overrides, stages=(), store_url=store), store, lambda one: published(one, store))

@@ -14,8 +14,8 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_SERVER
 from sqlalchemy.engine import make_url
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from flows import key as keys
-from flows.api import PROOF
+from ritz.flows import key as keys
+from ritz.flows.api import PROOF
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]

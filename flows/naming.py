@@ -12,8 +12,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.logging.formatters import PrefectFormatter
 
-from tasks.gate import RELEASES, release_of
-from tasks.pipeline import Pipeline
+from ritz.tasks.gate import RELEASES, release_of
+from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 

@@ -24,12 +24,12 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Crashed, Scheduled
 
-from flows.claims import given_up, held, known, settle
-from flows.naming import sentence
-from storage import runs
-from storage.errors import Busy, StorageError, Unknown
-from storage.store import Store
-from tasks.records import close_vanished, run_lock
+from ritz.flows.claims import given_up, held, known, settle
+from ritz.flows.naming import sentence
+from ritz.storage import runs
+from ritz.storage.errors import Busy, StorageError, Unknown
+from ritz.storage.store import Store
+from ritz.tasks.records import close_vanished, run_lock
 
 log = logging.getLogger("ritz")
 

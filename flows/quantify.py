@@ -4,14 +4,14 @@ from typing import Any
 
 from prefect import flow
 
-from compute.uncertainty.conformal import Conformal
-from storage import models
-from storage.reading import resolve
-from storage.store import Store
-from tasks import evaluate as stage
-from tasks.checks import check_measuring
-from tasks.recipes import load_profile
-from tasks.signals import stoppable
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.storage import models
+from ritz.storage.reading import resolve
+from ritz.storage.store import Store
+from ritz.tasks import evaluate as stage
+from ritz.tasks.checks import check_measuring
+from ritz.tasks.recipes import load_profile
+from ritz.tasks.signals import stoppable
 
 
 @flow(name="quantify")
@@ -23,7 +23,7 @@ def quantify(model: str, dataset: str, store: str, profile: str = "local") -> di
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If there is no such model or dataset, or it has too few samples to calibrate on.
     """
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))

@@ -4,10 +4,10 @@ from typing import Any
 
 from prefect import flow
 
-from tasks import regenerate as stage
-from tasks.opened import sample_of
-from tasks.recipes import load_profile
-from tasks.signals import stoppable
+from ritz.tasks import regenerate as stage
+from ritz.tasks.opened import sample_of
+from ritz.tasks.recipes import load_profile
+from ritz.tasks.signals import stoppable
 
 
 @flow(name="regenerate")
@@ -17,7 +17,7 @@ def regenerate(dataset: str, sample: int, store: str, profile: str = "local") ->
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If there is no such dataset, version or sample, or its problem cannot be loaded.
     """
     sample_of(store, dataset, sample)

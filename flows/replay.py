@@ -4,16 +4,16 @@ from typing import Any
 
 from prefect import flow
 
-from tasks import replay as stage
-from tasks.checks import check_replay
-from tasks.recipes import load_profile
-from tasks.signals import stoppable
+from ritz.tasks import replay as stage
+from ritz.tasks.checks import check_replay
+from ritz.tasks.recipes import load_profile
+from ritz.tasks.signals import stoppable
 
 
 @flow(name="replay")
 @stoppable
 def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> dict[str, Any]:
-    """Do the training of a run again and compare; return what `tasks.replay.replay` returns.
+    """Do the training of a run again and compare; return what `ritz.tasks.replay.replay` returns.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def replay(run: str, store: str, profile: str = "local", threads: int | None = N
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If there is no such run or model, or what it was trained on is gone.
     """
     model = check_replay(store, run)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.settings import DEFAULT_STORE, STARTED, prepare_prefect
+from ritz.flows.settings import DEFAULT_STORE, STARTED, prepare_prefect
 
 prepare_prefect()  # Prefect reads its settings when it is imported.
 
@@ -19,34 +19,34 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed
 
-from compute.cluster.channel import ConsumerFailed, ProducerFailed
-from compute.cluster.cluster import Cluster
-from compute.cluster.profile import Profile
-from flows.binding import bound
-from flows.claims import hold
-from flows.launch import launch
-from flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
-from flows.server import embedded
-from storage.errors import Busy
-from storage.store import Store
-from tasks import evaluate as evaluation
-from tasks.checks import check_ranks, check_run
-from tasks.cost import cost
-from tasks.generate import generate
-from tasks.generated import Generated
-from tasks.growth import planned
-from tasks.inspect import finished
-from tasks.overrides import assignments
-from tasks.pipeline import Pipeline
-from tasks.provenance import provenance
-from tasks.publish import publish
-from tasks.recipes import load, load_profile
-from tasks.records import recorded, run_lock
-from tasks.release import judge, judged_again
-from tasks.room import check_room
-from tasks.signals import stoppable
-from tasks.train import Trained, train
-from tasks.worker.train import register
+from ritz.compute.cluster.channel import ConsumerFailed, ProducerFailed
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.profile import Profile
+from ritz.flows.binding import bound
+from ritz.flows.claims import hold
+from ritz.flows.launch import launch
+from ritz.flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
+from ritz.flows.server import embedded
+from ritz.storage.errors import Busy
+from ritz.storage.store import Store
+from ritz.tasks import evaluate as evaluation
+from ritz.tasks.checks import check_ranks, check_run
+from ritz.tasks.cost import cost
+from ritz.tasks.generate import generate
+from ritz.tasks.generated import Generated
+from ritz.tasks.growth import planned
+from ritz.tasks.inspect import finished
+from ritz.tasks.overrides import assignments
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.provenance import provenance
+from ritz.tasks.publish import publish
+from ritz.tasks.recipes import load, load_profile
+from ritz.tasks.records import recorded, run_lock
+from ritz.tasks.release import judge, judged_again
+from ritz.tasks.room import check_room
+from ritz.tasks.signals import stoppable
+from ritz.tasks.train import Trained, train
+from ritz.tasks.worker.train import register
 
 log = logging.getLogger("ritz")
 
@@ -246,7 +246,7 @@ def run(
 
     Raises
     ------
-    tasks.recipes.RecipeError
+    ritz.tasks.recipes.RecipeError
         For bad input, before any work.
     """
     if not log.isEnabledFor(logging.INFO):

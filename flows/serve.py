@@ -15,18 +15,18 @@ from prefect.schedules import Schedule as PrefectSchedule
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 from prefect.utilities.callables import ParameterSchema
 
-from flows import key
-from flows.binding import Binding, bind
-from flows.client import connected
-from flows.naming import recipe_tags
-from flows.orphans import Watch
-from flows.run import run_served
-from flows.runner import ServingRunner
-from flows.server import standing
-from tasks.errors import RecipeError
-from tasks.pipeline import Pipeline
-from tasks.recipes import load
-from tasks.schedule import Schedule
+from ritz.flows import key
+from ritz.flows.binding import Binding, bind
+from ritz.flows.client import connected
+from ritz.flows.naming import recipe_tags
+from ritz.flows.orphans import Watch
+from ritz.flows.run import run_served
+from ritz.flows.runner import ServingRunner
+from ritz.flows.server import standing
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.recipes import load
+from ritz.tasks.schedule import Schedule
 
 FLOW = run_served.name
 """Name of the served flow: the deployment of a recipe is ``ritz/RECIPE``."""
@@ -38,14 +38,14 @@ def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
     Uses the server that ``PREFECT_API_URL`` names, else starts one on the loopback interface. A recipe runs once at
     a time: a run that is triggered meanwhile waits for its turn, one that its schedule brings is cancelled, and says
     so. So is a run that finds its dataset in use, by another recipe of the same `name` or ``ritz run``. Runs that no
-    process is at any more, as after a power cut, are ended; see `flows.orphans`.
+    process is at any more, as after a power cut, are ended; see `ritz.flows.orphans`.
 
     Parameters
     ----------
     recipes
         Names or paths.
     store, profile
-        As in `flows.run.run`, for every run.
+        As in `ritz.flows.run.run`, for every run.
     port
         Port of the server that is started.
 

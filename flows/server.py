@@ -16,10 +16,10 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from flows import key as keys
-from flows.api import ServerError, answers, check, local_url, own_key
-from flows.home import private_home
-from flows.settings import AUTH, EMBEDDED, QUIET, RETRIES, SHIPPED, URL, guarded, prepare_prefect
+from ritz.flows import key as keys
+from ritz.flows.api import ServerError, answers, check, local_url, own_key
+from ritz.flows.home import private_home
+from ritz.flows.settings import AUTH, EMBEDDED, QUIET, RETRIES, SHIPPED, URL, guarded, prepare_prefect
 
 log = logging.getLogger("ritz")
 
@@ -74,7 +74,7 @@ def embedded() -> Iterator[None]:
 def standing(port: int, configured: str | None) -> Iterator[str]:
     """Give the API URL of the configured Prefect server, or of one with pages that is started at ``port``.
 
-    The server that is started answers its own pages and who has its key, which is kept where `flows.key.read` finds
+    The server that is started answers its own pages and who has its key, which is kept where `ritz.flows.key.read` finds
     it. One of this user's own that has the port already is shared. The environment names it meanwhile, and has its key.
 
     Raises
@@ -166,7 +166,7 @@ class _Server:
         listening, (news, tell) = self.socket.fileno(), os.pipe()
         numbers = [str(number) for number in (self.port, os.getpid(), listening, tell)]
         # Python would look for modules in the working directory first, where others may have put some.
-        command = [sys.executable, "-P", "-m", "flows.server", *numbers]
+        command = [sys.executable, "-P", "-m", "ritz.flows.server", *numbers]
         # A session of its own: an interrupt or a signal to the group must reach this process first, which still has
         # things to tell the server. If this process dies the server leaves by itself.
         process = subprocess.Popen(
@@ -321,7 +321,7 @@ def _serve(parent: int, listening: int, news: int) -> None:
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
     # By its name: what starts servers does not load Prefect.
-    app = import_module("flows.guard").guarded_app(tell)
+    app = import_module("ritz.flows.guard").guarded_app(tell)
     # A client that keeps its connection open would hold up the end.
     config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=listening)])

@@ -116,7 +116,7 @@ def _pulse(logger: logging.Logger) -> Iterator[None]:
 
 
 class _Bars(logging.Handler):
-    """Turns the progress records of `tasks.progress` into bars and prints the others above them."""
+    """Turns the progress records of `ritz.tasks.progress` into bars and prints the others above them."""
 
     def __init__(self, bars: Progress) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ def print_fields(rows: Sequence[dict[str, Any]]) -> None:
     Parameters
     ----------
     rows
-        As `tasks.schema.Entry`.
+        As `ritz.tasks.schema.Entry`.
     """
     sys.stdout.write(f"{'field':<35} {'value':<15} default; unit; limits\n")
     for row in rows:

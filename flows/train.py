@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 from prefect import flow
 
-from storage.datasets import Dataset
-from storage.reading import resolve
-from storage.store import Store
-from tasks import train as stage
-from tasks.checks import check_ranks, check_training
-from tasks.recipes import load, load_profile
-from tasks.records import fit_lock
-from tasks.signals import stoppable
-from tasks.worker.train import register
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import resolve
+from ritz.storage.store import Store
+from ritz.tasks import train as stage
+from ritz.tasks.checks import check_ranks, check_training
+from ritz.tasks.recipes import load, load_profile
+from ritz.tasks.records import fit_lock
+from ritz.tasks.signals import stoppable
+from ritz.tasks.worker.train import register
 
 
 @flow(name="train")
@@ -30,7 +30,7 @@ def train(
 
     Raises
     ------
-    tasks.recipes.RecipeError
+    ritz.tasks.recipes.RecipeError
         For bad input, before any work.
     """
     pipeline = load(recipe, overrides, stages=(), store_url=store)

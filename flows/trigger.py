@@ -23,16 +23,16 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Scheduled
 
-from flows.client import connected
-from flows.naming import labelled
-from flows.orphans import ACTIVE
-from flows.server import ServerError, reached
-from storage.wording import cut, shown
-from tasks.errors import RecipeError
-from tasks.pipeline import Pipeline
+from ritz.flows.client import connected
+from ritz.flows.naming import labelled
+from ritz.flows.orphans import ACTIVE
+from ritz.flows.server import ServerError, reached
+from ritz.storage.wording import cut, shown
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.pipeline import Pipeline
 
 FLOW = "ritz"
-"""Name of the served flow; see `flows.serve`, which a command that only asks for a run does not load."""
+"""Name of the served flow; see `ritz.flows.serve`, which a command that only asks for a run does not load."""
 
 LOOK = 1.0
 """Seconds between two looks whether a run has come to its end."""
@@ -70,7 +70,7 @@ def trigger(
     -------
     dict
         ``flow_run`` id, ``name`` and ``state``; ``message``, what the state says; ``waits_for``, the name of the run
-        that had to end first; and what the run came to, see `flows.naming.result`. What is not known is None.
+        that had to end first; and what the run came to, see `ritz.flows.naming.result`. What is not known is None.
 
     Raises
     ------

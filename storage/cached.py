@@ -4,9 +4,9 @@ from collections import OrderedDict
 
 import numpy as np
 
-from storage.errors import StorageError
-from storage.samples import Arrays
-from storage.selection import Selection
+from ritz.storage.errors import StorageError
+from ritz.storage.samples import Arrays
+from ritz.storage.selection import Selection
 
 
 class CachedSamples:

@@ -15,7 +15,7 @@ from zarr.buffer import default_buffer_prototype
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.core.sync import sync
 
-from storage.errors import StorageError
+from ritz.storage.errors import StorageError
 
 # Indices of shards kept by a `FieldReader`, in entries of 16 bytes: 16 MB.
 _KEPT = 2**20
@@ -53,7 +53,7 @@ class ShardCodec:
         Raises
         ------
         StorageError
-            Its codecs are not those that `storage.layout` gives to fields.
+            Its codecs are not those that `ritz.storage.layout` gives to fields.
         """
         meta: Any = array.metadata
         match meta.codecs:

@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import icechunk
 import numpy as np
 
-from storage.datasets import Dataset, dataset_key, lock_key
-from storage.errors import Overtaken, Refused, StorageError
-from storage.integrity import history
-from storage.integrity.seals import seal
-from storage.layout import Layout, grow, layout
-from storage.ledger import Ledger, encode
-from storage.repository import BRANCH, COMMITTER, check_there, create_repository, engine, open_repository, stored_shards
-from storage.shards import Fork, check_changes, check_index
-from storage.store import Store
-from storage.versions import Version, publish
+from ritz.storage.datasets import Dataset, dataset_key, lock_key
+from ritz.storage.errors import Overtaken, Refused, StorageError
+from ritz.storage.integrity import history
+from ritz.storage.integrity.seals import seal
+from ritz.storage.layout import Layout, grow, layout
+from ritz.storage.ledger import Ledger, encode
+from ritz.storage.repository import (
+    BRANCH,
+    COMMITTER,
+    check_there,
+    create_repository,
+    engine,
+    open_repository,
+    stored_shards,
+)
+from ritz.storage.shards import Fork, check_changes, check_index
+from ritz.storage.store import Store
+from ritz.storage.versions import Version, publish
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +43,7 @@ class Committer(Dataset):
     Made by `Committer.ensure` or `Committer.open`. One process at a time commits, inside `lock`:
 
     >>> import numpy as np, xarray as xr
-    >>> from storage.shards import write_shard
+    >>> from ritz.storage.shards import write_shard
     >>> template = xr.Dataset({"u": (("sample", "x"), np.zeros((4, 3), np.float32), {"role": "output"})})
     >>> dataset = Committer.ensure(
     ...     Store(getfixture("tmp_path")), "lines", template, identity="1a2b", recipe={}, shard=2,
@@ -87,14 +95,14 @@ class Committer(Dataset):
         store, name
             Where, and under which name (letters, digits, ``-``, ``_``, ``.``).
         template
-            Dimensions, coordinates, dtypes and attributes of the fields (see `storage.layout.layout`); its
+            Dimensions, coordinates, dtypes and attributes of the fields (see `ritz.storage.layout.layout`); its
             dimension ``sample`` says how many samples there will be. No data is read.
         identity
             Hash of what fixes the samples.
         recipe
             What makes the dataset, as JSON can hold it.
         sample_id, split
-            (n,) integers and (n,) names of `storage.ledger.SPLITS`, in the order of solving.
+            (n,) integers and (n,) names of `ritz.storage.ledger.SPLITS`, in the order of solving.
         shard
             Samples written at once; n is a multiple of it.
         solvers
@@ -151,7 +159,7 @@ class Committer(Dataset):
         Parameters
         ----------
         sample_id, split
-            (m,) integers that are not in the dataset and (m,) names of `storage.ledger.SPLITS`, in the order of
+            (m,) integers that are not in the dataset and (m,) names of `ritz.storage.ledger.SPLITS`, in the order of
             solving; m is a multiple of the shard.
         recipe
             What makes the grown dataset, as JSON can hold it.
@@ -273,7 +281,7 @@ class Committer(Dataset):
 
     @contextmanager
     def sweeping(self, delete: bool) -> Iterator[icechunk.Repository]:
-        """Give the repository to `storage.garbage.sweep`; where it is to delete, the caller holds the lock.
+        """Give the repository to `ritz.storage.garbage.sweep`; where it is to delete, the caller holds the lock.
 
         Raises
         ------

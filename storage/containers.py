@@ -16,10 +16,10 @@ import xarray as xr
 import zarr
 from zarr.storage import ZipStore
 
-from storage.errors import StorageError
-from storage.repository import BRANCH, attach
-from storage.store import Store
-from storage.wording import cut
+from ritz.storage.errors import StorageError
+from ritz.storage.repository import BRANCH, attach
+from ritz.storage.store import Store
+from ritz.storage.wording import cut
 
 READABLE = "a NetCDF file, or a Zarr group in a folder, a zip or an Icechunk repository"
 

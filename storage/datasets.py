@@ -8,19 +8,19 @@ import icechunk
 import numpy as np
 import zarr
 
-from storage.documents import flat, mapping
-from storage.errors import Damaged, Refused, StorageError, Unknown
-from storage.integrity.objects import tag_file, tags
-from storage.layout import LAYOUT_VERSION
-from storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
-from storage.names import check_name, version_number
-from storage.repository import BRANCH, READER, attributes, has_shard, open_repository, reading, stored_shards
-from storage.samples import Arrays, Samples, join, read_stored_shard, take
-from storage.shapes import Found
-from storage.shards import check_index
-from storage.store import Store
-from storage.versions import ROUNDING, Version, find_snapshot, numbers, published
-from storage.wording import cut, shown
+from ritz.storage.documents import flat, mapping
+from ritz.storage.errors import Damaged, Refused, StorageError, Unknown
+from ritz.storage.integrity.objects import tag_file, tags
+from ritz.storage.layout import LAYOUT_VERSION
+from ritz.storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
+from ritz.storage.names import check_name, version_number
+from ritz.storage.repository import BRANCH, READER, attributes, has_shard, open_repository, reading, stored_shards
+from ritz.storage.samples import Arrays, Samples, join, read_stored_shard, take
+from ritz.storage.shapes import Found
+from ritz.storage.shards import check_index
+from ritz.storage.store import Store
+from ritz.storage.versions import ROUNDING, Version, find_snapshot, numbers, published
+from ritz.storage.wording import cut, shown
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +31,7 @@ class Dataset:
 
     Made by `Dataset.open` or `Dataset.find`. It follows the dataset as it is filled, or stays at one version. Holds
     no samples. It can be pickled; the copy opens the same dataset. What makes and fills a dataset is
-    `storage.committer.Committer`.
+    `ritz.storage.committer.Committer`.
     """
 
     _kept: ClassVar[Mapping[str, int]] = READER
@@ -313,7 +313,7 @@ class Dataset:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Return what the ledger says of all samples; see `storage.ledger.summary`."""
+        """Return what the ledger says of all samples; see `ritz.storage.ledger.summary`."""
         with self._engine():
             stored = _open(self._session())
         return summary({name: stored[name].values for name in SUMMARIZED}, self.solvers)

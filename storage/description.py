@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from storage.layout import CODECS, Layout, Variable
+from ritz.storage.layout import CODECS, Layout, Variable
 
 _OF_A_RECIPE = ("identity", "recipe", "ritz_version", "layout_version")
 """Attributes that say which dataset it is, not how it lies."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from storage.errors import Damaged
+from ritz.storage.errors import Damaged
 
 
 def digest(data: bytes) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from storage.errors import StorageError
-from storage.wording import cut
+from ritz.storage.errors import StorageError
+from ritz.storage.wording import cut
 
 LARGEST = 256 * 2**20
 """Bytes of the largest document that is read; the curve of a million steps takes a tenth of that."""
@@ -37,7 +37,7 @@ def parsed(data: bytes, where: str) -> Any:
     >>> parsed(b"[" * 100000, "runs/one/record.json")
     Traceback (most recent call last):
     ...
-    storage.errors.StorageError: runs/one/record.json: is damaged: lists and mappings more than 50 deep; expected JSON
+    ritz.storage.errors.StorageError: runs/one/record.json: is damaged: lists and mappings more than 50 deep; expected JSON
     """
     if len(data) > LARGEST:
         raise too_large(where, len(data))

@@ -12,17 +12,17 @@ import numpy as np
 import zarr
 from zarr.buffer import default_buffer_prototype
 
-from storage import conventions
-from storage.chunks import FieldReader, ShardCodec
-from storage.datasets import Dataset, dataset_key
-from storage.errors import StorageError
-from storage.ledger import STATUSES
-from storage.names import split_spec
-from storage.repository import engine
-from storage.store import Store
-from storage.targets import check_target, written_whole
-from storage.versions import Version
-from storage.wording import meant, shown
+from ritz.storage import conventions
+from ritz.storage.chunks import FieldReader, ShardCodec
+from ritz.storage.datasets import Dataset, dataset_key
+from ritz.storage.errors import StorageError
+from ritz.storage.ledger import STATUSES
+from ritz.storage.names import split_spec
+from ritz.storage.repository import engine
+from ritz.storage.store import Store
+from ritz.storage.targets import check_target, written_whole
+from ritz.storage.versions import Version
+from ritz.storage.wording import meant, shown
 
 FORMATS = ("zarr", "netcdf", "hdf5")
 
@@ -69,7 +69,7 @@ def export(
         ``"netcdf"``, ``"hdf5"``: a NetCDF-4 file, which is an HDF5 file with named dimensions, so both are the same
         container; a chunk a sample, deflate with byte shuffle, a Fletcher-32 checksum on every chunk. What JSON holds
         in an attribute and NetCDF cannot (lists of lists, null, true) is there as JSON text. Attributes are those of
-        the dataset, but for what the CF and UGRID conventions ask of a file (`storage.conventions`).
+        the dataset, but for what the CF and UGRID conventions ask of a file (`ritz.storage.conventions`).
     only_ok
         Leave out the samples that failed or were not solved; the others move together.
     report

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from storage import conventions
-from storage.containers import UNREADABLE, Container, opened
-from storage.errors import StorageError
-from storage.targets import check_target, written_whole
-from storage.wording import cut
+from ritz.storage import conventions
+from ritz.storage.containers import UNREADABLE, Container, opened
+from ritz.storage.errors import StorageError
+from ritz.storage.targets import check_target, written_whole
+from ritz.storage.wording import cut
 
 SUFFIXES = (".nc", ".zarr")
 """Of files that are written: NetCDF-4 and Zarr."""
@@ -103,12 +103,12 @@ def _coordinates(raw: xr.Dataset, wanted: Collection[object], names: Collection[
 
 
 def write_file(dataset: xr.Dataset, path: Path) -> None:
-    """Write a dataset as NetCDF (``.nc``) or Zarr (``.zarr``), with the attributes of `storage.conventions`.
+    """Write a dataset as NetCDF (``.nc``) or Zarr (``.zarr``), with the attributes of `ritz.storage.conventions`.
 
     Raises
     ------
     StorageError
-        As `storage.targets.written_whole`; nothing is left of it then.
+        As `ritz.storage.targets.written_whole`; nothing is left of it then.
     """
     check_target(path, SUFFIXES)
     with written_whole(path) as aside:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import icechunk
 
-from storage.committer import Committer
-from storage.names import version_number
-from storage.repository import BRANCH
+from ritz.storage.committer import Committer
+from ritz.storage.names import version_number
+from ritz.storage.repository import BRANCH
 
 _KEPT = "kept-"
 """Begin of the tags that hold a snapshot which is named, but no version."""
@@ -53,9 +53,9 @@ def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, del
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         This process does not hold the lock.
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         The history is damaged, or a link lies in the folder, which the engine would follow. Nothing was changed.
     """
     with dataset.sweeping(delete) as repository:

@@ -9,9 +9,9 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from storage.errors import StorageError
-from storage.ledger import COLUMNS, NUMBERS, SPLITS, flags
-from storage.names import check_name
+from ritz.storage.errors import StorageError
+from ritz.storage.ledger import COLUMNS, NUMBERS, SPLITS, flags
+from ritz.storage.names import check_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,7 +96,7 @@ def grow(store: Any, sample_id: np.ndarray, split: np.ndarray, recipe: Mapping[s
     store
         Zarr store of a session that can be written to.
     sample_id, split
-        (m,) integers and (m,) names of `storage.ledger.SPLITS` of the new samples, in the order of solving.
+        (m,) integers and (m,) names of `ritz.storage.ledger.SPLITS` of the new samples, in the order of solving.
     recipe
         What makes the grown dataset, as JSON can hold it.
 
@@ -152,7 +152,7 @@ def layout(
     sample_id
         (n,) integers, unique, in the order of solving.
     split
-        (n,) strings, each of `storage.ledger.SPLITS`.
+        (n,) strings, each of `ritz.storage.ledger.SPLITS`.
     shard
         Samples written at once, by one writer; n is a multiple of it.
     solvers

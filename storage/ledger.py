@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.errors import Refused
+from ritz.storage.errors import Refused
 
 STATUSES = ("absent", "ok", "failed")
 """What became of a sample; ``absent`` is the fill value: nothing was committed yet."""

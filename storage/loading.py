@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from storage.errors import StorageError
-from storage.samples import Arrays
-from storage.selection import Selection
+from ritz.storage.errors import StorageError
+from ritz.storage.samples import Arrays
+from ritz.storage.selection import Selection
 
 Batch = dict[str, torch.Tensor]
 """Fields by name, ``(batch, *space)``, and ``sample_id`` (batch,) int64."""
@@ -62,7 +62,7 @@ class StoredSamples(Dataset[Batch]):
 
         Raises
         ------
-        storage.errors.Unknown
+        ritz.storage.errors.Unknown
             It is not selected.
         """
         return self[self.selection.place(sample_id)]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from storage import sealed
-from storage.documents import LARGEST
-from storage.errors import Damaged, StorageError, Unknown
-from storage.names import check_name, split_spec, version_number
-from storage.shapes import Found, checked, expect
-from storage.store import Store
-from storage.wording import shown
+from ritz.storage import sealed
+from ritz.storage.documents import LARGEST
+from ritz.storage.errors import Damaged, StorageError, Unknown
+from ritz.storage.names import check_name, split_spec, version_number
+from ritz.storage.shapes import Found, checked, expect
+from ritz.storage.store import Store
+from ritz.storage.wording import shown
 
 log = logging.getLogger("ritz")
 
@@ -45,7 +45,7 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
     """Store a model as its next version; the version there is, if one has the same identity.
 
     The version counts from its card on. The card holds the digests of the files, and the seal, which is written last,
-    that of the card (`storage.sealed`); where a process was killed between the two, the same call completes it.
+    that of the card (`ritz.storage.sealed`); where a process was killed between the two, the same call completes it.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import re
 
-from storage.errors import StorageError
-from storage.wording import shown
+from ritz.storage.errors import StorageError
+from ritz.storage.wording import shown
 
 # A leading dot or dash is left to lock files, folders being written and command-line options.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.datasets import Dataset
-from storage.errors import StorageError
-from storage.ledger import SPLITS, STATUSES
-from storage.names import split_spec
-from storage.store import Store
-from storage.versions import Version
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import StorageError
+from ritz.storage.ledger import SPLITS, STATUSES
+from ritz.storage.names import split_spec
+from ritz.storage.store import Store
+from ritz.storage.versions import Version
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,7 +39,7 @@ def read(store: Store, spec: str, statuses: tuple[str, ...] = ("ok",)) -> xr.Dat
     spec
         ``"name"`` or ``"name@latest"``, ``"name@v3"``, ``"name@SNAPSHOT"``, ``"name@head"`` (unpublished).
     statuses
-        Which samples, of `storage.ledger.STATUSES`.
+        Which samples, of `ritz.storage.ledger.STATUSES`.
 
     Returns
     -------

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import icechunk
 import zarr
 
-from storage.errors import Overtaken, StorageError
-from storage.layout import Layout
-from storage.store import Store
+from ritz.storage.errors import Overtaken, StorageError
+from ritz.storage.layout import Layout
+from ritz.storage.store import Store
 
 BRANCH = "main"
 

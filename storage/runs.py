@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from storage.documents import LARGEST
-from storage.errors import Damaged, StorageError, Unknown
-from storage.names import check_name
-from storage.shapes import Found, Shape, checked, expect
-from storage.store import Store
-from storage.wording import shown
+from ritz.storage.documents import LARGEST
+from ritz.storage.errors import Damaged, StorageError, Unknown
+from ritz.storage.names import check_name
+from ritz.storage.shapes import Found, Shape, checked, expect
+from ritz.storage.store import Store
+from ritz.storage.wording import shown
 
 STATUSES = ("running", "finished", "failed", "interrupted")
 """What a record's ``status`` may be."""

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import zarr
 
-from storage.chunks import FieldReader
-from storage.ledger import COLUMNS, SPLITS, decode
+from ritz.storage.chunks import FieldReader
+from ritz.storage.ledger import COLUMNS, SPLITS, decode
 
 Arrays = dict[str, np.ndarray]
 """Fields by name; the first axis of every array is the sample."""

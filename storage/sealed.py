@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from storage.digests import digest, stamped, unstamped
-from storage.documents import LARGEST
-from storage.errors import Damaged, StorageError
-from storage.shapes import checked, expect
-from storage.store import Store
+from ritz.storage.digests import digest, stamped, unstamped
+from ritz.storage.documents import LARGEST
+from ritz.storage.errors import Damaged, StorageError
+from ritz.storage.shapes import checked, expect
+from ritz.storage.store import Store
 
 SEAL = "seal.json"
 
@@ -155,7 +155,7 @@ def write(
     Parameters
     ----------
     new
-        Refuse to replace a file; see `storage.store.Store.write`.
+        Refuse to replace a file; see `ritz.storage.store.Store.write`.
     """
     for name, data in files.items():
         store.write(f"{folder}/{name}", data, new=new)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from storage.chunks import FieldReader
-from storage.datasets import Dataset, dataset_key
-from storage.errors import StorageError, Unknown
-from storage.ledger import SPLITS, STATUSES
-from storage.names import split_spec
-from storage.repository import engine
-from storage.samples import Arrays
-from storage.store import Store
+from ritz.storage.chunks import FieldReader
+from ritz.storage.datasets import Dataset, dataset_key
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.ledger import SPLITS, STATUSES
+from ritz.storage.names import split_spec
+from ritz.storage.repository import engine
+from ritz.storage.samples import Arrays
+from ritz.storage.store import Store
 
 
 class Selection:
@@ -29,9 +29,9 @@ class Selection:
     spec
         ``"name"`` or ``"name@latest"``, ``"name@v3"``, ``"name@SNAPSHOT"``, ``"name@head"``: settled now.
     splits
-        Which samples, of `storage.ledger.SPLITS`; None for all.
+        Which samples, of `ritz.storage.ledger.SPLITS`; None for all.
     statuses
-        Which of them, of `storage.ledger.STATUSES`.
+        Which of them, of `ritz.storage.ledger.STATUSES`.
     fields
         Names of fields; None for all.
 
@@ -117,7 +117,7 @@ class Selection:
         return dict(zip(shards.tolist(), places, strict=True))
 
     def read_shard(self, shard: int, places: np.ndarray, out: Mapping[str, np.ndarray], slots: np.ndarray) -> None:
-        """Read samples of one shard into rows of arrays; see `storage.chunks.FieldReader.read_shard`.
+        """Read samples of one shard into rows of arrays; see `ritz.storage.chunks.FieldReader.read_shard`.
 
         Parameters
         ----------

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from storage.documents import mapping
-from storage.errors import Damaged, StorageError
-from storage.wording import shown
+from ritz.storage.documents import mapping
+from ritz.storage.errors import Damaged, StorageError
+from ritz.storage.wording import shown
 
 log = logging.getLogger("ritz")
 

@@ -9,11 +9,11 @@ import icechunk
 import numpy as np
 import zarr
 
-from storage.chunks import write_field
-from storage.errors import Refused
-from storage.ledger import COLUMNS, STATUSES, Ledger, encode
-from storage.repository import check_there, engine, stored_bytes
-from storage.store import Store
+from ritz.storage.chunks import write_field
+from ritz.storage.errors import Refused
+from ritz.storage.ledger import COLUMNS, STATUSES, Ledger, encode
+from ritz.storage.repository import check_there, engine, stored_bytes
+from ritz.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def write_shard(
     arrays
         Every field of the dataset, ``(shard, *space)``, in its stored dtype (float32 as a rule).
     ledger
-        The columns of `storage.ledger.Ledger`, one entry a sample.
+        The columns of `ritz.storage.ledger.Ledger`, one entry a sample.
     rounding_bound
         What rounding to the stored dtype may add to the relative residual of any of these samples, which the ledger
         has before rounding. The largest over a version becomes an attribute of its outputs when it is published.
@@ -88,7 +88,7 @@ def write_shard(
     Refused
         The fork holds a shard already, the index is out of range, a field is missing, unknown, of another
         shape or dtype, an ok sample is not finite, an output of a failed sample is not NaN throughout, or the
-        ledger is wrong (see `storage.ledger.encode`). Nothing has been written.
+        ledger is wrong (see `ritz.storage.ledger.encode`). Nothing has been written.
     StorageError
         The store cannot be written, or is gone.
     """

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from storage.documents import LARGEST, mapping
-from storage.errors import StorageError
-from storage.places.bucket import Bucket
-from storage.places.folder import Folder
-from storage.wording import cut, meant, shown
+from ritz.storage.documents import LARGEST, mapping
+from ritz.storage.errors import StorageError
+from ritz.storage.places.bucket import Bucket
+from ritz.storage.places.folder import Folder
+from ritz.storage.wording import cut, meant, shown
 
 if TYPE_CHECKING:
     import icechunk
@@ -25,7 +25,7 @@ class Store:
     has to exist. A single file is written whole or not at all in both; nothing else is done in one step. So what
     consists of several files counts once the one that is written last is there: a model its card, a run its record, a
     dataset the commit of its layout. What is there before is from a writer at work or a killed one, and the next
-    writer, under the lock, does away with it. Inside a folder no link is followed; see `storage.places.folder.Folder`.
+    writer, under the lock, does away with it. Inside a folder no link is followed; see `ritz.storage.places.folder.Folder`.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Store:
         return self._place.read(_checked(key), most)
 
     def document(self, key: str) -> dict[str, Any]:
-        """Return what the JSON file ``key`` says, a mapping; see `storage.documents.mapping`.
+        """Return what the JSON file ``key`` says, a mapping; see `ritz.storage.documents.mapping`.
 
         Raises
         ------
@@ -214,7 +214,7 @@ class Store:
         return self._place.links(_checked(key), depth)
 
     def lock(self, key: str, what: str, wait: float = 0.0) -> AbstractContextManager[None]:
-        """Hold the lock ``key`` exclusively; see `storage.places.lock.locked` and `storage.places.lease.leased`.
+        """Hold the lock ``key`` exclusively; see `ritz.storage.places.lock.locked` and `ritz.storage.places.lease.leased`.
 
         Raises
         ------
@@ -239,7 +239,7 @@ class Store:
         Parameters
         ----------
         holder
-            As `storage.places.lock.this_process` calls it there.
+            As `ritz.storage.places.lock.this_process` calls it there.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.errors import StorageError
+from ritz.storage.errors import StorageError
 
 
 def check_target(path: Path, suffixes: Collection[str] = ()) -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import icechunk
 import zarr
 
-from storage.errors import Overtaken
-from storage.names import version_number
-from storage.repository import BRANCH
+from ritz.storage.errors import Overtaken
+from ritz.storage.names import version_number
+from ritz.storage.repository import BRANCH
 
 ROUNDING = "rounding_bound"
 """Attribute of an output: what rounding to the stored dtype adds at most to the relative residual of a sample."""
@@ -112,7 +112,7 @@ def publish(
     ``held`` are its ``samples``, its ``bytes`` and, where it is known, ``rounding_bound``: what rounding adds at most
     to the relative residual of a sample, which becomes an attribute of the outputs. The caller holds the dataset's
     lock. ``seal`` gets the name and the snapshot before the tag is made: no version is without a seal
-    (`storage.integrity.seals`).
+    (`ritz.storage.integrity.seals`).
     """
     known = numbers(repository)
     if known and repository.lookup_tag(f"v{known[-1]}") == head:

@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.stream import stream
-from compute.problems.problem import Problem
-from storage.datasets import dataset_key
-from storage.errors import Refused, StorageError
-from storage.integrity import history
-from storage.integrity.located import Located, locate
-from storage.integrity.scan import Fault, Scan
-from storage.ledger import SPLITS
-from storage.store import Store
-from tasks.opened import maker, opened, source
-from tasks.pipeline import Data
-from tasks.progress import Reporter
-from tasks.stage import stage
-from tasks.worker import audit as worker
-from tasks.worker.outcome import CHECKS, Finding, Outcome, Outcomes, join
-from tasks.worker.regenerate import Sample, Source, regenerate
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.stream import stream
+from ritz.compute.problems.problem import Problem
+from ritz.storage.datasets import dataset_key
+from ritz.storage.errors import Refused, StorageError
+from ritz.storage.integrity import history
+from ritz.storage.integrity.located import Located, locate
+from ritz.storage.integrity.scan import Fault, Scan
+from ritz.storage.ledger import SPLITS
+from ritz.storage.store import Store
+from ritz.tasks.opened import maker, opened, source
+from ritz.tasks.pipeline import Data
+from ritz.tasks.progress import Reporter
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import audit as worker
+from ritz.tasks.worker.outcome import CHECKS, Finding, Outcome, Outcomes, join
+from ritz.tasks.worker.regenerate import Sample, Source, regenerate
 
 log = logging.getLogger("ritz")
 
@@ -58,9 +58,9 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such dataset or version.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If its problem cannot be loaded.
     """
     start, store = time.monotonic(), Store(store_url)

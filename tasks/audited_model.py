@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from storage import models
-from storage.errors import StorageError, Unknown
-from storage.integrity.located import locate
-from storage.store import Store
+from ritz.storage import models
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.integrity.located import locate
+from ritz.storage.store import Store
 
 log = logging.getLogger("ritz")
 
@@ -36,7 +36,7 @@ def audit(store_url: str, spec: str) -> dict[str, Any]:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such model or version.
     """
     store = Store(store_url)
@@ -67,8 +67,8 @@ def audit(store_url: str, spec: str) -> dict[str, Any]:
 
 
 def _opens(store: Store, spec: str) -> tuple[int, list[str]]:
-    from compute.tensors import unpack
-    from compute.uncertainty.conformal import Bands
+    from ritz.compute.tensors import unpack
+    from ritz.compute.uncertainty.conformal import Bands
 
     files, _ = models.load(store, spec)
     readers = {"model.safetensors": unpack, "mesh.safetensors": unpack, "bands.json": Bands.from_bytes}

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from compute.metrics.cost import digits, rounded
-from storage import models
-from storage.store import Store
-from tasks.gate import release_of
+from ritz.compute.metrics.cost import digits, rounded
+from ritz.storage import models
+from ritz.storage.store import Store
+from ritz.tasks.gate import release_of
 
 FIRST = (
     *("name", "run", "mode", "dataset", "training", "metrics", "calibration", "cost", "break_even"),
@@ -26,7 +26,7 @@ def card(store_url: str, spec: str) -> dict[str, Any]:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such model or version.
     """
     store = Store(store_url)

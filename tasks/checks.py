@@ -5,32 +5,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compute.dimensions import Dimensions
-from compute.surrogates.model import network
-from compute.surrogates.surrogate import Grid
-from compute.training.augmentation import check_symmetries
-from compute.training.losses.physics import Residual
-from compute.training.online import Online
-from compute.training.training import outline
-from compute.uncertainty.conformal import Conformal
-from storage import models
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import Refused, Unknown
-from storage.integrity.located import locate
-from storage.names import split_spec
-from storage.reading import resolve
-from storage.store import Store
-from tasks.growth import version_of
-from tasks.opened import maker, opened
-from tasks.pipeline import Pipeline
-from tasks.records import run_lock, trained
-from tasks.worker import replay
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.surrogates.model import network
+from ritz.compute.surrogates.surrogate import Grid
+from ritz.compute.training.augmentation import check_symmetries
+from ritz.compute.training.losses.physics import Residual
+from ritz.compute.training.online import Online
+from ritz.compute.training.training import outline
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.storage import models
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused, Unknown
+from ritz.storage.integrity.located import locate
+from ritz.storage.names import split_spec
+from ritz.storage.reading import resolve
+from ritz.storage.store import Store
+from ritz.tasks.growth import version_of
+from ritz.tasks.opened import maker, opened
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.records import run_lock, trained
+from ritz.tasks.worker import replay
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from compute.cluster.cluster import Cluster
+    from ritz.compute.cluster.cluster import Cluster
 
 
 def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> None:
@@ -43,12 +43,12 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If the store cannot be written.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the problem has a grid that the surrogate is not for, the training cannot be done so, another recipe made
         the dataset of this name, or it has been grown beyond the samples of this one, and no version holds just these.
-    storage.errors.Busy
+    ritz.storage.errors.Busy
         If another process runs this recipe or works on its dataset.
     """
     if trains:
@@ -76,7 +76,7 @@ def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If there are too few.
     """
     ranks, workers = pipeline.training.ranks, cluster.workers("train")
@@ -94,9 +94,9 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If there is no such dataset or version, or the store cannot be written.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the version is not complete, has too few training samples, or a grid that the surrogate is not for.
     """
     store = Store(store_url)
@@ -136,9 +136,9 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If there is no such model or dataset, or the store cannot be written.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the dataset has other variables or a grid that the model is not for, too few samples of a split, or the
         samples that the model was trained on in another split.
     """
@@ -184,7 +184,7 @@ def audited(store_url: str, spec: str) -> tuple[str, ...]:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is neither.
     """
     store, found, missing = Store(store_url), [], []
@@ -207,9 +207,9 @@ def check_audit(store_url: str, dataset: str) -> None:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such dataset or version.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If its problem cannot be loaded.
     """
     store = Store(store_url)
@@ -246,8 +246,8 @@ def check_replay(store_url: str, name: str) -> str:
 
     Raises
     ------
-    storage.errors.StorageError
-        As `trained` and `tasks.worker.replay.found`.
+    ritz.storage.errors.StorageError
+        As `trained` and `ritz.tasks.worker.replay.found`.
     """
     spec = trained(store_url, name)
     replay.found(Store(store_url), spec)

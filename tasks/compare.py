@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 from typing import Any
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.stream import stream
-from storage.selection import Selection
-from storage.store import Store
-from tasks.contest import Arm, Contest, folder
-from tasks.generated import Generated
-from tasks.progress import Reporter
-from tasks.stage import stage
-from tasks.worker import compare as worker
-from tasks.worker.fence import Fence
-from tasks.worker.report.comparison import shown
-from tasks.worker.verdict import ARMS, PUBLISHED, gains, sentences
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.stream import stream
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
+from ritz.tasks.contest import Arm, Contest, folder
+from ritz.tasks.generated import Generated
+from ritz.tasks.progress import Reporter
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import compare as worker
+from ritz.tasks.worker.fence import Fence
+from ritz.tasks.worker.report.comparison import shown
+from ritz.tasks.worker.verdict import ARMS, PUBLISHED, gains, sentences
 
 log = logging.getLogger("ritz")
 
@@ -36,7 +36,7 @@ def compare(
 
     Raises
     ------
-    storage.errors.Busy
+    ritz.storage.errors.Busy
         If another driver makes this comparison.
     WorkersLost
         If train workers died again and again.

@@ -6,17 +6,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.offline import Offline
-from compute.training.online import Online
-from compute.training.training import Training
-from compute.uncertainty.conformal import Conformal
-from storage.store import Store
-from storage.wording import shown
-from tasks.errors import RecipeError
-from tasks.gate import Gate
-from tasks.identity import document_hash
-from tasks.pipeline import Data, Pipeline
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.online import Online
+from ritz.compute.training.training import Training
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.storage.store import Store
+from ritz.storage.wording import shown
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.gate import Gate
+from ritz.tasks.identity import document_hash
+from ritz.tasks.pipeline import Data, Pipeline
 
 FRESH = 4
 """Online at equal steps sees so many times the simulations of offline, if nothing else is asked for."""
@@ -172,7 +172,7 @@ def contest(
 
     Raises
     ------
-    tasks.recipes.RecipeError
+    ritz.tasks.recipes.RecipeError
         If the recipe cannot be compared so; before any work.
     """
     training = pipeline.training

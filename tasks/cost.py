@@ -3,11 +3,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from compute.cluster.cluster import Cluster
-from compute.problems.problem import Problem
-from compute.surrogates.surrogate import Surrogate
-from tasks.stage import stage
-from tasks.worker import cost as worker
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import cost as worker
 
 log = logging.getLogger("ritz")
 
@@ -23,7 +23,7 @@ def cost(
 ) -> dict[str, Any]:
     """Measure what ``model`` costs beside the fastest solver at matched error; both as ``NAME@VERSION``.
 
-    On the train worker, predictions and solves alike. Returns what `tasks.worker.cost.cost` returns, which is added to
+    On the train worker, predictions and solves alike. Returns what `ritz.tasks.worker.cost.cost` returns, which is added to
     the model's card.
     """
     found: dict[str, Any] = cluster.call("train", worker.cost, store_url, model, dataset, problem, surrogate)

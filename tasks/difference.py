@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from storage.datasets import Dataset
-from storage.documents import flat
-from storage.ledger import SPLITS
-from storage.reading import resolve
-from storage.store import Store
+from ritz.storage.datasets import Dataset
+from ritz.storage.documents import flat
+from ritz.storage.ledger import SPLITS
+from ritz.storage.reading import resolve
+from ritz.storage.store import Store
 
 _SAME_ANYWAY = ("history", "recipe", "coordinates")
 
@@ -35,7 +35,7 @@ def difference(store_url: str, first: str, second: str) -> dict[str, Any]:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such dataset or version.
     """
     store = Store(store_url)

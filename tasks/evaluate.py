@@ -3,11 +3,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from compute.cluster.cluster import Cluster
-from compute.surrogates.surrogate import Surrogate
-from compute.uncertainty.conformal import Conformal
-from tasks.stage import stage
-from tasks.worker import evaluate as worker
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import evaluate as worker
 
 log = logging.getLogger("ritz")
 
@@ -18,7 +18,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure ``model`` and the baselines on the test split of ``dataset``; both as ``NAME@VERSION``.
 
-    Returns what `tasks.worker.evaluate.evaluate` returns; it is kept with the model.
+    Returns what `ritz.tasks.worker.evaluate.evaluate` returns; it is kept with the model.
     """
     result: dict[str, Any] = cluster.call("train", worker.evaluate, store_url, model, dataset, surrogate)
     error = result["metrics"]["relative_l2"]
@@ -32,7 +32,7 @@ def quantify(
 ) -> dict[str, Any]:
     """Calibrate bands for ``model`` on ``dataset`` and measure their coverage; both as ``NAME@VERSION``.
 
-    Returns what `tasks.worker.evaluate.quantify` returns; it is kept with the model.
+    Returns what `ritz.tasks.worker.evaluate.quantify` returns; it is kept with the model.
     """
     result: dict[str, Any] = cluster.call("train", worker.quantify, store_url, model, dataset, method, surrogate)
     for level, row in result["coverage"].items():

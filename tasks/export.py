@@ -3,13 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from storage.export import export
-from storage.store import Store
-from tasks.progress import Reporter
+from ritz.storage.export import export
+from ritz.storage.store import Store
+from ritz.tasks.progress import Reporter
 
 
 def export_version(store_url: str, spec: str, target: Path, form: str | None, only_ok: bool) -> dict[str, Any]:
-    """Write a version of a dataset as plain Zarr, NetCDF or HDF5; see `storage.export.export`."""
+    """Write a version of a dataset as plain Zarr, NetCDF or HDF5; see `ritz.storage.export.export`."""
     report: Reporter | None = None
 
     def tell(done: int, total: int) -> None:

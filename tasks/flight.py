@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from storage.committer import Committer
-from storage.datasets import Dataset
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from compute.cluster.channel import Abandoned
-from compute.cluster.cluster import Cluster, WorkersLost
-from compute.cluster.connection import Unreached
-from compute.cluster.meeting import Missed
-from compute.training.group import PeerLost
-from tasks.progress import Reporter
+from ritz.compute.cluster.channel import Abandoned
+from ritz.compute.cluster.cluster import Cluster, WorkersLost
+from ritz.compute.cluster.connection import Unreached
+from ritz.compute.cluster.meeting import Missed
+from ritz.compute.training.group import PeerLost
+from ritz.tasks.progress import Reporter
 
 log = logging.getLogger("ritz")
 
@@ -49,7 +49,7 @@ def follow(
     ------
     WorkersLost
         If the train worker died again and again, or could not connect.
-    compute.cluster.errors.ClusterError
+    ritz.compute.cluster.errors.ClusterError
         If the scheduler is gone, or there has been no train worker for too long.
     """
     with _shown(cluster, report, topic) as show:
@@ -78,13 +78,13 @@ def follow_ranks(
     Parameters
     ----------
     jobs
-        Given the name of the meeting of the ranks (see `compute.cluster.meeting`), returns the job of each.
+        Given the name of the meeting of the ranks (see `ritz.compute.cluster.meeting`), returns the job of each.
 
     Raises
     ------
     WorkersLost
         If that happened `STARTS` times.
-    compute.cluster.errors.ClusterError
+    ritz.compute.cluster.errors.ClusterError
         If the scheduler is gone, or there have been fewer workers than ranks for too long.
     """
     with _shown(cluster, report, topic) as show:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from storage import datasets, models, runs
-from storage.committer import Committer
-from storage.errors import Busy, StorageError
-from storage.garbage import Garbage, sweep
-from storage.shapes import expect
-from storage.store import Store
-from tasks.lineage import named_by
-from tasks.records import run_lock
+from ritz.storage import datasets, models, runs
+from ritz.storage.committer import Committer
+from ritz.storage.errors import Busy, StorageError
+from ritz.storage.garbage import Garbage, sweep
+from ritz.storage.shapes import expect
+from ritz.storage.store import Store
+from ritz.tasks.lineage import named_by
+from ritz.tasks.records import run_lock
 
 
 def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict
     Returns
     -------
     dict
-        ``deleted`` (bool), ``datasets`` (rows as `storage.garbage.Garbage`), ``runs`` (ids), ``fits`` (identities of
+        ``deleted`` (bool), ``datasets`` (rows as `ritz.storage.garbage.Garbage`), ``runs`` (ids), ``fits`` (identities of
         trainings that were begun), ``busy`` (datasets and runs that were left alone, and why), ``damaged`` (what
         cannot be read, and what follows).
     """

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from compute.kind import Kind
+from ritz.compute.kind import Kind
 
 Release = Literal["released", "missed", "not judged"]
 """What became of a model at its gate; "not judged" where the gate sets no bound."""

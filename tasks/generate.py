@@ -8,24 +8,24 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compute.cluster.channel import Channel
-from compute.cluster.cluster import Cluster
-from compute.cluster.stream import Completed, groups, stream
-from compute.solvers.choice import Auto
-from compute.solvers.order import order
-from compute.solvers.solver import Solver
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.store import Store
-from tasks.flight import InFlight
-from tasks.generated import Generated, describe, probe_key
-from tasks.growth import version_of
-from tasks.layouts import described
-from tasks.pipeline import Pipeline
-from tasks.progress import Reporter
-from tasks.stage import stage
-from tasks.worker import solve as worker
-from tasks.worker.dispatch import dispatch, owners
+from ritz.compute.cluster.channel import Channel
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.stream import Completed, groups, stream
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.order import order
+from ritz.compute.solvers.solver import Solver
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.store import Store
+from ritz.tasks.flight import InFlight
+from ritz.tasks.generated import Generated, describe, probe_key
+from ritz.tasks.growth import version_of
+from ritz.tasks.layouts import described
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.progress import Reporter
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import solve as worker
+from ritz.tasks.worker.dispatch import dispatch, owners
 
 log = logging.getLogger("ritz")
 
@@ -52,10 +52,10 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If another recipe made the dataset of this name, or it has been grown beyond these samples and no version
         holds just them.
-    storage.errors.Busy
+    ritz.storage.errors.Busy
         If another driver works on it.
     """
     start, store, data = time.monotonic(), Store(store_url), pipeline.data

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from storage.datasets import Dataset
-from storage.store import Store
-from storage.versions import Version
-from tasks.growth import version_of
-from tasks.pipeline import Pipeline
+from ritz.storage.datasets import Dataset
+from ritz.storage.store import Store
+from ritz.storage.versions import Version
+from ritz.tasks.growth import version_of
+from ritz.tasks.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def complete(pipeline: Pipeline, store_url: str) -> Generated | None:
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If another recipe made the dataset of this name, or it was grown beyond these samples and no version holds them.
     """
     start = time.monotonic()

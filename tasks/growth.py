@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from storage.datasets import Dataset
-from storage.errors import Refused
-from storage.store import Store
-from storage.versions import Version
-from tasks.pipeline import Pipeline
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused
+from ritz.storage.store import Store
+from ritz.storage.versions import Version
+from ritz.tasks.pipeline import Pipeline
 
 
 def planned(pipeline: Pipeline, store_url: str, done: Callable[[Pipeline], bool]) -> Pipeline:
@@ -20,7 +20,7 @@ def planned(pipeline: Pipeline, store_url: str, done: Callable[[Pipeline], bool]
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If another recipe made the dataset of this name.
     """
     if pipeline.data.grow is None:
@@ -43,7 +43,7 @@ def version_of(dataset: Dataset, samples: int) -> Version | None:
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         The dataset has been grown beyond this number, and no version holds it.
     """
     versions = dataset.versions()

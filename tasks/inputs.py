@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from compute.dimensions import NODE
-from compute.grids import same_box, same_points
-from storage.files import read_file
-from storage.wording import cut, shown
-from tasks.errors import InputError
+from ritz.compute.dimensions import NODE
+from ritz.compute.grids import same_box, same_points
+from ritz.storage.files import read_file
+from ritz.storage.wording import cut, shown
+from ritz.tasks.errors import InputError
 
 SAMPLE = "sample"
 
@@ -100,7 +100,7 @@ def read_inputs(source: Path, takes: Interface, sample_dim: str | None = None) -
     InputError
         If a variable is missing, has other dimensions, lies on a grid on which the model does not work, or holds values
         that are not finite, do not fit in the model's dtype, or have no logarithm where one is taken.
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If the file cannot be read.
     """
     file = read_file(source, tuple(takes.variables))

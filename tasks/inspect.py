@@ -4,25 +4,25 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from storage import datasets as dataset_store
-from storage import models as model_store
-from storage import runs as run_store
-from storage.datasets import Dataset
-from storage.errors import StorageError, Unknown
-from storage.integrity.scan import DAMAGED, reason
-from storage.names import split_spec
-from storage.reading import resolve
-from storage.shapes import NUMBER, expect
-from storage.store import Store
-from storage.wording import meant
-from tasks.card import break_even
-from tasks.flight import in_flight
-from tasks.gate import release_of
-from tasks.identity import outcome_hash
-from tasks.lineage import consumers
+from ritz.storage import datasets as dataset_store
+from ritz.storage import models as model_store
+from ritz.storage import runs as run_store
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.integrity.scan import DAMAGED, reason
+from ritz.storage.names import split_spec
+from ritz.storage.reading import resolve
+from ritz.storage.shapes import NUMBER, expect
+from ritz.storage.store import Store
+from ritz.storage.wording import meant
+from ritz.tasks.card import break_even
+from ritz.tasks.flight import in_flight
+from ritz.tasks.gate import release_of
+from ritz.tasks.identity import outcome_hash
+from ritz.tasks.lineage import consumers
 
 if TYPE_CHECKING:
-    from tasks.pipeline import Pipeline
+    from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 
@@ -79,7 +79,7 @@ def show(store_url: str, spec: str) -> dict[str, Any]:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is nothing of that name.
     """
     store = Store(store_url)

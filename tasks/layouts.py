@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from compute.problems.catalogue import SHIPPED
-from compute.solvers.catalogue import answering
-from compute.solvers.sequence import ITSELF
-from storage.description import describe
-from storage.layout import layout
-from tasks.pipeline import Pipeline
+from ritz.compute.problems.catalogue import SHIPPED
+from ritz.compute.solvers.catalogue import answering
+from ritz.compute.solvers.sequence import ITSELF
+from ritz.storage.description import describe
+from ritz.storage.layout import layout
+from ritz.tasks.pipeline import Pipeline
 
 
 def described(pipeline: Pipeline, ids: np.ndarray) -> dict[str, Any]:
-    """Return what `storage.layout.layout` is told of a recipe's dataset.
+    """Return what `ritz.storage.layout.layout` is told of a recipe's dataset.
 
     Parameters
     ----------

@@ -6,13 +6,13 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
-from storage import models, runs
-from storage.datasets import Dataset, look
-from storage.errors import StorageError, Unknown
-from storage.names import split_spec
-from storage.shapes import Found, expect
-from storage.store import Store
-from storage.wording import meant
+from ritz.storage import models, runs
+from ritz.storage.datasets import Dataset, look
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.names import split_spec
+from ritz.storage.shapes import Found, expect
+from ritz.storage.store import Store
+from ritz.storage.wording import meant
 
 Consumers = dict[tuple[str, str], dict[str, list[str]]]
 """By dataset and snapshot: ``models`` and ``runs`` that were made with it."""
@@ -55,7 +55,7 @@ def lineage(store_url: str, name: str) -> dict[str, Any]:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is neither.
     """
     store = Store(store_url)

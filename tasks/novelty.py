@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from compute.uncertainty.novelty import Novelty
-from storage import models
-from storage.reading import read, resolve
-from storage.store import Store
-from tasks.worker.novelty import FILE, of_inputs
+from ritz.compute.uncertainty.novelty import Novelty
+from ritz.storage import models
+from ritz.storage.reading import read, resolve
+from ritz.storage.store import Store
+from ritz.tasks.worker.novelty import FILE, of_inputs
 
 
 def novelty(store: Store, spec: str, card: dict[str, Any]) -> tuple[Novelty | None, str]:

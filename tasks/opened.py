@@ -7,18 +7,18 @@ from uuid import uuid4
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from compute.problems.catalogue import AnyProblem
-from compute.problems.problem import Problem
-from storage.documents import parsed
-from storage.errors import Refused, StorageError, Unknown
-from storage.integrity.located import Located, locate
-from storage.integrity.objects import snapshot_file
-from storage.integrity.scan import Scan, Unopened
-from storage.store import Store
-from storage.wording import cut, shown
-from tasks.pipeline import Data
-from tasks.worker.outcome import Finding
-from tasks.worker.regenerate import Sample, Source
+from ritz.compute.problems.catalogue import AnyProblem
+from ritz.compute.problems.problem import Problem
+from ritz.storage.documents import parsed
+from ritz.storage.errors import Refused, StorageError, Unknown
+from ritz.storage.integrity.located import Located, locate
+from ritz.storage.integrity.objects import snapshot_file
+from ritz.storage.integrity.scan import Scan, Unopened
+from ritz.storage.store import Store
+from ritz.storage.wording import cut, shown
+from ritz.tasks.pipeline import Data
+from ritz.tasks.worker.outcome import Finding
+from ritz.tasks.worker.regenerate import Sample, Source
 
 
 def opened(store: Store, located: Located) -> tuple[Scan | None, list[Finding]]:
@@ -26,7 +26,7 @@ def opened(store: Store, located: Located) -> tuple[Scan | None, list[Finding]]:
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If nothing is wrong with them and it still cannot be opened: it has another layout.
     """
     damage = [Finding("objects", one.what, object=one.object) for one in located.damage]
@@ -55,7 +55,7 @@ def maker(located: Located, scan: Scan) -> tuple[Problem, Data]:
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the recipe cannot be read, as one whose problem is a class that is not installed.
     """
     spec = f"{located.name}@{located.version}"
@@ -84,7 +84,7 @@ def place(located: Located, scan: Scan, sample: int) -> int:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If the version does not have it.
     """
     ids, faults, _ = scan.whole("sample_id")
@@ -106,11 +106,11 @@ def sample_of(store_url: str, dataset: str, sample: int) -> Sample:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such dataset, version or sample.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the problem cannot be loaded.
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If the version is too damaged to be opened.
     """
     store = Store(store_url)

@@ -8,11 +8,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from compute.kind import Kind, OneOf
-from storage.wording import shown
-from tasks import schema
-from tasks.errors import RecipeError
-from tasks.plain_yaml import check_bounds, parse
+from ritz.compute.kind import Kind, OneOf
+from ritz.storage.wording import shown
+from ritz.tasks import schema
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.plain_yaml import check_bounds, parse
 
 log = logging.getLogger("ritz")
 

@@ -6,19 +6,19 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from compute.kind import Fault, Kind, in_units
-from compute.problems.catalogue import AnyProblem
-from compute.problems.darcy import Darcy
-from compute.solvers.catalogue import AnySolver
-from compute.solvers.choice import Auto
-from compute.surrogates.catalogue import AnySurrogate
-from compute.surrogates.fno import FNO
-from compute.training.catalogue import AnyTraining
-from compute.training.online import Online
-from compute.uncertainty.conformal import Conformal
-from tasks.gate import Gate
-from tasks.identity import document_hash
-from tasks.schedule import Schedule
+from ritz.compute.kind import Fault, Kind, in_units
+from ritz.compute.problems.catalogue import AnyProblem
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.catalogue import AnySolver
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.surrogates.catalogue import AnySurrogate
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.training.catalogue import AnyTraining
+from ritz.compute.training.online import Online
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.tasks.gate import Gate
+from ritz.tasks.identity import document_hash
+from ritz.tasks.schedule import Schedule
 
 BLOCK = 20
 """Splits are assigned by id in blocks of this many, so that their shares are exact."""

@@ -13,8 +13,8 @@ import yaml
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from storage.wording import cut, shown
-from tasks.errors import RecipeError
+from ritz.storage.wording import cut, shown
+from ritz.tasks.errors import RecipeError
 
 LARGEST = 64 * 1024
 """Bytes of the largest text; a long recipe has two thousand."""

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from compute.problems.problem import Arrays
-from compute.tensors import unpack
-from compute.uncertainty.conformal import Bands
-from compute.uncertainty.novelty import Judged
-from storage import models
-from storage.conventions import CONVENTIONS
-from storage.files import SUFFIXES, write_file
-from storage.store import Store
-from storage.targets import check_target
-from tasks.inputs import Inputs, Interface, read_inputs
-from tasks.novelty import novelty
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.tensors import unpack
+from ritz.compute.uncertainty.conformal import Bands
+from ritz.compute.uncertainty.novelty import Judged
+from ritz.storage import models
+from ritz.storage.conventions import CONVENTIONS
+from ritz.storage.files import SUFFIXES, write_file
+from ritz.storage.store import Store
+from ritz.storage.targets import check_target
+from ritz.tasks.inputs import Inputs, Interface, read_inputs
+from ritz.tasks.novelty import novelty
 
 OUTSIDE, SCORE = "input_outside", "input_score"
 """What a file of predictions says of every input."""
@@ -35,7 +35,7 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
     Parameters
     ----------
     source
-        NetCDF file or Zarr store with the input variables, with or without samples; see `tasks.inputs.read_inputs`.
+        NetCDF file or Zarr store with the input variables, with or without samples; see `ritz.tasks.inputs.read_inputs`.
     target
         ``.nc`` or ``.zarr``; holds each output and, with a dimension ``level`` of nominal coverage, its
         ``_lower`` and ``_upper`` band, along the samples and points of the inputs. ``input_outside`` flags samples
@@ -52,9 +52,9 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
 
     Raises
     ------
-    tasks.errors.InputError
+    ritz.tasks.errors.InputError
         If the inputs do not fit the model.
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If the model, the input file or the place of the output is not as it must be.
     """
     store = Store(store_url)
@@ -64,7 +64,7 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
     grid = _grid(store, reference.spec, card)
     inputs = read_inputs(source, Interface.of(card, grid), sample_dim)
 
-    from tasks.worker.evaluate import load_model
+    from ritz.tasks.worker.evaluate import load_model
 
     trained, bands = load_model(store, reference.spec)
     outputs = trained.predict(inputs.values)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from tasks.stage import artifact_key, in_prefect, show
+from ritz.tasks.stage import artifact_key, in_prefect, show
 
 log = logging.getLogger("ritz")
 

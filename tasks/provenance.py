@@ -44,7 +44,7 @@ def build() -> str | None:
 
 def _checkout() -> str | None:
     """Return the commit of the checkout that an editable install points to."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:

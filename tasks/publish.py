@@ -6,14 +6,14 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from compute.cluster.cluster import Cluster
-from compute.problems.problem import Problem
-from compute.surrogates.surrogate import Surrogate
-from storage import runs
-from storage.store import Store
-from tasks.stage import artifact_key, in_prefect, show, stage
-from tasks.summary import rows
-from tasks.worker import publish as worker
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.storage import runs
+from ritz.storage.store import Store
+from ritz.tasks.stage import artifact_key, in_prefect, show, stage
+from ritz.tasks.summary import rows
+from ritz.tasks.worker import publish as worker
 
 log = logging.getLogger("ritz")
 

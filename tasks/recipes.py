@@ -9,20 +9,20 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
-from compute.cluster.catalogue import AnyProfile
-from compute.cluster.profile import Profile
-from compute.kind import OneOf
-from storage.wording import meant, nearest, shown
-from tasks.errors import RecipeError
-from tasks.overrides import applied
-from tasks.pipeline import STAGES, Pipeline
-from tasks.plain_yaml import parse, read
-from tasks.validated import validated
+from ritz.compute.cluster.catalogue import AnyProfile
+from ritz.compute.cluster.profile import Profile
+from ritz.compute.kind import OneOf
+from ritz.storage.wording import meant, nearest, shown
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.overrides import applied
+from ritz.tasks.pipeline import STAGES, Pipeline
+from ritz.tasks.plain_yaml import parse, read
+from ritz.tasks.validated import validated
 
 
 def names(folder: str = "recipes") -> list[str]:
     """Return the names of the shipped recipes (or ``profiles``)."""
-    found = (files("deployments") / folder).iterdir()
+    found = (files("ritz.deployments") / folder).iterdir()
     return sorted(entry.name.removesuffix(".yaml") for entry in found if entry.name.endswith(".yaml"))
 
 
@@ -42,7 +42,7 @@ def load(
     overrides
         Dotted path of a field → value, e.g. ``{"problem.shape": [32, 32]}``.
     stages
-        What will be run, of `tasks.pipeline.STAGES`: what the others ask of the samples does not count.
+        What will be run, of `ritz.tasks.pipeline.STAGES`: what the others ask of the samples does not count.
     store_url
         Where datasets lie.
 
@@ -50,7 +50,7 @@ def load(
     ------
     RecipeError
         For an unknown recipe or key, a wrong type, a value out of its limits: with all faults there are.
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such dataset or version.
     """
     if "@" in recipe and store_url is not None and not _is_path(recipe):
@@ -91,7 +91,7 @@ def _read(folder: str, name: str, store_url: str | None = None) -> dict[str, Any
     shipped = names(folder)
     if name in shipped:
         # What is shipped is YAML.
-        text = (files("deployments") / folder / f"{name}.yaml").read_text(encoding="utf-8")
+        text = (files("ritz.deployments") / folder / f"{name}.yaml").read_text(encoding="utf-8")
         document = parse(text, what)
     elif _is_path(name):
         path = Path(name)
@@ -128,7 +128,7 @@ def _is_path(name: str) -> bool:
 
 
 def _in_store(name: str, store_url: str) -> bool:
-    from storage.store import Store
+    from ritz.storage.store import Store
 
     return bool(_LIKE_A_NAME.fullmatch(name)) and Store(store_url).exists(f"datasets/{name}")
 
@@ -136,9 +136,9 @@ def _in_store(name: str, store_url: str) -> bool:
 def _recorded(spec: str, store_url: str) -> dict[str, Any]:
     """Return the recipe that made a version of a dataset."""
     # The engine of the store takes a second to load, and most recipes are files.
-    from storage.datasets import Dataset
-    from storage.reading import resolve
-    from storage.store import Store
+    from ritz.storage.datasets import Dataset
+    from ritz.storage.reading import resolve
+    from ritz.storage.store import Store
 
     store = Store(store_url)
     version = resolve(store, spec)

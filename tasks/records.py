@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from storage import models, runs
-from storage.errors import Refused, StorageError
-from storage.store import Store
-from tasks.signals import stopped
+from ritz.storage import models, runs
+from ritz.storage.errors import Refused, StorageError
+from ritz.storage.store import Store
+from ritz.tasks.signals import stopped
 
 log = logging.getLogger("ritz")
 
@@ -31,9 +31,9 @@ def trained(store_url: str, name: str) -> str:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such run or model.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the run came to no model.
     """
     store = Store(store_url)

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from compute.cluster.cluster import Cluster
-from tasks.opened import sample_of
-from tasks.stage import stage
-from tasks.worker import regenerate as worker
+from ritz.compute.cluster.cluster import Cluster
+from ritz.tasks.opened import sample_of
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import regenerate as worker
 
 
 @stage("regenerate")
 def regenerate(store_url: str, cluster: Cluster, dataset: str, sample: int) -> dict[str, Any]:
     """Make one sample of ``dataset`` (``NAME@VERSION``) again and compare it with what is stored.
 
-    Returns what `tasks.worker.regenerate.regenerate` finds, with the names of dataset and version.
+    Returns what `ritz.tasks.worker.regenerate.regenerate` finds, with the names of dataset and version.
     """
     wanted = sample_of(store_url, dataset, sample)
     found: worker.Regenerated = cluster.call("solve", worker.regenerate, wanted)

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from storage import models, runs
-from storage.store import Store
-from tasks.gate import Gate, better_baselines
-from tasks.pipeline import Pipeline
+from ritz.storage import models, runs
+from ritz.storage.store import Store
+from ritz.tasks.gate import Gate, better_baselines
+from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 

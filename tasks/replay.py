@@ -4,14 +4,14 @@ import logging
 from typing import Any
 from uuid import uuid4
 
-from compute.cluster.cluster import Cluster
-from compute.surrogates.surrogate import Surrogate
-from storage import models
-from storage.store import Store
-from tasks.follow import follow
-from tasks.progress import Reporter
-from tasks.stage import stage
-from tasks.worker import replay as worker
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.storage import models
+from ritz.storage.store import Store
+from ritz.tasks.follow import follow
+from ritz.tasks.progress import Reporter
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import replay as worker
 
 log = logging.getLogger("ritz")
 
@@ -25,7 +25,7 @@ def replay(
     Returns
     -------
     dict
-        `compute.training.replay.compare`'s, with ``model``, ``dataset`` (name, version, snapshot), ``machines``
+        `ritz.compute.training.replay.compare`'s, with ``model``, ``dataset`` (name, version, snapshot), ``machines``
         (recorded), ``here`` and ``seconds``.
     """
     card = models.read_card(Store(store_url), model)

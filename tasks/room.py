@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from compute.training.online import Online
-from storage.committer import Committer
-from storage.errors import Refused
-from storage.store import Store
-from tasks.pipeline import Pipeline
+from ritz.compute.training.online import Online
+from ritz.storage.committer import Committer
+from ritz.storage.errors import Refused
+from ritz.storage.store import Store
+from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 
@@ -62,13 +62,13 @@ def check_room(pipeline: Pipeline, store_url: str, limits: Mapping[str, int], *,
     Parameters
     ----------
     limits
-        Bytes of memory, as `compute.cluster.profile.Profile.limits` returns them.
+        Bytes of memory, as `ritz.compute.cluster.profile.Profile.limits` returns them.
     trains
         Whether the samples are learnt from as they are solved.
 
     Raises
     ------
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If something takes more than `SLACK` times what there is; the message has all numbers.
     """
     short = [need for need in _needs(pipeline, Store(store_url), limits, trains) if need.bytes > need.there]

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from compute.kind import Kind
+from ritz.compute.kind import Kind
 
 FIELDS = 5
 """Fields of a cron expression: minute, hour, day of the month, month, day of the week."""
@@ -94,7 +94,7 @@ def parser() -> Any:
     assert prefect is not None
     assert prefect.origin is not None
     file = Path(prefect.origin).parent / "_vendor" / "croniter" / "croniter.py"
-    spec = spec_from_file_location("tasks._croniter", file)
+    spec = spec_from_file_location("ritz.tasks._croniter", file)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

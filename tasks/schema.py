@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from compute.kind import Kind, OneOf
+from ritz.compute.kind import Kind, OneOf
 
 Model = OneOf | type[Kind] | None
 """What lies at a place: one of several kinds, fields of one class, or a plain value."""

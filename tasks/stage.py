@@ -12,7 +12,7 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
 from prefect.tasks import Task
 
-from compute.cluster.cluster import WorkersLost
+from ritz.compute.cluster.cluster import WorkersLost
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compute.metrics.cost import digits, rounded
-from tasks.gate import RELEASES, better_baselines, release_of
+from ritz.compute.metrics.cost import digits, rounded
+from ritz.tasks.gate import RELEASES, better_baselines, release_of
 
 
 def rows(record: dict[str, Any]) -> list[dict[str, str]]:

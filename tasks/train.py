@@ -5,16 +5,16 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compute.cluster.channel import Channel, ProducerFailed
-from compute.cluster.cluster import Cluster
-from storage.store import Store
-from tasks.follow import follow, follow_ranks
-from tasks.pipeline import Pipeline
-from tasks.progress import Reporter
-from tasks.records import fit_lock, run_lock
-from tasks.stage import stage
-from tasks.worker import train as worker
-from tasks.worker.fence import Fence
+from ritz.compute.cluster.channel import Channel, ProducerFailed
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage.store import Store
+from ritz.tasks.follow import follow, follow_ranks
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.progress import Reporter
+from ritz.tasks.records import fit_lock, run_lock
+from ritz.tasks.stage import stage
+from ritz.tasks.worker import train as worker
+from ritz.tasks.worker.fence import Fence
 
 log = logging.getLogger("ritz")
 
@@ -26,7 +26,7 @@ class Trained:
     Attributes
     ----------
     identity
-        Under which `tasks.worker.train.register` finds it.
+        Under which `ritz.tasks.worker.train.register` finds it.
     summary
         ``steps``, ``first_step`` and ``last_step`` (`time.time`), ``parameters``, ``samples_received``.
     """

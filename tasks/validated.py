@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from compute.kind import COLLECT, Fault, faults_in
-from storage.wording import cut, nearest, shown
-from tasks import schema
-from tasks.errors import RecipeError
+from ritz.compute.kind import COLLECT, Fault, faults_in
+from ritz.storage.wording import cut, nearest, shown
+from ritz.tasks import schema
+from ritz.tasks.errors import RecipeError
 
 MOST = 20
 """Faults that a message has."""

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import yaml
 
-from compute.cluster.cluster import Cluster
+from ritz.compute.cluster.cluster import Cluster
 
 _PROFILES: WeakKeyDictionary[Cluster, str] = WeakKeyDictionary()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from flows.cli import main
+from ritz.flows.cli import main
 
 RITZ = str(Path(sys.executable).with_name("ritz"))
 
@@ -66,8 +66,8 @@ def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 REPLAY = """
 import json, sys
-from storage.store import Store
-from tasks.worker.replay import done_again, opened
+from ritz.storage.store import Store
+from ritz.tasks.worker.replay import done_again, opened
 print(json.dumps(done_again(opened(Store(sys.argv[1]), sys.argv[2]))))
 """
 

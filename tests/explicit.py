@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Problem, Solve
 
 
 class Explicit(Problem):

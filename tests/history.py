@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import icechunk
 
-from storage.store import Store
+from ritz.storage.store import Store
 
 
 def commits(store: Store, name: str) -> list[list[int]]:

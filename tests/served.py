@@ -15,9 +15,9 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from flows.api import own_key
-from storage import runs
-from storage.store import Store
+from ritz.flows.api import own_key
+from ritz.storage import runs
+from ritz.storage.store import Store
 from tests.patience import until
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyamg
 
 from benchmarks.method import MARGIN, Method, Peer, Run, Step
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 _KINDS = {"Ruge–Stüben": pyamg.ruge_stuben_solver, "smoothed aggregation": pyamg.smoothed_aggregation_solver}
 

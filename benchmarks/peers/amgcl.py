@@ -10,7 +10,7 @@ import numpy as np
 import pyamgcl
 
 from benchmarks.method import MARGIN, Method, Peer, Run, Step
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 # Smoothed aggregation with the sparse approximate inverse is what AMGCL takes by itself.
 _KINDS = {

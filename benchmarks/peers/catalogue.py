@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from benchmarks.method import Method
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 PEERS = {
     "PETSc": "petsc",

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sksparse import cholmod
 
 from benchmarks.method import Method, Peer, Run, Step
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 
 def about() -> str:

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.method import Method, Step
 from benchmarks.peers.process import Process, Remote
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
 
 # Symmetric red-black Gauss–Seidel and hypre's own sweeps; and without relaxation on levels that need none.
 _CYCLES = {

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse.linalg as spla
 
 from benchmarks.method import MARGIN, Method, Peer, Run, Step
-from compute.solvers.preconditioners.incomplete import ilu
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.preconditioners.incomplete import ilu
+from ritz.compute.solvers.systems import Systems
 
 Inverse = Callable[[Step], spla.LinearOperator]
 

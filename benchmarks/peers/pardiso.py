@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, files, version
 
 from benchmarks.method import Method
 from benchmarks.peers.process import Process, Remote
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 _NONSYMMETRIC, _DEFINITE, _INDEFINITE = 11, 2, -2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.method import Method
 from benchmarks.peers.process import Process, Remote
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 PYTHON = os.environ.get("PETSC_PYTHON", "/usr/bin/python3")
 """Interpreter that has petsc4py."""

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from benchmarks.method import Method, Peer, Run, Step
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.systems import Systems
 
 
 def about() -> str:

@@ -10,9 +10,9 @@ import xarray as xr
 
 from benchmarks.stores.data import SHARD, definition, ledger
 from benchmarks.stores.timing import Timed
-from storage.committer import Committer
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 
 POINTS = 8
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from compute.problems.darcy import Darcy
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.sequence import simulate
-from storage.ledger import SPLITS
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.sequence import simulate
+from ritz.storage.ledger import SPLITS
 
 RTOL = 1e-8
 SHARD = 16
@@ -64,7 +64,7 @@ class Samples:
 
 
 def definition(template: xr.Dataset, shard: int = SHARD) -> dict:
-    """Return what `Committer.ensure` and `storage.layout.layout` take."""
+    """Return what `Committer.ensure` and `ritz.storage.layout.layout` take."""
     n = template.sizes["sample"]
     return {
         "template": template,

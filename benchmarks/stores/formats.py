@@ -18,13 +18,13 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import LocalStore
 
 from benchmarks.stores.data import RTOL, SHARD, SOLVERS, definition, ledger
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.layout import Layout, layout
-from storage.ledger import COLUMNS, encode
-from storage.reading import read
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.layout import Layout, layout
+from ritz.storage.ledger import COLUMNS, encode
+from ritz.storage.reading import read
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 
 Write = Callable[[int, Mapping[str, np.ndarray]], Any]
 """Writes one shard; what it returns goes to the driver."""
@@ -119,7 +119,7 @@ class Ritz(Format):
 
     @contextmanager
     def single(self) -> Iterator[Single]:
-        from storage.selection import Selection
+        from ritz.storage.selection import Selection
 
         chosen = Selection(Store(self.path), "made@head", splits=None)
         yield lambda i: chosen.read([i])

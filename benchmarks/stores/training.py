@@ -14,15 +14,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.stores.data import Samples
 from benchmarks.stores.formats import HDF5, Format, PlainZarr, Ritz
-from compute.problems.problem import Arrays
-from compute.surrogates.fno import FNO
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training.loop import Loop
-from compute.training.online import Online
-from storage.loading import ShardStream
-from storage.selection import Selection
-from storage.store import Store
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.loop import Loop
+from ritz.compute.training.online import Online
+from ritz.storage.loading import ShardStream
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
 
 BATCH = 32
 FIELDS = ("a", "u")

@@ -28,12 +28,12 @@ def measure(samples: int) -> dict[str, float]:
 
     The network and the buffer are small, so that whatever grows with the samples shows.
     """
-    from flows.settings import QUIET, prepare_prefect
+    from ritz.flows.settings import QUIET, prepare_prefect
 
     prepare_prefect(QUIET)
     from benchmarks.streams.pipeline import online
-    from compute.cluster.local import Local
-    from tasks.pipeline import Pipeline
+    from ritz.compute.cluster.local import Local
+    from ritz.tasks.pipeline import Pipeline
 
     pipeline = Pipeline.model_validate(recipe(samples))
     with tempfile.TemporaryDirectory(prefix="ritz-growth-") as folder, Local().open() as cluster:

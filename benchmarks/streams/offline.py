@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.stores.training import forever, new_loop
-from compute.problems.problem import Arrays, Problem
-from compute.surrogates.surrogate import Surrogate
-from compute.training.online import Online
-from storage.loading import ShardStream
-from storage.selection import Selection
-from storage.store import Store
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.online import Online
+from ritz.storage.loading import ShardStream
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
 
 FIELDS = ("a", "u")
 WARM = 3

@@ -12,13 +12,13 @@ from uuid import uuid4
 
 import numpy as np
 
-from compute.cluster.channel import Channel, Lane
-from compute.cluster.cluster import Cluster
-from flows.run import CHANNEL
-from storage.committer import Committer
-from tasks.generate import generate
-from tasks.pipeline import Pipeline
-from tasks.train import train
+from ritz.compute.cluster.channel import Channel, Lane
+from ritz.compute.cluster.cluster import Cluster
+from ritz.flows.run import CHANNEL
+from ritz.storage.committer import Committer
+from ritz.tasks.generate import generate
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.train import train
 
 
 @dataclass(frozen=True)

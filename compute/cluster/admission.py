@@ -25,7 +25,7 @@ PACKAGES = (
 """Those of which driver and workers have to have the same version."""
 
 SOURCES = ("compute", "storage", "tasks", "flows", "deployments")
-"""The packages of Ritz."""
+"""The packages of Ritz in `ritz`."""
 
 
 def versions() -> dict[str, str]:
@@ -46,16 +46,16 @@ def versions() -> dict[str, str]:
 
 
 def _ritz() -> str:
-    spec = importlib.util.find_spec("compute")
+    spec = importlib.util.find_spec("ritz")
     if spec is None or not spec.submodule_search_locations:
         return "none"
-    root = Path(next(iter(spec.submodule_search_locations))).parent
+    root = Path(next(iter(spec.submodule_search_locations)))
     digest = hashlib.sha256()
     for package in SOURCES:
         for file in sorted((root / package).rglob("*")):
             if file.suffix in (".py", ".jinja"):
                 digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return f"{_version(root)} (files {digest.hexdigest()[:12]})"
+    return f"{_version(root.parent)} (files {digest.hexdigest()[:12]})"
 
 
 def _version(root: Path) -> str:

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from compute.cluster.errors import ClusterError
-from compute.cluster.presence import ROLES, connection
-from compute.cluster.profile import Device, Profile, wait_for
-from compute.cluster.settings import settings
+from ritz.compute.cluster.errors import ClusterError
+from ritz.compute.cluster.presence import ROLES, connection
+from ritz.compute.cluster.profile import Device, Profile, wait_for
+from ritz.compute.cluster.settings import settings
 
 if TYPE_CHECKING:
-    from compute.cluster.cluster import Cluster
+    from ritz.compute.cluster.cluster import Cluster
 
 log = logging.getLogger("ritz")
 
@@ -93,7 +93,7 @@ class Attach(Profile):
         from distributed import Client
         from distributed.versions import VersionMismatchWarning
 
-        from compute.cluster.cluster import Cluster
+        from ritz.compute.cluster.cluster import Cluster
 
         with settings():
             security = self._security()
@@ -128,7 +128,7 @@ class Attach(Profile):
         """Return the TLS of the client: that of the profile, or else what Dask's own configuration says."""
         from distributed import Security
 
-        from compute.cluster.encryption import from_files
+        from ritz.compute.cluster.encryption import from_files
 
         if self.ca is not None and self.cert is not None and self.key is not None:
             try:

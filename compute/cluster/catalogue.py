@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from compute.cluster.attach import Attach
-from compute.cluster.local import Local
-from compute.cluster.profile import Profile
-from compute.kind import OneOf
+from ritz.compute.cluster.attach import Attach
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Profile
+from ritz.compute.kind import OneOf
 
 AnyProfile = Annotated[Profile, OneOf(Profile, lambda: (Local, Attach))]
 """Field type: a profile of any kind."""

@@ -13,7 +13,7 @@ from uuid import uuid4
 from distributed import Client, Future, get_worker
 from distributed.utils_comm import gather_from_workers
 
-from compute.cluster.connection import task_client
+from ritz.compute.cluster.connection import task_client
 
 WAIT = 0.2
 """Seconds that a consumer waits at an empty channel before it looks whether it is still wanted."""
@@ -249,7 +249,7 @@ def receive(name: str, lane: int = 0) -> Iterator[Any]:
     ------
     Abandoned
         If nobody wants this task's result any more: the driver has died or cancelled it.
-    compute.cluster.connection.Unreached
+    ritz.compute.cluster.connection.Unreached
         If the scheduler could not be reached.
     """
     # Where a task runs is known in its own thread alone.

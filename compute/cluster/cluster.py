@@ -8,11 +8,11 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker, Worker, get_worker
 
-from compute.cluster.channel import Channel
-from compute.cluster.meeting import meeting
-from compute.cluster.presence import LOOK, PATIENCE, ROLES, Presence
-from compute.cluster.receipts import Receipts
-from compute.cluster.refusals import Refusals
+from ritz.compute.cluster.channel import Channel
+from ritz.compute.cluster.meeting import meeting
+from ritz.compute.cluster.presence import LOOK, PATIENCE, ROLES, Presence
+from ritz.compute.cluster.receipts import Receipts
+from ritz.compute.cluster.refusals import Refusals
 
 TELL_EVERY = 0.5
 """Seconds between two messages of a `Teller`."""
@@ -29,7 +29,7 @@ class Cluster:
     ----------
     client : distributed.Client
         Connected, synchronous client. Work for a role goes only to workers that offer the resource of its name, and
-        compute with what the driver computes with (see `compute.cluster.admission`).
+        compute with what the driver computes with (see `ritz.compute.cluster.admission`).
     device : str
         Where the arrays of the workers of the role ``train`` live.
     patience : float
@@ -106,8 +106,8 @@ class Cluster:
         ------
         WorkersLost
             As `result`.
-        compute.cluster.errors.ClusterError
-            As `compute.cluster.presence.Presence.check`.
+        ritz.compute.cluster.errors.ClusterError
+            As `ritz.compute.cluster.presence.Presence.check`.
         """
         future, done = self.submit(role, function, *args, **kwargs), threading.Event()
         future.add_done_callback(lambda _: done.set())
@@ -156,11 +156,11 @@ class Cluster:
             self.client.restart_workers(busy, raise_for_error=False)
 
     def channel(self, name: str, capacity: int, lanes: int = 1) -> Channel:
-        """Return the driver's end of the channel ``name``; see `compute.cluster.channel.Channel`."""
+        """Return the driver's end of the channel ``name``; see `ritz.compute.cluster.channel.Channel`."""
         return Channel(self.client, name, capacity, lanes)
 
     def meeting(self, size: int) -> AbstractContextManager[str]:
-        """Let tasks come together; see `compute.cluster.meeting.meeting`."""
+        """Let tasks come together; see `ritz.compute.cluster.meeting.meeting`."""
         return meeting(self.client, size)
 
     @contextmanager

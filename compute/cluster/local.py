@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from compute.cluster.errors import ClusterError
-from compute.cluster.presence import ROLES
-from compute.cluster.profile import Profile, Role, wait_for
-from compute.cluster.settings import scratch, settings
+from ritz.compute.cluster.errors import ClusterError
+from ritz.compute.cluster.presence import ROLES
+from ritz.compute.cluster.profile import Profile, Role, wait_for
+from ritz.compute.cluster.settings import scratch, settings
 
 if TYPE_CHECKING:
-    from compute.cluster.cluster import Cluster
+    from ritz.compute.cluster.cluster import Cluster
 
 START = 120.0
 """Seconds that workers of this machine may take to start."""
@@ -41,7 +41,7 @@ class Local(Profile):
     def check(self, roles: Sequence[str] = ROLES) -> None:
         """Refuse a device that this machine has not; see `Profile.check`."""
         if "train" in roles and self.train.device != "cpu":
-            from compute.training.precision import check_device
+            from ritz.compute.training.precision import check_device
 
             try:
                 check_device(self.train.device)
@@ -67,8 +67,8 @@ class Local(Profile):
         from distributed import Client, Scheduler, SpecCluster
         from distributed.comm.inproc import global_manager
 
-        from compute.cluster.apart import Apart, start_tracker
-        from compute.cluster.cluster import Cluster
+        from ritz.compute.cluster.apart import Apart, start_tracker
+        from ritz.compute.cluster.cluster import Cluster
 
         # Dask names this process by the machine's address on the internet, and warns where there is none.
         with warnings.catch_warnings(action="ignore"):
@@ -89,7 +89,7 @@ class Local(Profile):
                     "host": "127.0.0.1",
                     "dashboard_address": "127.0.0.1:0",
                     "silence_logs": logging.CRITICAL,
-                    "preload": [f"compute.cluster.{part}" for part in ("priority", "apart", "pages")],
+                    "preload": [f"ritz.compute.cluster.{part}" for part in ("priority", "apart", "pages")],
                     "security": security,
                     "env": {f"{library}_NUM_THREADS": str(role.threads) for library in ("OMP", "MKL", "OPENBLAS")},
                 }
@@ -102,7 +102,7 @@ class Local(Profile):
                     "host": ["127.0.0.1", None],
                     "protocol": [scheme, "inproc"],
                     "dashboard_address": "127.0.0.1:0",
-                    "preload": "compute.cluster.pages",
+                    "preload": "ritz.compute.cluster.pages",
                     "security": security,
                 },
             }

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from distributed import Client, Queue, get_worker
 
-from compute.cluster.channel import WAIT, watch
-from compute.cluster.connection import task_client
+from ritz.compute.cluster.channel import WAIT, watch
+from ritz.compute.cluster.connection import task_client
 
 
 class Missed(RuntimeError):
@@ -57,9 +57,9 @@ def meet(name: str, number: int, size: int, bring: Callable[[str], Any]) -> list
     ------
     Missed
         If a task of this number was here before.
-    compute.cluster.connection.Unreached
+    ritz.compute.cluster.connection.Unreached
         If the scheduler could not be reached.
-    compute.cluster.channel.Abandoned
+    ritz.compute.cluster.channel.Abandoned
         If nobody wants the result of this task any more.
     """
     client, check_wanted = task_client(), watch()

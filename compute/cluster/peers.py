@@ -10,7 +10,7 @@ from ssl import SSLContext
 from threading import Event, Thread
 from typing import NamedTuple
 
-from compute.cluster.encryption import Certificate
+from ritz.compute.cluster.encryption import Certificate
 
 START = 60.0
 """Seconds that tasks which are all at work wait for each other when they connect."""

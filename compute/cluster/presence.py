@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from compute.cluster.errors import ClusterError
+from ritz.compute.cluster.errors import ClusterError
 
 if TYPE_CHECKING:
     from distributed import Client

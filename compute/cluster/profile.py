@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from compute.cluster.errors import ClusterError
-from compute.cluster.presence import PATIENCE, ROLES
-from compute.kind import Kind
+from ritz.compute.cluster.errors import ClusterError
+from ritz.compute.cluster.presence import PATIENCE, ROLES
+from ritz.compute.kind import Kind
 
 if TYPE_CHECKING:
-    from compute.cluster.cluster import Cluster
+    from ritz.compute.cluster.cluster import Cluster
 
 Device = Literal["cpu", "cuda", "mps"]
 

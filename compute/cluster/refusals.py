@@ -9,13 +9,13 @@ from typing import Any
 
 from distributed import Client
 
-from compute.cluster.admission import Admission, versions
+from ritz.compute.cluster.admission import Admission, versions
 
 log = logging.getLogger("ritz")
 
 
 class Refusals:
-    """The driver's end of `compute.cluster.admission`: which workers compute with something else than the driver.
+    """The driver's end of `ritz.compute.cluster.admission`: which workers compute with something else than the driver.
 
     They get no work; each is named in the log, with what it has and what was expected.
 

@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from distributed import Future
 
-from compute.cluster.channel import Held
-from compute.cluster.cluster import Cluster
-from compute.cluster.presence import LOOK
-from compute.cluster.receipts import HasReceipt, send
+from ritz.compute.cluster.channel import Held
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.presence import LOOK
+from ritz.compute.cluster.receipts import HasReceipt, send
 
 Item = TypeVar("Item")
 
@@ -91,7 +91,7 @@ def groups(
         If ``window`` is less than 1.
     WorkersLost
         If an item was tried on worker after worker and each died.
-    compute.cluster.errors.ClusterError
+    ritz.compute.cluster.errors.ClusterError
         If the scheduler is gone, or there has been no worker of the role for too long.
     Exception
         What ``function`` raised, with the item as a note; what is in flight is cancelled.

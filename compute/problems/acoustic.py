@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Fault, in_units
-from compute.problems import box, physics
-from compute.problems.balance import at_walls, outflow
-from compute.problems.helmholtz import source
-from compute.problems.laws import AnyLaw, Lognormal, law_faults
-from compute.problems.problem import Arrays, Problem, Solve
-from compute.problems.spectrum import leading_cosines
-from compute.solvers.assembly import diffusion, shifted
-from compute.solvers.scaling import norms
-from compute.solvers.systems import Systems
+from ritz.compute.kind import Fault, in_units
+from ritz.compute.problems import box, physics
+from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.problems.helmholtz import source
+from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.spectrum import leading_cosines
+from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
@@ -28,14 +28,14 @@ class Acoustic(Problem):
     Equation
         −∇·(a∇p) − k₀² p = f on (0, 1)ᵈ, d = 2 or 3, p = 0 on the boundary (walls that give way to pressure). a = ρ₀/ρ
         is the relative buoyancy, the bulk modulus is constant, and f is the source of
-        `compute.problems.helmholtz.Helmholtz`. All quantities are dimensionless.
+        `ritz.compute.problems.helmholtz.Helmholtz`. All quantities are dimensionless.
     Waves
         The local wave number is k₀/√a: with a about 1 the box is k₀/2π wavelengths wide, each sampled by 2πN/k₀
         points of N along an axis, and fewer where a is small. The matrix is indefinite: for k₀ = 9 in 3D a uniform
         medium gives it 4 negative eigenvalues, one of the default law 5 to 15. As a varies in the leading term no
         fast transform comes near it, and what makes the systems hard is a small space that changes slowly with a.
     Resonance
-        Nothing damps; see `compute.problems.helmholtz.Helmholtz`.
+        Nothing damps; see `ritz.compute.problems.helmholtz.Helmholtz`.
     Discretisation
         Cell-centred finite volumes with harmonic means of a on the faces and the 5- or 7-point stencil; a boundary
         face lies half a cell from the centre. Second order in the cell width.

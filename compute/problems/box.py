@@ -40,7 +40,7 @@ def symmetries(shape: tuple[int, ...]) -> str:
 
 
 def template(n: int, shape: tuple[int, ...], variables: Mapping[str, Mapping[str, str]], symmetries: str) -> xr.Dataset:
-    """Describe ``n`` samples of fields with one value a cell; see `compute.problems.problem.Problem.template`.
+    """Describe ``n`` samples of fields with one value a cell; see `ritz.compute.problems.problem.Problem.template`.
 
     Parameters
     ----------

@@ -9,15 +9,15 @@ import numpy as np
 import scipy
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.problems import box
-from compute.problems.gaussian import Gaussian
-from compute.problems.problem import Arrays, Problem, Solve
-from compute.problems.spectrum import leading_cosines
-from compute.solvers.matrices import Matrices
-from compute.solvers.operators import Pattern
-from compute.solvers.scaling import norms
-from compute.solvers.systems import Systems
+from ritz.compute.kind import in_units
+from ritz.compute.problems import box
+from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.spectrum import leading_cosines
+from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.operators import Pattern
+from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from compute.kind import OneOf
-from compute.problems.acoustic import Acoustic
-from compute.problems.burgers import Burgers
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.elliptic import Elliptic
-from compute.problems.heat import Heat
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
-from compute.problems.problem import Problem
+from ritz.compute.kind import OneOf
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.problems.problem import Problem
 
 SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),

@@ -10,8 +10,8 @@ import numpy as np
 import scipy
 from pydantic import ValidationError
 
-from compute.dimensions import Dimensions
-from compute.problems.problem import Arrays, Problem
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.problems.problem import Arrays, Problem
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,7 +85,7 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
 
     Examples
     --------
-    >>> from compute.problems.darcy import Darcy
+    >>> from ritz.compute.problems.darcy import Darcy
     >>> coarsened(Darcy(shape=(64, 32)), 4).shape
     (16, 8)
     >>> coarsened(Darcy(shape=(6, 6)), 4)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Fault, in_units
-from compute.problems import box, physics
-from compute.problems.balance import at_walls, outflow
-from compute.problems.laws import AnyLaw, Lognormal, law_faults
-from compute.problems.problem import Arrays, Problem, Solve
-from compute.problems.spectrum import leading_cosines
-from compute.solvers.assembly import diffusion
-from compute.solvers.scaling import norms
-from compute.solvers.systems import Systems
+from ritz.compute.kind import Fault, in_units
+from ritz.compute.problems import box, physics
+from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.spectrum import leading_cosines
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ class Darcy(Problem):
     Discretisation
         Cell-centred finite volumes with the 5- or 7-point stencil and harmonic means of ``a`` at faces; a boundary
         face lies half a cell from the centre. Second order in the cell width for smooth ``a``, first order where
-        ``a`` jumps (`compute.problems.laws.TwoPhase`), since the walls between the phases follow the cells. Each
+        ``a`` jumps (`ritz.compute.problems.laws.TwoPhase`), since the walls between the phases follow the cells. Each
         equation is divided by the cell's volume, so the right-hand side is 1 everywhere.
     Arrays
         Input ``a`` and output ``u``, ``(sample, y, x)`` or ``(sample, z, y, x)`` float32; along an axis of N cells

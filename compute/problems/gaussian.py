@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from pydantic import Field
 
-from compute.kind import Kind, in_units
+from ritz.compute.kind import Kind, in_units
 
 Edges = Literal["free", "zero", "periodic"]
 """What a field does at the walls of the box: no slope across them, vanish, or go on at the opposite one."""
@@ -67,7 +67,7 @@ class Gaussian(Kind):
             What the fields do at the walls.
         stream
             Number of the field within a sample, for problems that draw several; each has its own numbers, and
-            all differ from those of `compute.problems.laws`.
+            all differ from those of `ritz.compute.problems.laws`.
 
         Returns
         -------

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.problems import box, physics
-from compute.problems.balance import at_walls
-from compute.problems.gaussian import Gaussian
-from compute.problems.problem import Arrays, Problem, Solve
-from compute.problems.spectrum import leading_cosines
-from compute.solvers.assembly import diffusion, shifted
-from compute.solvers.scaling import norms
-from compute.solvers.systems import Systems
+from ritz.compute.kind import in_units
+from ritz.compute.problems import box, physics
+from ritz.compute.problems.balance import at_walls
+from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.spectrum import leading_cosines
+from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Fault, Kind, OneOf, in_units
-from compute.problems.gaussian import cosines
+from ritz.compute.kind import Fault, Kind, OneOf, in_units
+from ritz.compute.problems.gaussian import cosines
 
 Tau = Annotated[float, Field(gt=0, le=1000)]
 Alpha = Annotated[float, Field(gt=1, le=20)]

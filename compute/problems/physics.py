@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def outflow(a: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
     """Sum the diffusive fluxes −a ∇u out of every cell of a box with u = 0 at its walls, per volume.
 
-    What `compute.problems.balance.outflow` does.
+    What `ritz.compute.problems.balance.outflow` does.
 
     Parameters
     ----------

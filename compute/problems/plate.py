@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.problems.problem import Arrays, Problem, Solve
-from compute.problems.slotted import SlottedPlate, slotted_plate
-from compute.solvers.matrices import Matrices
-from compute.solvers.scaling import norms
-from compute.solvers.systems import Systems
+from ritz.compute.kind import in_units
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.slotted import SlottedPlate, slotted_plate
+from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +34,7 @@ class Plate(Problem):
         0.1 … 0.3 m. Bottom, top and slots are insulated. T is linear in level and rise, not in centre and width.
     Discretisation
         Linear finite elements on triangles that get eight times finer towards the corners of the slots, where ∇T is
-        unbounded; the mesh is made here (`compute.problems.slotted`). Second order in the length of the edges where
+        unbounded; the mesh is made here (`ritz.compute.problems.slotted`). Second order in the length of the edges where
         T is smooth; 4/3 at the corners, by a factor smaller for the grading.
     Systems
         One matrix for all samples, symmetric and positive definite; only the right-hand side differs.

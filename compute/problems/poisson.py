@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.problems import box, physics
-from compute.problems.balance import at_walls, outflow
-from compute.problems.gaussian import Gaussian
-from compute.problems.problem import Arrays, Problem, Solve
-from compute.problems.spectrum import leading_cosines
-from compute.solvers.assembly import diffusion, wall_source
-from compute.solvers.scaling import norms
-from compute.solvers.systems import Systems
+from ritz.compute.kind import in_units
+from ritz.compute.problems import box, physics
+from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.spectrum import leading_cosines
+from ritz.compute.solvers.assembly import diffusion, wall_source
+from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +88,7 @@ class Poisson(Problem):
         """Draw the values at the walls, ``(n, nx)`` (south, north) and ``(n, ny)`` (east, west) float64.
 
         With s from 0 to 1 along the boundary they are Σ ξ_k √λ_k (cos 2πks + sin 2πks), k = −``modes`` … ``modes``; see
-        `compute.problems.gaussian.Gaussian`. No mode is dropped: walls have the same values on any grid.
+        `ritz.compute.problems.gaussian.Gaussian`. No mode is dropped: walls have the same values on any grid.
         """
         amplitudes = self.walls.amplitudes(1, "periodic")
         waves = 2 * np.pi * np.arange(-self.walls.modes, self.walls.modes + 1)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compute.kind import Kind
-from compute.solvers.systems import Systems
+from ritz.compute.kind import Kind
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ class Problem(Kind, ABC):
 
     A subclass states in its docstring the equation, boundary conditions, discretisation and order, the shapes
     of its arrays, where the grid points lie, and units. It has a field ``kind: Literal[...]``. See
-    `compute.problems.darcy.Darcy` for the pattern.
+    `ritz.compute.problems.darcy.Darcy` for the pattern.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Problem(Kind, ABC):
             ``axis`` ``"X"``, ``"Y"`` or ``"Z"`` (names ``x``, ``y``, ``z``); time is ``time``, with ``axis`` ``"T"``;
             the nodes of a mesh are ``node`` alone, with the coordinates ``x`` and ``y`` and, for pictures, the
             corners ``triangle`` ``(face, corner)`` along them. An output lies on all of space, an input on any part
-            of it; see `compute.dimensions.Dimensions`. Global attribute ``symmetries``: ``"square"`` (flips
+            of it; see `ritz.compute.dimensions.Dimensions`. Global attribute ``symmetries``: ``"square"`` (flips
             and transpose), ``"flips"`` or ``"none"``, the transformations of the grid under which a solution
             stays a solution.
         """

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from compute.solvers.operators import Stencil
+from ritz.compute.solvers.operators import Stencil
 
 Wall = Literal["dirichlet", "neumann"]
 Walls = Sequence[tuple[Wall, Wall]]

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from compute.kind import OneOf
-from compute.solvers.choice import CANDIDATES, Auto
-from compute.solvers.solver import Solver
+from ritz.compute.kind import OneOf
+from ritz.compute.solvers.choice import CANDIDATES, Auto
+from ritz.compute.solvers.solver import Solver
 
 AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto))]
 """Field type: any shipped solver, or an instance of one's own class."""

@@ -7,19 +7,19 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from compute.kind import OneOf, in_units
-from compute.solvers.direct import Direct
-from compute.solvers.expectation import expected
-from compute.solvers.factorization.analysis import importable
-from compute.solvers.guard import Guard
-from compute.solvers.iterative import Krylov
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.race import Lane, race
-from compute.solvers.recycled import Recycled
-from compute.solvers.recycling import Recycler
-from compute.solvers.solver import Solutions, Solver
-from compute.solvers.systems import Systems
-from compute.solvers.transform import Transform
+from ritz.compute.kind import OneOf, in_units
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.expectation import expected
+from ritz.compute.solvers.factorization.analysis import importable
+from ritz.compute.solvers.guard import Guard
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.race import Lane, race
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.solver import Solutions, Solver
+from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.transform import Transform
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Auto(Solver):
 
     What fits the structure of the systems is put in the order of its expected cost; what cannot come
     within three times the leader is left out. The others solve the same systems, in the same order and with
-    their carry, in turn, until each has had all or has fallen behind (see `compute.solvers.race.race`). The one with
+    their carry, in turn, until each has had all or has fallen behind (see `ritz.compute.solvers.race.race`). The one with
     the least time a system (median) wins among those that answered every system themselves to the tolerance.
     """
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compute.solvers.recycling import Recycler
-from compute.solvers.scaling import norm
-from compute.solvers.sequential import Attempt
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.scaling import norm
+from ritz.compute.solvers.sequential import Attempt
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    from compute.solvers.preconditioners.preconditioner import Preconditioner
+    from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
 
 MARGIN = 0.999
 """Part of rtol that is asked of a Krylov method, which sums the residual in another order than the ledger."""
@@ -39,10 +39,10 @@ def minimal_residual(
     rtol
         Wanted ``‖b − Ax‖/‖b‖``.
     restart, recycle, maxiter, recycler
-        As in `compute.solvers.krylov.gcrodr`.
+        As in `ritz.compute.solvers.krylov.gcrodr`.
     """
     # SciPy's solvers take longer to load than a command that refuses a recipe has.
-    from compute.solvers.krylov import gcrodr
+    from ritz.compute.solvers.krylov import gcrodr
 
     operators, b = systems.operators, systems.rhs[i].ravel()
     guess = None if systems.guess is None or not b.any() else systems.guess[i].ravel()

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from compute.solvers.factorization import analysis
-from compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
-from compute.solvers.factorization.superlu import partial_pivoting
-from compute.solvers.operators import Operators, Pattern
-from compute.solvers.sequential import Attempt, Sequential, relative_residual
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.factorization import analysis
+from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
+from ritz.compute.solvers.factorization.superlu import partial_pivoting
+from ritz.compute.solvers.operators import Operators, Pattern
+from ritz.compute.solvers.sequential import Attempt, Sequential, relative_residual
+from ritz.compute.solvers.systems import Systems
 
 log = logging.getLogger(__name__)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.direct import Direct
-from compute.solvers.iterative import Krylov
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.operators import Stencil
-from compute.solvers.recycled import Recycled
-from compute.solvers.solver import Solver
-from compute.solvers.systems import Systems
-from compute.solvers.transform import Separable, Transform
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.transform import Separable, Transform
 
 _LOOKED_AT = 5
 """Operators whose coefficients are looked at: one may be far from the others."""

@@ -4,28 +4,28 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.solvers.composed import MARGIN, minimal_residual, reason
-from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from compute.solvers.recycling import Recycler
-from compute.solvers.sequential import Attempt, Sequential
-from compute.solvers.systems import Systems
+from ritz.compute.kind import in_units
+from ritz.compute.solvers.composed import MARGIN, minimal_residual, reason
+from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
+from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    from compute.solvers.preconditioners.preconditioner import Preconditioner
+    from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
 
 
 class Krylov(Sequential):
     """A preconditioned Krylov method that answers every system by itself; there is nothing to carry.
 
-    See `compute.solvers.krylov` for the methods and their sources.
+    See `ritz.compute.solvers.krylov` for the methods and their sources.
     """
 
     kind: Literal["krylov"] = "krylov"
     method: Literal["cg", "bicgstab", "gmres"] = "gmres"
     """Conjugate gradients for real symmetric definite operators, the others for any."""
     preconditioner: PreconditionerName = "ilu"
-    """Made anew for every system; see `compute.solvers.preconditioners`. With ``cg`` it has to be symmetric
+    """Made anew for every system; see `ritz.compute.solvers.preconditioners`. With ``cg`` it has to be symmetric
     definite, as all of them are for M-matrices."""
     restart: int = Field(default=50, ge=1, le=1000, json_schema_extra=in_units("vectors"))
     """Steps in a cycle of GMRES; the other methods do without."""
@@ -56,8 +56,8 @@ class Krylov(Sequential):
         return attempt, carry
 
     def _short_recurrence(self, systems: Systems, i: int, M: Preconditioner | None, rtol: float) -> Attempt:
-        from compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
-        from compute.solvers.krylov.arguments import System, attempted
+        from ritz.compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
+        from ritz.compute.solvers.krylov.arguments import System, attempted
 
         guess = None if systems.guess is None else systems.guess[i].ravel()
         system = System(systems.operators.csr(i), systems.rhs[i].ravel(), guess, M, MARGIN * rtol, 0.0)

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compute.metrics.cost import spread
-from compute.metrics.errors import relative_l2
-from compute.problems.coarsening import Grids
-from compute.solvers.choice import Auto
-from compute.solvers.sequence import ITSELF, first_systems, simulate
+from ritz.compute.metrics.cost import spread
+from ritz.compute.metrics.errors import relative_l2
+from ritz.compute.problems.coarsening import Grids
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.sequence import ITSELF, first_systems, simulate
 
 if TYPE_CHECKING:
-    from compute.problems.problem import Arrays, Problem
-    from compute.solvers.solver import Solver
+    from ritz.compute.problems.problem import Arrays, Problem
+    from ritz.compute.solvers.solver import Solver
 
 SPACE = (1, 2, 4, 8)
 """Times fewer points along an axis."""
@@ -69,7 +69,7 @@ def fastest(
     -------
     dict
         JSON-able: ``error`` (asked), ``samples``, ``tried`` (``space``, ``time``, ``rtol``, ``solver``, ``error``,
-        ``seconds`` per sample and the `compute.metrics.cost.spread` of their repeats; ``accurate``), ``left_out``
+        ``seconds`` per sample and the `ritz.compute.metrics.cost.spread` of their repeats; ``accurate``), ``left_out``
         (``reason`` and its ``grids``, pairs of ``space`` and ``time``), ``complete`` (whether the limit cut nothing
         off) and ``fastest``, one of those tried, or None if none is accurate.
     """

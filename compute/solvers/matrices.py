@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from compute.solvers.operators import Operators, Pattern, is_broadcast, scaled, take
+from ritz.compute.solvers.operators import Operators, Pattern, is_broadcast, scaled, take
 
 
 @dataclass(frozen=True, eq=False)

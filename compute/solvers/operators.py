@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 import scipy
 
-from compute.solvers.scaling import magnitude, shifted
-from compute.solvers.stencil_product import product, residual_squares
+from ritz.compute.solvers.scaling import magnitude, shifted
+from ritz.compute.solvers.stencil_product import product, residual_squares
 
 
 @dataclass(frozen=True, eq=False)

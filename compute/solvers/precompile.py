@@ -1,4 +1,4 @@
-"""Compiles the kernels of the shipped solvers and keeps the machine code: ``python -m compute.solvers.precompile``.
+"""Compiles the kernels of the shipped solvers and keeps the machine code: ``python -m ritz.compute.solvers.precompile``.
 
 Otherwise the first run of an installation waits for it, half a minute on one core.
 """
@@ -9,14 +9,14 @@ from itertools import product
 
 import numpy as np
 
-from compute.solvers.assembly import convection_diffusion, diffusion
-from compute.solvers.iterative import Krylov
-from compute.solvers.matrices import Matrices
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.operators import Operators
-from compute.solvers.solver import Solver
-from compute.solvers.systems import Systems
-from compute.solvers.transform import Transform
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.transform import Transform
 
 CELLS = 24
 """Cells per axis: more than one level of multigrid."""

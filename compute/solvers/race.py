@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from compute.solvers.solver import COLUMNS, Ledger, Solver
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.solver import COLUMNS, Ledger, Solver
+from ritz.compute.solvers.systems import Systems
 
 
 @dataclass

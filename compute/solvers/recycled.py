@@ -5,19 +5,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from compute.kind import Fault, in_units
-from compute.solvers.composed import minimal_residual
-from compute.solvers.guard import Guard
-from compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from compute.solvers.recycling import Recycler
-from compute.solvers.sequential import Attempt, Sequential
-from compute.solvers.systems import Systems
+from ritz.compute.kind import Fault, in_units
+from ritz.compute.solvers.composed import minimal_residual
+from ritz.compute.solvers.guard import Guard
+from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
+from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.systems import Systems
 
 
 class Recycled(Sequential):
     """GCRO-DR with a space of harmonic Ritz vectors carried from system to system.
 
-    The carry is a `Recycler`. See `compute.solvers.krylov.gcrodr` for the method and its source.
+    The carry is a `Recycler`. See `ritz.compute.solvers.krylov.gcrodr` for the method and its source.
     """
 
     kind: Literal["recycled"] = "recycled"
@@ -26,7 +26,7 @@ class Recycled(Sequential):
     recycle: int = Field(default=20, ge=0, le=500, json_schema_extra=in_units("vectors"))
     """Vectors carried on; less than ``restart``. 0 is restarted GMRES."""
     preconditioner: PreconditionerName = "ilu"
-    """Applied from the right, made anew for every system; see `compute.solvers.preconditioners`."""
+    """Applied from the right, made anew for every system; see `ritz.compute.solvers.preconditioners`."""
     maxiter: int = Field(default=200, ge=1, le=100_000, json_schema_extra=in_units("cycles"))
     """Cycles after which a system is given up and handed to the direct solver."""
     guard: bool = True

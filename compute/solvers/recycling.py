@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compute.solvers.guard import Guard
+from ritz.compute.solvers.guard import Guard
 
 
 @dataclass
 class Recycler:
     """State of a recycling Krylov solver along a sequence of systems.
 
-    Give the same object to `compute.solvers.krylov.gcrodr` for one system after the other: it takes the basis
+    Give the same object to `ritz.compute.solvers.krylov.gcrodr` for one system after the other: it takes the basis
     as its first recycle space and leaves a better one. It can be pickled; a copy goes on with the same bits.
 
     Attributes

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compute.solvers.direct import Direct
-from compute.solvers.scaling import norms
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    from compute.problems.problem import Arrays, Problem
+    from ritz.compute.problems.problem import Arrays, Problem
 
 
 def disturbed(problem: Problem, inputs: Mapping[str, np.ndarray], rtol: float) -> Arrays:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compute.solvers.solver import COLUMNS, Ledger, Solver
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.solver import COLUMNS, Ledger, Solver
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    from compute.problems.problem import Arrays, Problem
+    from ritz.compute.problems.problem import Arrays, Problem
 
 ITSELF = "simulate"
 """What the ledger names as the solver of a sample for which a problem posed no systems."""

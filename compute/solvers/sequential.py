@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from compute.solvers.operators import Operators, Stencil
-from compute.solvers.scaling import binary, exponent, norm, shifted
-from compute.solvers.solver import COLUMNS, Ledger, Solutions, Solver
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.operators import Operators, Stencil
+from ritz.compute.solvers.scaling import binary, exponent, norm, shifted
+from ritz.compute.solvers.solver import COLUMNS, Ledger, Solutions, Solver
+from ritz.compute.solvers.systems import Systems
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Sequential(Solver):
     """Answers systems one after the other, carrying a state along.
 
     A subclass answers one system in `attempt`; `solve` sees to the true residual of every answer, gives a
-    system that misses the tolerance to `compute.solvers.direct.Direct`, and marks it as failed when that
+    system that misses the tolerance to `ritz.compute.solvers.direct.Direct`, and marks it as failed when that
     misses too.
     """
 
@@ -116,7 +116,7 @@ class Sequential(Solver):
     ) -> tuple[dict[str, Any], np.ndarray | None, Any]:
         """Solve system ``i``, if need be with Direct; return its ledger row without the time."""
         # Direct is a subclass, so it cannot be imported before this class exists.
-        from compute.solvers.direct import Direct
+        from ritz.compute.solvers.direct import Direct
 
         operators, rhs = systems.operators, systems.rhs[i].ravel()
         row: dict[str, Any] = {"status": "failed", "reason": "not_finite", "residual": np.nan, "solver": self.kind}

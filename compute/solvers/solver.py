@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from compute.kind import Kind
-from compute.solvers.systems import Systems
+from ritz.compute.kind import Kind
+from ritz.compute.solvers.systems import Systems
 
 Ledger = dict[str, list[Any]]
 """What solving cost, by column, an entry a sample.

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compute.solvers.operators import Operators
-from compute.solvers.scaling import binary, magnitude, safe, shifted
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.scaling import binary, magnitude, safe, shifted
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import numpy as np
 import scipy
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.solvers.composed import MARGIN, reason
-from compute.solvers.operators import Stencil
-from compute.solvers.sequential import Attempt, Sequential
-from compute.solvers.systems import Systems
-from compute.solvers.tridiagonal import factor, solve
+from ritz.compute.kind import in_units
+from ritz.compute.solvers.composed import MARGIN, reason
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.tridiagonal import factor, solve
 
 _EXACT = 1e-12
 """Largest relative difference at which a stencil counts as one with constant coefficients."""
@@ -67,7 +67,7 @@ class Transform(Sequential):
             return Attempt(None, 0, 0, "breakdown"), carry
         if model.exact:
             return Attempt(model.inverse()(rhs).ravel(), 0, 0), carry
-        from compute.solvers import krylov
+        from ritz.compute.solvers import krylov
 
         size = rhs.size
         counts = {"A": 0, "M": 0}

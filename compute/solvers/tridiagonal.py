@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from compute.solvers.kernel import kernel
+from ritz.compute.solvers.kernel import kernel
 
 
 @kernel

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Kind
-from compute.surrogates.normalisation import Arrays, Normalisation
+from ritz.compute.kind import Kind
+from ritz.compute.surrogates.normalisation import Arrays, Normalisation
 
 Predict = Callable[[Mapping[str, np.ndarray]], Arrays]
 """Maps inputs ``(n, *dims)`` to outputs ``(n, *dims)``, in physical units."""

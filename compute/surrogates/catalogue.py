@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from compute.kind import OneOf
-from compute.surrogates.deeponet import DeepONet
-from compute.surrogates.fno import FNO
-from compute.surrogates.fully_connected import FullyConnected
-from compute.surrogates.local_no import LocalNO
-from compute.surrogates.mgno import MgNO
-from compute.surrogates.surrogate import Surrogate
-from compute.surrogates.tfno import TFNO
-from compute.surrogates.transolver import Transolver
-from compute.surrogates.unet import UNet
-from compute.surrogates.uno import UNO
+from ritz.compute.kind import OneOf
+from ritz.compute.surrogates.deeponet import DeepONet
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.local_no import LocalNO
+from ritz.compute.surrogates.mgno import MgNO
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.surrogates.tfno import TFNO
+from ritz.compute.surrogates.transolver import Transolver
+from ritz.compute.surrogates.unet import UNet
+from ritz.compute.surrogates.uno import UNO
 
 SHIPPED: tuple[type[Surrogate], ...] = (FNO, TFNO, UNO, LocalNO, FullyConnected, UNet, DeepONet, MgNO, Transolver)
 

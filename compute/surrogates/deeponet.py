@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.kind import in_units
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ class DeepONet(Surrogate):
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
         """Return an untrained network; see `Surrogate.build_on`."""
-        from compute.surrogates.networks import deeponet
+        from ritz.compute.surrogates.networks import deeponet
 
         self.check(grid)
         grid.check_inputs(inputs)

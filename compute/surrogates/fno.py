@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from compute.surrogates.spectral import Spectral
+from ritz.compute.surrogates.spectral import Spectral
 
 
 class FNO(Spectral):
@@ -19,6 +19,6 @@ class FNO(Spectral):
 
     def options(self) -> dict[str, Any]:
         """Ask for convolutions that any number of points will do for; see `Spectral.options`."""
-        from compute.surrogates.networks.fourier import TruncatedConv
+        from ritz.compute.surrogates.networks.fourier import TruncatedConv
 
         return {"conv_module": TruncatedConv}

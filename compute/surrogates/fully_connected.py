@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.kind import in_units
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ class FullyConnected(Surrogate):
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
         """Return an untrained network; see `Surrogate.build_on`."""
-        from compute.surrogates.networks.flat import Flat
+        from ritz.compute.surrogates.networks.flat import Flat
 
         grid.check_inputs(inputs)
         return Flat(outputs, grid, (self.width,) * self.layers)

@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from compute.surrogates.spectral import Spectral
+from ritz.compute.surrogates.spectral import Spectral
 
 
 class LocalNO(Spectral):
     """Neural operator with localised integral and differential kernels, for any grid in one, two or three dimensions.
 
-    As `compute.surrogates.fno.FNO` without the perceptrons of its blocks; beside the Fourier convolution each has a
+    As `ritz.compute.surrogates.fno.FNO` without the perceptrons of its blocks; beside the Fourier convolution each has a
     differential kernel, of which a finer grid gives better differences, and the integral against a kernel of small
     support. Outermost values are repeated beyond the walls for differences; integrals end there. Derivatives are right
     on grids that are refined alike along all axes.
@@ -29,6 +29,6 @@ class LocalNO(Spectral):
 
     def options(self) -> dict[str, Any]:
         """Ask for local convolutions and no perceptrons; see `Spectral.options`."""
-        from compute.surrogates.networks.local import LocalConv
+        from ritz.compute.surrogates.networks.local import LocalConv
 
         return {"conv_module": partial(LocalConv, reference=self.reference), "use_channel_mlp": False}

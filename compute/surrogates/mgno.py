@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.kind import in_units
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ class MgNO(Surrogate):
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
         """Return an untrained network; see `Surrogate.build`."""
-        from compute.surrogates.networks import mgno
+        from ritz.compute.surrogates.networks import mgno
 
         return mgno.MgNO(inputs, outputs, axes, self.width, self.layers, self.levels, self.smoothings)
 

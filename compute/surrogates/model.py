@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compute.surrogates.normalisation import Arrays, Normalisation, Variable
-from compute.surrogates.surrogate import Grid, Surrogate
-from compute.tensors import pack, unpack
+from ritz.compute.surrogates.normalisation import Arrays, Normalisation, Variable
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.tensors import pack, unpack
 
 if TYPE_CHECKING:
     import torch
@@ -146,7 +146,7 @@ def known(recipe: Mapping[str, object]) -> Surrogate:
     """
     from pydantic import TypeAdapter
 
-    from compute.surrogates.catalogue import AnySurrogate
+    from ritz.compute.surrogates.catalogue import AnySurrogate
 
     surrogate: Surrogate = TypeAdapter(AnySurrogate).validate_python(dict(recipe))
     return surrogate

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from compute.dimensions import Dimensions
-from compute.kind import Kind
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.kind import Kind
 
 if TYPE_CHECKING:
     import torch

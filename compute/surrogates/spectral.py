@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.kind import in_units
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ class Spectral(Surrogate):
     """What the Fourier neural operators of one resolution share: fields, coordinates, multigrid patching.
 
     With ``levels`` above 0 the network sees the box in ``2**levels`` patches along every axis, each beside what
-    surrounds it at ``levels`` coarser resolutions (`compute.surrogates.networks.patching`), and waves are those of a
+    surrounds it at ``levels`` coarser resolutions (`ritz.compute.surrogates.networks.patching`), and waves are those of a
     patch. Source: Kossaifi et al., "Multi-grid tensorized Fourier neural operator for high-resolution PDEs", TMLR 2024.
     """
 
@@ -45,8 +45,8 @@ class Spectral(Surrogate):
         import torch
         from neuralop import models
 
-        from compute.surrogates.networks.coordinates import Coordinates
-        from compute.surrogates.networks.patching import Patched
+        from ritz.compute.surrogates.networks.coordinates import Coordinates
+        from ritz.compute.surrogates.networks.patching import Patched
 
         parts: list[torch.nn.Module] = [Coordinates()] if self.coordinates else []
         network = models.FNO(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
-from compute.dimensions import Dimensions
-from compute.kind import Kind
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.kind import Kind
 
 if TYPE_CHECKING:
     import torch

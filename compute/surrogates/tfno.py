@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from compute.surrogates.spectral import Spectral
+from ritz.compute.surrogates.spectral import Spectral
 
 
 class TFNO(Spectral):
     """Fourier neural operator with weights in Tucker form, of the neuraloperator library, for any grid in 1D to 3D.
 
-    As `compute.surrogates.fno.FNO`, but the weights of a block are a small core times one matrix for each of input
+    As `ritz.compute.surrogates.fno.FNO`, but the weights of a block are a small core times one matrix for each of input
     channel, output channel and the modes along every axis, so that a share ``rank`` of the numbers remains.
 
     Source: Kossaifi et al., "Multi-grid tensorized Fourier neural operator for high-resolution PDEs", TMLR 2024.
@@ -22,6 +22,6 @@ class TFNO(Spectral):
 
     def options(self) -> dict[str, Any]:
         """Ask for weights in Tucker form; see `Spectral.options`."""
-        from compute.surrogates.networks.fourier import TruncatedConv
+        from ritz.compute.surrogates.networks.fourier import TruncatedConv
 
         return {"conv_module": TruncatedConv, "factorization": "tucker", "rank": self.rank}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from compute.kind import Fault, in_units
-from compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.kind import Fault, in_units
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +51,6 @@ class Transolver(Surrogate):
         return self._build(inputs, outputs, len(grid.shape), grid if grid.mesh else None)
 
     def _build(self, inputs: int, outputs: int, axes: int, mesh: Grid | None) -> torch.nn.Module:
-        from compute.surrogates.networks import transolver
+        from ritz.compute.surrogates.networks import transolver
 
         return transolver.Transolver(inputs, outputs, axes, self.width, self.layers, self.heads, self.slices, mesh)

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.kind import in_units
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ class UNet(Surrogate):
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
         """Return an untrained network; see `Surrogate.build`."""
-        from compute.surrogates.networks import unet
+        from ritz.compute.surrogates.networks import unet
 
         return unet.UNet(inputs, outputs, axes, self.width, self.depth, self.coordinates)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.kind import in_units
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +43,8 @@ class UNO(Surrogate):
         from neuralop import models
         from neuralop.layers.fno_block import FNOBlocks
 
-        from compute.surrogates.networks.coordinates import Coordinates
-        from compute.surrogates.networks.fourier import TruncatedConv
+        from ritz.compute.surrogates.networks.coordinates import Coordinates
+        from ritz.compute.surrogates.networks.fourier import TruncatedConv
 
         scalings = [1.0, *(0.5,) * self.depth, 1.0, *(2.0,) * self.depth, 1.0]
         # Which grid a block answers on, and the finer of the two that it joins.

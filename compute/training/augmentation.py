@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from compute.dimensions import Dimensions
+from ritz.compute.dimensions import Dimensions
 
 Symmetries = Literal["square", "flips", "none"]
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compute.surrogates.model import load_weights, network, weights
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
+from ritz.compute.surrogates.model import load_weights, network, weights
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
 
 if TYPE_CHECKING:
     import torch

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compute.surrogates.normalisation import Arrays
+from ritz.compute.surrogates.normalisation import Arrays
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compute.surrogates.model import load_weights, weights
-from compute.surrogates.normalisation import Arrays, Normalisation
-from compute.tensors import pack, unpack
-from compute.training.block import Block
-from compute.training.state import freeze, thaw
+from ritz.compute.surrogates.model import load_weights, weights
+from ritz.compute.surrogates.normalisation import Arrays, Normalisation
+from ritz.compute.tensors import pack, unpack
+from ritz.compute.training.block import Block
+from ritz.compute.training.state import freeze, thaw
 
 if TYPE_CHECKING:
-    from compute.training.loop import Loop
+    from ritz.compute.training.loop import Loop
 
 log = logging.getLogger("ritz")
 

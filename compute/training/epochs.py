@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from compute.surrogates.normalisation import Arrays
+from ritz.compute.surrogates.normalisation import Arrays
 
 PART = 64
 """Samples of an epoch that are read together."""

@@ -98,7 +98,7 @@ class Ranks(Group):
     rank, size
         See `Group`.
     peers
-        A stream socket for every other rank, see `compute.cluster.peers`: it is known who is at the other end.
+        A stream socket for every other rank, see `ritz.compute.cluster.peers`: it is known who is at the other end.
     nccl
         Whether torch.distributed connects the GPUs.
     """

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compute.problems.problem import Problem
-from compute.surrogates.model import Model, network
-from compute.surrogates.normalisation import Arrays, Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training.augmentation import averages, check_symmetries, symmetries, transform
-from compute.training.average import Average
-from compute.training.buffers.slots import Slots
-from compute.training.gradients import check_ranks, mean_gradients
-from compute.training.group import Alone, Group
-from compute.training.losses.loss import Batch
-from compute.training.optimiser import evaluates_again
-from compute.training.precision import Arithmetic
-from compute.training.stopping import Best
-from compute.training.trace import Trace
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.model import Model, network
+from ritz.compute.surrogates.normalisation import Arrays, Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.augmentation import averages, check_symmetries, symmetries, transform
+from ritz.compute.training.average import Average
+from ritz.compute.training.buffers.slots import Slots
+from ritz.compute.training.gradients import check_ranks, mean_gradients
+from ritz.compute.training.group import Alone, Group
+from ritz.compute.training.losses.loss import Batch
+from ritz.compute.training.optimiser import evaluates_again
+from ritz.compute.training.precision import Arithmetic
+from ritz.compute.training.stopping import Best
+from ritz.compute.training.trace import Trace
 
 if TYPE_CHECKING:
     import torch
 
-    from compute.training.training import Training
+    from ritz.compute.training.training import Training
 
 _RECORDS = 200
 _VALIDATIONS = 20
@@ -34,14 +34,14 @@ _VALIDATIONS = 20
 class Loop:
     """The trainer's state and its step: network, optimiser, buffer, random numbers and what was recorded.
 
-    Everything here that changes is in a checkpoint (`compute.training.checkpoint`).
+    Everything here that changes is in a checkpoint (`ritz.compute.training.checkpoint`).
 
     Parameters
     ----------
     training, surrogate, normalisation
         What is trained, and how.
     symmetry
-        Which symmetries the problem has; see `compute.training.augmentation.symmetries`.
+        Which symmetries the problem has; see `ritz.compute.training.augmentation.symmetries`.
     total
         Steps to be done.
     problem
@@ -215,7 +215,7 @@ class Loop:
 
     def validate(self) -> float | None:
         """Return the mean relative L2 error on the validation samples of this rank, or None while there are none."""
-        from compute.metrics.errors import relative_l2
+        from ritz.compute.metrics.errors import relative_l2
 
         if len(self.validation_ids) == 0:
             return None

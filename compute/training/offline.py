@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.problems.problem import Problem
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training import checkpoint
-from compute.training.epochs import Epochs, batches
-from compute.training.group import Alone, Group
-from compute.training.run import Run, Surroundings, seeded
-from compute.training.training import Fit, Training
+from ritz.compute.kind import in_units
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training import checkpoint
+from ritz.compute.training.epochs import Epochs, batches
+from ritz.compute.training.group import Alone, Group
+from ritz.compute.training.run import Run, Surroundings, seeded
+from ritz.compute.training.training import Fit, Training
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,7 +84,7 @@ class Offline(Training):
         refill
             Returns the validation samples with the given ids again.
         problem, device, load, save, progress, save_every_s, group
-            See `compute.training.run.Surroundings`.
+            See `ritz.compute.training.run.Surroundings`.
 
         Raises
         ------
@@ -93,7 +93,7 @@ class Offline(Training):
             to be had.
         FloatingPointError
             If the loss or the validation error is not finite.
-        compute.training.group.PeerLost
+        ritz.compute.training.group.PeerLost
             If another rank is gone.
         """
         if epochs.samples == 0:

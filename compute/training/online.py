@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from compute.kind import Fault, in_units
-from compute.problems.problem import Problem
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training import checkpoint
-from compute.training.block import Block
-from compute.training.buffers.buffer import Buffer, Pace
-from compute.training.buffers.catalogue import BUFFERS, AnyBuffer
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.buffers.slots import Slots
-from compute.training.group import Alone, Group
-from compute.training.loop import Loop
-from compute.training.run import Run, Surroundings, seeded
-from compute.training.training import Fit, Training
+from ritz.compute.kind import Fault, in_units
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training import checkpoint
+from ritz.compute.training.block import Block
+from ritz.compute.training.buffers.buffer import Buffer, Pace
+from ritz.compute.training.buffers.catalogue import BUFFERS, AnyBuffer
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.buffers.slots import Slots
+from ritz.compute.training.group import Alone, Group
+from ritz.compute.training.loop import Loop
+from ritz.compute.training.run import Run, Surroundings, seeded
+from ritz.compute.training.training import Fit, Training
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -145,7 +145,7 @@ class Online(Training):
         refill
             Returns the samples with the given ids again, to fill the buffer of a resumed training.
         problem, device, load, save, progress, save_every_s, group
-            See `compute.training.run.Surroundings`.
+            See `ritz.compute.training.run.Surroundings`.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Online(Training):
             to be had.
         FloatingPointError
             If the loss or the validation error is not finite.
-        compute.training.group.PeerLost
+        ritz.compute.training.group.PeerLost
             If another rank is gone.
         """
         around = Surroundings(problem, device, load, save, progress, save_every_s, group or Alone())

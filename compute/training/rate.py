@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from compute.kind import Kind, OneOf
-from compute.training.torch_choice import Setting, check_settings, found
+from ritz.compute.kind import Kind, OneOf
+from ritz.compute.training.torch_choice import Setting, check_settings, found
 
 if TYPE_CHECKING:
     import torch

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from compute.problems.problem import Problem
-from compute.surrogates.model import Model, weights
-from compute.surrogates.normalisation import Arrays
-from compute.training.loop import Loop
-from compute.training.run import seeded
-from compute.training.trace import EXACT, machine
-from compute.training.training import Training
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.model import Model, weights
+from ritz.compute.surrogates.normalisation import Arrays
+from ritz.compute.training.loop import Loop
+from ritz.compute.training.run import seeded
+from ritz.compute.training.trace import EXACT, machine
+from ritz.compute.training.training import Training
 
 TOLERANCE = 0.02
 """Largest relative difference of a loss of the curve on another machine, or with other threads or versions.
@@ -34,13 +34,13 @@ class Recorded:
     losses
         ``(steps,)`` float64.
     curve
-        Records of the training; see `compute.training.loop.Loop`.
+        Records of the training; see `ritz.compute.training.loop.Loop`.
     validation
         Ids of the samples of the validation error, in the order in which they came.
     total
         Steps that the schedule of the learning rate was made for.
     machines
-        See `compute.training.trace.Trace`.
+        See `ritz.compute.training.trace.Trace`.
     model
         What came of it.
     """

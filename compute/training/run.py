@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compute.problems.problem import Problem
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.tensors import pack, unpack
-from compute.training import checkpoint
-from compute.training.group import Alone, Group, PeerLost
-from compute.training.loop import Loop
-from compute.training.precision import Arithmetic
-from compute.training.trace import EXACT, machine
-from compute.training.training import Fit, Training, outline
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.tensors import pack, unpack
+from ritz.compute.training import checkpoint
+from ritz.compute.training.group import Alone, Group, PeerLost
+from ritz.compute.training.loop import Loop
+from ritz.compute.training.precision import Arithmetic
+from ritz.compute.training.trace import EXACT, machine
+from ritz.compute.training.training import Fit, Training, outline
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Kind, in_units
-from compute.surrogates.model import load_weights, weights
+from ritz.compute.kind import Kind, in_units
+from ritz.compute.surrogates.model import load_weights, weights
 
 if TYPE_CHECKING:
     import torch

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from compute.dimensions import Dimensions
-from compute.kind import Fault, Kind, in_units
-from compute.problems.problem import Problem
-from compute.surrogates.model import Model
-from compute.surrogates.normalisation import Normalisation, Variable
-from compute.training.losses.catalogue import AnyLoss
-from compute.training.losses.fields import RelativeL2
-from compute.training.optimiser import AdamW, AnyOptimiser
-from compute.training.precision import Precision
-from compute.training.rate import AnyRate, Cosine
-from compute.training.stopping import Stopping
-from compute.training.trace import Trace
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.kind import Fault, Kind, in_units
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.normalisation import Normalisation, Variable
+from ritz.compute.training.losses.catalogue import AnyLoss
+from ritz.compute.training.losses.fields import RelativeL2
+from ritz.compute.training.optimiser import AdamW, AnyOptimiser
+from ritz.compute.training.precision import Precision
+from ritz.compute.training.rate import AnyRate, Cosine
+from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.trace import Trace
 
 if TYPE_CHECKING:
     import torch

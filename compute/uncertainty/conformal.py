@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from compute.dimensions import Dimensions
-from compute.kind import Kind
-from compute.uncertainty.alignment import align, origin, space
-from compute.uncertainty.width import Width
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.kind import Kind
+from ritz.compute.uncertainty.alignment import align, origin, space
+from ritz.compute.uncertainty.width import Width
 
 Arrays = dict[str, np.ndarray]
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from compute.dimensions import Dimensions
-from compute.kind import Kind
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.kind import Kind
 
 ENTRIES = 32
 """Entries along dimensions that are not of space are told apart up to this number."""

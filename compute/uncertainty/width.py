@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from compute.kind import Kind
+from ritz.compute.kind import Kind
 
 _COSINES = 4
 _FLOOR = 1e-2

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.options import Json, ProfileName, StoreUrl
-from flows.server import embedded
-from flows.settings import DEFAULT_STORE
+from ritz.flows.commands.options import Json, ProfileName, StoreUrl
+from ritz.flows.server import embedded
+from ritz.flows.settings import DEFAULT_STORE
 
 Dataset = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset.")]
 
@@ -22,14 +22,14 @@ def audit(
     Where a dataset and a model have the name and the version, as after a run, both are looked at. Ends with code 1 if
     there is anything. Example: ritz audit darcy@v1
     """
-    from flows.terminal import noting, print_json
-    from tasks.checks import audited
+    from ritz.flows.terminal import noting, print_json
+    from ritz.tasks.checks import audited
 
     what = audited(store, name)
     record = _dataset(name, store, profile) if "dataset" in what else {}
     model = {}
     if "model" in what:
-        from tasks.audited_model import audit as look
+        from ritz.tasks.audited_model import audit as look
 
         with noting():
             model = look(store, name)
@@ -44,23 +44,23 @@ def audit(
 
 
 def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
-    from flows.terminal import STARTING, watching
-    from storage.store import Store
-    from tasks.checks import check_audit
-    from tasks.recipes import load_profile
+    from ritz.flows.terminal import STARTING, watching
+    from ritz.storage.store import Store
+    from ritz.tasks.checks import check_audit
+    from ritz.tasks.recipes import load_profile
 
     check_audit(store, name)
     load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
-        from flows.audit import audit as flow
-        from flows.launch import launch
+        from ritz.flows.audit import audit as flow
+        from ritz.flows.launch import launch
 
         record: dict[str, Any] = launch(flow, name, Store(store).url, profile)
     return record
 
 
 def _print(what: str, record: dict[str, Any]) -> None:
-    from flows.terminal import print_table
+    from ritz.flows.terminal import print_table
 
     print_table([_row(name, check) for name, check in record["checks"].items()])
     for finding in record["findings"]:
@@ -84,16 +84,16 @@ def regenerate(
     """
     import yaml
 
-    from flows.terminal import STARTING, print_json, watching
-    from storage.store import Store
-    from tasks.opened import sample_of
-    from tasks.recipes import load_profile
+    from ritz.flows.terminal import STARTING, print_json, watching
+    from ritz.storage.store import Store
+    from ritz.tasks.opened import sample_of
+    from ritz.tasks.recipes import load_profile
 
     sample_of(store, dataset, sample)
     load_profile(profile).check(("solve",))
     with watching(STARTING), embedded():
-        from flows.launch import launch
-        from flows.regenerate import regenerate as flow
+        from ritz.flows.launch import launch
+        from ritz.flows.regenerate import regenerate as flow
 
         found = launch(flow, dataset, sample, Store(store).url, profile)
     if as_json:

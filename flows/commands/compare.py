@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Json, Overrides, ProfileName, Recipe, StoreUrl
-from flows.server import embedded
-from flows.settings import DEFAULT_STORE
+from ritz.flows.commands.options import Json, Overrides, ProfileName, Recipe, StoreUrl
+from ritz.flows.server import embedded
+from ritz.flows.settings import DEFAULT_STORE
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,14 +36,14 @@ def online_offline(
     At equal gradient steps, equal solves and equal wall time. The same command goes on after a kill.
     Example: ritz compare online-offline heat --set surrogate=fully_connected --samples 100 --epochs 100 --fresh 8
     """
-    from flows.terminal import STARTING, print_json, print_table, watching
-    from storage.store import Store
-    from tasks.checks import check_run
-    from tasks.contest import contest, finished
-    from tasks.overrides import parse_assignments
-    from tasks.recipes import load, load_profile
-    from tasks.room import check_room
-    from tasks.worker.verdict import PUBLISHED, rows, sentences
+    from ritz.flows.terminal import STARTING, print_json, print_table, watching
+    from ritz.storage.store import Store
+    from ritz.tasks.checks import check_run
+    from ritz.tasks.contest import contest, finished
+    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.recipes import load, load_profile
+    from ritz.tasks.room import check_room
+    from ritz.tasks.worker.verdict import PUBLISHED, rows, sentences
 
     changes = parse_assignments(overrides or [])
     compared = contest(
@@ -57,8 +57,8 @@ def online_offline(
         check_run(compared.pipeline, url, trains=True)
         check_room(compared.pipeline, url, cluster.limits(), trains=True)
         with watching(STARTING), embedded():
-            from flows.compare import online_offline as flow
-            from flows.launch import launch
+            from ritz.flows.compare import online_offline as flow
+            from ritz.flows.launch import launch
 
             record = launch(flow, recipe, changes, url, profile, seeds, samples, epochs, fresh)
     else:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Json, StoreUrl, file_of
-from flows.settings import DEFAULT_STORE
+from ritz.flows.commands.options import Json, StoreUrl, file_of
+from ritz.flows.settings import DEFAULT_STORE
 
 
 def export(
@@ -25,8 +25,8 @@ def export(
 
     Example: ritz export darcy@v1 --to darcy.nc
     """
-    from flows.terminal import print_json, watching
-    from tasks.export import export_version
+    from ritz.flows.terminal import print_json, watching
+    from ritz.tasks.export import export_version
 
     with watching():
         result = export_version(store, dataset, file_of(target), form, only_ok)

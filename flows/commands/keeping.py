@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Json, StoreUrl
-from flows.settings import DEFAULT_STORE
+from ritz.flows.commands.options import Json, StoreUrl
+from ritz.flows.settings import DEFAULT_STORE
 
 
 def gc(
@@ -24,8 +24,8 @@ def gc(
 
     import yaml
 
-    from flows.terminal import print_json
-    from tasks.garbage import collect
+    from ritz.flows.terminal import print_json
+    from ritz.tasks.garbage import collect
 
     found = collect(store, timedelta(days=days), delete)
     if as_json:

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.options import Json, Overrides, Recipe, StoreUrl
-from flows.settings import DEFAULT_STORE
+from ritz.flows.commands.options import Json, Overrides, Recipe, StoreUrl
+from ritz.flows.settings import DEFAULT_STORE
 
 
 def recipes(
@@ -23,7 +23,7 @@ def recipes(
 
     Example: ritz recipes darcy --set solver=recycled
     """
-    from tasks.recipes import RecipeError, load, names
+    from ritz.tasks.recipes import RecipeError, load, names
 
     if recipe is not None:
         _fields(recipe, overrides, every, store, as_json)
@@ -54,9 +54,9 @@ def layout(recipe: Recipe, overrides: Overrides = None, store: StoreUrl = DEFAUL
 
     Example: ritz layout darcy
     """
-    from tasks.layouts import text
-    from tasks.overrides import parse_assignments
-    from tasks.recipes import load
+    from ritz.tasks.layouts import text
+    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.recipes import load
 
     pipeline = load(recipe, parse_assignments(overrides or []), stages=(), store_url=store)
     typer.echo(text(pipeline).rstrip())
@@ -67,8 +67,8 @@ def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
 
     Example: ritz datasets --store /data/ritz
     """
-    from flows.terminal import noting
-    from tasks.inspect import datasets as rows
+    from ritz.flows.terminal import noting
+    from ritz.tasks.inspect import datasets as rows
 
     with noting():
         _list(rows(store), as_json, store)
@@ -85,9 +85,9 @@ def models(
 
     Example: ritz models darcy@v1
     """
-    from flows.terminal import noting
-    from tasks.card import card
-    from tasks.inspect import models as rows
+    from ritz.flows.terminal import noting
+    from ritz.tasks.card import card
+    from ritz.tasks.inspect import models as rows
 
     with noting():
         if name is None:
@@ -101,9 +101,9 @@ def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
 
     Example: ritz runs --json
     """
-    from flows.terminal import noting
-    from tasks.inspect import records
-    from tasks.inspect import runs as rows
+    from ritz.flows.terminal import noting
+    from ritz.tasks.inspect import records
+    from ritz.tasks.inspect import runs as rows
 
     with noting():
         _list(records(store) if as_json else rows(store), as_json, store)
@@ -118,8 +118,8 @@ def show(
 
     Example: ritz show darcy@v1
     """
-    from flows.terminal import noting
-    from tasks.inspect import show as look
+    from ritz.flows.terminal import noting
+    from ritz.tasks.inspect import show as look
 
     with noting():
         _document(look(store, name), as_json)
@@ -135,8 +135,8 @@ def diff(
 
     Example: ritz diff darcy@v1 darcy@v2
     """
-    from flows.terminal import noting
-    from tasks.difference import difference
+    from ritz.flows.terminal import noting
+    from ritz.tasks.difference import difference
 
     with noting():
         _document(difference(store, first, second), as_json)
@@ -151,8 +151,8 @@ def lineage(
 
     Example: ritz lineage darcy
     """
-    from flows.terminal import noting
-    from tasks.lineage import lineage as trace
+    from ritz.flows.terminal import noting
+    from ritz.tasks.lineage import lineage as trace
 
     with noting():
         _document(trace(store, name), as_json)
@@ -161,7 +161,7 @@ def lineage(
 def _document(found: dict[str, Any], as_json: bool) -> None:
     import yaml
 
-    from flows.terminal import print_json
+    from ritz.flows.terminal import print_json
 
     if as_json:
         print_json(found)
@@ -172,10 +172,10 @@ def _document(found: dict[str, Any], as_json: bool) -> None:
 def _fields(recipe: str, overrides: list[str] | None, every: bool, store: str, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from flows.terminal import print_fields, print_json
-    from tasks.overrides import parse_assignments
-    from tasks.recipes import load
-    from tasks.schema import entries
+    from ritz.flows.terminal import print_fields, print_json
+    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.recipes import load
+    from ritz.tasks.schema import entries
 
     pipeline = load(recipe, parse_assignments(overrides or []), stages=(), store_url=store)
     rows = [asdict(entry) for entry in entries(pipeline, every)]
@@ -186,10 +186,10 @@ def _fields(recipe: str, overrides: list[str] | None, every: bool, store: str, a
 
 
 def _list(rows: list[dict[str, Any]], as_json: bool, store: str | None = None) -> None:
-    from flows.terminal import print_json, print_table
+    from ritz.flows.terminal import print_json, print_table
 
     if not rows and store is not None:
-        from storage.store import Store
+        from ritz.storage.store import Store
 
         place = Store(store)
         typer.echo(place.nothing() or f"the store {place.url} has none", err=True)

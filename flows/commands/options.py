@@ -44,11 +44,11 @@ def file_of(path: Path) -> Path:
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         There is no such home, or the name is longer than any file's.
     """
-    from storage.errors import StorageError
-    from storage.wording import shown
+    from ritz.storage.errors import StorageError
+    from ritz.storage.wording import shown
 
     try:
         full = path.expanduser()

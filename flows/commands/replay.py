@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Json, ProfileName, StoreUrl
-from flows.server import embedded
-from flows.settings import DEFAULT_STORE
+from ritz.flows.commands.options import Json, ProfileName, StoreUrl
+from ritz.flows.server import embedded
+from ritz.flows.settings import DEFAULT_STORE
 
 
 def replay(
@@ -20,17 +20,17 @@ def replay(
 
     Nothing is solved. Ends with code 1 if they differ. Example: ritz replay darcy@v1
     """
-    from flows.terminal import STARTING, print_json, watching
-    from storage.store import Store
-    from tasks.checks import check_replay
-    from tasks.recipes import load_profile
+    from ritz.flows.terminal import STARTING, print_json, watching
+    from ritz.storage.store import Store
+    from ritz.tasks.checks import check_replay
+    from ritz.tasks.recipes import load_profile
 
     check_replay(store, run)
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
-        from flows.launch import launch
-        from flows.replay import replay as flow
-        from tasks.replay import sentence
+        from ritz.flows.launch import launch
+        from ritz.flows.replay import replay as flow
+        from ritz.tasks.replay import sentence
 
         found = launch(flow, run, Store(store).url, profile, threads)
     if as_json:

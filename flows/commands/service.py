@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import Json, Overrides, Port, ProfileName, StoreUrl
-from flows.settings import DEFAULT_STORE
+from ritz.flows.commands.options import Json, Overrides, Port, ProfileName, StoreUrl
+from ritz.flows.settings import DEFAULT_STORE
 
 
 def serve(
@@ -24,15 +24,15 @@ def serve(
 
     Example: ritz serve --store /data/ritz
     """
-    from storage.store import Store
-    from tasks.recipes import load, load_profile, names
-    from tasks.signals import leave_alone
+    from ritz.storage.store import Store
+    from ritz.tasks.recipes import load, load_profile, names
+    from ritz.tasks.signals import leave_alone
 
     wanted = recipes or names()
     for name in wanted:
         load(name)
     load_profile(profile).check()
-    from flows.serve import serve as work
+    from ritz.flows.serve import serve as work
 
     leave_alone()
     work(wanted, Store(store).url, profile, port)
@@ -54,16 +54,16 @@ def trigger(
 
     Example: ritz trigger darcy --set data.samples=2048
     """
-    from flows.terminal import print_json
-    from tasks.overrides import parse_assignments
-    from tasks.recipes import load, names
+    from ritz.flows.terminal import print_json
+    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.recipes import load, names
 
     changes = parse_assignments(overrides or [])
     # The server may know recipes that are files elsewhere; it checks what they are asked.
     known = recipe in names() or recipe.endswith((".yaml", ".yml"))
     if known:
         load(recipe, changes)
-    from flows.trigger import trigger as work
+    from ritz.flows.trigger import trigger as work
 
     result = work(
         recipe, load(recipe) if known else None, changes, port, wait, lambda line: typer.echo(f"ritz: {line}", err=True)
@@ -74,7 +74,7 @@ def trigger(
         message = f": {result['message']}" if result["message"] and not result["model"] else ""
         typer.echo(f"flow run {result['flow_run']}: {result['state']}{message}")
         if result["model"]:
-            from tasks.gate import RELEASES
+            from ritz.tasks.gate import RELEASES
 
             typer.echo(f"run    {result['run']}\nmodel  {result['model']}, {RELEASES[result['release']]}")
             typer.echo(f"error  {result['relative_l2']:.4g} mean relative L2\nreport {result['report']}")

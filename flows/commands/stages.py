@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.options import (
+from ritz.flows.commands.options import (
     DatasetName,
     Json,
     ModelName,
@@ -18,8 +18,8 @@ from flows.commands.options import (
     StoreUrl,
     file_of,
 )
-from flows.server import embedded
-from flows.settings import DEFAULT_STORE
+from ritz.flows.server import embedded
+from ritz.flows.settings import DEFAULT_STORE
 
 
 def run(
@@ -34,16 +34,16 @@ def run(
 
     Example: ritz run darcy --set data.samples=2048 --store /data/ritz
     """
-    from tasks.recipes import load, load_profile
+    from ritz.tasks.recipes import load, load_profile
 
     changes = _changes(overrides, samples)
     pipeline, cluster = load(recipe, changes, store_url=store), load_profile(profile)
     # A recipe that is refused waits for no more than it takes to read.
-    from flows.terminal import STARTING, print_json, print_table, watching
-    from tasks.checks import check_run
-    from tasks.growth import planned
-    from tasks.inspect import finished
-    from tasks.room import check_room
+    from ritz.flows.terminal import STARTING, print_json, print_table, watching
+    from ritz.tasks.checks import check_run
+    from ritz.tasks.growth import planned
+    from ritz.tasks.inspect import finished
+    from ritz.tasks.room import check_room
 
     with watching():
         pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
@@ -57,21 +57,21 @@ def run(
             if new:
                 logging.getLogger("ritz").info("store: %s", new)
             with embedded():
-                from flows.launch import launch
-                from flows.run import run as flow
+                from ritz.flows.launch import launch
+                from ritz.flows.run import run as flow
 
                 record = launch(flow, recipe, changes, _absolute(store), profile)
         else:
-            from tasks.release import judged_again
+            from ritz.tasks.release import judged_again
 
             record = judged_again(store, record, pipeline)
             typer.echo(f"nothing to do: run {record['run']} made all of it", err=True)
     if as_json:
         print_json(record)
     else:
-        from storage.runs import report_location
-        from storage.store import Store
-        from tasks.summary import rows
+        from ritz.storage.runs import report_location
+        from ritz.storage.store import Store
+        from ritz.tasks.summary import rows
 
         print_table(rows(record), header=False)
         # Where this store has it, whatever the record of a copied store says.
@@ -93,15 +93,15 @@ def generate(
 
     Example: ritz generate darcy --samples 4096
     """
-    from tasks.recipes import load, load_profile
+    from ritz.tasks.recipes import load, load_profile
 
     changes = _changes(overrides, samples)
     pipeline = load(recipe, changes, stages=(), store_url=store)
-    from flows.terminal import STARTING, watching
-    from tasks.checks import check_run
-    from tasks.generated import complete
-    from tasks.growth import planned, published
-    from tasks.room import check_room
+    from ritz.flows.terminal import STARTING, watching
+    from ritz.tasks.checks import check_run
+    from ritz.tasks.generated import complete
+    from ritz.tasks.growth import planned, published
+    from ritz.tasks.room import check_room
 
     cluster = load_profile(profile)
     cluster.check(("solve",))
@@ -117,8 +117,8 @@ def generate(
         check_room(pipeline, store, cluster.limits(), trains=False)
         typer.echo(new, err=True, nl=bool(new))
         with watching(STARTING), embedded():
-            from flows.generate import generate as flow
-            from flows.launch import launch
+            from ritz.flows.generate import generate as flow
+            from ritz.flows.launch import launch
 
             result = launch(flow, recipe, changes, _absolute(store), profile)
     _report(result, as_json, ("dataset", "ledger"))
@@ -136,18 +136,18 @@ def train(
 
     Example: ritz train darcy --dataset darcy@v1 --set surrogate.width=48
     """
-    from tasks.recipes import load, load_profile
+    from ritz.tasks.recipes import load, load_profile
 
     changes = _changes(overrides, None)
     pipeline = load(recipe, changes, stages=(), store_url=store)
-    from flows.terminal import STARTING, watching
-    from tasks.checks import check_training
+    from ritz.flows.terminal import STARTING, watching
+    from ritz.tasks.checks import check_training
 
     check_training(pipeline, store, dataset)
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
-        from flows.launch import launch
-        from flows.train import train as flow
+        from ritz.flows.launch import launch
+        from ritz.flows.train import train as flow
 
         result = launch(flow, recipe, changes, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "dataset", "training"))
@@ -164,15 +164,15 @@ def evaluate(
 
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
-    from flows.terminal import STARTING, watching
-    from tasks.checks import check_measuring
-    from tasks.recipes import load_profile
+    from ritz.flows.terminal import STARTING, watching
+    from ritz.tasks.checks import check_measuring
+    from ritz.tasks.recipes import load_profile
 
     check_measuring(store, model, dataset, ("train", "test"))
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
-        from flows.evaluate import evaluate as flow
-        from flows.launch import launch
+        from ritz.flows.evaluate import evaluate as flow
+        from ritz.flows.launch import launch
 
         result = launch(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
@@ -189,15 +189,15 @@ def quantify(
 
     Example: ritz quantify darcy@v1 --dataset darcy@v1
     """
-    from flows.terminal import STARTING, watching
-    from tasks.checks import check_measuring
-    from tasks.recipes import load_profile
+    from ritz.flows.terminal import STARTING, watching
+    from ritz.tasks.checks import check_measuring
+    from ritz.tasks.recipes import load_profile
 
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
     load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
-        from flows.launch import launch
-        from flows.quantify import quantify as flow
+        from ritz.flows.launch import launch
+        from ritz.flows.quantify import quantify as flow
 
         result = launch(flow, model, dataset, _absolute(store), profile)
     _report(result, as_json, ("model", "coverage"))
@@ -219,8 +219,8 @@ def predict(
 
     Example: ritz predict darcy --input a.nc --output u.nc
     """
-    from flows.terminal import print_json
-    from tasks.predict import predict as work
+    from ritz.flows.terminal import print_json
+    from ritz.tasks.predict import predict as work
 
     result = work(store, model, file_of(source), file_of(target), sample_dim)
     for remark in result["remarks"]:
@@ -235,7 +235,7 @@ def predict(
 
 
 def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]:
-    from tasks.overrides import add, parse_assignments
+    from ritz.tasks.overrides import add, parse_assignments
 
     changes = parse_assignments(overrides or [])
     if samples is not None:
@@ -245,7 +245,7 @@ def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]
 
 def _new(store: str) -> str:
     """Return in words that a store will be made, which may be one that was mistyped; nothing if it is there."""
-    from storage.store import Store
+    from ritz.storage.store import Store
 
     place = Store(store)
     nothing = place.nothing()
@@ -255,7 +255,7 @@ def _new(store: str) -> str:
 
 def _absolute(store: str) -> str:
     """Return the URL that means the same store in every process."""
-    from storage.store import Store
+    from ritz.storage.store import Store
 
     return Store(store).url
 
@@ -263,7 +263,7 @@ def _absolute(store: str) -> str:
 def _report(result: dict[str, Any], as_json: bool, parts: tuple[str, ...]) -> None:
     import yaml
 
-    from flows.terminal import print_json
+    from ritz.flows.terminal import print_json
 
     if as_json:
         print_json(result)

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 import icechunk
 from numcodecs import zstd
 
-from storage.digests import digest, stamped, unstamped
-from storage.documents import LARGEST
-from storage.errors import StorageError
-from storage.integrity.objects import HEADER, branch_file, pointed_at
-from storage.integrity.seals import Damage, read_seal
-from storage.names import version_number
-from storage.repository import BRANCH, attach, panics_are_errors
-from storage.shapes import expect
-from storage.store import Store
+from ritz.storage.digests import digest, stamped, unstamped
+from ritz.storage.documents import LARGEST
+from ritz.storage.errors import StorageError
+from ritz.storage.integrity.objects import HEADER, branch_file, pointed_at
+from ritz.storage.integrity.seals import Damage, read_seal
+from ritz.storage.names import version_number
+from ritz.storage.repository import BRANCH, attach, panics_are_errors
+from ritz.storage.shapes import expect
+from ritz.storage.store import Store
 
 FOLDERS = ("snapshots", "manifests", "transactions")
 

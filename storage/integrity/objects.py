@@ -12,11 +12,11 @@ from typing import Any
 import icechunk
 from numcodecs import zstd
 
-from storage.errors import StorageError
-from storage.names import version_number
-from storage.repository import BRANCH
-from storage.store import Store
-from storage.wording import shown
+from ritz.storage.errors import StorageError
+from ritz.storage.names import version_number
+from ritz.storage.repository import BRANCH
+from ritz.storage.store import Store
+from ritz.storage.wording import shown
 
 # Twelve bytes that say whose file it is, 24 with the name of the writer, and one each for the version of the format,
 # the type of the file and its compression, which is zstd. What follows is a flatbuffer.

@@ -11,14 +11,14 @@ import icechunk
 import numpy as np
 import zarr
 
-from storage.datasets import dataset_key
-from storage.errors import StorageError
-from storage.integrity.objects import Snapshot, branch_file, pointed_at, snapshot_file
-from storage.integrity.seals import Seal, content_digest
-from storage.layout import LAYOUT_VERSION
-from storage.ledger import COLUMNS
-from storage.repository import attach, panics_are_errors
-from storage.store import Store
+from ritz.storage.datasets import dataset_key
+from ritz.storage.errors import StorageError
+from ritz.storage.integrity.objects import Snapshot, branch_file, pointed_at, snapshot_file
+from ritz.storage.integrity.seals import Seal, content_digest
+from ritz.storage.layout import LAYOUT_VERSION
+from ritz.storage.ledger import COLUMNS
+from ritz.storage.repository import attach, panics_are_errors
+from ritz.storage.store import Store
 
 DAMAGED = (icechunk.IcechunkError, ValueError, RuntimeError, OSError, KeyError, IndexError, TypeError)
 """What zarr, its codecs and the engine raise when bytes are not what they should be."""

@@ -16,11 +16,11 @@ import icechunk
 import zarr
 from zarr.core.buffer import default_buffer_prototype
 
-from storage.digests import digest, stamped, unstamped
-from storage.documents import LARGEST
-from storage.integrity.objects import Snapshot
-from storage.shapes import expect
-from storage.store import Store
+from ritz.storage.digests import digest, stamped, unstamped
+from ritz.storage.documents import LARGEST
+from ritz.storage.integrity.objects import Snapshot
+from ritz.storage.shapes import expect
+from ritz.storage.store import Store
 
 
 @dataclass(frozen=True)

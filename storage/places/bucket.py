@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from storage.errors import StorageError
-from storage.places import lease
-from storage.places.s3 import code, endpoint, filesystem, translated
-from storage.wording import shown
+from ritz.storage.errors import StorageError
+from ritz.storage.places import lease
+from ritz.storage.places.s3 import code, endpoint, filesystem, translated
+from ritz.storage.wording import shown
 
 if TYPE_CHECKING:
     import icechunk
@@ -39,7 +39,7 @@ class Seen:
 
 
 class Bucket:
-    """A store that is a prefix in an S3 bucket; see `storage.store.Store` for what its methods promise.
+    """A store that is a prefix in an S3 bucket; see `ritz.storage.store.Store` for what its methods promise.
 
     An object is written whole or not at all by S3 itself. Nothing is renamed.
 
@@ -188,11 +188,11 @@ class Bucket:
                     raise StorageError(f"cannot remove s3://{left[0]}: the server keeps it")
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock object; see `storage.places.lease.leased`."""
+        """Hold a lock object; see `ritz.storage.places.lease.leased`."""
         return lease.leased(self, key, what, wait)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock object; see `storage.places.lease.holder`."""
+        """Return who holds the lock object; see `ritz.storage.places.lease.holder`."""
         return lease.holder(self, key)
 
     def held_by(self, key: str, holder: str) -> bool:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from storage.documents import LARGEST, too_large
-from storage.errors import StorageError
-from storage.places import inside, lock
-from storage.wording import cut, nearest, shown
+from ritz.storage.documents import LARGEST, too_large
+from ritz.storage.errors import StorageError
+from ritz.storage.places import inside, lock
+from ritz.storage.wording import cut, nearest, shown
 
 if TYPE_CHECKING:
     import icechunk
 
 
 class Folder:
-    """A store that is a folder of this machine; see `storage.store.Store` for what its methods promise.
+    """A store that is a folder of this machine; see `ritz.storage.store.Store` for what its methods promise.
 
     The folder itself may be reached through links. Inside of it none is followed: whoever may write in a shared store
     could lead whoever reads, locks or cleans it to any other file. A link there is an error that names it, also where
@@ -174,14 +174,14 @@ class Folder:
             inside.removed(self.url, key)
 
     def links(self, key: str, depth: int | None) -> Sequence[str]:
-        """Return the links in the folder ``key``; see `storage.places.inside.links`."""
+        """Return the links in the folder ``key``; see `ritz.storage.places.inside.links`."""
         try:
             return inside.links(self.url, key, depth)
         except OSError as error:
             raise StorageError(f"cannot list {self.location(key)}: {error.strerror}") from error
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock file; see `storage.places.lock.locked`."""
+        """Hold a lock file; see `ritz.storage.places.lock.locked`."""
 
         def opened() -> int:
             self._make()
@@ -190,7 +190,7 @@ class Folder:
         return lock.locked(self.location(key), what, wait, opened)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock file; see `storage.places.lock.holder`."""
+        """Return who holds the lock file; see `ritz.storage.places.lock.holder`."""
         descriptor = self._lock_file(key)
         return None if descriptor is None else lock.holder(descriptor)
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from storage.errors import StorageError
+from ritz.storage.errors import StorageError
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 15.0
 """Seconds until a server counts as silent; an attempt."""

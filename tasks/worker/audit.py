@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from compute.problems.problem import Arrays
-from storage.integrity.scan import Part, Scan
-from storage.ledger import COLUMNS, REASONS, STATUSES
-from tasks.worker.outcome import Finding, Outcome, join
-from tasks.worker.regenerate import Source, same_bits
-from tasks.worker.rounding import unit_roundoff
+from ritz.compute.problems.problem import Arrays
+from ritz.storage.integrity.scan import Part, Scan
+from ritz.storage.ledger import COLUMNS, REASONS, STATUSES
+from ritz.tasks.worker.outcome import Finding, Outcome, join
+from ritz.tasks.worker.regenerate import Source, same_bits
+from ritz.tasks.worker.rounding import unit_roundoff
 
 EVALUATION = 2.0**-49
 """Sixteen units of double precision: what evaluating a residual may itself add, times ‖|A| |u|‖ / ‖b‖."""
@@ -31,7 +31,7 @@ class Block:
     ids, known
         ``sample_id`` of their samples, and whether it could be read.
     expected, split
-        Position in `storage.ledger.SPLITS` that the recipe gives each id, and the stored one (-1: unreadable).
+        Position in `ritz.storage.ledger.SPLITS` that the recipe gives each id, and the stored one (-1: unreadable).
     """
 
     source: Source

@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from compute.metrics.errors import relative_l2, summary
-from compute.problems.problem import Problem
-from compute.surrogates.model import Model, network, weights
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training.offline import Offline
-from compute.training.online import Online
-from compute.training.run import seeded
-from compute.training.training import Fit, Training
-from storage.errors import StorageError
-from storage.reading import read
-from storage.store import Store
-from tasks.worker.chosen import Chosen
-from tasks.worker.fence import Fence
-from tasks.worker.samples import load
-from tasks.worker.train import kept, left
+from ritz.compute.metrics.errors import relative_l2, summary
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.model import Model, network, weights
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.online import Online
+from ritz.compute.training.run import seeded
+from ritz.compute.training.training import Fit, Training
+from ritz.storage.errors import StorageError
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.worker.chosen import Chosen
+from ritz.tasks.worker.fence import Fence
+from ritz.tasks.worker.samples import load
+from ritz.tasks.worker.train import kept, left
 
 MEMORY = 512 * 2**20
 """Bytes of samples that a training keeps in memory; of more, those read longest ago are read anew."""

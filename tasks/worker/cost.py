@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from compute.metrics.cost import break_even, digits, rounded, timed
-from compute.problems.problem import Arrays, Problem
-from compute.solvers.matched import fastest
-from compute.surrogates.model import Model
-from compute.surrogates.surrogate import Surrogate
-from compute.training.trace import machine
-from storage import models
-from storage.datasets import Dataset
-from storage.names import split_spec
-from storage.reading import read
-from storage.store import Store
-from tasks import provenance
-from tasks.worker.evaluate import load_model
-from tasks.worker.recipe import problem_of
-from tasks.worker.samples import variables
+from ritz.compute.metrics.cost import break_even, digits, rounded, timed
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.solvers.matched import fastest
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.trace import machine
+from ritz.storage import models
+from ritz.storage.datasets import Dataset
+from ritz.storage.names import split_spec
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks import provenance
+from ritz.tasks.worker.evaluate import load_model
+from ritz.tasks.worker.recipe import problem_of
+from ritz.tasks.worker.samples import variables
 
 SAMPLES = 8
 """Test samples on which the solver at matched error is sought."""
@@ -66,7 +66,7 @@ def cost(
         ``cost``: ``training_data``, ``training``, ``inference`` and ``units``; ``break_even``: ``measured``; if not,
         the ``reason``; else ``queries`` one at a time and ``queries_batched`` (None for never), ``spread`` and
         ``spread_batched`` (by what factor repeats of their timings differ), ``spent`` (seconds
-        before the first query), ``sentence``, and what `compute.solvers.matched.fastest` returns.
+        before the first query), ``sentence``, and what `ritz.compute.solvers.matched.fastest` returns.
     """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from compute.dimensions import Dimensions
-from compute.metrics.errors import relative_h1, relative_l2, relative_max, spectral, summary
-from compute.problems.problem import Arrays
-from compute.surrogates.baselines import BASELINES
-from compute.surrogates.model import Model
-from compute.surrogates.surrogate import Surrogate
-from compute.uncertainty.conformal import Bands, Conformal, Predicted
-from storage import models
-from storage.reading import read
-from storage.store import Store
-from tasks.worker.samples import load
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.metrics.errors import relative_h1, relative_l2, relative_max, spectral, summary
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.surrogates.baselines import BASELINES
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.uncertainty.conformal import Bands, Conformal, Predicted
+from ritz.storage import models
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.worker.samples import load
 
 BASELINE_SAMPLES = 2000
 """The baselines are fitted to at most so many training samples."""

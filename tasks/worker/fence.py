@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from storage.errors import Refused
-from storage.places.lock import this_process
-from storage.store import Store
+from ritz.storage.errors import Refused
+from ritz.storage.places.lock import this_process
+from ritz.storage.store import Store
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Fence:
 
         Raises
         ------
-        storage.errors.Refused
+        ritz.storage.errors.Refused
             Another process took it, or the driver gave it back.
         """
         if not store.held_by(self.key, self.holder):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from socket import socket
 
-from compute.cluster.meeting import meet
-from compute.cluster.peers import Place, connected, listening, place
-from compute.training.group import Alone, Group, PeerLost, grouped
+from ritz.compute.cluster.meeting import meet
+from ritz.compute.cluster.peers import Place, connected, listening, place
+from ritz.compute.training.group import Alone, Group, PeerLost, grouped
 
 
 @contextmanager
@@ -16,15 +16,15 @@ def joined(meeting: str | None, rank: int, ranks: int, device: str) -> Iterator[
     Parameters
     ----------
     meeting
-        Where they meet, see `compute.cluster.meeting`; None for one that is alone.
+        Where they meet, see `ritz.compute.cluster.meeting`; None for one that is alone.
 
     Raises
     ------
-    compute.cluster.meeting.Missed, compute.training.group.PeerLost
+    ritz.compute.cluster.meeting.Missed, ritz.compute.training.group.PeerLost
         If one of them has died.
-    compute.cluster.connection.Unreached
+    ritz.compute.cluster.connection.Unreached
         If the scheduler could not be reached.
-    compute.cluster.channel.Abandoned
+    ritz.compute.cluster.channel.Abandoned
         If nobody wants the result of this task any more.
     """
     if meeting is None:

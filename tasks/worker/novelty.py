@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from compute.dimensions import Dimensions
-from compute.uncertainty.novelty import Novelty
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.uncertainty.novelty import Novelty
 
 FILE = "novelty.json"
 """Of a model: what judges whether an input is anything like those that it was trained on."""

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compute.surrogates.normalisation import Arrays
-from compute.training.epochs import Epochs, InMemory
-from compute.training.offline import Offline
-from storage.selection import Selection
-from storage.store import Store
+from ritz.compute.surrogates.normalisation import Arrays
+from ritz.compute.training.epochs import Epochs, InMemory
+from ritz.compute.training.offline import Offline
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
 
 _MIB = 2**20
 
@@ -25,7 +25,7 @@ def passes(store: Store, spec: str, training: Offline) -> Epochs:
 
 
 class _Streamed:
-    """Samples that are read from the store in every epoch, shard by shard; see `storage.loading.ShardStream`."""
+    """Samples that are read from the store in every epoch, shard by shard; see `ritz.storage.loading.ShardStream`."""
 
     def __init__(self, train: Selection, validate: Selection, training: Offline) -> None:
         self.samples = len(train)
@@ -39,7 +39,7 @@ class _Streamed:
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, Arrays]]:
         """Yield every sample once; see `Epochs.epoch`."""
-        from storage.loading import ShardStream
+        from ritz.storage.loading import ShardStream
 
         training = self._training
         stream = ShardStream(self._train, batch_size=64, seed=training.seed, window=training.window)

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from compute.dimensions import Dimensions
-from compute.problems.problem import Arrays, Problem
-from compute.surrogates.surrogate import Surrogate
-from storage import models
-from storage.datasets import Dataset
-from storage.reading import read
-from storage.store import Store
-from tasks.worker.evaluate import load_model
-from tasks.worker.report.figures import draw
-from tasks.worker.report.page import Material, columns, render, typical
-from tasks.worker.report.theme import DARK, LIGHT
-from tasks.worker.samples import variables
-from tasks.worker.stream import seen
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.storage import models
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.worker.evaluate import load_model
+from ritz.tasks.worker.report.figures import draw
+from ritz.tasks.worker.report.page import Material, columns, render, typical
+from ritz.tasks.worker.report.theme import DARK, LIGHT
+from ritz.tasks.worker.samples import variables
+from ritz.tasks.worker.stream import seen
 
 LEVEL = 0.9
 """Nominal coverage of the bands that are shown."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from compute.problems.catalogue import AnyProblem
-from compute.problems.problem import Problem
+from ritz.compute.problems.catalogue import AnyProblem
+from ritz.compute.problems.problem import Problem
 
 
 def problem_of(recipe: dict[str, Any]) -> Problem | None:

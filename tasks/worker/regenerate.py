@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from compute.problems.problem import Arrays, Problem
-from compute.solvers.direct import Direct
-from compute.solvers.recycled import Recycled
-from compute.solvers.sensitivity import disturbed
-from compute.solvers.sequence import simulate
-from compute.solvers.sequential import Sequential
-from storage.integrity.scan import Scan
-from storage.ledger import COLUMNS, decode
-from storage.store import Store
-from tasks.worker.rounding import unit_roundoff
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.sensitivity import disturbed
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.sequential import Sequential
+from ritz.storage.integrity.scan import Scan
+from ritz.storage.ledger import COLUMNS, decode
+from ritz.storage.store import Store
+from ritz.tasks.worker.rounding import unit_roundoff
 
 SAFETY = 10.0
 """Factor on the sensitivity, which is an estimate from below."""
@@ -72,7 +72,7 @@ def regenerate(sample: Sample) -> Regenerated:
 
     Inputs have to be equal bit for bit. Outputs may differ, in the L2 norm and relative to that of the new ones, by
     the unit round-off of the stored dtype, the tolerance of the dataset, and ten times the sensitivity: how far the
-    outputs move when every system is answered with an error of this tolerance (`compute.solvers.sensitivity`).
+    outputs move when every system is answered with an error of this tolerance (`ritz.compute.solvers.sensitivity`).
 
     Returns
     -------

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from compute.cluster.cluster import Teller
-from compute.problems.problem import Problem
-from compute.surrogates.model import Model
-from compute.surrogates.normalisation import Arrays
-from compute.surrogates.surrogate import Surrogate
-from compute.training.catalogue import AnyTraining
-from compute.training.replay import Recorded, compare, replay, stack
-from compute.training.training import Training
-from storage import models
-from storage.cached import CachedSamples
-from storage.datasets import Dataset
-from storage.errors import Refused, StorageError, Unknown
-from storage.selection import Selection
-from storage.store import Store
-from tasks.worker.recipe import problem_of
+from ritz.compute.cluster.cluster import Teller
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.normalisation import Arrays
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.catalogue import AnyTraining
+from ritz.compute.training.replay import Recorded, compare, replay, stack
+from ritz.compute.training.training import Training
+from ritz.storage import models
+from ritz.storage.cached import CachedSamples
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused, StorageError, Unknown
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
+from ritz.tasks.worker.recipe import problem_of
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -68,7 +68,7 @@ class Kept:
 
 
 def again(job: Replaying) -> dict[str, Any]:
-    """Do a training again from its schedule and the dataset's snapshot; return `compute.training.replay.compare`'s."""
+    """Do a training again from its schedule and the dataset's snapshot; return `ritz.compute.training.replay.compare`'s."""
     kept = opened(Store(job.store), job.model, job.surrogate)
     tell, steps = Teller(job.topic), len(kept.recorded.schedule)
 
@@ -79,7 +79,7 @@ def again(job: Replaying) -> dict[str, Any]:
 
 
 def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
-    """Do a training again and compare; the options are those of `compute.training.replay.replay`."""
+    """Do a training again and compare; the options are those of `ritz.compute.training.replay.replay`."""
     start, recorded = time.monotonic(), kept.recorded
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
     steps = batches(recorded.schedule, kept.samples)
@@ -102,7 +102,7 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         As `found`.
     """
     left = found(store, spec)
@@ -143,11 +143,11 @@ def found(store: Store, spec: str) -> Found:
 
     Raises
     ------
-    storage.errors.Unknown
+    ritz.storage.errors.Unknown
         If there is no such model, or the snapshot it was trained on or a sample of the schedule is gone.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the model was trained by a release that did not record its losses.
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If the schedule or the losses are none.
     """
     files, card = models.load(store, spec)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from compute.problems.problem import Problem
+from ritz.compute.problems.problem import Problem
 
 AT_ONCE = 2**18
 """Values of all fields of the samples that are looked at together: what the steps between take fits into caches."""

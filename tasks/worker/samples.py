@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from compute.problems.problem import Arrays
+from ritz.compute.problems.problem import Arrays
 
 
 def variables(dataset: xr.Dataset, role: str) -> list[str]:

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from compute.problems.problem import Arrays, Problem
-from compute.solvers.choice import Auto, panel
-from compute.solvers.expectation import expected
-from compute.solvers.recycled import Recycled
-from compute.solvers.sequence import first_systems, simulate
-from compute.solvers.solver import Ledger, Solver
-from compute.solvers.systems import Systems
-from storage.datasets import Dataset
-from storage.shards import Fork, write_shard
-from storage.store import Store
-from tasks.worker.rounding import rounding_bound
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.solvers.choice import Auto, panel
+from ritz.compute.solvers.expectation import expected
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.sequence import first_systems, simulate
+from ritz.compute.solvers.solver import Ledger, Solver
+from ritz.compute.solvers.systems import Systems
+from ritz.storage.datasets import Dataset
+from ritz.storage.shards import Fork, write_shard
+from ritz.storage.store import Store
+from ritz.tasks.worker.rounding import rounding_bound
 
 DRAWN = 24
 """Bytes that a value of the inputs takes while it is drawn; measured: 21."""
@@ -66,7 +66,7 @@ class Probed:
     choice
         JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
     panel
-        JSON-able rows, see `compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted, and
+        JSON-able rows, see `ritz.compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted, and
         the direct solver; none where a system takes so long that there is no time for one in each way.
     """
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from compute.cluster.channel import receive
-from compute.problems.problem import Arrays
-from compute.training.block import Block
-from storage.datasets import Dataset
-from storage.reading import read
-from storage.samples import Samples
-from storage.store import Store
-from tasks.worker.dispatch import dispatch, owners
-from tasks.worker.solve import Solved
+from ritz.compute.cluster.channel import receive
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.training.block import Block
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import read
+from ritz.storage.samples import Samples
+from ritz.storage.store import Store
+from ritz.tasks.worker.dispatch import dispatch, owners
+from ritz.tasks.worker.solve import Solved
 
 if TYPE_CHECKING:
-    from tasks.worker.train import Fitting
+    from ritz.tasks.worker.train import Fitting
 
 
 class Source:

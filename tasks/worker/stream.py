@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from compute.metrics.stream import scores
-from compute.problems.problem import Problem
-from storage.datasets import Dataset
-from tasks.worker.recipe import problem_of
-from tasks.worker.report.stream import Stream
+from ritz.compute.metrics.stream import scores
+from ritz.compute.problems.problem import Problem
+from ritz.storage.datasets import Dataset
+from ritz.tasks.worker.recipe import problem_of
+from ritz.tasks.worker.report.stream import Stream
 
 SAMPLES = 4096
 """Most training samples that are looked at; of more, so many at random."""

@@ -8,24 +8,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from compute.cluster.cluster import Teller
-from compute.dimensions import Dimensions
-from compute.problems.problem import Problem
-from compute.surrogates.surrogate import Surrogate
-from compute.tensors import pack
-from compute.training.checkpoint import Corrupt
-from compute.training.offline import Offline
-from compute.training.online import Online
-from compute.training.training import Fit, Training
-from storage import models, sealed
-from storage.errors import Damaged
-from storage.reading import read
-from storage.store import Store
-from tasks.worker import novelty
-from tasks.worker.fence import Fence
-from tasks.worker.join import joined
-from tasks.worker.passes import passes
-from tasks.worker.source import Source
+from ritz.compute.cluster.cluster import Teller
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.tensors import pack
+from ritz.compute.training.checkpoint import Corrupt
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.online import Online
+from ritz.compute.training.training import Fit, Training
+from ritz.storage import models, sealed
+from ritz.storage.errors import Damaged
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.worker import novelty
+from ritz.tasks.worker.fence import Fence
+from ritz.tasks.worker.join import joined
+from ritz.tasks.worker.passes import passes
+from ritz.tasks.worker.source import Source
 
 CHECKPOINT_EVERY = 10.0
 """Seconds between two checkpoints."""
@@ -60,7 +60,7 @@ class Fitting:
     fence
         The driver's lock: without it nothing is written.
     rank, meeting
-        With several ``training.ranks``, which of them this is, and where they meet (`compute.cluster.meeting`).
+        With several ``training.ranks``, which of them this is, and where they meet (`ritz.compute.cluster.meeting`).
     """
 
     identity: str
@@ -102,7 +102,7 @@ def kept(
     Parameters
     ----------
     work
-        Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `compute.training.run.Surroundings`; not
+        Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `ritz.compute.training.run.Surroundings`; not
         called where the training is finished.
     fence
         The driver's lock: without it nothing is written.
@@ -116,9 +116,9 @@ def kept(
 
     Raises
     ------
-    storage.errors.Damaged
+    ritz.storage.errors.Damaged
         If the checkpoint, or what a finished training left, has other bytes than were written.
-    storage.errors.Refused
+    ritz.storage.errors.Refused
         If the driver has lost its lock.
     """
     folder, tell = f"fits/{identity}", Teller(identity)
@@ -187,7 +187,7 @@ def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:
 
     Raises
     ------
-    storage.errors.StorageError
+    ritz.storage.errors.StorageError
         If one is missing or has other bytes than were written.
     """
     found = sealed.Sealed(store, f"fits/{identity}", _SUMMARY)
@@ -209,7 +209,7 @@ def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> 
     """Make a finished training a version of the model ``name``; the same identity again gives the same version.
 
     The card gets the variables and the grid of the dataset that ``card["dataset"]`` names. Beside it lies what tells
-    inputs that are unlike those of the training (`tasks.worker.novelty`), and where the grid is a mesh its coordinates,
+    inputs that are unlike those of the training (`ritz.tasks.worker.novelty`), and where the grid is a mesh its coordinates,
     in ``mesh.safetensors``.
     """
     store = Store(store_url)

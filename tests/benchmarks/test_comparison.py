@@ -6,8 +6,8 @@ import pytest
 from benchmarks.comparison import _shares, compare
 from benchmarks.goals import faster, iterations
 from benchmarks.method import Answer, Method, steps
-from compute.solvers.assembly import diffusion
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.systems import Systems
 
 RTOL = 1e-8
 

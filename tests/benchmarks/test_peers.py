@@ -7,10 +7,10 @@ from benchmarks import ritz
 from benchmarks.families import posed
 from benchmarks.method import Peer, steps
 from benchmarks.peers import catalogue
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
 
 RTOL = 1e-8
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from compute.kind import Kind, OneOf
+from ritz.compute.kind import Kind, OneOf
 
 
 class Shape(Kind):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.local import Local
-from compute.cluster.profile import Role
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
 
 README = Path(__file__).parents[2] / "README.md"
 

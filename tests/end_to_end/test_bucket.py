@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.cluster.local import Local
-from compute.cluster.profile import Role
-from storage import models
-from storage.datasets import Dataset
-from storage.places.s3 import filesystem
-from storage.reading import read
-from storage.store import Store
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
+from ritz.storage import models
+from ritz.storage.datasets import Dataset
+from ritz.storage.places.s3 import filesystem
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 from tests import attached
 from tests.bucket import KEY, SECRET, settings
 from tests.command import SMALL, inside, ritz

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from compute.cluster.cluster import Cluster
-from storage.store import Store
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage.store import Store
 from tests import attached
 from tests.command import RITZ, SMALL, inside, ritz, started
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.problems.darcy import Darcy
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
 from tests.end_to_end.conftest import example
 
 PROBLEM = Darcy(shape=(16, 16))

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute import kind
-from compute.cluster.cluster import Cluster
-from compute.solvers.matched import fastest
-from compute.solvers.sequence import ITSELF
-from storage.datasets import Dataset
-from storage.reading import read
-from storage.store import Store
-from tasks.audit import audit
-from tasks.generate import generate
-from tasks.opened import sample_of
-from tasks.pipeline import Data, Pipeline
-from tasks.worker.regenerate import regenerate
+from ritz.compute import kind
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.solvers.matched import fastest
+from ritz.compute.solvers.sequence import ITSELF
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.audit import audit
+from ritz.tasks.generate import generate
+from ritz.tasks.opened import sample_of
+from ritz.tasks.pipeline import Data, Pipeline
+from ritz.tasks.worker.regenerate import regenerate
 from tests.explicit import Explicit
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from compute.cluster.cluster import Cluster
-from storage import runs
-from storage.store import Store
-from tasks.recipes import load
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage import runs
+from ritz.storage.store import Store
+from ritz.tasks.recipes import load
 from tests import attached
 from tests.command import SMALL, ritz
 

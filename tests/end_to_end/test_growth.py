@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.cluster.cluster import Cluster
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.reading import read
-from storage.store import Store
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 from tests import attached
 from tests.command import SMALL, inside, ritz
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tasks.pipeline import Pipeline
+from ritz.tasks.pipeline import Pipeline
 from tests.command import SMALL, inside, ritz
 
 DATA = Path(__file__).parents[1] / "data"

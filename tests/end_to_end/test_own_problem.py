@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from storage.datasets import Dataset
-from storage.reading import read
-from storage.store import Store
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 from tests.command import started
 from tests.end_to_end.conftest import example
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from storage import models
-from storage.store import Store
+from ritz.storage import models
+from ritz.storage.store import Store
 from tests.command import TINY, replayed, ritz
 
 PROFILE = "kind: local\nsolve: {count: 1}\ntrain: {count: 2}\n"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.cluster.cluster import Cluster
-from storage import models
-from storage.store import Store
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage import models
+from ritz.storage.store import Store
 from tests import attached
 from tests.command import TINY, ritz
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage import models
-from storage.reading import read
-from storage.store import Store
-from tasks.worker.evaluate import load_model
+from ritz.storage import models
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.worker.evaluate import load_model
 from tests.command import TINY, ritz
 
 Tiny = tuple[Path, dict[str, Any]]

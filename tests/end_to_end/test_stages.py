@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.cluster.cluster import Cluster
-from storage import models
-from storage.datasets import list_datasets
-from storage.reading import read
-from storage.store import Store
-from tasks.predict import predict
-from tasks.worker.evaluate import load_model
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage import models
+from ritz.storage.datasets import list_datasets
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.predict import predict
+from ritz.tasks.worker.evaluate import load_model
 from tests import attached
 from tests.command import TINY, inside, ritz
 from tests.end_to_end.test_data import check_residuals, check_solutions

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.local import Local
-from compute.cluster.profile import Role
-from compute.solvers.recycled import Recycled
-from storage.reading import read
-from storage.store import Store
-from tasks.generate import generate
-from tasks.recipes import load
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
+from ritz.compute.solvers.recycled import Recycled
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.generate import generate
+from ritz.tasks.recipes import load
 from tests.command import TINY
 from tests.faults.trapped import Trapped, solved
 
@@ -57,5 +57,5 @@ def test_solve_workers_load_neither_prefect_nor_torch(made: xr.Dataset, folder: 
     assert set() < {pid for pid, _ in solved(folder)} <= set(solvers)
     assert len(seen) == len(solvers) + 1, "one train worker, on which nothing was solved"
     for modules in solvers.values():
-        assert "compute.solvers.recycled" in modules
+        assert "ritz.compute.solvers.recycled" in modules
         assert not modules & {"prefect", "torch", "neuralop", "sklearn", "matplotlib"}

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.local import Local
-from compute.cluster.profile import Role
-from storage.datasets import Dataset, list_datasets
-from storage.store import Store
-from tasks.pipeline import Pipeline
-from tasks.recipes import load
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
+from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.store import Store
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.recipes import load
 from tests.command import TINY
 from tests.faults.trapped import Trapped
 from tests.history import commits

@@ -32,9 +32,8 @@ def seen(store: Path, name: str) -> dict[str, Any]:
 
 
 def main(folder: str) -> None:
-    for room in ("flows", "tasks", "compute", "storage"):
-        # Importing it fails from here on, wherever it is installed.
-        sys.modules[room] = None  # type: ignore[assignment]
+    # Importing it fails from here on, wherever it is installed.
+    sys.modules["ritz"] = None  # type: ignore[assignment]
     icechunk.set_logs_filter("error")
     repository = icechunk.Repository.open(icechunk.local_filesystem_storage(folder))
     versions = sorted(repository.list_tags(), key=lambda version: int(version.removeprefix("v")))

@@ -11,10 +11,10 @@ import zlib
 
 import xarray as xr
 
-from storage.datasets import Dataset
-from storage.names import split_spec
-from storage.reading import read
-from storage.store import Store
+from ritz.storage.datasets import Dataset
+from ritz.storage.names import split_spec
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 
 STATUSES = ("ok", "failed", "absent")
 

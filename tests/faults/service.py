@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 
-from flows.api import ServerError, own_key
-from storage import runs
-from storage.store import Store
+from ritz.flows.api import ServerError, own_key
+from ritz.storage import runs
+from ritz.storage.store import Store
 from tests.command import RITZ, SMALL, ritz, started
 from tests.faults.processes import children
 from tests.patience import until

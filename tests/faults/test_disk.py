@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from distributed import Worker
 
-from compute.cluster.cluster import Cluster
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import StorageError
-from storage.reading import read
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import StorageError
+from ritz.storage.reading import read
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 from tests.attached import profile
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import AGAIN, PROBES, SHARD, SHARDS, Trap, new, wait_until, workers

@@ -14,11 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
-from compute.tensors import unpack
-from storage import runs
-from storage.reading import read
-from tasks.generated import probe_key
-from tasks.records import VANISHED
+from ritz.compute.tensors import unpack
+from ritz.storage import runs
+from ritz.storage.reading import read
+from ritz.tasks.generated import probe_key
+from ritz.tasks.records import VANISHED
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
 from tests.faults.processes import alive, in_group

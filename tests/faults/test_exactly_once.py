@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.stream import WINDOWS
-from storage import runs
-from storage.reading import read
-from tasks.pipeline import Splits
-from tasks.records import VANISHED
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.stream import WINDOWS
+from ritz.storage import runs
+from ritz.storage.reading import read
+from ritz.tasks.pipeline import Splits
+from ritz.tasks.records import VANISHED
 from tests import attached
 from tests.command import RITZ, replayed, ritz, started
 from tests.faults.conftest import SHARD, Trap, new, wait_until, workers

@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from storage import runs
-from tasks.signals import SENTENCE
+from ritz.storage import runs
+from ritz.tasks.signals import SENTENCE
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, Trap, wait_until
 from tests.faults.processes import alive

@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from storage import runs
-from storage.store import Store
-from tasks.records import VANISHED
+from ritz.storage import runs
+from ritz.storage.store import Store
+from ritz.tasks.records import VANISHED
 from tests.command import RITZ, SMALL, started
 from tests.faults import blows, outside
 from tests.faults.blows import CONT, KILL, STOP, TERM, Blow

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from storage.committer import Committer
-from storage.garbage import sweep
-from storage.reading import read
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.garbage import sweep
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 from tests.command import started
 from tests.faults.conftest import ROOT
 from tests.faults.writer import SHARDS, describe, fields, write

@@ -18,12 +18,12 @@ import psutil
 import pytest
 import xarray as xr
 
-from compute.cluster.cluster import Cluster
-from storage.datasets import Dataset, list_datasets
-from storage.reading import read
-from storage.store import Store
-from tasks.generate import generate as make
-from tasks.recipes import load
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.generate import generate as make
+from ritz.tasks.recipes import load
 from tests.command import RITZ, TINY, ritz, started
 from tests.faults.processes import children, in_group
 from tests.history import commits

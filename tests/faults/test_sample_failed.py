@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.cluster.cluster import Cluster
-from compute.solvers.choice import Auto
-from storage.reading import read
-from tasks.worker.solve import probe
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.solvers.choice import Auto
+from ritz.storage.reading import read
+from ritz.tasks.worker.solve import probe
 from tests import attached
 from tests.command import ritz
 from tests.faults.conftest import SHARD, SHARDS, STEPS, Trap

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from storage import runs
-from storage.store import Store
-from tasks.records import VANISHED
+from ritz.storage import runs
+from ritz.storage.store import Store
+from ritz.tasks.records import VANISHED
 from tests.faults.service import Service, engines
 from tests.served import free_port
 

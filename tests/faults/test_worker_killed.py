@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from compute.cluster.cluster import Cluster
-from storage.reading import read
-from tasks.generate import generate
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage.reading import read
+from ritz.tasks.generate import generate
 from tests.faults.conftest import PROBES, SHARD, SHARDS, Trap, wait_until, workers
 from tests.faults.trapped import checksums, collect, solved
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.datasets import Dataset, list_datasets
-from storage.reading import read
-from storage.store import Store
+from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 from tests.command import started
 from tests.faults.conftest import ROOT
 from tests.faults.writer import SHARDS, describe, fields

@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 from distributed import get_worker
 
-from compute.cluster.channel import receive
-from compute.problems.darcy import Darcy
-from compute.problems.problem import Arrays, Solve
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
-from tasks.worker.solve import Solved
+from ritz.compute.cluster.channel import receive
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.problem import Arrays, Solve
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
+from ritz.tasks.worker.solve import Solved
 
 
 class Trapped(Darcy):

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from storage.committer import Committer
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 from tests.storage.fields import SHARD, definition, ledger
 
 SHARDS, POINTS = 24, 256

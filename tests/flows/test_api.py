@@ -17,11 +17,11 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
-from flows import api
-from flows import key as keys
-from flows.api import PROOF, ServerError, answers, check, local_url, own_key
-from flows.server import reached, standing
-from flows.settings import AUTH, loopback, prepare_prefect
+from ritz.flows import api
+from ritz.flows import key as keys
+from ritz.flows.api import PROOF, ServerError, answers, check, local_url, own_key
+from ritz.flows.server import reached, standing
+from ritz.flows.settings import AUTH, loopback, prepare_prefect
 
 Answer = Callable[[str], tuple[int, str]]
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from flows import binding
-from flows.binding import Binding, bind, bound
-from tasks.errors import RecipeError
+from ritz.flows import binding
+from ritz.flows.binding import Binding, bind, bound
+from ritz.tasks.errors import RecipeError
 
 
 def test_a_process_knows_the_deployments_that_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from flows.cli import app
+from ritz.flows.cli import app
 from tests.command import ritz
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ def test_help_without_a_command_lists_them() -> None:
 def test_looking_around_loads_nothing_heavy(command: list[str]) -> None:
     program = (
         "import sys\n"
-        "from flows.cli import main\n"
+        "from ritz.flows.cli import main\n"
         f"sys.argv = ['ritz', *{command!r}]\n"
         "try:\n"
         "    main()\n"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
-from flows.serve import _to_deployment, deployment_names
-from tasks.recipes import RecipeError, load
+from ritz.flows.serve import _to_deployment, deployment_names
+from ritz.tasks.recipes import RecipeError, load
 from tests.command import SMALL
 
 

@@ -12,8 +12,8 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.naming import _telling, bear, label_flow_run, labelled, name_flow_run, recipe_tags, sentence, tags
-from tasks.recipes import load
+from ritz.flows.naming import _telling, bear, label_flow_run, labelled, name_flow_run, recipe_tags, sentence, tags
+from ritz.tasks.recipes import load
 from tests.command import SMALL
 from tests.served import client_of
 

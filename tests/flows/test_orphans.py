@@ -21,14 +21,14 @@ from prefect.client.schemas.objects import (
 )
 from prefect.states import Cancelling, Pending, Running, Scheduled
 
-from flows.claims import claimed, known
-from flows.orphans import GONE, Watch
-from storage import runs
-from storage.store import Store
-from tasks.records import VANISHED, run_lock
+from ritz.flows.claims import claimed, known
+from ritz.flows.orphans import GONE, Watch
+from ritz.storage import runs
+from ritz.storage.store import Store
+from ritz.tasks.records import VANISHED, run_lock
 from tests.served import client_of
 
-HOLDER = "import sys, time; from flows.claims import hold; hold(sys.argv[1]); print(flush=True); time.sleep(600)"
+HOLDER = "import sys, time; from ritz.flows.claims import hold; hold(sys.argv[1]); print(flush=True); time.sleep(600)"
 
 
 @pytest.fixture(scope="module")

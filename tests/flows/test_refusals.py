@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.evaluate import evaluate
-from flows.quantify import quantify
-from flows.train import train
-from storage import models
-from storage.committer import Committer
-from storage.errors import Refused
-from storage.store import Store
-from tasks.pipeline import Pipeline
+from ritz.flows.evaluate import evaluate
+from ritz.flows.quantify import quantify
+from ritz.flows.train import train
+from ritz.storage import models
+from ritz.storage.committer import Committer
+from ritz.storage.errors import Refused
+from ritz.storage.store import Store
+from ritz.tasks.pipeline import Pipeline
 from tests.command import TINY
 from tests.storage.fields import SHARDS, definition, fill
 

@@ -12,10 +12,10 @@ from urllib.error import HTTPError
 import psutil
 import pytest
 
-from flows.api import own_key
-from storage import runs
-from storage.store import Store
-from tasks.records import VANISHED, run_lock
+from ritz.flows.api import own_key
+from ritz.storage import runs
+from ritz.storage.store import Store
+from ritz.tasks.records import VANISHED, run_lock
 from tests.command import RITZ, SMALL, ritz, started
 from tests.patience import PATIENCE, until
 from tests.served import Server, free_port

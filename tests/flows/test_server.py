@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.server import ServerError, answers, embedded, local_url, standing
+from ritz.flows.server import ServerError, answers, embedded, local_url, standing
 from tests.command import started
 from tests.faults.processes import children
 
@@ -63,14 +63,14 @@ import logging, os, signal, stat, sys, time
 from pathlib import Path
 logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
 import psutil
-from flows.api import answers
-from flows.server import embedded
+from ritz.flows.api import answers
+from ritz.flows.server import embedded
 
 home = Path(os.environ["PREFECT_HOME"])
 
 def process():
     servers = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return next((server for server in servers if "flows.server" in server.cmdline()), None)
+    return next((server for server in servers if "ritz.flows.server" in server.cmdline()), None)
 
 def another(than):
     # Waits until another server answers in the place of one.
@@ -85,7 +85,7 @@ with embedded():
     from prefect import flow
     from prefect.client.orchestration import get_client
     from prefect.context import FlowRunContext
-    from flows.launch import launch
+    from ritz.flows.launch import launch
 
     def ask():
         with get_client(sync_client=True) as client:
@@ -161,10 +161,12 @@ return ask()
 
 def test_the_first_server_is_started_again_too(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     # The tests may have a server already, which is a child of this process too.
-    before = children(psutil.Process(), "flows.server")
+    before = children(psutil.Process(), "ritz.flows.server")
 
     def kill() -> None:
-        while not (starting := [child for child in children(psutil.Process(), "flows.server") if child not in before]):
+        while not (
+            starting := [child for child in children(psutil.Process(), "ritz.flows.server") if child not in before]
+        ):
             time.sleep(0.01)
         starting[0].kill()
 
@@ -226,7 +228,7 @@ def test_a_database_that_is_none_is_named_in_the_words_of_the_server(
     damage: Callable[[Path], None], said: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not in those of a module that somebody has put into the working directory."""
-    for module in ("flows", "prefect", "uvicorn"):
+    for module in ("ritz", "prefect", "uvicorn"):
         (home.parent / f"{module}.py").write_text("raise SystemExit('not this one')")
     monkeypatch.chdir(home.parent)
     home.mkdir()

@@ -14,7 +14,7 @@ HEAVY = (
 
 SCRIPT = """
 import sys
-from flows.cli import main
+from ritz.flows.cli import main
 sys.argv = ["ritz", *sys.argv[1:]]
 code = main()
 print("loaded", *(name for name in {heavy} if name in sys.modules))

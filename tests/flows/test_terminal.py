@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from flows import terminal
-from flows.terminal import watching
+from ritz.flows import terminal
+from ritz.flows.terminal import watching
 
 log = logging.getLogger("ritz")
 

@@ -11,11 +11,11 @@ from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.states import Cancelled, Pending, Running
 
-from flows.naming import PREFIX
-from flows.settings import AUTH, URL
-from flows.trigger import _ended, trigger
-from tasks.pipeline import Pipeline
-from tasks.recipes import RecipeError, load
+from ritz.flows.naming import PREFIX
+from ritz.flows.settings import AUTH, URL
+from ritz.flows.trigger import _ended, trigger
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.recipes import RecipeError, load
 from tests.command import SMALL
 from tests.served import client_of
 

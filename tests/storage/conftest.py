@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.committer import Committer
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.store import Store
 from tests.storage.fields import definition
 
 ROOT = Path(__file__).parents[2]

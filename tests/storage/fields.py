@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.chunks import ShardCodec
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.places import lease
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.storage.chunks import ShardCodec
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.places import lease
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 
 SHARD, SHARDS = 4, 5
 N = SHARD * SHARDS

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from storage.store import Store
+from ritz.storage.store import Store
 
 
 @contextmanager

@@ -5,8 +5,8 @@ import pytest
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from storage.chunks import FieldReader, ShardCodec, write_field
-from storage.errors import StorageError
+from ritz.storage.chunks import FieldReader, ShardCodec, write_field
+from ritz.storage.errors import StorageError
 
 SHAPES = {"number": (), "line": (5,), "map": (3, 4), "cube": (2, 3, 4)}
 

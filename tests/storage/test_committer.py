@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.committer import Committer
-from storage.datasets import list_datasets
-from storage.errors import Refused, StorageError
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import list_datasets
+from ritz.storage.errors import Refused, StorageError
+from ritz.storage.store import Store
 from tests.storage.fields import N, definition, fill, in_both, template
 
 

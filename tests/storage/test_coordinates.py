@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.committer import Committer
-from storage.errors import StorageError
-from storage.reading import read
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.errors import StorageError
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 
 TRIANGLES = np.array([[0, 1, 2], [2, 3, 4]], np.int32)
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import zarr
 
-from storage import models
-from storage.committer import Committer
-from storage.datasets import Dataset, list_datasets
-from storage.errors import Busy, StorageError, Unknown
-from storage.layout import Layout
-from storage.reading import read
-from storage.store import Store
+from ritz.storage import models
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.errors import Busy, StorageError, Unknown
+from ritz.storage.layout import Layout
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 from tests.storage.fields import definition, fields, fill, in_both, stored
 
 

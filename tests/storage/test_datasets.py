@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import StorageError, Unknown
-from storage.reading import read, resolve
-from storage.shards import write_shard
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.reading import read, resolve
+from ritz.storage.shards import write_shard
 from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, in_both, ledger, template, with_failure
 
 
@@ -164,7 +164,7 @@ def test_what_is_no_dataset_is_named(store):
 
 def test_importing_the_room_loads_no_training_or_workflow_library():
     code = (
-        "import sys, storage.committer, storage.models, storage.runs;"
+        "import sys, ritz.storage.committer, ritz.storage.models, ritz.storage.runs;"
         "print([m for m in ('torch', 'dask', 'distributed', 'prefect', 'sklearn', 'compute') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

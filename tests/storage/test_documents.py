@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from storage import runs
-from storage.documents import DEEPEST, LARGEST, mapping, parsed
-from storage.errors import StorageError
-from storage.store import Store
-from storage.wording import cut, meant, nearest, shown
+from ritz.storage import runs
+from ritz.storage.documents import DEEPEST, LARGEST, mapping, parsed
+from ritz.storage.errors import StorageError
+from ritz.storage.store import Store
+from ritz.storage.wording import cut, meant, nearest, shown
 
 
 @pytest.mark.parametrize(

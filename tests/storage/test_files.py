@@ -16,9 +16,9 @@ import pytest
 import xarray as xr
 import zarr
 
-from storage.errors import StorageError
-from storage.files import read_file, write_file
-from storage.targets import written_whole
+from ritz.storage.errors import StorageError
+from ritz.storage.files import read_file, write_file
+from ritz.storage.targets import written_whole
 
 
 @pytest.fixture

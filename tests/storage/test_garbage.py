@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import Refused, Unknown
-from storage.garbage import sweep
-from storage.reading import read
-from storage.shards import write_shard
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused, Unknown
+from ritz.storage.garbage import sweep
+from ritz.storage.reading import read
+from ritz.storage.shards import write_shard
 from tests.storage.fields import SHAPE, SHARD, fill, ledger
 
 NOW = timedelta(0)

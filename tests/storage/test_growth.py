@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import Refused, StorageError
-from storage.reading import read
-from storage.shards import write_shard
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused, StorageError
+from ritz.storage.reading import read
+from ritz.storage.shards import write_shard
 from tests.storage.fields import SHARD, SHARDS, N, definition, fields, fill, ledger
 
 MORE: dict[str, Any] = {

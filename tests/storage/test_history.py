@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from storage.committer import Committer
-from storage.digests import stamped
-from storage.errors import StorageError
-from storage.garbage import sweep
-from storage.integrity import history
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.digests import stamped
+from ritz.storage.errors import StorageError
+from ritz.storage.garbage import sweep
+from ritz.storage.integrity import history
+from ritz.storage.store import Store
 from tests.storage.fields import definition, fill
 
 KEY = "datasets/made"

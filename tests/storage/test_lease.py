@@ -8,13 +8,13 @@ import icechunk
 import numpy as np
 import pytest
 
-from storage import committer as committing
-from storage.committer import Committer
-from storage.errors import Busy, Refused, StorageError
-from storage.places import lease
-from storage.places.bucket import Bucket
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.storage import committer as committing
+from ritz.storage.committer import Committer
+from ritz.storage.errors import Busy, Refused, StorageError
+from ritz.storage.places import lease
+from ritz.storage.places.bucket import Bucket
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 from tests.storage.fields import SHARD, definition, fields, in_both, ledger, stored
 
 KEY = "datasets/.made.lock"
@@ -196,7 +196,7 @@ def test_what_is_no_lock_is_named(store, text):
 
 
 def test_two_that_save_one_version_do_not_mix(store, monkeypatch):
-    from storage import models
+    from ritz.storage import models
 
     write = Store.write
 

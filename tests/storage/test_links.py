@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from storage import models, runs
-from storage.committer import Committer
-from storage.datasets import Dataset, look
-from storage.errors import StorageError
-from storage.garbage import sweep
-from storage.integrity.located import locate
-from storage.places import inside
-from storage.store import Store
+from ritz.storage import models, runs
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset, look
+from ritz.storage.errors import StorageError
+from ritz.storage.garbage import sweep
+from ritz.storage.integrity.located import locate
+from ritz.storage.places import inside
+from ritz.storage.store import Store
 from tests.storage.fields import fill
 from tests.storage.holder import held
 
@@ -150,7 +150,7 @@ def test_a_lock_that_is_replaced_while_one_waits_for_it_is_taken_where_it_is_now
         threading.Timer(0.2, release.set).start()
         with store.lock("a.lock", "it", wait=30):
             # Who comes next meets this one, not the file that was renamed.
-            code = f"from storage.store import Store\nwith Store({store.url!r}).lock('a.lock', 'it'): pass"
+            code = f"from ritz.storage.store import Store\nwith Store({store.url!r}).lock('a.lock', 'it'): pass"
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
             assert f"it is in use by process {os.getpid()} on " in done.stderr
 

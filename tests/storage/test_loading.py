@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from storage.committer import Committer
-from storage.errors import StorageError, Unknown
-from storage.loading import ShardStream, StoredSamples, _Pool, _threads
-from storage.selection import Selection
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.loading import ShardStream, StoredSamples, _Pool, _threads
+from ritz.storage.selection import Selection
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 from tests.storage.fields import SHARD, definition, fields, fill_with_failures, ledger, with_a_flipped_byte
 
 SHARDS = 40
@@ -227,6 +227,8 @@ def test_what_does_not_exist_is_refused_by_name(store):
 
 
 def test_only_the_module_itself_loads_torch():
-    code = "import sys, storage.selection, storage.export, storage.committer; print('torch' in sys.modules)"
+    code = (
+        "import sys, ritz.storage.selection, ritz.storage.export, ritz.storage.committer; print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "False"

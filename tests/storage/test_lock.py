@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import Busy, StorageError
-from storage.places import lock
+from ritz.storage.errors import Busy, StorageError
+from ritz.storage.places import lock
 from tests.storage.fields import in_both
 from tests.storage.holder import held
 
@@ -58,8 +58,8 @@ def test_a_forked_child_neither_holds_nor_keeps_it(store):
     # In a process of its own: forking one that has threads is what Python warns of.
     code = f"""
 import os, signal, sys, time
-from storage.store import Store
-from storage.places import lock
+from ritz.storage.store import Store
+from ritz.storage.places import lock
 store = Store({store.url!r})
 with store.lock("a.lock", "it"):
     child = os.fork()

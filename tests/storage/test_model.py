@@ -24,13 +24,13 @@ from hypothesis.stateful import (
     rule,
 )
 
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import Refused, StorageError
-from storage.garbage import sweep
-from storage.reading import read
-from storage.shards import Fork, write_shard
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused, StorageError
+from ritz.storage.garbage import sweep
+from ritz.storage.reading import read
+from ritz.storage.shards import Fork, write_shard
+from ritz.storage.store import Store
 from tests.storage.fields import RTOL, SHARD, ledger, template
 
 EVERYTHING = ("ok", "failed", "absent")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage import runs
-from storage.errors import StorageError, Unknown
+from ritz.storage import runs
+from ritz.storage.errors import StorageError, Unknown
 from tests.storage.fields import in_both
 
 pytestmark = in_both

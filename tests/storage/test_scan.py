@@ -13,17 +13,17 @@ import icechunk
 import numpy as np
 import pytest
 
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import StorageError, Unknown
-from storage.garbage import sweep
-from storage.integrity.located import locate
-from storage.integrity.objects import Snapshot, branch_file, pointed_at, tag_file, tags
-from storage.integrity.scan import Scan, Unopened
-from storage.integrity.seals import seal_key
-from storage.ledger import COLUMNS
-from storage.shards import write_shard
-from storage.store import Store
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.garbage import sweep
+from ritz.storage.integrity.located import locate
+from ritz.storage.integrity.objects import Snapshot, branch_file, pointed_at, tag_file, tags
+from ritz.storage.integrity.scan import Scan, Unopened
+from ritz.storage.integrity.seals import seal_key
+from ritz.storage.ledger import COLUMNS
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
 from tests.storage.fields import SHAPE, SHARDS, N, definition, fill, ledger, template
 
 KEY = "datasets/made"

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from storage import models, sealed
-from storage.digests import stamped
-from storage.errors import Damaged, StorageError, Unknown
-from storage.store import Store
+from ritz.storage import models, sealed
+from ritz.storage.digests import stamped
+from ritz.storage.errors import Damaged, StorageError, Unknown
+from ritz.storage.store import Store
 from tests.storage.fields import in_both
 
 CARD = {"identity": "one", "dataset": {"name": "made", "snapshot": "ABC"}}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import zarr
 
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import Refused, StorageError
-from storage.shards import write_shard
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused, StorageError
+from ritz.storage.shards import write_shard
 from tests.storage.fields import SHARD, SHARDS, definition, fields, fill, in_both, ledger, with_failure
 
 

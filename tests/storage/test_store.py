@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import StorageError
-from storage.places.s3 import filesystem
-from storage.store import Store
+from ritz.storage.errors import StorageError
+from ritz.storage.places.s3 import filesystem
+from ritz.storage.store import Store
 from tests.storage.fields import in_both
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +128,7 @@ def test_a_folder_is_removed_with_all_below_it_and_nothing_beside(store):
 def test_another_process_is_seen_at_once(store):
     store.write("a/x", b"")
     assert store.list("a") == ["x"]
-    code = f"from storage.store import Store; Store({store.url!r}).write('a/y', b'')"
+    code = f"from ritz.storage.store import Store; Store({store.url!r}).write('a/y', b'')"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT)
     assert store.list("a") == ["x", "y"]
     assert store.exists("a/y")

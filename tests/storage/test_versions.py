@@ -4,10 +4,10 @@ import icechunk
 import numpy as np
 import pytest
 
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.errors import Refused, StorageError, Unknown
-from storage.reading import read, resolve
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused, StorageError, Unknown
+from ritz.storage.reading import read, resolve
 from tests.storage.fields import SHARD, N, fields, fill, in_both
 
 

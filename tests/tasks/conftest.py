@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.reading import read
-from storage.store import Store
-from tasks.worker import train
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.worker import train
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import zarr
 
-from compute.problems.darcy import Darcy
-from compute.problems.problem import Problem
-from compute.solvers.catalogue import answering
-from compute.solvers.sequence import simulate
-from compute.solvers.solver import Solver
-from storage import sealed
-from storage.committer import Committer
-from storage.integrity.objects import Snapshot
-from storage.shards import write_shard
-from storage.store import Store
-from tasks.pipeline import Pipeline
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.catalogue import answering
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.solver import Solver
+from ritz.storage import sealed
+from ritz.storage.committer import Committer
+from ritz.storage.integrity.objects import Snapshot
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
+from ritz.tasks.pipeline import Pipeline
 
 NAME, SAMPLES, SHARD, SEED = "made", 40, 8, 3
 FAILED = 7

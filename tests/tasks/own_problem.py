@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from compute.problems.problem import Arrays, Problem, Solve
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
 
 
 class Scaling(Problem):

@@ -9,15 +9,15 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.local import Local
-from compute.cluster.profile import Role
-from compute.problems.darcy import Darcy
-from storage.errors import Refused, Unknown
-from storage.store import Store
-from tasks.audit import audit
-from tasks.checks import check_audit
-from tasks.worker.outcome import CHECKS
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
+from ritz.compute.problems.darcy import Darcy
+from ritz.storage.errors import Refused, Unknown
+from ritz.storage.store import Store
+from ritz.tasks.audit import audit
+from ritz.tasks.checks import check_audit
+from ritz.tasks.worker.outcome import CHECKS
 from tests.tasks.made import FAILED, NAME, SAMPLES, SHARD, change, flip, make, object_of, position
 
 SAMPLE = 20

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from storage import models
-from storage.errors import Unknown
-from storage.store import Store
-from tasks.audited_model import CHECKS, audit
-from tasks.checks import audited
+from ritz.storage import models
+from ritz.storage.errors import Unknown
+from ritz.storage.store import Store
+from ritz.tasks.audited_model import CHECKS, audit
+from ritz.tasks.checks import audited
 from tests.command import inside
 
 DATA = Path(__file__).parents[1] / "data" / "store.tar.gz"

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage.committer import Committer
-from storage.errors import Busy, Refused, StorageError
-from storage.store import Store
-from tasks.checks import check_measuring, check_run, check_training
-from tasks.recipes import load
-from tasks.records import run_lock
+from ritz.storage.committer import Committer
+from ritz.storage.errors import Busy, Refused, StorageError
+from ritz.storage.store import Store
+from ritz.tasks.checks import check_measuring, check_run, check_training
+from ritz.tasks.recipes import load
+from ritz.tasks.records import run_lock
 from tests.command import TINY
 
 MEASURED = ("validate", "calibrate", "test")

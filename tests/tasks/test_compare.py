@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.surrogates.fully_connected import FullyConnected
-from compute.surrogates.model import Model, weights
-from compute.training import loop
-from compute.training.offline import Offline
-from compute.training.online import Online
-from storage.selection import Selection
-from storage.store import Store
-from tasks.contest import Arm, Contest, contest
-from tasks.errors import RecipeError
-from tasks.recipes import load
-from tasks.worker import compare, train
-from tasks.worker.chosen import Chosen
-from tasks.worker.report.comparison import along
-from tasks.worker.verdict import gains, rows, sentences
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.model import Model, weights
+from ritz.compute.training import loop
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.online import Online
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
+from ritz.tasks.contest import Arm, Contest, contest
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.recipes import load
+from ritz.tasks.worker import compare, train
+from ritz.tasks.worker.chosen import Chosen
+from ritz.tasks.worker.report.comparison import along
+from ritz.tasks.worker.verdict import gains, rows, sentences
 from tests.command import TINY
 from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 

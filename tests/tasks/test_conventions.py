@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.export import export
-from storage.files import read_file
-from storage.reading import read
-from storage.store import Store
-from tasks.predict import predict
-from tasks.recipes import load, names
+from ritz.storage.export import export
+from ritz.storage.files import read_file
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.predict import predict
+from ritz.tasks.recipes import load, names
 from tests.require import require
 from tests.tasks.made import make, small
 

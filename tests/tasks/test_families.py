@@ -8,26 +8,26 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.problems.darcy import Darcy
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.online import Online
-from compute.training.optimiser import AdamW
-from compute.uncertainty.conformal import Conformal
-from storage import models
-from storage.committer import Committer
-from storage.errors import Refused
-from storage.files import read_file
-from storage.reading import read, resolve
-from storage.shards import write_shard
-from storage.store import Store
-from tasks.checks import check_measuring
-from tasks.errors import InputError
-from tasks.predict import predict
-from tasks.worker import train
-from tasks.worker.evaluate import evaluate, load_model, quantify
-from tasks.worker.publish import gather
-from tasks.worker.report.page import pictures
-from tasks.worker.report.shown import caption
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.online import Online
+from ritz.compute.training.optimiser import AdamW
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.storage import models
+from ritz.storage.committer import Committer
+from ritz.storage.errors import Refused
+from ritz.storage.files import read_file
+from ritz.storage.reading import read, resolve
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
+from ritz.tasks.checks import check_measuring
+from ritz.tasks.errors import InputError
+from ritz.tasks.predict import predict
+from ritz.tasks.worker import train
+from ritz.tasks.worker.evaluate import evaluate, load_model, quantify
+from ritz.tasks.worker.publish import gather
+from ritz.tasks.worker.report.page import pictures
+from ritz.tasks.worker.report.shown import caption
 from tests.tasks.families import FAMILIES, SAMPLES, Family
 
 SHARD = 10

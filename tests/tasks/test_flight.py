@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from storage.committer import Committer
-from storage.shards import write_shard
-from storage.store import Store
-from tasks.flight import InFlight
-from tasks.inspect import show
-from tasks.layouts import described
-from tasks.recipes import load
+from ritz.storage.committer import Committer
+from ritz.storage.shards import write_shard
+from ritz.storage.store import Store
+from ritz.tasks.flight import InFlight
+from ritz.tasks.inspect import show
+from ritz.tasks.layouts import described
+from ritz.tasks.recipes import load
 from tests.command import SMALL
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tasks.errors import InputError
-from tasks.inputs import Interface, read_inputs
+from ritz.tasks.errors import InputError
+from ritz.tasks.inputs import Interface, read_inputs
 
 LONG = "x" * 10000
 TAKES = Interface(

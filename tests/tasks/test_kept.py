@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from compute.training.checkpoint import Corrupt
-from storage import sealed
-from storage.errors import Damaged, Refused
-from storage.places.bucket import Bucket
-from storage.store import Store
-from tasks.records import run_lock
-from tasks.worker.fence import Fence
-from tasks.worker.train import kept, left
+from ritz.compute.training.checkpoint import Corrupt
+from ritz.storage import sealed
+from ritz.storage.errors import Damaged, Refused
+from ritz.storage.places.bucket import Bucket
+from ritz.storage.store import Store
+from ritz.tasks.records import run_lock
+from ritz.tasks.worker.fence import Fence
+from ritz.tasks.worker.train import kept, left
 from tests.storage.fields import in_both
 
 KEY = run_lock("tiny")

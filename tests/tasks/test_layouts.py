@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.layout import LAYOUT_VERSION
-from tasks.layouts import text
-from tasks.recipes import load, names
+from ritz.storage.layout import LAYOUT_VERSION
+from ritz.tasks.layouts import text
+from ritz.tasks.recipes import load, names
 
 KEPT = Path(__file__).parents[2] / "deployments" / "layouts"
 

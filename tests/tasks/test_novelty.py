@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.problems.darcy import Darcy
-from storage import models
-from storage.files import read_file
-from storage.store import Store
-from tasks.predict import predict
+from ritz.compute.problems.darcy import Darcy
+from ritz.storage import models
+from ritz.storage.files import read_file
+from ritz.storage.store import Store
+from ritz.tasks.predict import predict
 from tests.command import inside
 
 TinyStore = tuple[Path, dict[str, Any]]

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.surrogates.fully_connected import FullyConnected
-from compute.training.offline import Offline
-from compute.training.stopping import Stopping
-from compute.training.training import Training
-from storage.selection import Selection
-from storage.store import Store
-from tasks.checks import check_run, check_training
-from tasks.recipes import load
-from tasks.worker import train
-from tasks.worker.passes import passes
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.training import Training
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
+from ritz.tasks.checks import check_run, check_training
+from ritz.tasks.recipes import load
+from ritz.tasks.worker import train
+from ritz.tasks.worker.passes import passes
 from tests.command import TINY
 from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 

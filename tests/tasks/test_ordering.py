@@ -5,11 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from compute.problems.darcy import Darcy
-from compute.solvers.order import order
-from tasks.recipes import load, names
-from tasks.worker import solve
-from tasks.worker.solve import FeatureBlock, features
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.order import order
+from ritz.tasks.recipes import load, names
+from ritz.tasks.worker import solve
+from ritz.tasks.worker.solve import FeatureBlock, features
 from tests.tasks.own_problem import Scaling
 
 SAMPLES = 48

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from compute.problems.darcy import Darcy
-from compute.problems.laws import Lognormal, TwoPhase
-from compute.solvers.recycled import Recycled
-from tasks.errors import RecipeError
-from tasks.overrides import parse_assignments
-from tasks.recipes import load
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.solvers.recycled import Recycled
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.overrides import parse_assignments
+from ritz.tasks.recipes import load
 from tests.command import TINY
 
 

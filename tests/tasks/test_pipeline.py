@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.cluster.attach import Attach
-from compute.cluster.local import Local
-from compute.kind import Kind, OneOf
-from compute.solvers.choice import Auto
-from compute.solvers.direct import Direct
-from compute.solvers.recycled import Recycled
-from tasks.gate import Gate, better_baselines, release_of
-from tasks.identity import outcome_hash
-from tasks.pipeline import BLOCK, Pipeline, Splits
-from tasks.recipes import load, names
+from ritz.compute.cluster.attach import Attach
+from ritz.compute.cluster.local import Local
+from ritz.compute.kind import Kind, OneOf
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.recycled import Recycled
+from ritz.tasks.gate import Gate, better_baselines, release_of
+from ritz.tasks.identity import outcome_hash
+from ritz.tasks.pipeline import BLOCK, Pipeline, Splits
+from ritz.tasks.recipes import load, names
 from tests.tasks.own_problem import Scaling
 
 SHARES = [Splits(), Splits(train=8, validate=3, steer=2, calibrate=6, test=1), Splits(train=14, calibrate=1)]
@@ -160,9 +160,9 @@ def test_an_installed_package_brings_a_problem_for_recipes(tmp_path: Path) -> No
     (info / "entry_points.txt").write_text("[ritz.problems]\nscaling = tests.tasks.own_problem:Scaling\n")
     program = """
         import json
-        from tasks.pipeline import Pipeline
-        from tasks.errors import RecipeError
-        from tasks.recipes import load
+        from ritz.tasks.pipeline import Pipeline
+        from ritz.tasks.errors import RecipeError
+        from ritz.tasks.recipes import load
         pipeline = load("darcy", {"problem": {"kind": "scaling", "points": 12}})
         try:
             load("darcy", {"problem": "unheard"})

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import RecipeError
-from tasks.plain_yaml import LARGEST, parse, read
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.plain_yaml import LARGEST, parse, read
 
 
 def _levels(depth: int, repeated: str) -> str:

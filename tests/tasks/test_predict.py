@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage import models
-from storage.errors import StorageError, Unknown
-from storage.files import read_file
-from storage.reading import read
-from storage.store import Store
-from tasks.errors import InputError
-from tasks.inputs import Interface, read_inputs
-from tasks.predict import predict
+from ritz.storage import models
+from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.files import read_file
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.errors import InputError
+from ritz.tasks.inputs import Interface, read_inputs
+from ritz.tasks.predict import predict
 from tests.command import inside
 
 TinyStore = tuple[Path, dict[str, Any]]

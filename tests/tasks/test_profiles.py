@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from compute.cluster.attach import Attach
-from compute.cluster.local import Local
-from tasks.errors import RecipeError
-from tasks.recipes import load_profile
+from ritz.compute.cluster.attach import Attach
+from ritz.compute.cluster.local import Local
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.recipes import load_profile
 
 
 def test_profiles_load() -> None:

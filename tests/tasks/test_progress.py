@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from tasks import progress
-from tasks.progress import Progress, Reporter
-from tasks.stage import artifact_key
+from ritz.tasks import progress
+from ritz.tasks.progress import Progress, Reporter
+from ritz.tasks.stage import artifact_key
 
 
 def _levels(caplog: pytest.LogCaptureFixture) -> list[str]:

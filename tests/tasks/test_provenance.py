@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import provenance
+from ritz.tasks import provenance
 
 
 def test_a_record_says_with_what_and_on_what_it_was_made(tiny_store) -> None:
@@ -32,8 +32,8 @@ def test_the_build_of_a_checkout_is_its_commit_and_whether_files_changed(
         command = ["git", "-C", str(tmp_path), *who, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    (tmp_path / "tasks").mkdir()
-    file = tmp_path / "tasks" / "provenance.py"
+    (tmp_path / "ritz" / "tasks").mkdir(parents=True)
+    file = tmp_path / "ritz" / "tasks" / "provenance.py"
     file.write_text("first")
     monkeypatch.setattr(provenance, "__file__", str(file))
     assert provenance._checkout() is None

@@ -15,26 +15,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.local import Local
-from compute.cluster.meeting import meet
-from compute.cluster.profile import Role
-from compute.problems.darcy import Darcy
-from compute.surrogates.fno import FNO
-from compute.training.group import PeerLost
-from compute.training.offline import Offline
-from compute.training.online import Online
-from compute.training.optimiser import TorchOptimiser
-from compute.training.stopping import Stopping
-from compute.training.training import Training
-from storage.datasets import Dataset
-from storage.errors import Refused
-from storage.store import Store
-from tasks import follow
-from tasks.checks import check_ranks
-from tasks.progress import Reporter
-from tasks.worker import replay, train
-from tasks.worker.dispatch import owners
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.meeting import meet
+from ritz.compute.cluster.profile import Role
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.training.group import PeerLost
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.online import Online
+from ritz.compute.training.optimiser import TorchOptimiser
+from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.training import Training
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused
+from ritz.storage.store import Store
+from ritz.tasks import follow
+from ritz.tasks.checks import check_ranks
+from ritz.tasks.progress import Reporter
+from ritz.tasks.worker import replay, train
+from ritz.tasks.worker.dispatch import owners
 from tests.tasks.made import FAILED, NAME, SAMPLES, SEED, SHARD, make, pipeline
 
 RANKS = 2

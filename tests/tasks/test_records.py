@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from storage import runs
-from storage.errors import Unknown
-from storage.store import Store
-from tasks.records import VANISHED, recorded
+from ritz.storage import runs
+from ritz.storage.errors import Unknown
+from ritz.storage.store import Store
+from ritz.tasks.records import VANISHED, recorded
 
 
 @pytest.fixture

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute.problems.burgers import Burgers
-from compute.problems.darcy import Darcy
-from compute.problems.elliptic import Elliptic
-from compute.problems.heat import Heat
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
-from compute.problems.problem import Problem
-from storage.errors import Unknown
-from storage.store import Store
-from tasks.opened import sample_of
-from tasks.worker.regenerate import regenerate, same_bits
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.problems.problem import Problem
+from ritz.storage.errors import Unknown
+from ritz.storage.store import Store
+from ritz.tasks.opened import sample_of
+from ritz.tasks.worker.regenerate import regenerate, same_bits
 from tests.tasks.made import FAILED, NAME, change, flip, make, object_of, position
 
 PROBLEMS: dict[str, Problem] = {

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storage import models, runs
-from storage.cached import CachedSamples
-from storage.errors import Refused, StorageError, Unknown
-from storage.reading import read
-from storage.selection import Selection
-from storage.store import Store
-from tasks.checks import check_replay
-from tasks.records import trained
-from tasks.replay import sentence
-from tasks.worker.replay import _array, batches, done_again, opened
+from ritz.storage import models, runs
+from ritz.storage.cached import CachedSamples
+from ritz.storage.errors import Refused, StorageError, Unknown
+from ritz.storage.reading import read
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
+from ritz.tasks.checks import check_replay
+from ritz.tasks.records import trained
+from ritz.tasks.replay import sentence
+from ritz.tasks.worker.replay import _array, batches, done_again, opened
 from tests.command import inside, replayed
 from tests.tasks.made import unseal
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from compute.cluster.local import Local
-from compute.cluster.profile import Role
-from storage.errors import Refused
-from tasks.recipes import load
-from tasks.room import SLACK, SOLVER, SOLVING, check_room, sample_bytes, size
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
+from ritz.storage.errors import Refused
+from ritz.tasks.recipes import load
+from ritz.tasks.room import SLACK, SOLVER, SOLVING, check_room, sample_bytes, size
 from tests.command import SMALL, TINY, inside
 
 Disk = namedtuple("Disk", "total used free")
@@ -23,9 +23,9 @@ Disk = namedtuple("Disk", "total used free")
 MEASURE = """
 import sys
 import numpy as np
-from compute.problems.darcy import Darcy
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.sequence import simulate
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.sequence import simulate
 problem = Darcy(shape=(128, 128))
 simulate(problem, problem.draw(0, np.arange(int(sys.argv[1]))), Multigrid(), 1e-6)
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -98,7 +98,7 @@ def test_a_dataset_that_grows_needs_room_for_what_is_new(
 
 
 def test_a_bucket_has_no_disk_that_could_be_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.room import free_bytes
+    from ritz.tasks.room import free_bytes
 
     class Bucket:
         url = "s3://bucket/ritz"

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compute.problems.problem import Problem
-from compute.solvers.catalogue import answering
-from compute.solvers.direct import Direct
-from storage.committer import Committer
-from storage.datasets import Dataset
-from storage.reading import read
-from storage.store import Store
-from tasks.recipes import load, names
-from tasks.worker.solve import Shard, solve
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.catalogue import answering
+from ritz.compute.solvers.direct import Direct
+from ritz.storage.committer import Committer
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.recipes import load, names
+from ritz.tasks.worker.solve import Shard, solve
 from tests.tasks.made import small
 
 SHARD, SEED = 4, 3
@@ -92,7 +92,7 @@ def test_shards_without_a_bound_leave_it_unknown(tmp_path: Path, monkeypatch: py
     problem, store = small(load("darcy").problem), Store(tmp_path / "store")
     _filled(store, problem, range(1))
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.worker.solve.rounding_bound", lambda *_: None)
+        patch.setattr("ritz.tasks.worker.solve.rounding_bound", lambda *_: None)
         _filled(store, problem, range(1, 2))
     dataset = Dataset.open(store, "made")
     assert dataset.at("v1").rounding_bound is not None

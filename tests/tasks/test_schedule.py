@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from prefect.server.schemas import schedules as server
 from pydantic import ValidationError
 
-from tasks.errors import RecipeError
-from tasks.recipes import load
-from tasks.schedule import ANCHOR, Schedule, parser
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.recipes import load
+from ritz.tasks.schedule import ANCHOR, Schedule, parser
 
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.dimensions import Dimensions
-from tasks.worker.report.lines import group_name, grouped
-from tasks.worker.report.material import Material
-from tasks.worker.report.shown import Shown, caption, cut, explanation, named
+from ritz.compute.dimensions import Dimensions
+from ritz.tasks.worker.report.lines import group_name, grouped
+from ritz.tasks.worker.report.material import Material
+from ritz.tasks.worker.report.shown import Shown, caption, cut, explanation, named
 
 POINTS = {"z": 6, "y": 4, "x": 5, "time": 6, "mode": 6, "wall": 2, "component": 2}
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage import runs
-from storage.export import export
-from storage.files import write_file
-from storage.store import Store
-from tasks import signals
-from tasks.garbage import collect
-from tasks.records import recorded
-from tasks.signals import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
+from ritz.storage import runs
+from ritz.storage.export import export
+from ritz.storage.files import write_file
+from ritz.storage.store import Store
+from ritz.tasks import signals
+from ritz.tasks.garbage import collect
+from ritz.tasks.records import recorded
+from ritz.tasks.signals import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
 from tests.tasks.test_records import begun
 
 OLD = {"created": "2020-01-01T00:00:00+00:00"}

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.problems.darcy import Darcy
-from storage import models
-from storage.datasets import Dataset
-from storage.store import Store
-from tasks.worker.stream import seen
+from ritz.compute.problems.darcy import Darcy
+from ritz.storage import models
+from ritz.storage.datasets import Dataset
+from ritz.storage.store import Store
+from ritz.tasks.worker.stream import seen
 
 TinyStore = tuple[Path, dict[str, Any]]
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from compute.solvers.operators import Operators, Pattern
+from ritz.compute.solvers.operators import Operators, Pattern
 
 Library = Literal["superlu", "pardiso", "cholmod"]
 
@@ -59,13 +59,13 @@ def analyze(library: Library, operators: Operators) -> Analysis:
 def _analyze(library: Library, pattern: Pattern, symmetric: bool, definite: bool, dtype: np.dtype) -> Analysis:
     # The libraries are extras: each is imported where it is used.
     if library == "pardiso":
-        from compute.solvers.factorization.pardiso import Pardiso
+        from ritz.compute.solvers.factorization.pardiso import Pardiso
 
         return Pardiso(pattern, symmetric, definite)
     if library == "cholmod":
-        from compute.solvers.factorization.cholmod import Cholmod
+        from ritz.compute.solvers.factorization.cholmod import Cholmod
 
         return Cholmod(pattern, dtype)
-    from compute.solvers.factorization.superlu import SuperLU
+    from ritz.compute.solvers.factorization.superlu import SuperLU
 
     return SuperLU(pattern, dtype)

@@ -4,8 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 from sksparse import cholmod
 
-from compute.solvers.factorization.analysis import Solve
-from compute.solvers.operators import Pattern
+from ritz.compute.solvers.factorization.analysis import Solve
+from ritz.compute.solvers.operators import Pattern
 
 _DISSECTION_FROM = 8000
 """Unknowns from which on nested dissection beats minimum degree: measured on grids."""

@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from pypardiso import PyPardisoSolver
 from pypardiso.pardiso_wrapper import PyPardisoError
 
-from compute.solvers.factorization.analysis import Solve
-from compute.solvers.operators import Pattern
+from ritz.compute.solvers.factorization.analysis import Solve
+from ritz.compute.solvers.operators import Pattern
 
 _ANALYSE, _FACTOR, _SOLVE, _RELEASE = 11, 22, 33, -1
 _DEFINITE, _SYMMETRIC, _GENERAL = 2, -2, 11

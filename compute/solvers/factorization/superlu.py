@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from compute.solvers.factorization.analysis import Solve
-from compute.solvers.operators import Operators, Pattern
+from ritz.compute.solvers.factorization.analysis import Solve
+from ritz.compute.solvers.operators import Operators, Pattern
 
 
 class SuperLU:

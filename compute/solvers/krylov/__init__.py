@@ -4,8 +4,8 @@ What is imported here is public, everything else inner working. Only `gcrodr` ta
 of harmonic Ritz vectors that is handed on while it solves; the others have none to hand on.
 """
 
-from compute.solvers.krylov.biconjugate_gradients import bicgstab
-from compute.solvers.krylov.conjugate_gradients import cg
-from compute.solvers.krylov.minimal_residuals import gcrodr, gmres
+from ritz.compute.solvers.krylov.biconjugate_gradients import bicgstab
+from ritz.compute.solvers.krylov.conjugate_gradients import cg
+from ritz.compute.solvers.krylov.minimal_residuals import gcrodr, gmres
 
 __all__ = ["bicgstab", "cg", "gcrodr", "gmres"]

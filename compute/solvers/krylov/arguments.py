@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from compute.solvers.scaling import binary, exponent, magnitude, norm, power, safe, shifted
+from ritz.compute.solvers.scaling import binary, exponent, magnitude, norm, power, safe, shifted
 
 
 class OutOfRange(Exception):
@@ -19,7 +19,7 @@ class OutOfRange(Exception):
 class System:
     """The checked arguments of a Krylov solve, its current iterate ``x`` and what has been done for it.
 
-    Arguments are those of `compute.solvers.krylov.gcrodr`; each is checked and named in the ValueError raised.
+    Arguments are those of `ritz.compute.solvers.krylov.gcrodr`; each is checked and named in the ValueError raised.
 
     Where numbers are so large or so small that their squares may leave the range of the working precision, all are
     multiplied by powers of two: what the methods see is ``(2ᵃ A) (2ˢ x) = 2ᵃ⁺ˢ b`` with entries and residuals of about

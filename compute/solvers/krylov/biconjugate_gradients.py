@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from compute.solvers.krylov.arguments import System, attempted, limit
-from compute.solvers.scaling import norm
+from ritz.compute.solvers.krylov.arguments import System, attempted, limit
+from ritz.compute.solvers.scaling import norm
 
 _BREAKDOWN, _RHO, _OMEGA = -1, -10, -11
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import scipy
 
-from compute.solvers.krylov.arguments import System, attempted, limit
-from compute.solvers.scaling import norm
+from ritz.compute.solvers.krylov.arguments import System, attempted, limit
+from ritz.compute.solvers.scaling import norm
 
 _BREAKDOWN = -1
 

@@ -6,7 +6,7 @@ import numpy as np
 import scipy
 from scipy.sparse.linalg import LinearOperator
 
-from compute.solvers.scaling import exponent, safe, shifted
+from ritz.compute.solvers.scaling import exponent, safe, shifted
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from compute.solvers.guard import APPLICATION, BLOCK
-from compute.solvers.krylov.arguments import System, at_least_one, attempted, limit
-from compute.solvers.krylov.cycle import Cycle
-from compute.solvers.krylov.deflation import Space, image
-from compute.solvers.recycling import Recycler
-from compute.solvers.scaling import norm
+from ritz.compute.solvers.guard import APPLICATION, BLOCK
+from ritz.compute.solvers.krylov.arguments import System, at_least_one, attempted, limit
+from ritz.compute.solvers.krylov.cycle import Cycle
+from ritz.compute.solvers.krylov.deflation import Space, image
+from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.scaling import norm
 
 _BREAKDOWN = -1
 

@@ -1,15 +1,15 @@
 """Kernels of the V-cycle: Chebyshev–Jacobi smoothing, restriction of residuals, prolongation of corrections.
 
-All arrays are flat and padded as `compute.solvers.multigrid.plan.Plan` says, and float32.
+All arrays are flat and padded as `ritz.compute.solvers.multigrid.plan.Plan` says, and float32.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.kernel import kernel
-from compute.solvers.multigrid.hierarchy import join, split
-from compute.solvers.multigrid.plan import (
+from ritz.compute.solvers.kernel import kernel
+from ritz.compute.solvers.multigrid.hierarchy import join, split
+from ritz.compute.solvers.multigrid.plan import (
     COLOURS,
     GATHER,
     MARGIN,

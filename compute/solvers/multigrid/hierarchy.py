@@ -1,14 +1,14 @@
 """Kernels that make the coarse operators: operator-dependent transfers and Galerkin products.
 
-All arrays are flat and padded as `compute.solvers.multigrid.plan.Plan` says.
+All arrays are flat and padded as `ritz.compute.solvers.multigrid.plan.Plan` says.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.kernel import kernel
-from compute.solvers.multigrid.plan import (
+from ritz.compute.solvers.kernel import kernel
+from ritz.compute.solvers.multigrid.plan import (
     APPLY,
     COLLECT,
     COLOURS,

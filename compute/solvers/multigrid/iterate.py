@@ -1,16 +1,16 @@
 """Kernels of the Krylov methods around the V-cycle: float64 outside, float32 inside.
 
-All arrays are flat and padded as `compute.solvers.multigrid.plan.Plan` says.
+All arrays are flat and padded as `ritz.compute.solvers.multigrid.plan.Plan` says.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.kernel import kernel
-from compute.solvers.multigrid.cycle import subtract_product, vcycle
-from compute.solvers.multigrid.hierarchy import build
-from compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, STRIDE_Y, STRIDE_Z
+from ritz.compute.solvers.kernel import kernel
+from ritz.compute.solvers.multigrid.cycle import subtract_product, vcycle
+from ritz.compute.solvers.multigrid.hierarchy import build
+from ritz.compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, STRIDE_Y, STRIDE_Z
 
 _CHUNK = 1024
 

@@ -69,7 +69,7 @@ class Plan:
 
 
 def star(active: tuple[bool, ...]) -> list[Offset]:
-    """Return the offsets of a 3-, 5- or 7-point stencil in the order of `compute.solvers.operators.Stencil`."""
+    """Return the offsets of a 3-, 5- or 7-point stencil in the order of `ritz.compute.solvers.operators.Stencil`."""
     offsets: list[Offset] = [(0, 0, 0)]
     for axis, unit in enumerate(((1, 0, 0), (0, 1, 0), (0, 0, 1))):
         if active[axis]:

@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from compute.kind import in_units
-from compute.solvers.multigrid import cycle, hierarchy, iterate
-from compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, Plan, plan
-from compute.solvers.operators import Stencil
-from compute.solvers.sequential import Attempt, Sequential
-from compute.solvers.systems import Systems
+from ritz.compute.kind import in_units
+from ritz.compute.solvers.multigrid import cycle, hierarchy, iterate
+from ritz.compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, Plan, plan
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.systems import Systems
 
 # The recursive residual of the iteration and the true one differ in the last digits.
 _MARGIN = 0.9

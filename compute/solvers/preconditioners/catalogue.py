@@ -3,10 +3,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
-from compute.solvers.operators import Operators
+from ritz.compute.solvers.operators import Operators
 
 if TYPE_CHECKING:
-    from compute.solvers.preconditioners.preconditioner import Preconditioner
+    from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
 
 PreconditionerName = Literal["none", "jacobi", "ssor", "ilu", "icc", "amg", "hypre"]
 """Field type: what a Krylov solver is preconditioned with. ``"none"``: nothing; else the function of that name."""
@@ -22,10 +22,10 @@ def missing(name: PreconditionerName) -> str:
 
 def build(name: PreconditionerName, operators: Operators, i: int) -> Preconditioner | None:
     """Return the named preconditioner of operator ``i`` with its default settings, None for ``"none"``."""
-    from compute.solvers.preconditioners.hypre import hypre
-    from compute.solvers.preconditioners.incomplete import icc, ilu
-    from compute.solvers.preconditioners.multilevel import amg
-    from compute.solvers.preconditioners.relaxation import jacobi, ssor
+    from ritz.compute.solvers.preconditioners.hypre import hypre
+    from ritz.compute.solvers.preconditioners.incomplete import icc, ilu
+    from ritz.compute.solvers.preconditioners.multilevel import amg
+    from ritz.compute.solvers.preconditioners.relaxation import jacobi, ssor
 
     builders = {"jacobi": jacobi, "ssor": ssor, "ilu": ilu, "icc": icc, "amg": amg, "hypre": hypre}
     return None if name == "none" else builders[name](operators, i)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.operators import Operators
-from compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
 
 
 def hypre(operators: Operators, i: int) -> Preconditioner:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.operators import Operators, Stencil
-from compute.solvers.preconditioners import pattern_sweeps, stencil_sweeps
-from compute.solvers.preconditioners.preconditioner import Preconditioner
-from compute.solvers.preconditioners.splitting import (
+from ritz.compute.solvers.operators import Operators, Stencil
+from ritz.compute.solvers.preconditioners import pattern_sweeps, stencil_sweeps
+from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.preconditioners.splitting import (
     coefficients,
     grid,
     has_sweeps,

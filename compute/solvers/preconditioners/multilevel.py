@@ -5,8 +5,8 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from compute.solvers.operators import Operators
-from compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
 
 
 def amg(

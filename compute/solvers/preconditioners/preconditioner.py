@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from compute.solvers.operators import Operators
+from ritz.compute.solvers.operators import Operators
 
 Product = Callable[[np.ndarray], np.ndarray]
 """Takes a contiguous vector of an operator's own dtype, gives a new one."""

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.operators import Operators
-from compute.solvers.preconditioners.preconditioner import Preconditioner
-from compute.solvers.preconditioners.splitting import check, has_sweeps, layout, pattern_split, stencil_split
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.preconditioners.splitting import check, has_sweeps, layout, pattern_split, stencil_split
 
 
 def jacobi(operators: Operators, i: int) -> Preconditioner:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compute.solvers.kernel import kernel
+from ritz.compute.solvers.kernel import kernel
 
 
 @kernel

@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from compute.surrogates.networks.coordinates import centres
-from compute.surrogates.networks.flat import Perceptron, Values
-from compute.surrogates.surrogate import Grid
+from ritz.compute.surrogates.networks.coordinates import centres
+from ritz.compute.surrogates.networks.flat import Perceptron, Values
+from ritz.compute.surrogates.surrogate import Grid
 
 
 class DeepONet(torch.nn.Module):

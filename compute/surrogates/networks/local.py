@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from neuralop.layers.differential_conv import FiniteDifferenceConvolution
 
-from compute.surrogates.networks.fourier import TruncatedConv
+from ritz.compute.surrogates.networks.fourier import TruncatedConv
 
 REACH = 1.5
 """How far the local integral reaches, in spacings of the grid with ``reference`` points."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from compute.surrogates.networks.convolution import convolution
+from ritz.compute.surrogates.networks.convolution import convolution
 
 
 class MgNO(torch.nn.Module):

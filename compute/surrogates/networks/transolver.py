@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 
-from compute.surrogates.networks.convolution import convolution
-from compute.surrogates.networks.coordinates import Coordinates
-from compute.surrogates.surrogate import Grid
+from ritz.compute.surrogates.networks.convolution import convolution
+from ritz.compute.surrogates.networks.coordinates import Coordinates
+from ritz.compute.surrogates.surrogate import Grid
 
 
 class Transolver(torch.nn.Module):

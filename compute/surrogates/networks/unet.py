@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from compute.surrogates.networks.convolution import convolution
-from compute.surrogates.networks.coordinates import Coordinates
+from ritz.compute.surrogates.networks.convolution import convolution
+from ritz.compute.surrogates.networks.coordinates import Coordinates
 
 
 class UNet(torch.nn.Module):

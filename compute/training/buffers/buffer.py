@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from compute.kind import Fault, Kind, in_units
-from compute.surrogates.normalisation import Arrays
-from compute.training.buffers.slots import Slots
+from ritz.compute.kind import Fault, Kind, in_units
+from ritz.compute.surrogates.normalisation import Arrays
+from ritz.compute.training.buffers.slots import Slots
 
 _NUDGE = 1e-9
 """Keeps products like 2.3 · 10 from falling under the whole number they are."""
@@ -19,7 +19,7 @@ _NUDGE = 1e-9
 
 @dataclass(frozen=True)
 class Pace:
-    """How many steps are to be done on how many samples; see `compute.training.online.Online`."""
+    """How many steps are to be done on how many samples; see `ritz.compute.training.online.Online`."""
 
     samples: int
     ratio: float

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from compute.kind import OneOf
-from compute.training.buffers.buffer import Buffer
-from compute.training.buffers.fifo import FIFO
-from compute.training.buffers.firo import FIRO
-from compute.training.buffers.reservoir import Reservoir
+from ritz.compute.kind import OneOf
+from ritz.compute.training.buffers.buffer import Buffer
+from ritz.compute.training.buffers.fifo import FIFO
+from ritz.compute.training.buffers.firo import FIRO
+from ritz.compute.training.buffers.reservoir import Reservoir
 
 BUFFERS = OneOf(Buffer, lambda: (Reservoir, FIFO, FIRO))
 

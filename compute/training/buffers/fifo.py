@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from compute.training.buffers.buffer import OneRead
+from ritz.compute.training.buffers.buffer import OneRead
 
 
 class FIFO(OneRead):

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from compute.training.buffers.buffer import OneRead, Pace
+from ritz.compute.training.buffers.buffer import OneRead, Pace
 
 
 class FIRO(OneRead):

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from compute.kind import Fault
-from compute.surrogates.normalisation import Arrays
-from compute.training.buffers.buffer import Buffer, Pace, fill_up
-from compute.training.buffers.slots import Slots
+from ritz.compute.kind import Fault
+from ritz.compute.surrogates.normalisation import Arrays
+from ritz.compute.training.buffers.buffer import Buffer, Pace, fill_up
+from ritz.compute.training.buffers.slots import Slots
 
 
 class Reservoir(Buffer):

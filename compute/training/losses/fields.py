@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from compute.surrogates.normalisation import Normalisation
-from compute.training.losses.loss import Batch, Loss, Penalty, relative
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.training.losses.loss import Batch, Loss, Penalty, relative
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ class RelativeH1(Loss):
     """The error in the norm (‖u‖² + ‖∇u‖²)^½, relative to the truth's, averaged over samples and outputs.
 
     ∇ is along space alone. ``differences`` are of second order, one-sided at the ends, as those of
-    `compute.metrics.errors.relative_h1`. ``spectral`` derivatives are those of the trigonometric polynomial through the
+    `ritz.compute.metrics.errors.relative_h1`. ``spectral`` derivatives are those of the trigonometric polynomial through the
     points: exact for smooth periodic fields, and wrong near the ends of others.
     """
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from compute.kind import Kind
-from compute.surrogates.normalisation import Normalisation
+from ritz.compute.kind import Kind
+from ritz.compute.surrogates.normalisation import Normalisation
 
 if TYPE_CHECKING:
     import torch

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from compute.surrogates.normalisation import Normalisation, Role
-from compute.training.losses.loss import Batch, Loss, Penalty
+from ritz.compute.surrogates.normalisation import Normalisation, Role
+from ritz.compute.training.losses.loss import Batch, Loss, Penalty
 
 if TYPE_CHECKING:
     import torch

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.worker.report.page import template, uri
-from tasks.worker.report.theme import DARK, LIGHT, SMALL, Theme, dress, figure, legend, log_axis, png
-from tasks.worker.verdict import WORDS, rows, sentences
+from ritz.tasks.worker.report.page import template, uri
+from ritz.tasks.worker.report.theme import DARK, LIGHT, SMALL, Theme, dress, figure, legend, log_axis, png
+from ritz.tasks.worker.verdict import WORDS, rows, sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.worker.report import stream
-from tasks.worker.report.maps import samples
-from tasks.worker.report.material import Material
-from tasks.worker.report.theme import LIGHT, SMALL, Theme, dress, figure, legend, log_axis, plain, png
-from tasks.worker.report.wording import number
+from ritz.tasks.worker.report import stream
+from ritz.tasks.worker.report.maps import samples
+from ritz.tasks.worker.report.material import Material
+from ritz.tasks.worker.report.theme import LIGHT, SMALL, Theme, dress, figure, legend, log_axis, plain, png
+from ritz.tasks.worker.report.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.worker.report.material import Material
-from tasks.worker.report.shown import Drawn, Shown, axis_name, band, is_log, named, positions, span
-from tasks.worker.report.theme import NORMAL, Theme, dress, figure, legend, log_axis, plain
+from ritz.tasks.worker.report.material import Material
+from ritz.tasks.worker.report.shown import Drawn, Shown, axis_name, band, is_log, named, positions, span
+from ritz.tasks.worker.report.theme import NORMAL, Theme, dress, figure, legend, log_axis, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compute.dimensions import NODE
-from tasks.worker.report.lines import draw_group, group_name, grouped, lines
-from tasks.worker.report.material import Material
-from tasks.worker.report.shown import Drawn, Shown, axis_name, band, is_log, named, positions, span
-from tasks.worker.report.theme import NORMAL, SMALL, Theme, dress, figure, log_axis
+from ritz.compute.dimensions import NODE
+from ritz.tasks.worker.report.lines import draw_group, group_name, grouped, lines
+from ritz.tasks.worker.report.material import Material
+from ritz.tasks.worker.report.shown import Drawn, Shown, axis_name, band, is_log, named, positions, span
+from ritz.tasks.worker.report.theme import NORMAL, SMALL, Theme, dress, figure, log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from compute.dimensions import Dimensions
-from tasks.worker.report.stream import Stream
+from ritz.compute.dimensions import Dimensions
+from ritz.tasks.worker.report.stream import Stream
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from storage.ledger import SPLITS
-from tasks.gate import better_baselines, release_of
-from tasks.worker.report import figures
-from tasks.worker.report.material import Material, columns, typical
-from tasks.worker.report.shown import explanation
-from tasks.worker.report.theme import DARK, LIGHT
-from tasks.worker.report.wording import duration, key_numbers, number, percent, share, timing
+from ritz.storage.ledger import SPLITS
+from ritz.tasks.gate import better_baselines, release_of
+from ritz.tasks.worker.report import figures
+from ritz.tasks.worker.report.material import Material, columns, typical
+from ritz.tasks.worker.report.shown import explanation
+from ritz.tasks.worker.report.theme import DARK, LIGHT
+from ritz.tasks.worker.report.wording import duration, key_numbers, number, percent, share, timing
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compute.dimensions import NODE
-from tasks.worker.report.material import Material
-from tasks.worker.report.theme import plain
+from ritz.compute.dimensions import NODE
+from ritz.tasks.worker.report.material import Material
+from ritz.tasks.worker.report.theme import plain
 
 SPACE_DRAWN = 2
 """Dimensions of space that are drawn; of more, the middle of the first."""

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compute.metrics.stream import by_chance, differences, largest, quarters
-from tasks.worker.report.theme import SMALL, Theme, dress, figure
+from ritz.compute.metrics.stream import by_chance, differences, largest, quarters
+from ritz.tasks.worker.report.theme import SMALL, Theme, dress, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

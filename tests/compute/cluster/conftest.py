@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from distributed import LocalCluster, Nanny
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.local import Local
-from compute.cluster.profile import Role
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
 
 
 @pytest.fixture(scope="package")

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from compute.cluster import admission, refusals
-from compute.cluster.admission import Admission, versions
-from compute.cluster.attach import Attach
-from compute.cluster.cluster import Cluster
-from compute.cluster.errors import ClusterError
-from compute.cluster.presence import ROLES
-from compute.cluster.refusals import Refusals
+from ritz.compute.cluster import admission, refusals
+from ritz.compute.cluster.admission import Admission, versions
+from ritz.compute.cluster.attach import Attach
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.errors import ClusterError
+from ritz.compute.cluster.presence import ROLES
+from ritz.compute.cluster.refusals import Refusals
 from tests.compute.cluster.conftest import plain
 
 ROOT = Path(admission.__file__).parents[2]
@@ -52,8 +52,8 @@ def _worker(address: str, name: str, path: Path) -> Iterator[None]:
 
 def _another_ritz(folder: Path, version: str) -> Path:
     for package in admission.SOURCES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        shutil.copytree(ROOT / package, folder / "ritz" / package, ignore=shutil.ignore_patterns("__pycache__"))
+    project = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
     (folder / "pyproject.toml").write_text(project.replace(f'version = "{_ours()}"', f'version = "{version}"'))
     return folder
 
@@ -104,7 +104,7 @@ def test_one_that_joins_later_is_named_and_gets_no_work_whatever_happens(
 ) -> None:
     address, path = running.scheduler_address, tmp_path / "ritz"
     _another_ritz(path, _ours())
-    changed = path / "compute" / "solvers" / "order.py"
+    changed = path / "ritz" / "compute" / "solvers" / "order.py"
     changed.write_text(changed.read_text(encoding="utf-8") + "\n# one line more\n")
     running.scale(1)
     with caplog.at_level("WARNING", "ritz"), Attach(address=address).open(("solve",)) as cluster:
@@ -181,7 +181,7 @@ def test_the_check_reaches_workers_as_text() -> None:
 
     plugin = dumps(Admission({"ritz": "1"}, {"solve": "solve@1"}, "topic"))
     script = (
-        "import sys, pickle; sys.modules['compute'] = None; plugin = pickle.loads(sys.stdin.buffer.read());"
+        "import sys, pickle; sys.modules['ritz'] = None; plugin = pickle.loads(sys.stdin.buffer.read());"
         "print(plugin.expected, plugin.roles, plugin.topic, type(plugin).__mro__[1].__name__)"
     )
     ended = subprocess.run([sys.executable, "-c", script], input=plugin, capture_output=True, cwd="/", timeout=120)

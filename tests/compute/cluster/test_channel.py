@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from compute.cluster.channel import ConsumerFailed, Held, Lane
-from compute.cluster.cluster import Cluster
-from compute.cluster.stream import stream
+from ritz.compute.cluster.channel import ConsumerFailed, Held, Lane
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.stream import stream
 from tests.compute.cluster.work import hold, square, take
 
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import pytest
 
-from compute.cluster import peers
-from compute.cluster.encryption import Certificate
-from compute.cluster.peers import Place, connected, listening, place
+from ritz.compute.cluster import peers
+from ritz.compute.cluster.encryption import Certificate
+from ritz.compute.cluster.peers import Place, connected, listening, place
 
 
 def _places(count: int) -> tuple[list[socket.socket], list[Place]]:

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from compute.cluster import presence
-from compute.cluster.attach import Attach
-from compute.cluster.cluster import Cluster
-from compute.cluster.errors import ClusterError
-from compute.cluster.stream import stream
+from ritz.compute.cluster import presence
+from ritz.compute.cluster.attach import Attach
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.errors import ClusterError
+from ritz.compute.cluster.stream import stream
 from tests.compute.cluster.conftest import plain
 from tests.compute.cluster.work import square
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from compute.cluster.cluster import Cluster
-from compute.cluster.stream import stream
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.stream import stream
 from tests.compute.cluster.work import solved, take
 
 WINDOW, CAPACITY = 4, 3

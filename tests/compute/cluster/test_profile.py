@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from compute.cluster.attach import Attach
-from compute.cluster.cluster import Cluster
-from compute.cluster.errors import ClusterError
-from compute.cluster.local import Local
-from compute.cluster.priority import NICENESS
-from compute.cluster.profile import Role
+from ritz.compute.cluster.attach import Attach
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.errors import ClusterError
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.priority import NICENESS
+from ritz.compute.cluster.profile import Role
 from tests.compute.cluster.conftest import plain
 from tests.compute.cluster.work import chatter, environment, page_faults
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from compute.cluster import apart
-from compute.cluster.cluster import Cluster
-from compute.cluster.stream import WINDOWS, groups, stream
+from ritz.compute.cluster import apart
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.stream import WINDOWS, groups, stream
 from tests.compute.cluster.work import fail_at_seven, square, wait_for
 from tests.patience import until
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compute.cluster.channel import receive
-from compute.cluster.cluster import Teller
+from ritz.compute.cluster.channel import receive
+from ritz.compute.cluster.cluster import Teller
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.acoustic import Acoustic
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.laws import Lognormal
-from compute.solvers.assembly import diffusion, shifted
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from compute.solvers.systems import Systems
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.laws import Lognormal
+from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.systems import Systems
 
 
 def operators_of(a, wavenumber):

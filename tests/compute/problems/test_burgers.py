@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.burgers import Burgers
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from tasks.recipes import load
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.tasks.recipes import load
 
 
 @pytest.fixture(scope="module")

@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from compute.dimensions import Dimensions
-from compute.kind import OneOf
-from compute.problems.acoustic import Acoustic
-from compute.problems.burgers import Burgers
-from compute.problems.catalogue import AnyProblem
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.elliptic import Elliptic
-from compute.problems.heat import Heat
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.laws import Lognormal, TwoPhase
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
-from compute.problems.problem import Problem
-from compute.problems.slotted import slotted_plate
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from compute.training.augmentation import symmetries, transform
-from tasks.recipes import load, names
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.kind import OneOf
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.catalogue import AnyProblem
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.problems.problem import Problem
+from ritz.compute.problems.slotted import slotted_plate
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.training.augmentation import symmetries, transform
+from ritz.tasks.recipes import load, names
 
 SMALL: dict[str, Problem] = {
     "darcy": Darcy(shape=(12, 16)),

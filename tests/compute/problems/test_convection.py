@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.problems.convection import Convection
-from compute.solvers.assembly import convection_diffusion
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from compute.solvers.systems import Systems
+from ritz.compute.problems.convection import Convection
+from ritz.compute.solvers.assembly import convection_diffusion
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.systems import Systems
 
 
 @pytest.fixture(scope="module", params=[("closed", 0.1), ("closed", 0.001), ("open", 0.01)], ids=str)

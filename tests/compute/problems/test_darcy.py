@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from compute.problems.catalogue import AnyProblem
-from compute.problems.darcy import Darcy
-from compute.problems.laws import Lognormal, TwoPhase
-from compute.solvers.assembly import diffusion
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from compute.solvers.systems import Systems
+from ritz.compute.problems.catalogue import AnyProblem
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.systems import Systems
 
 
 @pytest.fixture(scope="module", params=[(24, 32), (8, 9, 10)], ids=str)

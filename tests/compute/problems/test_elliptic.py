@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems import elliptic
-from compute.problems.elliptic import Elliptic
-from compute.problems.laws import Lognormal, TwoPhase
-from compute.solvers.assembly import diffusion
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
+from ritz.compute.problems import elliptic
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
 
 
 class Answers:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.gaussian import Edges, Gaussian
-from compute.problems.laws import Lognormal
+from ritz.compute.problems.gaussian import Edges, Gaussian
+from ritz.compute.problems.laws import Lognormal
 
 EDGES: list[Edges] = ["free", "zero", "periodic"]
 SHAPES = [(24,), (16, 20), (8, 10, 12)]

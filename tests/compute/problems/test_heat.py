@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.heat import Heat
-from compute.problems.laws import Lognormal
-from compute.solvers.assembly import diffusion
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
+from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.laws import Lognormal
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
 
 
 @pytest.fixture(scope="module")

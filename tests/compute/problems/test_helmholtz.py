@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.helmholtz import Helmholtz
-from compute.solvers.assembly import diffusion, shifted
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from compute.solvers.systems import Systems
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.systems import Systems
 
 
 @pytest.fixture(scope="module", params=[(20, 25), (8, 9, 10)], ids=str)

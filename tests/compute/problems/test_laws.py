@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.problems.laws import Lognormal, TwoPhase
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (6, 7, 8)], ids=str)

@@ -8,11 +8,11 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from compute.dimensions import Dimensions
-from compute.problems.plate import Plate
-from compute.problems.slotted import SLOTS, TIPS, SlottedPlate, slotted_plate
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.slotted import SLOTS, TIPS, SlottedPlate, slotted_plate
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
 
 IDS = np.arange(6)
 
@@ -214,10 +214,10 @@ def test_one_matrix_serves_all_samples() -> None:
 def test_the_finite_elements_are_loaded_when_a_plate_is_used_alone() -> None:
     program = """
 import sys
-import compute.problems.catalogue, compute.problems.plate
-compute.problems.plate.Plate()
+import ritz.compute.problems.catalogue, ritz.compute.problems.plate
+ritz.compute.problems.plate.Plate()
 assert "skfem" not in sys.modules
-compute.problems.plate.Plate(cells=8).template(1)
+ritz.compute.problems.plate.Plate(cells=8).template(1)
 assert "skfem" in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.problems.gaussian import Gaussian
-from compute.problems.poisson import Poisson
-from compute.solvers.assembly import diffusion, wall_source
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
+from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.solvers.assembly import diffusion, wall_source
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
 
 WALLS = ("south", "east", "north", "west")
 

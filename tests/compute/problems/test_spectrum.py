@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.problems.spectrum import leading_cosines
+from ritz.compute.problems.spectrum import leading_cosines
 
 
 @pytest.mark.parametrize("shape", [(40,), (12, 20), (6, 8, 10)], ids=str)

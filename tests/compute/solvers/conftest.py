@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.problems.darcy import Darcy
-from compute.problems.laws import Lognormal
-from compute.solvers.assembly import diffusion
-from compute.solvers.operators import Stencil
-from compute.solvers.order import greedy
-from compute.solvers.systems import Systems
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.laws import Lognormal
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.order import greedy
+from ritz.compute.solvers.systems import Systems
 
 
 def upwind(n, size, seed):

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from scipy.sparse.linalg import _isolve
 
-from compute.solvers.krylov import bicgstab, cg, gmres
+from ritz.compute.solvers.krylov import bicgstab, cg, gmres
 
 SUITE = Path(_isolve.__file__).parent / "tests" / "test_iterative.py"
 """SciPy's tests, where SciPy is installed with them."""

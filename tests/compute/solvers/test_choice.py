@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.solvers.assembly import diffusion
-from compute.solvers.choice import Auto, panel
-from compute.solvers.direct import Direct
-from compute.solvers.factorization.analysis import importable
-from compute.solvers.recycled import Recycled
-from compute.solvers.sequential import Sequential
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.choice import Auto, panel
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.analysis import importable
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.systems import Systems
 
 
 class Slow(Direct):

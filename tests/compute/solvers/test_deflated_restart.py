@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg as la
 
-from compute.solvers.krylov import gcrodr
+from ritz.compute.solvers.krylov import gcrodr
 
 N = 90
 

@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from compute.solvers.assembly import convection_diffusion, diffusion, shifted
-from compute.solvers.direct import Direct
-from compute.solvers.factorization import analysis
-from compute.solvers.factorization.analysis import importable
-from compute.solvers.matrices import Matrices
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization import analysis
+from ritz.compute.solvers.factorization.analysis import importable
+from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
 
 LIBRARIES = importable()
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from benchmarks.families import posed
-from compute.problems.acoustic import Acoustic
-from compute.problems.darcy import Darcy
-from compute.problems.laws import Lognormal, TwoPhase
-from compute.solvers.assembly import diffusion
-from compute.solvers.choice import Auto
-from compute.solvers.expectation import expected
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.systems import Systems
-from compute.solvers.transform import Transform
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.expectation import expected
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.transform import Transform
 
 
 def cost(solver, systems):

@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.problems.acoustic import Acoustic
-from compute.problems.burgers import Burgers
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.elliptic import Elliptic
-from compute.problems.heat import Heat
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.laws import TwoPhase
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
-from compute.solvers.direct import Direct
-from compute.solvers.factorization.analysis import importable
-from compute.solvers.iterative import Krylov
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.recycled import Recycled
-from compute.solvers.transform import Transform
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.laws import TwoPhase
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.analysis import importable
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.transform import Transform
 
 FAMILIES = {
     "darcy": Darcy(shape=(24, 20)),

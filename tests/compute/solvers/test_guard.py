@@ -6,13 +6,13 @@ import pickle
 import numpy as np
 import pytest
 
-from compute.solvers.assembly import diffusion
-from compute.solvers.guard import Guard
-from compute.solvers.krylov import gcrodr
-from compute.solvers.recycled import Recycled
-from compute.solvers.recycling import Recycler
-from compute.solvers.solver import Solutions
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.guard import Guard
+from ritz.compute.solvers.krylov import gcrodr
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.solver import Solutions
+from ritz.compute.solvers.systems import Systems
 
 
 def follow(guard, carried, systems, cold=100.0, handover=4.0):

@@ -7,13 +7,13 @@ import pytest
 import scipy.sparse.linalg as spla
 from pydantic import ValidationError
 
-from compute.problems.darcy import Darcy
-from compute.solvers.assembly import diffusion
-from compute.solvers.iterative import Krylov
-from compute.solvers.operators import Stencil
-from compute.solvers.preconditioners.incomplete import ilu
-from compute.solvers.recycled import Recycled
-from compute.solvers.systems import Systems
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.preconditioners.incomplete import ilu
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.systems import Systems
 
 
 @pytest.fixture(scope="module")

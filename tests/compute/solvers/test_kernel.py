@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 KERNELS = """
-from compute.solvers.kernel import kernel
+from ritz.compute.solvers.kernel import kernel
 
 @kernel
 def total(values):
@@ -75,16 +75,16 @@ def test_a_folder_that_cannot_be_locked_is_compiled_for_all_the_same(tmp_path: P
 
 def test_after_precompiling_the_first_solve_compiles_nothing(tmp_path: Path) -> None:
     body = """
-from compute.solvers.precompile import precompile
+from ritz.compute.solvers.precompile import precompile
 precompile()
 compiled.clear()
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.poisson import Poisson
-from compute.solvers.iterative import Krylov
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.sequence import simulate
-from compute.solvers.transform import Transform
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.transform import Transform
 for problem in (Darcy(shape=(16, 16)), Darcy(shape=(8, 8, 8)), Poisson(shape=(16, 16)), Convection(shape=(16, 16))):
     for solver in (Multigrid(), Krylov(), Transform()):
         simulate(problem, problem.draw(0, np.arange(2)), solver, 1e-8)

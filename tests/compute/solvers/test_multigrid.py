@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.problems.laws import Lognormal
-from compute.solvers.assembly import convection_diffusion, diffusion, shifted
-from compute.solvers.direct import Direct
-from compute.solvers.multigrid import cycle, hierarchy
-from compute.solvers.multigrid.plan import (
+from ritz.compute.problems.laws import Lognormal
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.multigrid import cycle, hierarchy
+from ritz.compute.solvers.multigrid.plan import (
     COLOURS,
     GATHER,
     MARGIN,
@@ -23,9 +23,9 @@ from compute.solvers.multigrid.plan import (
     SUPPORT,
     plan,
 )
-from compute.solvers.multigrid.solver import Multigrid, Workspace
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.multigrid.solver import Multigrid, Workspace
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
 
 
 def lognormal(*shape, seed=0, sigma=1.0):

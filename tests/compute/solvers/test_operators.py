@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compute.solvers.assembly import diffusion, shifted
-from compute.solvers.operators import Stencil
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.systems import Systems
 
 
 def dense(coefficients):

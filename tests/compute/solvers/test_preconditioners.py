@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from compute.solvers.assembly import diffusion
-from compute.solvers.iterative import Krylov
-from compute.solvers.krylov import cg, gmres
-from compute.solvers.matrices import Matrices
-from compute.solvers.operators import Stencil
-from compute.solvers.preconditioners.hypre import hypre
-from compute.solvers.preconditioners.incomplete import icc, ilu
-from compute.solvers.preconditioners.multilevel import amg
-from compute.solvers.preconditioners.relaxation import jacobi, ssor
-from compute.solvers.systems import Systems
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.krylov import cg, gmres
+from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.preconditioners.hypre import hypre
+from ritz.compute.solvers.preconditioners.incomplete import icc, ilu
+from ritz.compute.solvers.preconditioners.multilevel import amg
+from ritz.compute.solvers.preconditioners.relaxation import jacobi, ssor
+from ritz.compute.solvers.systems import Systems
 
 SWEEPS = [ilu, ssor, jacobi]
 

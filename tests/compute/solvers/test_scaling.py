@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from compute.solvers.krylov import bicgstab, cg, gcrodr, gmres
-from compute.solvers.recycling import Recycler
-from compute.solvers.scaling import norm, norms, shifted
+from ritz.compute.solvers.krylov import bicgstab, cg, gcrodr, gmres
+from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.scaling import norm, norms, shifted
 from tests.compute.solvers.extended import check
 
 FUNCTIONS = {"cg": cg, "bicgstab": bicgstab, "gmres": gmres, "gcrodr": gcrodr}

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.problems.darcy import Darcy
-from compute.solvers.direct import Direct
-from compute.solvers.recycled import Recycled
-from compute.solvers.sensitivity import disturbed
-from compute.solvers.sequence import simulate
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.sensitivity import disturbed
+from ritz.compute.solvers.sequence import simulate
 from tests.compute.solvers.test_families import FAMILIES
 
 RTOL = 1e-6

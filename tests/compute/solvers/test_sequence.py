@@ -5,14 +5,14 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from compute.problems.darcy import Darcy
-from compute.solvers.assembly import diffusion
-from compute.solvers.direct import Direct
-from compute.solvers.operators import Stencil
-from compute.solvers.recycled import Recycled
-from compute.solvers.sequence import ITSELF, combine, first_systems, simulate
-from compute.solvers.solver import Ledger
-from compute.solvers.systems import Systems
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.sequence import ITSELF, combine, first_systems, simulate
+from ritz.compute.solvers.solver import Ledger
+from ritz.compute.solvers.systems import Systems
 from tests.explicit import Explicit
 from tests.tasks.own_problem import Scaling
 

@@ -8,7 +8,7 @@ import scipy.linalg as la
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from compute.solvers.krylov import bicgstab, cg
+from ritz.compute.solvers.krylov import bicgstab, cg
 
 N = 60
 PEERS = {cg: spla.cg, bicgstab: spla.bicgstab}

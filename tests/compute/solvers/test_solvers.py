@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from compute.problems.darcy import Darcy
-from compute.solvers.assembly import diffusion
-from compute.solvers.catalogue import AnySolver
-from compute.solvers.choice import Auto
-from compute.solvers.direct import Direct
-from compute.solvers.iterative import Krylov
-from compute.solvers.operators import Stencil
-from compute.solvers.recycled import Recycled
-from compute.solvers.solver import COLUMNS
-from compute.solvers.systems import Systems
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.catalogue import AnySolver
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.solver import COLUMNS
+from ritz.compute.solvers.systems import Systems
 
 SOLVERS = (
     Direct(),

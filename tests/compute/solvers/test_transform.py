@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.solvers.assembly import convection_diffusion, diffusion, shifted
-from compute.solvers.direct import Direct
-from compute.solvers.matrices import Matrices
-from compute.solvers.systems import Systems
-from compute.solvers.transform import Separable, Transform
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.transform import Separable, Transform
 
 WALLS = [("dirichlet", "dirichlet"), ("neumann", "dirichlet"), ("dirichlet", "neumann"), ("neumann", "neumann")]
 

@@ -11,23 +11,23 @@ import scipy.sparse as sp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from compute.problems.elliptic import Elliptic
-from compute.problems.poisson import Poisson
-from compute.solvers.assembly import diffusion
-from compute.solvers.choice import Auto
-from compute.solvers.direct import Direct
-from compute.solvers.factorization.analysis import importable
-from compute.solvers.iterative import Krylov
-from compute.solvers.matrices import Matrices
-from compute.solvers.multigrid.solver import Multigrid
-from compute.solvers.operators import Stencil
-from compute.solvers.recycled import Recycled
-from compute.solvers.scaling import shifted
-from compute.solvers.sensitivity import disturbed
-from compute.solvers.sequence import simulate
-from compute.solvers.sequential import relative_residual
-from compute.solvers.systems import Systems
-from compute.solvers.transform import Transform
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.analysis import importable
+from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.scaling import shifted
+from ritz.compute.solvers.sensitivity import disturbed
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.solvers.sequential import relative_residual
+from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.transform import Transform
 from tests.compute.solvers.extended import check
 
 SOLVERS = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.surrogates.baselines import BASELINES, PCARidge
-from compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.baselines import BASELINES, PCARidge
+from ritz.compute.surrogates.normalisation import Normalisation
 
 POINTS = 10
 

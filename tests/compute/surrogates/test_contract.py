@@ -9,19 +9,19 @@ import pytest
 import torch
 import xarray as xr
 
-from compute.surrogates.catalogue import SHIPPED
-from compute.surrogates.deeponet import DeepONet
-from compute.surrogates.fno import FNO
-from compute.surrogates.fully_connected import FullyConnected
-from compute.surrogates.local_no import LocalNO
-from compute.surrogates.mgno import MgNO
-from compute.surrogates.model import Model, network, weights
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Grid, Surrogate
-from compute.surrogates.tfno import TFNO
-from compute.surrogates.transolver import Transolver
-from compute.surrogates.unet import UNet
-from compute.surrogates.uno import UNO
+from ritz.compute.surrogates.catalogue import SHIPPED
+from ritz.compute.surrogates.deeponet import DeepONet
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.local_no import LocalNO
+from ritz.compute.surrogates.mgno import MgNO
+from ritz.compute.surrogates.model import Model, network, weights
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.tfno import TFNO
+from ritz.compute.surrogates.transolver import Transolver
+from ritz.compute.surrogates.unet import UNet
+from ritz.compute.surrogates.uno import UNO
 
 ANY_GRID: dict[str, Surrogate] = {
     "fno": FNO(modes=4, width=6, layers=2),
@@ -252,7 +252,7 @@ def test_a_fresh_process_predicts_the_same(tmp_path: Any) -> None:
             expected[f"{len(space)}-{name}"] = model.predict(fields)["u"]
     program = f"""
 import pathlib, numpy as np, torch
-from compute.surrogates.model import Model
+from ritz.compute.surrogates.model import Model
 torch.set_num_threads({torch.get_num_threads()})
 found = {{}}
 for path in sorted(pathlib.Path(".").glob("*-*")):
@@ -270,11 +270,11 @@ np.savez("outputs.npz", **found)
 def test_configuration_alone_loads_no_torch() -> None:
     program = """
 import sys
-from compute.surrogates.catalogue import SHIPPED
-import compute.surrogates.model, compute.surrogates.baselines
-import compute.training.online, compute.uncertainty.conformal, compute.metrics.errors
-[surrogate() for surrogate in SHIPPED]; compute.training.online.Online()
-compute.uncertainty.conformal.Conformal()
+from ritz.compute.surrogates.catalogue import SHIPPED
+import ritz.compute.surrogates.model, ritz.compute.surrogates.baselines
+import ritz.compute.training.online, ritz.compute.uncertainty.conformal, ritz.compute.metrics.errors
+[surrogate() for surrogate in SHIPPED]; ritz.compute.training.online.Online()
+ritz.compute.uncertainty.conformal.Conformal()
 print(sorted({"torch", "neuralop", "sklearn", "prefect"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

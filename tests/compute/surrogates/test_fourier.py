@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from compute.surrogates.networks.fourier import TruncatedConv
+from ritz.compute.surrogates.networks.fourier import TruncatedConv
 
 
 @pytest.mark.parametrize("space", [(15, 16), (16, 15), (15, 15)])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from compute.surrogates.networks.local import LocalConv, LocalIntegral
+from ritz.compute.surrogates.networks.local import LocalConv, LocalIntegral
 
 
 def _bump(points: int) -> torch.Tensor:

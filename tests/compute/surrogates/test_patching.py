@@ -6,7 +6,7 @@ import io
 import pytest
 import torch
 
-from compute.surrogates.networks.patching import Patched, cut, stitch
+from ritz.compute.surrogates.networks.patching import Patched, cut, stitch
 
 
 @pytest.mark.parametrize(("space", "levels"), [((16,), 1), ((64,), 2), ((16, 24), 1), ((32, 64), 2), ((8, 16, 8), 1)])

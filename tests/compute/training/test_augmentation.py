@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.dimensions import Dimensions
-from compute.training.augmentation import averages, check_symmetries, symmetries, transform
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.training.augmentation import averages, check_symmetries, symmetries, transform
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.surrogates.fno import FNO
-from compute.tensors import pack, unpack
-from compute.training import checkpoint
-from compute.training.buffers.fifo import FIFO
-from compute.training.buffers.firo import FIRO
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.losses.fields import RelativeH1, RelativeL2
-from compute.training.online import Online
-from compute.training.optimiser import TorchOptimiser
-from compute.training.rate import TorchRate
-from compute.training.stopping import Stopping
-from compute.training.training import Fit
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.tensors import pack, unpack
+from ritz.compute.training import checkpoint
+from ritz.compute.training.buffers.fifo import FIFO
+from ritz.compute.training.buffers.firo import FIRO
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.losses.fields import RelativeH1, RelativeL2
+from ritz.compute.training.online import Online
+from ritz.compute.training.optimiser import TorchOptimiser
+from ritz.compute.training.rate import TorchRate
+from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.training import Fit
 
 from .conftest import Samples
 

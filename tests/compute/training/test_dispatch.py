@@ -7,18 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from compute.metrics.errors import relative_l2
-from compute.problems.burgers import Burgers
-from compute.problems.problem import Arrays
-from compute.solvers.direct import Direct
-from compute.solvers.order import order
-from compute.solvers.sequence import simulate
-from compute.surrogates.fully_connected import FullyConnected
-from compute.training.block import Block
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.online import Online
-from compute.training.optimiser import AdamW
-from compute.training.training import Fit
+from ritz.compute.metrics.errors import relative_l2
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.order import order
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.training.block import Block
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.online import Online
+from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.training import Fit
 
 SAMPLES, TEST, SHARD = 320, 64, 8
 PROBLEM = Burgers(points=32, steps=4, viscosity=0.05)

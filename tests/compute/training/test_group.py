@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import torch
 
-from compute.cluster.peers import connected, listening, place
-from compute.training.gradients import mean_gradients
-from compute.training.group import Alone, Group, PeerLost, Ranks, _place, grouped
+from ritz.compute.cluster.peers import connected, listening, place
+from ritz.compute.training.gradients import mean_gradients
+from ritz.compute.training.group import Alone, Group, PeerLost, Ranks, _place, grouped
 
 SIZE, BATCH = 3, 2
 

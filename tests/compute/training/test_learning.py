@@ -12,17 +12,17 @@ import torch
 import xarray as xr
 from pydantic import ValidationError
 
-from compute.surrogates.fno import FNO
-from compute.surrogates.fully_connected import FullyConnected
-from compute.surrogates.model import weights
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.loop import Loop
-from compute.training.online import Online
-from compute.training.optimiser import AdamW
-from compute.training.precision import Arithmetic, check_device
-from compute.training.stopping import Best, Stopping
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.model import weights
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.loop import Loop
+from ritz.compute.training.online import Online
+from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.precision import Arithmetic, check_device
+from ritz.compute.training.stopping import Best, Stopping
 
 from .conftest import Samples
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 import xarray as xr
 
-from compute.surrogates.fno import FNO
-from compute.surrogates.fully_connected import FullyConnected
-from compute.surrogates.normalisation import Normalisation
-from compute.surrogates.surrogate import Surrogate
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.loop import Loop
-from compute.training.online import Online
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.loop import Loop
+from ritz.compute.training.online import Online
 
 STEPS = 4
 

@@ -5,24 +5,24 @@ import pytest
 import torch
 import xarray as xr
 
-from compute.metrics.errors import relative_h1, relative_l2
-from compute.problems.acoustic import Acoustic
-from compute.problems.burgers import Burgers
-from compute.problems.convection import Convection
-from compute.problems.darcy import Darcy
-from compute.problems.elliptic import Elliptic
-from compute.problems.heat import Heat
-from compute.problems.helmholtz import Helmholtz
-from compute.problems.plate import Plate
-from compute.problems.poisson import Poisson
-from compute.problems.problem import Problem
-from compute.solvers.direct import Direct
-from compute.solvers.sequence import simulate
-from compute.surrogates.normalisation import Normalisation
-from compute.training.losses.fields import RelativeH1, RelativeL2
-from compute.training.losses.loss import Batch, Loss
-from compute.training.losses.physics import Residual, decoded, unstacked
-from compute.training.training import outline
+from ritz.compute.metrics.errors import relative_h1, relative_l2
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.sequence import simulate
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.training.losses.fields import RelativeH1, RelativeL2
+from ritz.compute.training.losses.loss import Batch, Loss
+from ritz.compute.training.losses.physics import Residual, decoded, unstacked
+from ritz.compute.training.training import outline
 
 Arrays = dict[str, np.ndarray]
 

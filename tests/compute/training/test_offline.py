@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.surrogates.fno import FNO
-from compute.surrogates.fully_connected import FullyConnected
-from compute.training.block import Block
-from compute.training.epochs import InMemory, batches
-from compute.training.offline import Offline
-from compute.training.stopping import Stopping
-from compute.training.training import Fit
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.training.block import Block
+from ritz.compute.training.epochs import InMemory, batches
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.training import Fit
 
 from .conftest import Samples
 from .test_checkpoint import Checkpoints, Killed

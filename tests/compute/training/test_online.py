@@ -9,15 +9,15 @@ import pytest
 import xarray as xr
 from pydantic import ValidationError
 
-from compute.surrogates.fno import FNO
-from compute.training.block import Block
-from compute.training.buffers.buffer import Buffer
-from compute.training.buffers.fifo import FIFO
-from compute.training.buffers.firo import FIRO
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.online import Online
-from compute.training.optimiser import AdamW, TorchOptimiser
-from compute.training.training import Fit
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.training.block import Block
+from ritz.compute.training.buffers.buffer import Buffer
+from ritz.compute.training.buffers.fifo import FIFO
+from ritz.compute.training.buffers.firo import FIRO
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.online import Online
+from ritz.compute.training.optimiser import AdamW, TorchOptimiser
+from ritz.compute.training.training import Fit
 
 from .conftest import SHARD, Samples
 

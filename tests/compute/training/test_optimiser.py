@@ -7,9 +7,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from compute.training.optimiser import TorchOptimiser, evaluates_again
-from compute.training.rate import Constant, Cosine, TorchRate
-from compute.training.state import freeze, thaw
+from ritz.compute.training.optimiser import TorchOptimiser, evaluates_again
+from ritz.compute.training.rate import Constant, Cosine, TorchRate
+from ritz.compute.training.state import freeze, thaw
 
 REFUSED = {"SparseAdam", "Optimizer"}
 OPTIMISERS = sorted(

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from compute.surrogates.fno import FNO
-from compute.tensors import unpack
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.online import Online
-from compute.training.optimiser import AdamW
-from compute.training.replay import Recorded, compare, replay
-from compute.training.stopping import Stopping
-from compute.training.training import Fit
+from ritz.compute.surrogates.fno import FNO
+from ritz.compute.tensors import unpack
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.online import Online
+from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.replay import Recorded, compare, replay
+from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.training import Fit
 
 from .conftest import Samples
 

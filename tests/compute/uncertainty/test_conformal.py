@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from compute.dimensions import Dimensions
-from compute.uncertainty.alignment import align
-from compute.uncertainty.conformal import Bands, Conformal, Predicted, risk_control
-from compute.uncertainty.width import Width
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.uncertainty.alignment import align
+from ritz.compute.uncertainty.conformal import Bands, Conformal, Predicted, risk_control
+from ritz.compute.uncertainty.width import Width
 
 
 def _predicted(n: int, seed: int, space: tuple[int, ...] = (12, 12)) -> Predicted:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from compute.dimensions import Dimensions
-from compute.problems.problem import Arrays
-from compute.uncertainty.novelty import Novelty
-from tasks.recipes import load
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.uncertainty.novelty import Novelty
+from ritz.tasks.recipes import load
 from tests.tasks.families import FAMILIES
 
 LAWS = ("darcy", "darcy-contrast", "darcy-two-phase", "burgers", "convection", "heat", "helmholtz", "plate", "poisson")

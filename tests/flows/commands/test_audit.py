@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from storage.store import Store
+from ritz.storage.store import Store
 from tests.command import ritz
 from tests.tasks.made import NAME, flip, make, object_of
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.store import Store
+from ritz.storage.store import Store
 from tests.command import TINY, inside, ritz
 
 TinyStore = tuple[Path, dict[str, Any]]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from storage import models, runs
-from storage.store import Store
+from ritz.storage import models, runs
+from ritz.storage.store import Store
 from tests.command import inside
 
 DATA = Path(__file__).parents[2] / "data" / "store.tar.gz"

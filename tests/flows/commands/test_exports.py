@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from storage.reading import read
-from storage.store import Store
+from ritz.storage.reading import read
+from ritz.storage.store import Store
 from tests.command import inside, ritz
 
 TinyStore = tuple[Path, dict[str, Any]]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from storage.store import Store
+from ritz.storage.store import Store
 from tests.command import SMALL, TINY, inside, ritz
 from tests.require import require
 

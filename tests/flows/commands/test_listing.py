@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from storage import runs
-from storage.reading import read
-from storage.store import Store
-from tasks.recipes import names
+from ritz.storage import runs
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.recipes import names
 from tests.command import inside, ritz
 from tests.history import commits
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from storage import runs
-from storage.store import Store
+from ritz.storage import runs
+from ritz.storage.store import Store
 from tests.command import RITZ, SMALL, TINY, ritz, started
 
 TinyStore = tuple[Path, dict[str, Any]]

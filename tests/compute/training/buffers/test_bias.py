@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compute.training.buffers.buffer import Buffer, Pace
-from compute.training.buffers.fifo import FIFO
-from compute.training.buffers.firo import FIRO
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.buffers.slots import Slots
+from ritz.compute.training.buffers.buffer import Buffer, Pace
+from ritz.compute.training.buffers.fifo import FIFO
+from ritz.compute.training.buffers.firo import FIRO
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.buffers.slots import Slots
 
 NOTHING: dict[str, np.ndarray] = {"a": np.zeros(1)}
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.training.buffers.buffer import Buffer, Pace
-from compute.training.buffers.fifo import FIFO
-from compute.training.buffers.firo import FIRO
-from compute.training.buffers.reservoir import Reservoir
-from compute.training.buffers.slots import Slots
+from ritz.compute.training.buffers.buffer import Buffer, Pace
+from ritz.compute.training.buffers.fifo import FIFO
+from ritz.compute.training.buffers.firo import FIRO
+from ritz.compute.training.buffers.reservoir import Reservoir
+from ritz.compute.training.buffers.slots import Slots
 
 BUFFERS = [FIFO, FIRO, Reservoir]
 

@@ -1,0 +1,53 @@
+"""Ritz turns a parametric PDE into a versioned dataset and a neural surrogate whose error bars are measured.
+
+What a user types is here, and loaded when it is first used: `Pipeline` and `Problem` to say what is to be computed,
+`Systems` and `Stencil` to pose it, `Surrogate` to learn it, `run`, `generate`, `open_dataset` and `load_model`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ritz.compute.problems.problem import Problem
+    from ritz.compute.solvers.operators import Stencil
+    from ritz.compute.solvers.systems import Systems
+    from ritz.compute.surrogates.surrogate import Surrogate
+    from ritz.flows.run import run_pipeline as run
+    from ritz.tasks.pipeline import Pipeline
+
+    __version__: str
+
+__all__ = ["Pipeline", "Problem", "Stencil", "Surrogate", "Systems", "run"]
+
+_PLACES = {
+    "Pipeline": "ritz.tasks.pipeline:Pipeline",
+    "Problem": "ritz.compute.problems.problem:Problem",
+    "Stencil": "ritz.compute.solvers.operators:Stencil",
+    "Surrogate": "ritz.compute.surrogates.surrogate:Surrogate",
+    "Systems": "ritz.compute.solvers.systems:Systems",
+    "run": "ritz.flows.run:run_pipeline",
+}
+
+if not Path(__file__).with_name("compute").is_dir():
+    raise ImportError(
+        f"{Path(__file__).parent} has no folder 'compute': a checkout of Ritz needs symbolic links "
+        "(git config core.symlinks true, then git checkout .)"
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ritz")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'ritz' has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
