@@ -74,8 +74,9 @@ def embedded() -> Iterator[None]:
 def standing(port: int, configured: str | None) -> Iterator[str]:
     """Give the API URL of the configured Prefect server, or of one with pages that is started at ``port``.
 
-    The server that is started answers its own pages and who has its key, which is kept where `ritz.flows.key.read` finds
-    it. One of this user's own that has the port already is shared. The environment names it meanwhile, and has its key.
+    The server that is started answers its own pages and who has its key, which is kept where `ritz.flows.key.read`
+    finds it. One of this user's own that has the port already is shared. The environment names it meanwhile, and has
+    its key.
 
     Raises
     ------

@@ -34,10 +34,10 @@ def parsed(data: bytes, where: str) -> Any:
     --------
     >>> parsed(b'{"status": "finished"}', "runs/one/record.json")
     {'status': 'finished'}
-    >>> parsed(b"[" * 100000, "runs/one/record.json")
+    >>> parsed(b"[" * 100000, "run.json")
     Traceback (most recent call last):
     ...
-    ritz.storage.errors.StorageError: runs/one/record.json: is damaged: lists and mappings more than 50 deep; expected JSON
+    ritz.storage.errors.StorageError: run.json: is damaged: lists and mappings more than 50 deep; expected JSON
     """
     if len(data) > LARGEST:
         raise too_large(where, len(data))

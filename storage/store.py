@@ -25,7 +25,8 @@ class Store:
     has to exist. A single file is written whole or not at all in both; nothing else is done in one step. So what
     consists of several files counts once the one that is written last is there: a model its card, a run its record, a
     dataset the commit of its layout. What is there before is from a writer at work or a killed one, and the next
-    writer, under the lock, does away with it. Inside a folder no link is followed; see `ritz.storage.places.folder.Folder`.
+    writer, under the lock, does away with it. Inside a folder no link is followed; see
+    `ritz.storage.places.folder.Folder`.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ class Store:
         return self._place.links(_checked(key), depth)
 
     def lock(self, key: str, what: str, wait: float = 0.0) -> AbstractContextManager[None]:
-        """Hold the lock ``key`` exclusively; see `ritz.storage.places.lock.locked` and `ritz.storage.places.lease.leased`.
+        """Hold the lock ``key`` exclusively, as `places.lock.locked` and `places.lease.leased` do.
 
         Raises
         ------

@@ -23,8 +23,8 @@ def cost(
 ) -> dict[str, Any]:
     """Measure what ``model`` costs beside the fastest solver at matched error; both as ``NAME@VERSION``.
 
-    On the train worker, predictions and solves alike. Returns what `ritz.tasks.worker.cost.cost` returns, which is added to
-    the model's card.
+    On the train worker, predictions and solves alike. Returns what `ritz.tasks.worker.cost.cost` returns, which is
+    added to the model's card.
     """
     found: dict[str, Any] = cluster.call("train", worker.cost, store_url, model, dataset, problem, surrogate)
     even = found["break_even"]

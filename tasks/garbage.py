@@ -39,8 +39,8 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict
     Returns
     -------
     dict
-        ``deleted`` (bool), ``datasets`` (rows as `ritz.storage.garbage.Garbage`), ``runs`` (ids), ``fits`` (identities of
-        trainings that were begun), ``busy`` (datasets and runs that were left alone, and why), ``damaged`` (what
+        ``deleted`` (bool), ``datasets`` (rows as `ritz.storage.garbage.Garbage`), ``runs`` (ids), ``fits`` (identities
+        of trainings that were begun), ``busy`` (datasets and runs that were left alone, and why), ``damaged`` (what
         cannot be read, and what follows).
     """
     store = Store(store_url)

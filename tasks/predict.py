@@ -35,7 +35,8 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
     Parameters
     ----------
     source
-        NetCDF file or Zarr store with the input variables, with or without samples; see `ritz.tasks.inputs.read_inputs`.
+        NetCDF file or Zarr store with the input variables, with or without samples; see
+        `ritz.tasks.inputs.read_inputs`.
     target
         ``.nc`` or ``.zarr``; holds each output and, with a dimension ``level`` of nominal coverage, its
         ``_lower`` and ``_upper`` band, along the samples and points of the inputs. ``input_outside`` flags samples

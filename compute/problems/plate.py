@@ -34,8 +34,8 @@ class Plate(Problem):
         0.1 … 0.3 m. Bottom, top and slots are insulated. T is linear in level and rise, not in centre and width.
     Discretisation
         Linear finite elements on triangles that get eight times finer towards the corners of the slots, where ∇T is
-        unbounded; the mesh is made here (`ritz.compute.problems.slotted`). Second order in the length of the edges where
-        T is smooth; 4/3 at the corners, by a factor smaller for the grading.
+        unbounded; the mesh is made here (`ritz.compute.problems.slotted`). Second order in the length of the edges
+        where T is smooth; 4/3 at the corners, by a factor smaller for the grading.
     Systems
         One matrix for all samples, symmetric and positive definite; only the right-hand side differs.
     Arrays

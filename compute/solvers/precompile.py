@@ -1,4 +1,4 @@
-"""Compiles the kernels of the shipped solvers and keeps the machine code: ``python -m ritz.compute.solvers.precompile``.
+"""Compiles the kernels of the shipped solvers and keeps the code: ``python -m ritz.compute.solvers.precompile``.
 
 Otherwise the first run of an installation waits for it, half a minute on one core.
 """

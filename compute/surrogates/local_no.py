@@ -11,8 +11,8 @@ from ritz.compute.surrogates.spectral import Spectral
 class LocalNO(Spectral):
     """Neural operator with localised integral and differential kernels, for any grid in one, two or three dimensions.
 
-    As `ritz.compute.surrogates.fno.FNO` without the perceptrons of its blocks; beside the Fourier convolution each has a
-    differential kernel, of which a finer grid gives better differences, and the integral against a kernel of small
+    As `ritz.compute.surrogates.fno.FNO` without the perceptrons of its blocks; beside the Fourier convolution each has
+    a differential kernel, of which a finer grid gives better differences, and the integral against a kernel of small
     support. Outermost values are repeated beyond the walls for differences; integrals end there. Derivatives are right
     on grids that are refined alike along all axes.
 

@@ -17,8 +17,9 @@ class Spectral(Surrogate):
     """What the Fourier neural operators of one resolution share: fields, coordinates, multigrid patching.
 
     With ``levels`` above 0 the network sees the box in ``2**levels`` patches along every axis, each beside what
-    surrounds it at ``levels`` coarser resolutions (`ritz.compute.surrogates.networks.patching`), and waves are those of a
-    patch. Source: Kossaifi et al., "Multi-grid tensorized Fourier neural operator for high-resolution PDEs", TMLR 2024.
+    surrounds it at ``levels`` coarser resolutions (`ritz.compute.surrogates.networks.patching`), and waves are those of
+    a patch. Source: Kossaifi et al., "Multi-grid tensorized Fourier neural operator for high-resolution PDEs", TMLR
+    2024.
     """
 
     modes: int = Field(default=16, ge=2, le=512, multiple_of=2, json_schema_extra=in_units("modes"))

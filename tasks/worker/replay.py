@@ -68,7 +68,7 @@ class Kept:
 
 
 def again(job: Replaying) -> dict[str, Any]:
-    """Do a training again from its schedule and the dataset's snapshot; return `ritz.compute.training.replay.compare`'s."""
+    """Do a training again from its schedule and snapshot; return what `ritz.compute.training.replay.compare` does."""
     kept = opened(Store(job.store), job.model, job.surrogate)
     tell, steps = Teller(job.topic), len(kept.recorded.schedule)
 

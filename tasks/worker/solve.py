@@ -66,8 +66,8 @@ class Probed:
     choice
         JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
     panel
-        JSON-able rows, see `ritz.compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted, and
-        the direct solver; none where a system takes so long that there is no time for one in each way.
+        JSON-able rows, see `ritz.compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted,
+        and the direct solver; none where a system takes so long that there is no time for one in each way.
     """
 
     solver: Solver

@@ -102,8 +102,8 @@ def kept(
     Parameters
     ----------
     work
-        Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `ritz.compute.training.run.Surroundings`; not
-        called where the training is finished.
+        Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `ritz.compute.training.run.Surroundings`;
+        not called where the training is finished.
     fence
         The driver's lock: without it nothing is written.
     silent
@@ -209,8 +209,8 @@ def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> 
     """Make a finished training a version of the model ``name``; the same identity again gives the same version.
 
     The card gets the variables and the grid of the dataset that ``card["dataset"]`` names. Beside it lies what tells
-    inputs that are unlike those of the training (`ritz.tasks.worker.novelty`), and where the grid is a mesh its coordinates,
-    in ``mesh.safetensors``.
+    inputs that are unlike those of the training (`ritz.tasks.worker.novelty`), and where the grid is a mesh its
+    coordinates, in ``mesh.safetensors``.
     """
     store = Store(store_url)
     data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")

@@ -1,8 +1,8 @@
 """Solves with hypre's multigrid for structured grids (see `wire`); needs numpy, libHYPRE and the MPI it was built with.
 
-Arrays are the stencil's coefficients as `ritz.compute.solvers.operators.Stencil` has them and the right-hand sides, float64.
-Options: ``shape`` of the grid, ``cycle`` (``PFMG`` or ``SMG``), ``krylov`` (``PCG`` or ``BiCGSTAB``), ``settings`` of
-the cycle. The clock runs from the coefficients in memory to the last solution in memory.
+Arrays are the stencil's coefficients as `ritz.compute.solvers.operators.Stencil` has them and the right-hand sides,
+float64. Options: ``shape`` of the grid, ``cycle`` (``PFMG`` or ``SMG``), ``krylov`` (``PCG`` or ``BiCGSTAB``),
+``settings`` of the cycle. The clock runs from the coefficients in memory to the last solution in memory.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from ritz.compute.surrogates.normalisation import Arrays
 class Slots:
     """The samples that a buffer holds, each with its id and whether it was drawn: the state that a policy moves.
 
-    Samples stand in a row, and a policy (`ritz.compute.training.buffers.buffer.Buffer`) names them by their position in it.
-    Memory for ``capacity`` samples is reserved with the first and none after that.
+    Samples stand in a row, and a policy (`ritz.compute.training.buffers.buffer.Buffer`) names them by their position in
+    it. Memory for ``capacity`` samples is reserved with the first and none after that.
 
     Parameters
     ----------
