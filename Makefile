@@ -4,6 +4,8 @@ CONSTRAINTS ?= constraints.txt
 VERSIONS ?= versions.txt
 BIN := .venv/bin
 STORE ?= ritz-store
+# Tests wait for other processes about as often as they compute: three at a time keep two cores busy.
+TESTERS ?= 3
 
 # The tests start hundreds of processes, which shall not compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -14,7 +16,7 @@ run: .venv/run.stamp
 	$(BIN)/ritz run darcy --store $(STORE)
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 # A checker of the CF conventions pins other versions than ours: it has an environment of its own.
 conventions: .venv/test.stamp .venv/checker.stamp

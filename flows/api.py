@@ -191,7 +191,8 @@ def _check_answer(url: str, answer: _Answer, expected: type) -> None:
 
 def _is_api(url: str) -> bool:
     try:
-        answer = _get(f"{url}/health")
+        # For a hint nobody waits long.
+        answer = _get(f"{url}/health", timeout=2)
         return answer.code == HTTPStatus.OK and json.loads(answer.body) is True
     except (OSError, HTTPException, ValueError):
         return False

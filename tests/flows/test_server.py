@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ritz.flows import api
 from ritz.flows.server import ServerError, answers, embedded, local_url, standing
 from tests.command import started
 from tests.faults.processes import children
@@ -63,6 +64,7 @@ import logging, os, signal, stat, sys, time
 from pathlib import Path
 logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
 import psutil
+from ritz.flows import api
 from ritz.flows.api import answers
 from ritz.flows.server import embedded
 
@@ -178,6 +180,7 @@ def test_the_first_server_is_started_again_too(home: Path, caplog: pytest.LogCap
     assert caplog.messages == ["the Prefect server was ended by SIGKILL while it started; it is started again"]
 
 
+@pytest.mark.soak
 def test_a_run_whose_server_cannot_be_started_again_goes_on(home: Path) -> None:
     found = ran(
         """
@@ -250,7 +253,8 @@ def test_a_link_in_the_place_of_the_lock_is_neither_followed_nor_emptied(home: P
     assert other.read_text() == "kept"
 
 
-def test_a_port_that_is_taken_by_what_is_no_server_is_named(home: Path) -> None:
+def test_a_port_that_is_taken_by_what_is_no_server_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PATIENCE", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         taken.settimeout(0)
