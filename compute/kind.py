@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, core_schema
+
+log = logging.getLogger(__name__)
 
 COLLECT = {"collect": True}
 """Context of a validation that lets fields pass which do not go together: `faults_in` says afterwards which."""
@@ -67,6 +70,10 @@ def faults_in(value: Any, path: str = "") -> Iterator[tuple[str, Fault]]:
         yield path, Fault(tuple(f"{path}.{name}".lstrip(".") for name in fault.fields), fault.message)
 
 
+def _name(cls: type[Kind]) -> str:
+    return str(cls.model_fields["kind"].default)
+
+
 class OneOf:
     """Annotation of a field that holds one of several kinds, chosen by the field ``kind``.
 
@@ -90,11 +97,28 @@ class OneOf:
         self.parent, self.shipped, self.group = parent, shipped, group
 
     def kinds(self) -> dict[str, type[Kind]]:
-        """Return the classes that can be chosen, by their ``kind``."""
-        found = list(self.shipped())
-        if self.group is not None:
-            found += [entry.load() for entry in entry_points(group=self.group)]
-        return {cls.model_fields["kind"].default: cls for cls in found}
+        """Return the classes that can be chosen, by their ``kind``.
+
+        One of a package that cannot be loaded, or is no class of this sort, is left out with a line that names the
+        package: recipes that do not use it work. A shipped kind keeps its name.
+        """
+        found = {_name(cls): cls for cls in self.shipped()}
+        for entry in entry_points(group=self.group) if self.group is not None else ():
+            try:
+                cls = entry.load()
+                if not issubclass(cls, self.parent):
+                    raise TypeError(f"{cls.__name__} is no {self.parent.__name__}")
+                name = _name(cls)
+                if name in found:
+                    raise ValueError(f"the kind {name!r} is there already")
+            # What the package of somebody else does when it is imported can be anything.
+            except Exception as error:  # noqa: BLE001
+                package = entry.dist.name if entry.dist is not None else "a package"
+                reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+                log.warning("%s: %r of %s is left out: %s", self.group, entry.name, package, reason)
+                continue
+            found[name] = cls
+        return found
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Build the schema: an instance as it is, else a union told apart by ``kind``."""

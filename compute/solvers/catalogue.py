@@ -6,7 +6,7 @@ from ritz.compute.kind import OneOf
 from ritz.compute.solvers.choice import CANDIDATES, Auto
 from ritz.compute.solvers.solver import Solver
 
-AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto))]
+AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto), group="ritz.solvers")]
 """Field type: any shipped solver, or an instance of one's own class."""
 
 

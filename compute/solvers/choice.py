@@ -32,7 +32,7 @@ _SLACK = 1.5
 CANDIDATES: tuple[type[Solver], ...] = (Multigrid, Transform, Direct, Krylov, Recycled)
 """The shipped solvers that solve by themselves."""
 
-AnyCandidate = Annotated[Solver, OneOf(Solver, lambda: CANDIDATES)]
+AnyCandidate = Annotated[Solver, OneOf(Solver, lambda: CANDIDATES, group="ritz.solvers")]
 
 
 class Auto(Solver):

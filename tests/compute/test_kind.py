@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pickle
+from importlib.metadata import EntryPoint
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, ValidationError
 
+from ritz.compute import kind
 from ritz.compute.kind import Kind, OneOf
 
 
@@ -70,3 +72,26 @@ def test_what_does_not_fit_is_refused_by_name(model: type[Kind], shape: object, 
 def test_a_kind_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Disc().radius = 2.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("no_such_package:Star", "ModuleNotFoundError: No module named 'no_such_package'"),
+        ("tests.compute.test_kind:Star", "AttributeError: module 'tests.compute.test_kind' has no attribute 'Star'"),
+        ("tests.compute.test_kind:Drawing", "TypeError: Drawing is no Shape"),
+        ("tests.compute.test_kind:Disc", "ValueError: the kind 'disc' is there already"),
+    ],
+)
+def test_a_package_that_fails_to_load_is_named_and_the_others_work(
+    value: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    offered = [EntryPoint("star", value, "shapes"), EntryPoint("open", "tests.compute.test_kind:Unregistered", "shapes")]
+    monkeypatch.setattr(kind, "entry_points", lambda group: [entry for entry in offered if entry.group == group])
+
+    class Sketch(Kind):
+        shape: Annotated[Shape, OneOf(Shape, lambda: (Disc,), group="shapes")] = Disc()
+
+    assert Sketch.model_validate({"shape": {"kind": "unregistered", "side": 3}}).shape.kind == "unregistered"
+    assert Sketch.model_validate({"shape": "disc"}).shape == Disc()
+    assert caplog.messages == [f"shapes: 'star' of a package is left out: {said}"]

@@ -8,7 +8,7 @@ from ritz.compute.training.buffers.fifo import FIFO
 from ritz.compute.training.buffers.firo import FIRO
 from ritz.compute.training.buffers.reservoir import Reservoir
 
-BUFFERS = OneOf(Buffer, lambda: (Reservoir, FIFO, FIRO))
+BUFFERS = OneOf(Buffer, lambda: (Reservoir, FIFO, FIRO), group="ritz.buffers")
 
 AnyBuffer = Annotated[Buffer, BUFFERS]
 """Field type: any shipped buffer, or an instance of one's own class."""
