@@ -56,7 +56,7 @@ def run(
             check_room(pipeline, store, cluster.limits(), trains=True)
             if new:
                 logging.getLogger("ritz").info("store: %s", new)
-            with embedded():
+            with embedded("flows.run"):
                 from flows.launch import launch
                 from flows.run import run as flow
 
