@@ -1,7 +1,8 @@
 """What each shipped recipe comes to: error, minutes, and after how many queries its surrogate has paid for itself.
 
 Every recipe is run as a user would, ``ritz run RECIPE``, into one store, one after the other; the table has what the
-record of each run says. Runs that are finished in the store are not run again.
+record of each run says. Runs that are finished in the store are not run again. The figures are kept for `ritz recipes`
+in ``deployments/measured.json``.
 
     python -m benchmarks.recipes --store recipes-store > benchmarks/recipes.txt
     python -m benchmarks.recipes --recipe burgers --recipe darcy
@@ -18,8 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from ritz.tasks.gate import RELEASES, better_baselines
+from ritz.tasks.measured import FILE, Measured, document, measured
 from ritz.tasks.provenance import machine
 from ritz.tasks.recipes import names
+
+KEPT = Path(__file__).parents[1] / "deployments" / FILE
+"""Where `ritz recipes` finds the figures."""
 
 COLUMNS = (
     ("recipe", 16),
@@ -44,30 +49,18 @@ def ran(recipe: str, store: str) -> dict[str, Any]:
     return record
 
 
-def row(recipe: str, record: dict[str, Any]) -> tuple[str, ...]:
+def row(recipe: str, record: dict[str, Any], found: Measured) -> tuple[str, ...]:
     """Return the row of a recipe."""
-    errors = {name: one["relative_l2"]["mean"] for name, one in record["baselines"].items()}
-    best = min(errors, key=lambda name: errors[name])
-    band = record["coverage"].get("0.9")
-    paid = record["break_even"]
-    mark = " (better)" if best in better_baselines(record["metrics"], record["baselines"]) else ""
+    mark = " (better)" if found.baseline in better_baselines(record["metrics"], record["baselines"]) else ""
     return (
         recipe,
-        f"{100 * record['metrics']['relative_l2']['mean']:.2f} %",
-        f"{best} {100 * errors[best]:.2f} %{mark}",
-        f"{100 * band['measured']:.1f} %" if band else "–",
-        f"{record['times']['total'] / 60:.1f}",
-        queries(paid, "queries"),
-        queries(paid, "queries_batched"),
+        f"{100 * found.relative_l2:.2f} %",
+        f"{found.baseline} {100 * found.baseline_relative_l2:.2f} %{mark}",
+        "–" if found.coverage is None else f"{100 * found.coverage:.1f} %",
+        f"{found.seconds / 60:.1f}",
+        *found.pays_after(),
         RELEASES[record["model"]["release"]],
     )
-
-
-def queries(paid: dict[str, Any], name: str) -> str:
-    """Return after how many queries a model has paid for itself."""
-    if not paid["measured"]:
-        return "not known"
-    return "never" if paid[name] is None else f"{paid[name]:,}"
 
 
 def main() -> None:
@@ -78,8 +71,12 @@ def main() -> None:
     here = machine()
     print(f"# python -m benchmarks.{Path(__file__).stem}, {here['processor']}, {here['cores']} cores")
     print("".join(f"{title:<{width}}" for title, width in COLUMNS))
+    figures = measured()
     for recipe in asked.recipe or names():
-        cells = row(recipe, ran(recipe, asked.store))
+        record = ran(recipe, asked.store)
+        figures[recipe] = Measured.of(record)
+        KEPT.write_text(document(here, figures), encoding="utf-8")
+        cells = row(recipe, record, figures[recipe])
         print("".join(f"{cell:<{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)), flush=True)
 
 

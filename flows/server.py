@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 from ritz.flows import key as keys
 from ritz.flows.api import ServerError, answers, check, local_url, own_key
@@ -40,13 +41,18 @@ RESTARTS = 50
 
 
 @contextmanager
-def embedded() -> Iterator[None]:
+def embedded(load: str = "ritz.flows.launch") -> Iterator[None]:
     """Run a Prefect server for this process alone meanwhile, unless ``PREFECT_API_URL`` names one.
 
     Prefect's own way, a server that starts at the first call, loads the server's code in this process too, some
     80 MB, and answers every page that a browser has open. This one answers who has its key, which is in the
     environment of this process and of those that it starts; when it dies it is started again. To be entered before
     Prefect is imported.
+
+    Parameters
+    ----------
+    load
+        Module with the flow that will be run: it is loaded, and Prefect with it, while the server starts.
 
     Raises
     ------
@@ -58,10 +64,8 @@ def embedded() -> Iterator[None]:
         with _environment(check(configured)):
             yield
         return
-    with ExitStack() as stack:
-        server = stack.enter_context(_server(0, keys.made(), EMBEDDED))
-        # A server that has died is started again while its clients wait: they need not try for long.
-        stack.enter_context(_environment({URL: server.url, AUTH: server.key, RETRIES: "3"}))
+    # A server that has died is started again while its clients wait: they need not try for long.
+    with _server(0, keys.made(), EMBEDDED, {RETRIES: "3"}, load):
         try:
             yield
         finally:
@@ -88,10 +92,8 @@ def standing(port: int, configured: str | None) -> Iterator[str]:
             yield url
         return
     key = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or os.environ.get(AUTH) or keys.made()
-    with ExitStack() as stack:
-        # Without this the pages that it serves ask port 4200, whatever port it has.
-        server = stack.enter_context(_server(port, key, {"PREFECT_SERVER_UI_API_URL": "/api"}, keep=True))
-        stack.enter_context(_environment({URL: server.url, AUTH: key}))
+    # Without this the pages that it serves ask port 4200, whatever port it has.
+    with _server(port, key, {"PREFECT_SERVER_UI_API_URL": "/api"}, keep=True) as server:
         yield server.url
 
 
@@ -241,8 +243,18 @@ class _Server:
 
 
 @contextmanager
-def _server(port: int, key: str, environment: Mapping[str, str], keep: bool = False) -> Iterator[_Server]:
-    """Run a server meanwhile, with a home that is its owner's alone; its key is in a file where that is wished."""
+def _server(
+    port: int,
+    key: str,
+    environment: Mapping[str, str],
+    clients: Mapping[str, str] = MappingProxyType({}),
+    load: str | None = None,
+    keep: bool = False,
+) -> Iterator[_Server]:
+    """Run a server meanwhile, with a home that is its owner's alone, and name it in the environment.
+
+    Its key is in a file too where it is to be kept; a module is loaded while it starts.
+    """
     with ExitStack() as stack:
         home = stack.enter_context(private_home())
         server = stack.enter_context(closing(_Server(port, key, environment)))
@@ -251,9 +263,30 @@ def _server(port: int, key: str, environment: Mapping[str, str], keep: bool = Fa
                 stack.enter_context(keys.kept(server.port, key))
         except OSError as error:
             raise ServerError(f"the key of the server cannot be kept: {error}") from None
-        with _first(home):
+        stack.enter_context(_environment({URL: server.url, AUTH: key, **clients}))
+        with _first(home), _loaded(load):
             server.start()
         yield server
+
+
+@contextmanager
+def _loaded(module: str | None) -> Iterator[None]:
+    """Load a module meanwhile, in a thread of its own; what fails there will fail where it is used."""
+
+    def work(module: str) -> None:
+        with suppress(Exception):
+            # By its name: what starts servers does not load Prefect.
+            import_module(module)
+
+    if module is None:
+        yield
+        return
+    thread = threading.Thread(target=work, args=(module,))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 @contextmanager

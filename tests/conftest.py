@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -20,6 +21,10 @@ from tests.bucket import serving
 from tests.command import TINY, ritz
 
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # As the workers of a cluster: pools of threads in every process of a parallel run would wait for each other's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -88,7 +88,9 @@ def test_the_arrows_between_the_rooms_are_checked() -> None:
         for module in contract["forbidden_modules"]
     }
     assert {(f"ritz.{room}", "prefect") for room in ("compute", "storage", "ritz.tasks.worker")} <= kept_from
-    assert {(f"ritz.{room}", "distributed") for room in ("storage", "tasks", "flows", "ritz.compute.solvers")} <= kept_from
+    assert {
+        (f"ritz.{room}", "distributed") for room in ("storage", "tasks", "flows", "ritz.compute.solvers")
+    } <= kept_from
     assert ("ritz.compute.cluster", "distributed") not in kept_from
     assert {(f"ritz.{room}", "zarr") for room in ("compute", "tasks", "flows")} <= kept_from
 

@@ -5,7 +5,7 @@ Otherwise the first run of an installation waits for it, half a minute on one co
 
 from __future__ import annotations
 
-from itertools import product
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
@@ -22,8 +22,17 @@ CELLS = 24
 """Cells per axis: more than one level of multigrid."""
 
 
-def precompile() -> None:
-    """Solve a small system of each sort with each solver that has kernels of its own."""
+SOLVERS: tuple[Solver, ...] = (
+    Multigrid(),
+    Krylov(preconditioner="ilu"),
+    Transform(),
+    Krylov(preconditioner="ssor"),
+)
+"""Those with kernels of their own."""
+
+
+def precompile(solver: Solver) -> None:
+    """Solve a small system of each sort."""
     one = np.ones((1, CELLS, CELLS))
     faces = [np.ones((1, CELLS + 1, CELLS)), np.ones((1, CELLS, CELLS + 1))]
     symmetric, flowing = diffusion(one), convection_diffusion(1.0, faces)
@@ -31,14 +40,8 @@ def precompile() -> None:
     unstructured = Matrices(mesh.data[None], Matrices.pattern_of(mesh), (mesh.shape[0],), symmetric=True, definite=True)
     # What stands for many equal matrices or right-hand sides is read-only, another type to numba.
     constant = diffusion(np.broadcast_to(one, (2, *one.shape[1:])))
-    solvers: tuple[Solver, ...] = (
-        Multigrid(),
-        Transform(),
-        Krylov(preconditioner="ilu"),
-        Krylov(preconditioner="ssor"),
-    )
     sorts: tuple[Operators, ...] = (symmetric, constant, flowing, unstructured)
-    for solver, operators in product(solvers, sorts):
+    for operators in sorts:
         rhs = np.ones((len(operators), *operators.shape))
         for systems in (Systems(operators, rhs), Systems(operators, np.broadcast_to(rhs[:1], rhs.shape))):
             if not solver.lacks(systems):
@@ -46,4 +49,6 @@ def precompile() -> None:
 
 
 if __name__ == "__main__":
-    precompile()
+    # Two at once: of a kernel that both need, one waits until the other has compiled it.
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(precompile, SOLVERS))

@@ -21,8 +21,12 @@ def recipes(
 ) -> None:
     """List the shipped recipes, or the fields of one: value, default, limits, unit, meaning.
 
+    Error, minutes and the number of predictions after which a surrogate has paid for itself (asked one at a time, and
+    in batches) are those of one measured run of each recipe; benchmarks/recipes.txt names the machine.
+
     Example: ritz recipes darcy --set solver=recycled
     """
+    from ritz.tasks.measured import measured_as
     from ritz.tasks.recipes import RecipeError, load, names
 
     if recipe is not None:
@@ -36,6 +40,8 @@ def recipes(
     for name in names():
         pipeline = load(name)
         document = pipeline.document()
+        found = measured_as(name, pipeline)
+        one, batched = found.pays_after() if found is not None else (None, None)
         rows.append(
             {
                 "recipe": name,
@@ -43,6 +49,10 @@ def recipes(
                 "samples": pipeline.data.samples,
                 "solver": document["solver"]["kind"],
                 "surrogate": document["surrogate"]["kind"],
+                "error": found and round(found.relative_l2, 4),
+                "minutes": found and round(found.seconds / 60, 1),
+                "pays after": one,
+                "batched": batched,
                 "schedule": pipeline.schedule and pipeline.schedule.text(),
             }
         )

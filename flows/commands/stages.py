@@ -56,7 +56,7 @@ def run(
             check_room(pipeline, store, cluster.limits(), trains=True)
             if new:
                 logging.getLogger("ritz").info("store: %s", new)
-            with embedded():
+            with embedded("ritz.flows.run"):
                 from ritz.flows.launch import launch
                 from ritz.flows.run import run as flow
 

@@ -86,7 +86,10 @@ def test_a_kind_cannot_be_changed() -> None:
 def test_a_package_that_fails_to_load_is_named_and_the_others_work(
     value: str, said: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    offered = [EntryPoint("star", value, "shapes"), EntryPoint("open", "tests.compute.test_kind:Unregistered", "shapes")]
+    offered = [
+        EntryPoint("star", value, "shapes"),
+        EntryPoint("open", "tests.compute.test_kind:Unregistered", "shapes"),
+    ]
     monkeypatch.setattr(kind, "entry_points", lambda group: [entry for entry in offered if entry.group == group])
 
     class Sketch(Kind):
