@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -49,6 +50,13 @@ def nothing_left_in_the_environment() -> Iterator[None]:
     for name in left:
         del os.environ[name]
     assert not left
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_room_under_its_bare_name() -> Iterator[None]:
+    """A module that is there twice, as `compute` and as `ritz.compute`, has two of each of its classes."""
+    yield
+    assert not {"compute", "deployments", "flows", "storage", "tasks"} & sys.modules.keys()
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def test_package_files_are_empty_or_doors(path: Path) -> None:
 
 def test_every_package_is_installed() -> None:
     folders = {_name(path.parent).replace("/", ".") for path in MODULES}
-    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == {"ritz", *(f"ritz.{folder}" for folder in folders)}
     assert all((ROOT / folder.replace(".", "/") / "__init__.py").exists() for folder in folders)
 
 
@@ -73,6 +73,14 @@ def test_a_file_has_a_name_that_says_its_subject(path: Path) -> None:
     assert not {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"} & {path.stem, *path.parts}
 
 
+def test_the_import_name_leads_to_the_rooms() -> None:
+    links = {path.name: path.readlink() for path in (ROOT / "ritz").iterdir() if path.is_symlink()}
+    assert links == {room: Path("..") / room for room in ROOMS}
+    assert (ROOT / "ritz" / "py.typed").exists()
+    banned = PROJECT["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]
+    assert set(banned) == set(ROOMS)
+
+
 def test_the_arrows_between_the_rooms_are_checked() -> None:
     tool = PROJECT["tool"]["importlinter"]
     assert tool["root_packages"] == ["ritz"]
@@ -87,10 +95,8 @@ def test_the_arrows_between_the_rooms_are_checked() -> None:
         for source in contract["source_modules"]
         for module in contract["forbidden_modules"]
     }
-    assert {(f"ritz.{room}", "prefect") for room in ("compute", "storage", "ritz.tasks.worker")} <= kept_from
-    assert {
-        (f"ritz.{room}", "distributed") for room in ("storage", "tasks", "flows", "ritz.compute.solvers")
-    } <= kept_from
+    assert {(f"ritz.{room}", "prefect") for room in ("compute", "storage", "tasks.worker")} <= kept_from
+    assert {(f"ritz.{room}", "distributed") for room in ("storage", "tasks", "flows", "compute.solvers")} <= kept_from
     assert ("ritz.compute.cluster", "distributed") not in kept_from
     assert {(f"ritz.{room}", "zarr") for room in ("compute", "tasks", "flows")} <= kept_from
 

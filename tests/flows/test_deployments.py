@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
 from ritz.flows.serve import _to_deployment, deployment_names
 from ritz.tasks.recipes import RecipeError, load
 from tests.command import SMALL
+from tests.served import client_of
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,16 @@ def test_two_recipes_do_not_get_one_deployment(recipes: dict[str, str]) -> None:
     ],
     ids=["cron", "every"],
 )
+def test_an_entry_point_of_an_older_release_is_renewed(environment: dict[str, str]) -> None:
+    with client_of(environment), get_client(sync_client=True) as client:
+        flow = client.create_flow_from_name("ritz")
+        id = client.create_deployment(flow, "small", entrypoint="flows.run.run_served", version="older")
+        served = _to_deployment("small", SMALL, load(SMALL))
+        assert served.apply() == id
+        assert client.read_deployment(id).entrypoint == "ritz.flows.run.run_served"
+        client.delete_deployment(id)
+
+
 def test_the_server_is_told_the_schedule_with_its_time_zone(schedule: dict[str, str], kept: object) -> None:
     deployment = _to_deployment("small", SMALL, load(SMALL, {"schedule": schedule}))
     [told] = deployment.schedules
