@@ -59,3 +59,5 @@ def test_solve_workers_load_neither_prefect_nor_torch(made: xr.Dataset, folder: 
     for modules in solvers.values():
         assert "ritz.compute.solvers.recycled" in modules
         assert not modules & {"prefect", "torch", "neuralop", "sklearn", "matplotlib"}
+    for _, modules in seen.values():
+        assert not modules & {"compute", "deployments", "flows", "storage", "tasks"}, "a room under its bare name"
