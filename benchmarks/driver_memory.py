@@ -66,7 +66,7 @@ def measure(samples: int) -> dict[str, float]:
 
     prepare_prefect(QUIET)
     from ritz.compute.cluster.local import Local
-    from ritz.tasks.generate import generate
+    from ritz.tasks.generation.generate import generate
     from ritz.tasks.pipeline import Data, Pipeline
 
     pipeline = Pipeline(

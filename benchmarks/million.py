@@ -102,7 +102,7 @@ def write(path: str, store: str) -> None:
     prepare_prefect(QUIET)
     from ritz.compute.cluster.local import Local
     from ritz.storage.committer import Committer
-    from ritz.tasks.generate import generate
+    from ritz.tasks.generation.generate import generate
     from ritz.tasks.recipes import load
 
     pipeline, commit = load(path), Committer.commit

@@ -18,10 +18,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ritz.tasks.gate import RELEASES, better_baselines
-from ritz.tasks.measured import FILE, Measured, document, measured
-from ritz.tasks.provenance import machine
+from ritz.tasks.documents.provenance import machine
+from ritz.tasks.measuring.gate import RELEASES, better_baselines
 from ritz.tasks.recipes import names
+from ritz.tasks.views.measured import FILE, Measured, document, measured
 
 KEPT = Path(__file__).parents[1] / "deployments" / FILE
 """Where `ritz recipes` finds the figures."""

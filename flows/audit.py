@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.tasks import audit as stage
+from ritz.tasks.auditing import audit as stage
 from ritz.tasks.checks import check_audit
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable

@@ -4,14 +4,14 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.tasks import compare as stage
 from ritz.tasks.checks import check_run
-from ritz.tasks.contest import FRESH, SEEDS, contest, finished
-from ritz.tasks.generate import generate
-from ritz.tasks.generated import complete
-from ritz.tasks.overrides import assignments
+from ritz.tasks.comparison import compare as stage
+from ritz.tasks.comparison.plan import FRESH, SEEDS, contest, finished
+from ritz.tasks.generation.generate import generate
+from ritz.tasks.generation.result import complete
+from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.recipes import load, load_profile
-from ritz.tasks.room import check_room
+from ritz.tasks.resources import check_room
 from ritz.tasks.signals import stoppable
 
 
@@ -29,8 +29,8 @@ def online_offline(
 ) -> dict[str, Any]:
     """Train the surrogate of a recipe online and offline and compare; return the record.
 
-    All simulations are solved once, into the dataset ``<name>-compare``; `ritz.tasks.contest.contest` has the other
-    parameters. What is solved or trained already is not done again.
+    All simulations are solved once, into the dataset ``<name>-compare``; `ritz.tasks.comparison.plan.contest` has the
+    other parameters. What is solved or trained already is not done again.
 
     Raises
     ------

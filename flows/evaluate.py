@@ -7,9 +7,9 @@ from prefect import flow
 from ritz.storage import models
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
-from ritz.tasks import evaluate as stage
 from ritz.tasks.checks import check_measuring
-from ritz.tasks.cost import cost
+from ritz.tasks.measuring import evaluate as stage
+from ritz.tasks.measuring.cost import cost
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
 

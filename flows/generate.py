@@ -5,11 +5,11 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.tasks import generate as stage
 from ritz.tasks.checks import check_run
-from ritz.tasks.growth import planned, published
+from ritz.tasks.generation import generate as stage
+from ritz.tasks.generation.growth import planned, published
 from ritz.tasks.recipes import load, load_profile
-from ritz.tasks.room import check_room
+from ritz.tasks.resources import check_room
 from ritz.tasks.signals import stoppable
 
 

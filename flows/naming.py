@@ -12,7 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.logging.formatters import PrefectFormatter
 
-from ritz.tasks.gate import RELEASES, release_of
+from ritz.tasks.measuring.gate import RELEASES, release_of
 from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")

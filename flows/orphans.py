@@ -29,7 +29,7 @@ from ritz.flows.naming import sentence
 from ritz.storage import runs
 from ritz.storage.errors import Busy, StorageError, Unknown
 from ritz.storage.store import Store
-from ritz.tasks.records import close_vanished, run_lock
+from ritz.tasks.documents.records import close_vanished, run_lock
 
 log = logging.getLogger("ritz")
 

@@ -8,8 +8,8 @@ from ritz.compute.uncertainty.conformal import Conformal
 from ritz.storage import models
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
-from ritz.tasks import evaluate as stage
 from ritz.tasks.checks import check_measuring
+from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.tasks import regenerate as stage
-from ritz.tasks.opened import sample_of
+from ritz.tasks.auditing import regenerate as stage
+from ritz.tasks.auditing.version import sample_of
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
 

@@ -4,16 +4,16 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.tasks import replay as stage
 from ritz.tasks.checks import check_replay
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
+from ritz.tasks.training import replay as stage
 
 
 @flow(name="replay")
 @stoppable
 def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> dict[str, Any]:
-    """Do the training of a run again and compare; return what `ritz.tasks.replay.replay` returns.
+    """Do the training of a run again and compare; return what `ritz.tasks.training.replay.replay` returns.
 
     Parameters
     ----------

@@ -29,24 +29,24 @@ from ritz.flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, 
 from ritz.flows.server import embedded
 from ritz.storage.errors import Busy
 from ritz.storage.store import Store
-from ritz.tasks import evaluate as evaluation
 from ritz.tasks.checks import check_ranks, check_run
-from ritz.tasks.cost import cost
-from ritz.tasks.generate import generate
-from ritz.tasks.generated import Generated
-from ritz.tasks.growth import planned
-from ritz.tasks.inspect import finished
-from ritz.tasks.overrides import assignments
+from ritz.tasks.documents.provenance import provenance
+from ritz.tasks.documents.records import recorded, run_lock
+from ritz.tasks.generation.generate import generate
+from ritz.tasks.generation.growth import planned
+from ritz.tasks.generation.result import Generated
+from ritz.tasks.measuring import evaluate as evaluation
+from ritz.tasks.measuring.cost import cost
+from ritz.tasks.measuring.release import judge, judged_again
+from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.provenance import provenance
-from ritz.tasks.publish import publish
 from ritz.tasks.recipes import load, load_profile
-from ritz.tasks.records import recorded, run_lock
-from ritz.tasks.release import judge, judged_again
-from ritz.tasks.room import check_room
+from ritz.tasks.report.publish import publish
+from ritz.tasks.resources import check_room
 from ritz.tasks.signals import stoppable
-from ritz.tasks.train import Trained, train
-from ritz.tasks.worker.train import register
+from ritz.tasks.training.train import Trained, train
+from ritz.tasks.training.worker import register
+from ritz.tasks.views.lists import finished
 
 log = logging.getLogger("ritz")
 

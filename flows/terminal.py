@@ -146,7 +146,7 @@ def print_fields(rows: Sequence[dict[str, Any]]) -> None:
     Parameters
     ----------
     rows
-        As `ritz.tasks.schema.Entry`.
+        As `ritz.tasks.parsing.schema.Entry`.
     """
     sys.stdout.write(f"{'field':<35} {'value':<15} default; unit; limits\n")
     for row in rows:

@@ -8,12 +8,12 @@ from prefect import flow
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
-from ritz.tasks import train as stage
 from ritz.tasks.checks import check_ranks, check_training
+from ritz.tasks.documents.records import fit_lock
 from ritz.tasks.recipes import load, load_profile
-from ritz.tasks.records import fit_lock
 from ritz.tasks.signals import stoppable
-from ritz.tasks.worker.train import register
+from ritz.tasks.training import train as stage
+from ritz.tasks.training.worker import register
 
 
 @flow(name="train")

@@ -21,11 +21,11 @@ from ritz.storage.integrity.located import locate
 from ritz.storage.names import split_spec
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
-from ritz.tasks.growth import version_of
-from ritz.tasks.opened import maker, opened
+from ritz.tasks.auditing.version import maker, opened
+from ritz.tasks.documents.records import run_lock, trained
+from ritz.tasks.generation.growth import version_of
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.records import run_lock, trained
-from ritz.tasks.worker import replay
+from ritz.tasks.training import replay_worker as replay
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -247,7 +247,7 @@ def check_replay(store_url: str, name: str) -> str:
     Raises
     ------
     ritz.storage.errors.StorageError
-        As `trained` and `ritz.tasks.worker.replay.found`.
+        As `trained` and `ritz.tasks.training.replay_worker.found`.
     """
     spec = trained(store_url, name)
     replay.found(Store(store_url), spec)

@@ -15,8 +15,8 @@ from ritz.storage.errors import Busy, StorageError
 from ritz.storage.garbage import Garbage, sweep
 from ritz.storage.shapes import expect
 from ritz.storage.store import Store
-from ritz.tasks.lineage import named_by
-from ritz.tasks.records import run_lock
+from ritz.tasks.documents.records import run_lock
+from ritz.tasks.views.lineage import named_by
 
 
 def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict[str, Any]:

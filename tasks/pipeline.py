@@ -16,8 +16,8 @@ from ritz.compute.surrogates.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.conformal import Conformal
-from ritz.tasks.gate import Gate
 from ritz.tasks.identity import document_hash
+from ritz.tasks.measuring.gate import Gate
 from ritz.tasks.schedule import Schedule
 
 BLOCK = 20

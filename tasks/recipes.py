@@ -14,10 +14,10 @@ from ritz.compute.cluster.profile import Profile
 from ritz.compute.kind import OneOf
 from ritz.storage.wording import meant, nearest, shown
 from ritz.tasks.errors import RecipeError
-from ritz.tasks.overrides import applied
+from ritz.tasks.parsing.overrides import applied
+from ritz.tasks.parsing.plain_yaml import parse, read
+from ritz.tasks.parsing.validation import validated
 from ritz.tasks.pipeline import STAGES, Pipeline
-from ritz.tasks.plain_yaml import parse, read
-from ritz.tasks.validated import validated
 
 
 def names(folder: str = "recipes") -> list[str]:

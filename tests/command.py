@@ -67,7 +67,7 @@ def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
 REPLAY = """
 import json, sys
 from ritz.storage.store import Store
-from ritz.tasks.worker.replay import done_again, opened
+from ritz.tasks.training.replay_worker import done_again, opened
 print(json.dumps(done_again(opened(Store(sys.argv[1]), sys.argv[2]))))
 """
 

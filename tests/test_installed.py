@@ -54,7 +54,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_wheel_has_the_import_name_alone(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"ritz", "ritz-0.1.0.dist-info"}
-    for name in ("__init__.py", "py.typed", "deployments/recipes/darcy.yaml", "tasks/worker/report/page.html.jinja"):
+    for name in ("__init__.py", "py.typed", "deployments/recipes/darcy.yaml", "tasks/report/page.html.jinja"):
         assert f"ritz/{name}" in names
 
 

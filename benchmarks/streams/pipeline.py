@@ -16,9 +16,9 @@ from ritz.compute.cluster.channel import Channel, Lane
 from ritz.compute.cluster.cluster import Cluster
 from ritz.flows.run import CHANNEL
 from ritz.storage.committer import Committer
-from ritz.tasks.generate import generate
+from ritz.tasks.generation.generate import generate
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.train import train
+from ritz.tasks.training.train import train
 
 
 @dataclass(frozen=True)

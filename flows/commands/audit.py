@@ -29,7 +29,7 @@ def audit(
     record = _dataset(name, store, profile) if "dataset" in what else {}
     model = {}
     if "model" in what:
-        from ritz.tasks.audited_model import audit as look
+        from ritz.tasks.auditing.model_files import audit as look
 
         with noting():
             model = look(store, name)
@@ -86,7 +86,7 @@ def regenerate(
 
     from ritz.flows.terminal import STARTING, print_json, watching
     from ritz.storage.store import Store
-    from ritz.tasks.opened import sample_of
+    from ritz.tasks.auditing.version import sample_of
     from ritz.tasks.recipes import load_profile
 
     sample_of(store, dataset, sample)

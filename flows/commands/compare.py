@@ -39,11 +39,11 @@ def online_offline(
     from ritz.flows.terminal import STARTING, print_json, print_table, watching
     from ritz.storage.store import Store
     from ritz.tasks.checks import check_run
-    from ritz.tasks.contest import contest, finished
-    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.comparison.gains import PUBLISHED, rows, sentences
+    from ritz.tasks.comparison.plan import contest, finished
+    from ritz.tasks.parsing.overrides import parse_assignments
     from ritz.tasks.recipes import load, load_profile
-    from ritz.tasks.room import check_room
-    from ritz.tasks.worker.verdict import PUBLISHED, rows, sentences
+    from ritz.tasks.resources import check_room
 
     changes = parse_assignments(overrides or [])
     compared = contest(

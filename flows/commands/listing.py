@@ -26,8 +26,8 @@ def recipes(
 
     Example: ritz recipes darcy --set solver=recycled
     """
-    from ritz.tasks.measured import measured_as
     from ritz.tasks.recipes import RecipeError, load, names
+    from ritz.tasks.views.measured import measured_as
 
     if recipe is not None:
         _fields(recipe, overrides, every, store, as_json)
@@ -64,9 +64,9 @@ def layout(recipe: Recipe, overrides: Overrides = None, store: StoreUrl = DEFAUL
 
     Example: ritz layout darcy
     """
-    from ritz.tasks.layouts import text
-    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.parsing.overrides import parse_assignments
     from ritz.tasks.recipes import load
+    from ritz.tasks.views.layouts import text
 
     pipeline = load(recipe, parse_assignments(overrides or []), stages=(), store_url=store)
     typer.echo(text(pipeline).rstrip())
@@ -78,7 +78,7 @@ def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     Example: ritz datasets --store /data/ritz
     """
     from ritz.flows.terminal import noting
-    from ritz.tasks.inspect import datasets as rows
+    from ritz.tasks.views.lists import datasets as rows
 
     with noting():
         _list(rows(store), as_json, store)
@@ -96,8 +96,8 @@ def models(
     Example: ritz models darcy@v1
     """
     from ritz.flows.terminal import noting
-    from ritz.tasks.card import card
-    from ritz.tasks.inspect import models as rows
+    from ritz.tasks.views.card import card
+    from ritz.tasks.views.lists import models as rows
 
     with noting():
         if name is None:
@@ -112,8 +112,8 @@ def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
     Example: ritz runs --json
     """
     from ritz.flows.terminal import noting
-    from ritz.tasks.inspect import records
-    from ritz.tasks.inspect import runs as rows
+    from ritz.tasks.views.lists import records
+    from ritz.tasks.views.lists import runs as rows
 
     with noting():
         _list(records(store) if as_json else rows(store), as_json, store)
@@ -129,7 +129,7 @@ def show(
     Example: ritz show darcy@v1
     """
     from ritz.flows.terminal import noting
-    from ritz.tasks.inspect import show as look
+    from ritz.tasks.views.lists import show as look
 
     with noting():
         _document(look(store, name), as_json)
@@ -146,7 +146,7 @@ def diff(
     Example: ritz diff darcy@v1 darcy@v2
     """
     from ritz.flows.terminal import noting
-    from ritz.tasks.difference import difference
+    from ritz.tasks.views.difference import difference
 
     with noting():
         _document(difference(store, first, second), as_json)
@@ -162,7 +162,7 @@ def lineage(
     Example: ritz lineage darcy
     """
     from ritz.flows.terminal import noting
-    from ritz.tasks.lineage import lineage as trace
+    from ritz.tasks.views.lineage import lineage as trace
 
     with noting():
         _document(trace(store, name), as_json)
@@ -183,9 +183,9 @@ def _fields(recipe: str, overrides: list[str] | None, every: bool, store: str, a
     from dataclasses import asdict
 
     from ritz.flows.terminal import print_fields, print_json
-    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.parsing.overrides import parse_assignments
+    from ritz.tasks.parsing.schema import entries
     from ritz.tasks.recipes import load
-    from ritz.tasks.schema import entries
 
     pipeline = load(recipe, parse_assignments(overrides or []), stages=(), store_url=store)
     rows = [asdict(entry) for entry in entries(pipeline, every)]

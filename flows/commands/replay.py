@@ -30,7 +30,7 @@ def replay(
     with watching(STARTING), embedded():
         from ritz.flows.launch import launch
         from ritz.flows.replay import replay as flow
-        from ritz.tasks.replay import sentence
+        from ritz.tasks.training.replay import sentence
 
         found = launch(flow, run, Store(store).url, profile, threads)
     if as_json:

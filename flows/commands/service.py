@@ -55,7 +55,7 @@ def trigger(
     Example: ritz trigger darcy --set data.samples=2048
     """
     from ritz.flows.terminal import print_json
-    from ritz.tasks.overrides import parse_assignments
+    from ritz.tasks.parsing.overrides import parse_assignments
     from ritz.tasks.recipes import load, names
 
     changes = parse_assignments(overrides or [])
@@ -74,7 +74,7 @@ def trigger(
         message = f": {result['message']}" if result["message"] and not result["model"] else ""
         typer.echo(f"flow run {result['flow_run']}: {result['state']}{message}")
         if result["model"]:
-            from ritz.tasks.gate import RELEASES
+            from ritz.tasks.measuring.gate import RELEASES
 
             typer.echo(f"run    {result['run']}\nmodel  {result['model']}, {RELEASES[result['release']]}")
             typer.echo(f"error  {result['relative_l2']:.4g} mean relative L2\nreport {result['report']}")

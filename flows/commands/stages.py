@@ -41,9 +41,9 @@ def run(
     # A recipe that is refused waits for no more than it takes to read.
     from ritz.flows.terminal import STARTING, print_json, print_table, watching
     from ritz.tasks.checks import check_run
-    from ritz.tasks.growth import planned
-    from ritz.tasks.inspect import finished
-    from ritz.tasks.room import check_room
+    from ritz.tasks.generation.growth import planned
+    from ritz.tasks.resources import check_room
+    from ritz.tasks.views.lists import finished
 
     with watching():
         pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
@@ -62,7 +62,7 @@ def run(
 
                 record = launch(flow, recipe, changes, _absolute(store), profile)
         else:
-            from ritz.tasks.release import judged_again
+            from ritz.tasks.measuring.release import judged_again
 
             record = judged_again(store, record, pipeline)
             typer.echo(f"nothing to do: run {record['run']} made all of it", err=True)
@@ -71,7 +71,7 @@ def run(
     else:
         from ritz.storage.runs import report_location
         from ritz.storage.store import Store
-        from ritz.tasks.summary import rows
+        from ritz.tasks.views.summary import rows
 
         print_table(rows(record), header=False)
         # Where this store has it, whatever the record of a copied store says.
@@ -99,9 +99,9 @@ def generate(
     pipeline = load(recipe, changes, stages=(), store_url=store)
     from ritz.flows.terminal import STARTING, watching
     from ritz.tasks.checks import check_run
-    from ritz.tasks.generated import complete
-    from ritz.tasks.growth import planned, published
-    from ritz.tasks.room import check_room
+    from ritz.tasks.generation.growth import planned, published
+    from ritz.tasks.generation.result import complete
+    from ritz.tasks.resources import check_room
 
     cluster = load_profile(profile)
     cluster.check(("solve",))
@@ -220,7 +220,7 @@ def predict(
     Example: ritz predict darcy --input a.nc --output u.nc
     """
     from ritz.flows.terminal import print_json
-    from ritz.tasks.predict import predict as work
+    from ritz.tasks.prediction.predict import predict as work
 
     result = work(store, model, file_of(source), file_of(target), sample_dim)
     for remark in result["remarks"]:
@@ -235,7 +235,7 @@ def predict(
 
 
 def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]:
-    from ritz.tasks.overrides import add, parse_assignments
+    from ritz.tasks.parsing.overrides import add, parse_assignments
 
     changes = parse_assignments(overrides or [])
     if samples is not None:

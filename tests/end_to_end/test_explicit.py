@@ -13,11 +13,11 @@ from ritz.compute.solvers.sequence import ITSELF
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.audit import audit
-from ritz.tasks.generate import generate
-from ritz.tasks.opened import sample_of
+from ritz.tasks.auditing.audit import audit
+from ritz.tasks.auditing.regenerate_worker import regenerate
+from ritz.tasks.auditing.version import sample_of
+from ritz.tasks.generation.generate import generate
 from ritz.tasks.pipeline import Data, Pipeline
-from ritz.tasks.worker.regenerate import regenerate
 from tests.explicit import Explicit
 
 

@@ -13,7 +13,7 @@ import pytest
 from ritz.storage import models
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.worker.evaluate import load_model
+from ritz.tasks.measuring.worker import load_model
 from tests.command import TINY, ritz
 
 Tiny = tuple[Path, dict[str, Any]]

@@ -15,8 +15,8 @@ from ritz.storage import models
 from ritz.storage.datasets import list_datasets
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.predict import predict
-from ritz.tasks.worker.evaluate import load_model
+from ritz.tasks.measuring.worker import load_model
+from ritz.tasks.prediction.predict import predict
 from tests import attached
 from tests.command import TINY, inside, ritz
 from tests.end_to_end.test_data import check_residuals, check_solutions

@@ -14,7 +14,7 @@ from ritz.compute.cluster.profile import Role
 from ritz.compute.solvers.recycled import Recycled
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.generate import generate
+from ritz.tasks.generation.generate import generate
 from ritz.tasks.recipes import load
 from tests.command import TINY
 from tests.faults.trapped import Trapped, solved

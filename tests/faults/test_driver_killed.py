@@ -17,8 +17,8 @@ import pytest
 from ritz.compute.tensors import unpack
 from ritz.storage import runs
 from ritz.storage.reading import read
-from ritz.tasks.generated import probe_key
-from ritz.tasks.records import VANISHED
+from ritz.tasks.documents.records import VANISHED
+from ritz.tasks.generation.result import probe_key
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wait_until
 from tests.faults.processes import alive, in_group

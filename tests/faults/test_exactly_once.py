@@ -21,8 +21,8 @@ from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.stream import WINDOWS
 from ritz.storage import runs
 from ritz.storage.reading import read
+from ritz.tasks.documents.records import VANISHED
 from ritz.tasks.pipeline import Splits
-from ritz.tasks.records import VANISHED
 from tests import attached
 from tests.command import RITZ, replayed, ritz, started
 from tests.faults.conftest import SHARD, Trap, new, wait_until, workers

@@ -19,7 +19,7 @@ import pytest
 
 from ritz.storage import runs
 from ritz.storage.store import Store
-from ritz.tasks.records import VANISHED
+from ritz.tasks.documents.records import VANISHED
 from tests.command import RITZ, SMALL, started
 from tests.faults import blows, outside
 from tests.faults.blows import CONT, KILL, STOP, TERM, Blow

@@ -22,7 +22,7 @@ from ritz.compute.cluster.cluster import Cluster
 from ritz.storage.datasets import Dataset, list_datasets
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.generate import generate as make
+from ritz.tasks.generation.generate import generate as make
 from ritz.tasks.recipes import load
 from tests.command import RITZ, TINY, ritz, started
 from tests.faults.processes import children, in_group

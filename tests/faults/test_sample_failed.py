@@ -11,7 +11,7 @@ import pytest
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.solvers.choice import Auto
 from ritz.storage.reading import read
-from ritz.tasks.worker.solve import probe
+from ritz.tasks.generation.worker import probe
 from tests import attached
 from tests.command import ritz
 from tests.faults.conftest import SHARD, SHARDS, STEPS, Trap

@@ -8,7 +8,7 @@ import pytest
 
 from ritz.storage import runs
 from ritz.storage.store import Store
-from ritz.tasks.records import VANISHED
+from ritz.tasks.documents.records import VANISHED
 from tests.faults.service import Service, engines
 from tests.served import free_port
 

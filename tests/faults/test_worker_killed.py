@@ -8,7 +8,7 @@ import numpy as np
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.storage.reading import read
-from ritz.tasks.generate import generate
+from ritz.tasks.generation.generate import generate
 from tests.faults.conftest import PROBES, SHARD, SHARDS, Trap, wait_until, workers
 from tests.faults.trapped import checksums, collect, solved
 

@@ -18,7 +18,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
-from ritz.tasks.worker.solve import Solved
+from ritz.tasks.generation.worker import Solved
 
 
 class Trapped(Darcy):

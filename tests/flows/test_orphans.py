@@ -25,7 +25,7 @@ from ritz.flows.claims import claimed, known
 from ritz.flows.orphans import GONE, Watch
 from ritz.storage import runs
 from ritz.storage.store import Store
-from ritz.tasks.records import VANISHED, run_lock
+from ritz.tasks.documents.records import VANISHED, run_lock
 from tests.served import client_of
 
 HOLDER = "import sys, time; from ritz.flows.claims import hold; hold(sys.argv[1]); print(flush=True); time.sleep(600)"

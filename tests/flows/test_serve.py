@@ -15,7 +15,7 @@ import pytest
 from ritz.flows.api import own_key
 from ritz.storage import runs
 from ritz.storage.store import Store
-from ritz.tasks.records import VANISHED, run_lock
+from ritz.tasks.documents.records import VANISHED, run_lock
 from tests.command import RITZ, SMALL, ritz, started
 from tests.patience import PATIENCE, until
 from tests.served import Server, free_port

@@ -9,7 +9,7 @@ import xarray as xr
 
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.worker import train
+from ritz.tasks.training import worker as train
 
 
 @pytest.fixture

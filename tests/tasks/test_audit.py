@@ -15,9 +15,9 @@ from ritz.compute.cluster.profile import Role
 from ritz.compute.problems.darcy import Darcy
 from ritz.storage.errors import Refused, Unknown
 from ritz.storage.store import Store
-from ritz.tasks.audit import audit
+from ritz.tasks.auditing.audit import audit
+from ritz.tasks.auditing.findings import CHECKS
 from ritz.tasks.checks import check_audit
-from ritz.tasks.worker.outcome import CHECKS
 from tests.tasks.made import FAILED, NAME, SAMPLES, SHARD, change, flip, make, object_of, position
 
 SAMPLE = 20

@@ -10,7 +10,7 @@ import pytest
 from ritz.storage import models
 from ritz.storage.errors import Unknown
 from ritz.storage.store import Store
-from ritz.tasks.audited_model import CHECKS, audit
+from ritz.tasks.auditing.model_files import CHECKS, audit
 from ritz.tasks.checks import audited
 from tests.command import inside
 

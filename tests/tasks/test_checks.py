@@ -12,8 +12,8 @@ from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, Refused, StorageError
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_measuring, check_run, check_training
+from ritz.tasks.documents.records import run_lock
 from ritz.tasks.recipes import load
-from ritz.tasks.records import run_lock
 from tests.command import TINY
 
 MEASURED = ("validate", "calibrate", "test")

@@ -16,13 +16,14 @@ from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
-from ritz.tasks.contest import Arm, Contest, contest
+from ritz.tasks.comparison import worker as compare
+from ritz.tasks.comparison.gains import gains, rows, sentences
+from ritz.tasks.comparison.plan import Arm, Contest, contest
+from ritz.tasks.comparison.subset import Chosen
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.recipes import load
-from ritz.tasks.worker import compare, train
-from ritz.tasks.worker.chosen import Chosen
-from ritz.tasks.worker.report.comparison import along
-from ritz.tasks.worker.verdict import gains, rows, sentences
+from ritz.tasks.report.comparison import along
+from ritz.tasks.training import worker as train
 from tests.command import TINY
 from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 

@@ -22,7 +22,7 @@ from ritz.storage.export import export
 from ritz.storage.files import read_file
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.predict import predict
+from ritz.tasks.prediction.predict import predict
 from ritz.tasks.recipes import load, names
 from tests.require import require
 from tests.tasks.made import make, small

@@ -12,8 +12,8 @@ from ritz.compute.metrics.cost import digits, rounded
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
-from ritz.tasks.card import break_even, card
-from ritz.tasks.worker.cost import cost
+from ritz.tasks.measuring.cost_worker import cost
+from ritz.tasks.views.card import break_even, card
 from tests.tasks.made import unseal
 
 TinyStore = tuple[Path, dict[str, Any]]
@@ -61,7 +61,7 @@ def test_a_surrogate_of_a_slow_solver_pays(
     def slow(*_: Any, **__: Any) -> dict[str, Any]:
         return {"error": 0.3, "samples": 8, "tried": [], "fastest": {"seconds": 10.0, "spread": 1.0}, "complete": True}
 
-    monkeypatch.setattr("ritz.tasks.worker.cost.fastest", slow)
+    monkeypatch.setattr("ritz.tasks.measuring.cost_worker.fastest", slow)
     found = cost(store.url, "tiny@v1", "tiny@v1")["break_even"]
     gain = 10.0 - models.read_card(store, "tiny")["cost"]["inference"]["seconds"]
     assert found["queries"] == math.ceil(found["spent"] / gain)

@@ -22,12 +22,12 @@ from ritz.storage.shards import write_shard
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_measuring
 from ritz.tasks.errors import InputError
-from ritz.tasks.predict import predict
-from ritz.tasks.worker import train
-from ritz.tasks.worker.evaluate import evaluate, load_model, quantify
-from ritz.tasks.worker.publish import gather
-from ritz.tasks.worker.report.page import pictures
-from ritz.tasks.worker.report.shown import caption
+from ritz.tasks.measuring.worker import evaluate, load_model, quantify
+from ritz.tasks.prediction.predict import predict
+from ritz.tasks.report.page import pictures
+from ritz.tasks.report.shown import caption
+from ritz.tasks.report.worker import gather
+from ritz.tasks.training import worker as train
 from tests.tasks.families import FAMILIES, SAMPLES, Family
 
 SHARD = 10

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from ritz.tasks.errors import InputError
-from ritz.tasks.inputs import Interface, read_inputs
+from ritz.tasks.prediction.inputs import Interface, read_inputs
 
 LONG = "x" * 10000
 TAKES = Interface(

@@ -13,9 +13,9 @@ from ritz.storage import sealed
 from ritz.storage.errors import Damaged, Refused
 from ritz.storage.places.bucket import Bucket
 from ritz.storage.store import Store
-from ritz.tasks.records import run_lock
-from ritz.tasks.worker.fence import Fence
-from ritz.tasks.worker.train import kept, left
+from ritz.tasks.documents.records import run_lock
+from ritz.tasks.training.lease_guard import Fence
+from ritz.tasks.training.worker import kept, left
 from tests.storage.fields import in_both
 
 KEY = run_lock("tiny")

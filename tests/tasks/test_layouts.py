@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ritz.storage.layout import LAYOUT_VERSION
-from ritz.tasks.layouts import text
 from ritz.tasks.recipes import load, names
+from ritz.tasks.views.layouts import text
 
 KEPT = Path(__file__).parents[2] / "deployments" / "layouts"
 

@@ -15,7 +15,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.storage import models
 from ritz.storage.files import read_file
 from ritz.storage.store import Store
-from ritz.tasks.predict import predict
+from ritz.tasks.prediction.predict import predict
 from tests.command import inside
 
 TinyStore = tuple[Path, dict[str, Any]]

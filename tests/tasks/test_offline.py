@@ -17,8 +17,8 @@ from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_run, check_training
 from ritz.tasks.recipes import load
-from ritz.tasks.worker import train
-from ritz.tasks.worker.passes import passes
+from ritz.tasks.training import worker as train
+from ritz.tasks.training.epochs import passes
 from tests.command import TINY
 from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 

@@ -7,9 +7,9 @@ import pytest
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.solvers.order import order
+from ritz.tasks.generation import worker as solve
+from ritz.tasks.generation.worker import FeatureBlock, features
 from ritz.tasks.recipes import load, names
-from ritz.tasks.worker import solve
-from ritz.tasks.worker.solve import FeatureBlock, features
 from tests.tasks.own_problem import Scaling
 
 SAMPLES = 48

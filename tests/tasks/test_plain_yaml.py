@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ritz.tasks.errors import RecipeError
-from ritz.tasks.plain_yaml import LARGEST, parse, read
+from ritz.tasks.parsing.plain_yaml import LARGEST, parse, read
 
 
 def _levels(depth: int, repeated: str) -> str:

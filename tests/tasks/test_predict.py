@@ -16,8 +16,8 @@ from ritz.storage.files import read_file
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.errors import InputError
-from ritz.tasks.inputs import Interface, read_inputs
-from ritz.tasks.predict import predict
+from ritz.tasks.prediction.inputs import Interface, read_inputs
+from ritz.tasks.prediction.predict import predict
 from tests.command import inside
 
 TinyStore = tuple[Path, dict[str, Any]]

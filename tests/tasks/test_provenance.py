@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ritz.tasks import provenance
+from ritz.tasks.documents import provenance
 
 
 def test_a_record_says_with_what_and_on_what_it_was_made(tiny_store) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-import ritz.tasks.worker.report.page as report
-from ritz.tasks.publish import SECTIONS, links
+import ritz.tasks.report.page as report
+from ritz.tasks.report.publish import SECTIONS, links
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,12 @@ from ritz.compute.training.training import Training
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
-from ritz.tasks import follow
 from ritz.tasks.checks import check_ranks
+from ritz.tasks.generation.dispatch import owners
 from ritz.tasks.progress import Reporter
-from ritz.tasks.worker import replay, train
-from ritz.tasks.worker.dispatch import owners
+from ritz.tasks.training import replay_worker as replay
+from ritz.tasks.training import supervision as follow
+from ritz.tasks.training import worker as train
 from tests.tasks.made import FAILED, NAME, SAMPLES, SEED, SHARD, make, pipeline
 
 RANKS = 2

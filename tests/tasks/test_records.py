@@ -9,7 +9,7 @@ import pytest
 from ritz.storage import runs
 from ritz.storage.errors import Unknown
 from ritz.storage.store import Store
-from ritz.tasks.records import VANISHED, recorded
+from ritz.tasks.documents.records import VANISHED, recorded
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
 from ritz.storage.errors import Unknown
 from ritz.storage.store import Store
-from ritz.tasks.opened import sample_of
-from ritz.tasks.worker.regenerate import regenerate, same_bits
+from ritz.tasks.auditing.regenerate_worker import regenerate, same_bits
+from ritz.tasks.auditing.version import sample_of
 from tests.tasks.made import FAILED, NAME, change, flip, make, object_of, position
 
 PROBLEMS: dict[str, Problem] = {

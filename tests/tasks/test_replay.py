@@ -17,9 +17,9 @@ from ritz.storage.reading import read
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_replay
-from ritz.tasks.records import trained
-from ritz.tasks.replay import sentence
-from ritz.tasks.worker.replay import _array, batches, done_again, opened
+from ritz.tasks.documents.records import trained
+from ritz.tasks.training.replay import sentence
+from ritz.tasks.training.replay_worker import _array, batches, done_again, opened
 from tests.command import inside, replayed
 from tests.tasks.made import unseal
 

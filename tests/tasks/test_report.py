@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ritz.tasks.worker.report.page import Material, columns, pictures, render, typical
-from ritz.tasks.worker.report.stream import Stream
-from ritz.tasks.worker.report.wording import duration, number, percent
+from ritz.tasks.report.page import Material, columns, pictures, render, typical
+from ritz.tasks.report.stream import Stream
+from ritz.tasks.report.wording import duration, number, percent
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
 

@@ -14,8 +14,8 @@ from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.generation.worker import Shard, solve
 from ritz.tasks.recipes import load, names
-from ritz.tasks.worker.solve import Shard, solve
 from tests.tasks.made import small
 
 SHARD, SEED = 4, 3
@@ -92,7 +92,7 @@ def test_shards_without_a_bound_leave_it_unknown(tmp_path: Path, monkeypatch: py
     problem, store = small(load("darcy").problem), Store(tmp_path / "store")
     _filled(store, problem, range(1))
     with monkeypatch.context() as patch:
-        patch.setattr("ritz.tasks.worker.solve.rounding_bound", lambda *_: None)
+        patch.setattr("ritz.tasks.generation.worker.rounding_bound", lambda *_: None)
         _filled(store, problem, range(1, 2))
     dataset = Dataset.open(store, "made")
     assert dataset.at("v1").rounding_bound is not None

@@ -15,8 +15,8 @@ from ritz.storage.export import export
 from ritz.storage.files import write_file
 from ritz.storage.store import Store
 from ritz.tasks import signals
+from ritz.tasks.documents.records import recorded
 from ritz.tasks.garbage import collect
-from ritz.tasks.records import recorded
 from ritz.tasks.signals import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
 from tests.tasks.test_records import begun
 

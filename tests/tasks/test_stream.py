@@ -11,7 +11,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
-from ritz.tasks.worker.stream import seen
+from ritz.tasks.report.arrivals import seen
 
 TinyStore = tuple[Path, dict[str, Any]]
 

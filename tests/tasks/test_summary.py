@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ritz.tasks.summary import rows
+from ritz.tasks.views.summary import rows
 
 
 def test_a_run_is_told_in_eleven_lines(tiny_store: tuple[Path, dict[str, Any]]) -> None:

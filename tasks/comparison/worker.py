@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ritz.compute.metrics.errors import relative_l2, summary
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.model import Model, network, weights
+from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.training.offline import Offline
+from ritz.compute.training.online import Online
+from ritz.compute.training.run import seeded
+from ritz.compute.training.training import Fit, Training
+from ritz.storage.errors import StorageError
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.comparison.subset import Chosen
+from ritz.tasks.samples import load
+from ritz.tasks.training.lease_guard import Fence
+from ritz.tasks.training.worker import kept, left
+
+MEMORY = 512 * 2**20
+"""Bytes of samples that a training keeps in memory; of more, those read longest ago are read anew."""
+
+LEFT = ("model.safetensors", "schedule.npy")
+"""What stays of a training beside its result."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """One training of a comparison: what a train worker is given.
+
+    Attributes
+    ----------
+    folder
+        Where in the store its result is to lie.
+    identity
+        Under ``fits/<identity>/`` lie its checkpoints while it runs.
+    arm
+        Name of the arm.
+    dataset
+        ``NAME@SNAPSHOT``.
+    samples
+        Training simulations to take.
+    shard
+        Of which so many arrive together online.
+    fence
+        The driver's lock: without it no checkpoint is written.
+    """
+
+    store: str
+    folder: str
+    identity: str
+    arm: str
+    dataset: str
+    problem: Problem
+    surrogate: Surrogate
+    training: Training
+    samples: int
+    shard: int
+    device: str = "cpu"
+    fence: Fence | None = None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A finished training of a comparison.
+
+    Attributes
+    ----------
+    receipt
+        The result, JSON-able.
+    """
+
+    receipt: dict[str, Any]
+
+
+def result_key(folder: str) -> str:
+    """Return where the result of a training lies; it is written last."""
+    return f"{folder}/result.json"
+
+
+def learn(job: Learning) -> Learnt:
+    """Train, measure on the test split and keep the result; what is finished is read back, what was begun goes on."""
+    store, key = Store(job.store), result_key(job.folder)
+    if not store.exists(key):
+        try:
+            store.write(key, json.dumps(_learnt(job, store)).encode())
+            store.remove(f"fits/{job.identity}")
+        except StorageError:
+            # A worker whose driver was killed may have ended the same training, and taken its checkpoints away.
+            if not store.exists(key):
+                raise
+    return Learnt(store.document(key))
+
+
+def _learnt(job: Learning, store: Store) -> dict[str, Any]:
+    done = kept(store, job.identity, lambda **around: _fit(job, store, around), job.fence)
+    files = left(store, job.identity, (*LEFT, "history.json"))
+    history = json.loads(files["history.json"])
+    schedule = np.load(io.BytesIO(files["schedule.npy"]), allow_pickle=False)
+    model = Model.from_bytes(files["model.safetensors"], job.surrogate)
+    for name in LEFT:
+        store.write(f"{job.folder}/{name}", files[name])
+    return {
+        "arm": job.arm,
+        "seed": job.training.seed,
+        "samples": job.samples,
+        "steps": done["steps"],
+        "received": done["samples_received"],
+        "seen": len(np.unique(schedule)),
+        "seconds": done["seconds"],
+        "parameters": done["parameters"],
+        "first_weights": first_weights(job, model.normalisation),
+        "test": summary(_errors(model, store, job.dataset)),
+        "curve": [row for row in history["curve"] if row["validate"] is not None],
+        "machines": done["machines"],
+    }
+
+
+def _fit(job: Learning, store: Store, around: dict[str, Any]) -> Fit:
+    chosen = Chosen(store, job.dataset, job.samples, job.training.seed, MEMORY)
+    template = read(store, job.dataset)
+    around = {"refill": chosen.again, "problem": job.problem, "device": job.device, **around}
+    if isinstance(job.training, Offline):
+        return job.training.fit(job.surrogate, template, chosen, **around)
+    assert isinstance(job.training, Online)
+
+    def arrivals(received: frozenset[int]) -> Any:
+        return chosen.arrivals(job.shard, job.training.validation, received)
+
+    return job.training.fit(job.surrogate, template, arrivals, samples=job.samples, **around)
+
+
+def first_weights(job: Learning, normalisation: Normalisation) -> str:
+    """Return the SHA-256 of the weights that the training began with, built again from its seed."""
+    with seeded(job.training.seed, job.device):
+        tensors = weights(network(job.surrogate, normalisation))
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].tobytes())
+    return digest.hexdigest()
+
+
+def _errors(model: Model, store: Store, dataset: str) -> np.ndarray:
+    """Return the relative L2 error of every test sample, averaged over the outputs, ``(n,)``."""
+    inputs, truth = load(read(store, dataset), "test")
+    prediction = model.predict(inputs)
+    return np.asarray(np.mean([relative_l2(prediction[name], truth[name]) for name in truth], axis=0))

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.solvers.choice import Auto, panel
+from ritz.compute.solvers.expectation import expected
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.sequence import first_systems, simulate
+from ritz.compute.solvers.solver import Ledger, Solver
+from ritz.compute.solvers.systems import Systems
+from ritz.storage.datasets import Dataset
+from ritz.storage.shards import Fork, write_shard
+from ritz.storage.store import Store
+from ritz.tasks.generation.rounding import rounding_bound
+
+DRAWN = 24
+"""Bytes that a value of the inputs takes while it is drawn; measured: 21."""
+
+AT_ONCE = 2**26
+"""Bytes of samples that are drawn together for their features."""
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """A block of samples whose features are wanted."""
+
+    problem: Problem
+    seed: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of a block, ``(n, d)`` float32, to order its samples by."""
+
+    receipt: np.ndarray
+
+
+def features(block: FeatureBlock) -> Features:
+    """Draw a block of samples, as many at a time as memory allows, and keep only the features."""
+    values = sum(
+        field.size for field in block.problem.template(1).data_vars.values() if field.attrs.get("role") == "input"
+    )
+    step = max(1, AT_ONCE // (DRAWN * values))
+    parts = [
+        block.problem.features(block.problem.draw(block.seed, np.arange(start, min(start + step, block.stop))))
+        for start in range(block.start, block.stop, step)
+    ]
+    return Features(np.concatenate(parts))
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the probe on the first systems of a run found.
+
+    Attributes
+    ----------
+    solver
+        The solver of the run.
+    choice
+        JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
+    panel
+        JSON-able rows, see `ritz.compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted,
+        and the direct solver; none where a system takes so long that there is no time for one in each way.
+    """
+
+    solver: Solver
+    choice: dict[str, Any]
+    panel: list[dict[str, Any]]
+
+
+FOR_PANEL, SHORTEST = 0.02, 15.0
+"""What measuring order and recycling may take, as a share of a run's time, and the seconds that every run takes."""
+
+PROBED = 64
+"""Most systems that a probe looks at: a shard of many tiny samples would be raced for seconds by six methods."""
+
+
+def suits(problem: Problem, seed: int, ids: np.ndarray, solver: Solver) -> bool:
+    """Return whether a solver, perhaps chosen on another machine, can solve some samples' systems on this one."""
+    systems = first_systems(problem, problem.draw(seed, ids))
+    return systems is None or not solver.lacks(systems)
+
+
+def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray, each: float) -> Probed:
+    """Choose the solver of a run, and measure what order and recycling do for its systems.
+
+    Parameters
+    ----------
+    ordered
+        Ids of one shard, in solve order; the first `PROBED` are taken.
+    each
+        Samples that each worker will solve: what the second may take goes by the time of that.
+
+    Where the problem poses no systems for the first of them there is nothing to choose by: it solves by itself, or
+    `Auto` chooses when systems come.
+    """
+    ordered = ordered[:PROBED]
+    if first_systems(problem, problem.draw(seed, ordered[:1])) is None:
+        return Probed(solver, {}, [])
+    alike = first_systems(problem, problem.draw(seed, ordered))
+    assert alike is not None
+    choice: dict[str, Any] = {}
+    named = solver.candidates if isinstance(solver, Auto) else (solver,)
+    recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
+    if isinstance(solver, Auto):
+        batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
+        solver, choice = solver.choose(batches if len(batches) > 1 else alike, rtol=rtol)
+    if len(alike) != len(ordered):
+        return Probed(solver, choice, [])
+    limit = FOR_PANEL * max(SHORTEST, each * (expected(solver, alike) or 0))
+    mixed = alike.take(np.argsort(ordered))
+    return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit))
+
+
+def _batches(problem: Problem, seed: int, rtol: float, ids: np.ndarray, solver: Solver) -> list[Systems]:
+    """Return all systems of some samples, batch by batch: one a time step or Newton step."""
+    posed: list[Systems] = []
+    carry: Any = None
+
+    def record(systems: Systems) -> np.ndarray:
+        nonlocal carry
+        posed.append(systems)
+        solutions, carry = solver.solve(systems, rtol=rtol, carry=carry)
+        return solutions.x
+
+    problem.simulate(problem.draw(seed, ids), record)
+    return posed
+
+
+@dataclass(frozen=True, repr=False)
+class Shard:
+    """One shard to solve: what a solve worker is given."""
+
+    store: str
+    dataset: str
+    index: int
+    ids: np.ndarray
+    split: np.ndarray
+    problem: Problem
+    seed: int
+    rtol: float
+    dtype: str
+    solver: Solver
+    fork: Fork
+
+    def __repr__(self) -> str:
+        return f"shard {self.index} of dataset {self.dataset!r}"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the driver gets of a solved shard.
+
+    Attributes
+    ----------
+    fork
+        The fork that holds the written shard, or None if the branch head had the shard already.
+    ledger
+        Columns, a row a sample.
+    seconds
+        Wall time of the task.
+    """
+
+    index: int
+    fork: Fork | None
+    ledger: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A solved shard, in the memory of the worker that solved it, as it is stored."""
+
+    receipt: Receipt
+    ids: np.ndarray
+    split: np.ndarray
+    fields: Arrays = field(repr=False)
+
+
+def solve(shard: Shard) -> Solved:
+    """Solve a shard and write it in the fork; read it back instead if it is committed already.
+
+    The second case is a worker that died after its receipt was committed: its fields are made again from the
+    store, and nothing is solved or written twice.
+    """
+    start = time.perf_counter()
+    stored = Dataset.open(Store(shard.store), shard.dataset).read_shard(shard.index)
+    if stored is not None:
+        receipt = Receipt(shard.index, None, stored.ledger, time.perf_counter() - start)
+        return Solved(receipt, stored.sample_id, stored.split, stored.arrays)
+    inputs = shard.problem.draw(shard.seed, shard.ids)
+    outputs, ledger = simulate(shard.problem, inputs, shard.solver, shard.rtol)
+    fields = inputs | _stored(outputs, ledger, shard.dtype)
+    bound = rounding_bound(shard.problem, inputs, fields, np.asarray(ledger["status"]) == "ok")
+    fork = write_shard(shard.fork, shard.index, fields, ledger, bound)
+    return Solved(Receipt(shard.index, fork, ledger, time.perf_counter() - start), shard.ids, shard.split, fields)
+
+
+def _stored(outputs: Arrays, ledger: Ledger, dtype: str) -> Arrays:
+    """Round outputs to the stored dtype; a sample that does not fit in it has failed."""
+    with np.errstate(over="ignore"):
+        fields = {name: values.astype(dtype) for name, values in outputs.items()}
+    for row, status in enumerate(ledger["status"]):
+        if status == "ok" and not all(np.isfinite(values[row]).all() for values in fields.values()):
+            ledger["status"][row], ledger["reason"][row] = "failed", "not_finite"
+            for values in fields.values():
+                values[row] = np.nan
+    return fields

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.metrics.errors import relative_h1, relative_l2, relative_max, spectral, summary
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.surrogates.baselines import BASELINES
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.uncertainty.conformal import Bands, Conformal, Predicted
+from ritz.storage import models
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.samples import load
+
+BASELINE_SAMPLES = 2000
+"""The baselines are fitted to at most so many training samples."""
+
+BASELINE_NUMBERS = 2**26
+"""And to so many that their outputs are at most this many numbers: half a gigabyte in float64."""
+
+
+def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> tuple[Model, Bands | None]:
+    """Read a model and its bands, None before it was quantified.
+
+    Parameters
+    ----------
+    surrogate
+        What built the network, where its class is not registered.
+    """
+    files, _ = models.load(store, model)
+    bands = Bands.from_bytes(files["bands.json"]) if "bands.json" in files else None
+    return Model.from_bytes(files["model.safetensors"], surrogate), bands
+
+
+def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | None = None) -> dict[str, Any]:
+    """Measure a model and the baselines on the test split; return and keep the JSON-able result.
+
+    Returns
+    -------
+    dict
+        ``metrics`` and ``baselines`` as in the run record, ``samples`` of the test split and, for the report,
+        ``relative_l2`` of each. Without ``h1`` and ``spectral`` on a mesh and on an uneven grid, where there are no
+        differences and waves to tell.
+    """
+    store = Store(store_url)
+    trained, _ = load_model(store, model, surrogate)
+    data = read(store, dataset)
+    inputs, truth = load(data, "test")
+    dimensions = Dimensions.of(data)
+    numbers = sum(values[0].size for values in truth.values())
+    limit = min(BASELINE_SAMPLES, max(1, BASELINE_NUMBERS // numbers))
+    fields = {name: values for part in load(data, "train", limit) for name, values in part.items()}
+    errors = _errors(trained.predict(inputs), truth, dimensions)
+    baselines = {
+        name: _summaries(_errors(baseline.fit(trained.normalisation, fields)(inputs), truth, dimensions))
+        for name, baseline in BASELINES.items()
+    }
+    result = {
+        "dataset": dataset,
+        "samples": len(errors["relative_l2"]),
+        "metrics": _summaries(errors),
+        "baselines": baselines,
+        "baseline_samples": len(next(iter(fields.values()))),
+        "relative_l2": errors["relative_l2"].tolist(),
+    }
+    card = {"metrics": {"dataset": dataset, "samples": result["samples"], **result["metrics"]}}
+    models.add(store, model, {"evaluation.json": json.dumps(result).encode()}, card)
+    return result
+
+
+def _errors(prediction: Arrays, truth: Arrays, dimensions: Dimensions) -> dict[str, Any]:
+    """Return every error of every sample, averaged over the outputs."""
+    found = [_errors_of(prediction[name], truth[name], dimensions, name) for name in truth]
+    return {
+        error: {band: np.mean([one[error][band] for one in found], axis=0) for band in first}
+        if isinstance(first, dict)
+        else np.mean([one[error] for one in found], axis=0)
+        for error, first in found[0].items()
+    }
+
+
+def _errors_of(prediction: np.ndarray, truth: np.ndarray, dimensions: Dimensions, name: str) -> dict[str, Any]:
+    """Return every error of every sample of one output."""
+    error, largest = {"relative_l2": relative_l2(prediction, truth)}, {"max_error": relative_max(prediction, truth)}
+    if dimensions.lengths is None:
+        return error | largest
+    space = tuple(1 + dimensions.variables[name].index(dim) for dim in dimensions.space)
+    slopes = {"h1": relative_h1(prediction, truth, dimensions.lengths, space)}
+    return error | slopes | largest | {"spectral": spectral(prediction, truth, space)}
+
+
+def _summaries(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: _summaries(values) if isinstance(values, dict) else summary(values) for name, values in found.items()}
+
+
+def quantify(
+    store_url: str, model: str, dataset: str, method: Conformal, surrogate: Surrogate | None = None
+) -> dict[str, Any]:
+    """Calibrate bands on the calibration split and measure them on the test split; keep both with the model.
+
+    Returns
+    -------
+    dict
+        ``coverage`` by level as in the run record and the numbers of ``samples`` used.
+    """
+    store = Store(store_url)
+    trained, _ = load_model(store, model, surrogate)
+    data = read(store, dataset)
+    parts = {}
+    for split in ("validate", "calibrate", "test"):
+        inputs, truth = load(data, split)
+        parts[split] = Predicted(inputs, trained.predict(inputs), truth)
+    transforms = {variable.name: variable.transform for variable in trained.variables}
+    bands = method.calibrate(parts["validate"], parts["calibrate"], transforms, trained.normalisation.dimensions)
+    result = {
+        "dataset": dataset,
+        "samples": {split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
+        "coverage": bands.measure(parts["test"]),
+    }
+    files = {"bands.json": bands.to_bytes(), "calibration.json": json.dumps(result).encode()}
+    models.add(store, model, files, {"calibration": result})
+    return result

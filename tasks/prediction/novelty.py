@@ -1,0 +1,31 @@
+"""What a model was trained on, to judge whether an input is anything like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ritz.compute.uncertainty.novelty import Novelty
+from ritz.storage import models
+from ritz.storage.reading import read, resolve
+from ritz.storage.store import Store
+from ritz.tasks.measuring.novelty_worker import FILE, of_inputs
+
+
+def novelty(store: Store, spec: str, card: dict[str, Any]) -> tuple[Novelty | None, str]:
+    """Return what judges the inputs of a model, or None and why there is none.
+
+    It lies beside the model. Models saved before it did have their training inputs looked at now, where the version of
+    the dataset that they were trained on is at hand.
+    """
+    blob = models.read_file(store, spec, FILE)
+    if blob is not None:
+        return Novelty.from_bytes(blob), ""
+    pinned = card["dataset"]
+    name = f"{pinned['name']}@{pinned['version']}"
+    try:
+        if pinned.get("snapshot") not in (None, resolve(store, name).snapshot):
+            return None, f"dataset {name} is another one than the model was trained on"
+        return of_inputs(read(store, name)), ""
+    except ValueError as error:
+        # The dataset is gone, damaged or without training samples; predictions do not need it.
+        return None, str(error)

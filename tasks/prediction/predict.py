@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.tensors import unpack
+from ritz.compute.uncertainty.conformal import Bands
+from ritz.compute.uncertainty.novelty import Judged
+from ritz.storage import models
+from ritz.storage.conventions import CONVENTIONS
+from ritz.storage.files import SUFFIXES, write_file
+from ritz.storage.store import Store
+from ritz.storage.targets import check_target
+from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
+from ritz.tasks.prediction.novelty import novelty
+
+OUTSIDE, SCORE = "input_outside", "input_score"
+"""What a file of predictions says of every input."""
+
+_FLAGS = ("inside", "outside", "not_judged")
+
+_MOST = 5
+"""Samples that a line names."""
+
+
+def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: str | None = None) -> dict[str, Any]:
+    """Predict the outputs for the inputs in a file, with bands where the model was quantified.
+
+    Parameters
+    ----------
+    source
+        NetCDF file or Zarr store with the input variables, with or without samples; see
+        `ritz.tasks.prediction.inputs.read_inputs`.
+    target
+        ``.nc`` or ``.zarr``; holds each output and, with a dimension ``level`` of nominal coverage, its
+        ``_lower`` and ``_upper`` band, along the samples and points of the inputs. ``input_outside`` flags samples
+        whose inputs are unlike those that the model was trained on, by ``input_score``.
+    sample_dim
+        What the file calls the dimension of the samples; ``"sample"`` by default.
+
+    Returns
+    -------
+    dict
+        ``model``, ``released``, ``samples``, ``levels``, ``output``; ``calibrated``, for what the bands were
+        calibrated, None without bands; ``outside``, the positions of the samples that are outside, None where that
+        could not be judged; ``remarks``, what the user should know, a line each.
+
+    Raises
+    ------
+    ritz.tasks.errors.InputError
+        If the inputs do not fit the model.
+    ritz.storage.errors.StorageError
+        If the model, the input file or the place of the output is not as it must be.
+    """
+    store = Store(store_url)
+    reference = models.resolve(store, model)
+    card = models.read_card(store, reference.spec)
+    check_target(target, SUFFIXES)
+    grid = _grid(store, reference.spec, card)
+    inputs = read_inputs(source, Interface.of(card, grid), sample_dim)
+
+    from ritz.tasks.measuring.worker import load_model
+
+    trained, bands = load_model(store, reference.spec)
+    outputs = trained.predict(inputs.values)
+    judge, why = novelty(store, reference.spec, card)
+    judged = None if judge is None else judge.judge(inputs.values)
+    trained_on = f"{card['dataset']['name']}@{card['dataset']['version']}"
+    calibrated = _calibrated(store, reference.spec, inputs) if bands is not None else None
+    result = _Predicted(card, grid, inputs, outputs, bands, calibrated, judged, trained_on).dataset()
+    result.attrs["title"] = f"Predictions by {reference.spec}"
+    result.attrs["source"] = f"ritz {package_version('ritz')}, model {reference.spec} trained on {trained_on}"
+    write_file(result, target)
+    release = models.read_document(store, reference.spec, "release.json")
+    outside = None if judged is None else np.flatnonzero(judged.outside).tolist()
+    return {
+        "model": reference.spec,
+        "released": bool(release and release["released"]),
+        "samples": len(inputs),
+        "levels": list(bands.levels) if bands is not None else [],
+        "output": str(target),
+        "calibrated": calibrated,
+        "outside": outside,
+        "remarks": [*inputs.remarks, *_remarks(inputs, judged, why, trained_on, bands is not None)],
+    }
+
+
+def _calibrated(store: Store, spec: str, inputs: Inputs) -> str:
+    """Return in words for what the bands were calibrated."""
+    calibration = models.read_document(store, spec, "calibration.json")
+    dataset = "an unknown dataset" if calibration is None else calibration["dataset"]
+    return f"calibrated on {dataset}'s law{', not on this grid' if inputs.other else ''}"
+
+
+def _remarks(inputs: Inputs, judged: Judged | None, why: str, trained_on: str, bands: bool) -> list[str]:
+    """Return what the user should know of the predictions, a line each."""
+    found = []
+    also = "; neither are the bands" if bands else ""
+    if inputs.other:
+        points = " and ".join(f"{points} points along {dim!r}" for dim, points in inputs.other.items())
+        bare = [dim for dim in inputs.other if dim not in inputs.places]
+        taken = f" (without coordinates along {', '.join(map(repr, bare))}: taken to fill the box)" if bare else ""
+        found.append(f"the model was not trained on {points}{taken}{'; the bands are not calibrated there' * bands}")
+    if judged is None:
+        found.append(f"whether the inputs are like those that the model was trained on cannot be judged: {why}")
+    elif judged.outside.any():
+        rows = np.flatnonzero(judged.outside)
+        worst = int(judged.score.argmax())
+        listed = ", ".join(map(str, rows[:_MOST].tolist())) + (", …" if len(rows) > _MOST else "")
+        found.append(
+            f"{len(rows)} of {len(inputs)} inputs are unlike those of {trained_on} (position {listed}; at {worst} "
+            f"{judged.reasons[worst]}): predictions are not to be relied on there{also}; `{OUTSIDE}` flags them"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """What was predicted, on its way into a file."""
+
+    card: dict[str, Any]
+    grid: xr.Dataset
+    inputs: Inputs
+    outputs: Arrays
+    bands: Bands | None
+    calibrated: str | None
+    judged: Judged | None
+    trained_on: str
+
+    def dataset(self) -> xr.Dataset:
+        """Return it with names, units and places, along the samples and points of the inputs."""
+        sample, result = self.inputs.sample, xr.Dataset(coords=self._coordinates(), attrs={"Conventions": CONVENTIONS})
+        sides = {} if self.bands is None else self._sides(self.bands)
+        for name, values in self.outputs.items():
+            dims = (sample, *self.card["outputs"][name]["dims"])
+            attrs = {k: v for k, v in self.card["outputs"][name]["attrs"].items() if k != "ancillary_variables"}
+            beside = [*(f"{name}_{side}" for side in sides), OUTSIDE, SCORE]
+            result[name] = (dims, values, attrs | {"ancillary_variables": " ".join(beside)})
+            for side, of in sides.items():
+                about = {"long_name": f"{side} end of the band of {attrs.get('long_name', name)}"}
+                about["comment"] = f"{self.calibrated}; expected share of the points of a sample inside: level"
+                result[f"{name}_{side}"] = (("level", *dims), of[name], attrs | about)
+        flag, score = self._judgement()
+        result[OUTSIDE], result[SCORE] = (sample, *flag), (sample, *score)
+        if self.bands is not None:
+            level = ("level", list(self.bands.levels), {"long_name": "nominal coverage", "units": "1"})
+            result = result.assign_coords(level=level)
+        return result.isel({dim: slice(None, None, -1) for dim in self.inputs.turned}).assign_coords(self._places())
+
+    def _sides(self, bands: Bands) -> dict[str, Arrays]:
+        """Return the lower and the upper ends of the bands by output, ``(level, n, *dims)``."""
+        widths = [bands.half_width(self.inputs.values, self.outputs, level) for level in bands.levels]
+        half = {name: np.stack([width[name] for width in widths]) for name in self.outputs}
+        signs = {"lower": -1, "upper": 1}
+        return {side: {name: self.outputs[name] + sign * half[name] for name in half} for side, sign in signs.items()}
+
+    def _coordinates(self) -> dict[str, Any]:
+        along = {dim for entry in self.card["outputs"].values() for dim in entry["dims"]}
+        taken = {*self.outputs, *along, OUTSIDE, SCORE, "level"}
+        labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
+        # The triangles of a mesh lie along no variable, but among its nodes.
+        own = {str(k): v for k, v in self.grid.coords.items() if k not in v.dims or k in along}
+        return labels | {name: one for name, one in own.items() if not set(one.dims) & set(self.inputs.other)}
+
+    def _places(self) -> dict[str, Any]:
+        """Return the coordinates of the points as the file has them, where they are not the model's."""
+        attrs = self.card["coordinates"]
+        return {dim: (dim, one.values, attrs.get(dim, {})) for dim, one in self.inputs.places.items()}
+
+    def _judgement(self) -> tuple[tuple[np.ndarray, dict[str, Any]], tuple[np.ndarray, dict[str, Any]]]:
+        """Return the flag and the score of every sample with their attributes."""
+        n, judged = len(self.inputs), self.judged
+        flags = np.full(n, 2, np.int8) if judged is None else judged.outside.astype(np.int8)
+        scores = np.full(n, np.nan, np.float32) if judged is None else judged.score.astype(np.float32)
+        about_flag = {
+            "long_name": f"whether the input is unlike those of {self.trained_on}, on which the model was trained",
+            "flag_values": np.arange(len(_FLAGS), dtype=np.int8),
+            "flag_meanings": " ".join(_FLAGS),
+        }
+        about_score = {"long_name": f"how unlike those of {self.trained_on} the input is, 1 at the edge", "units": "1"}
+        return (flags, about_flag), (scores, about_score)
+
+
+def _grid(store: Store, spec: str, card: dict[str, Any]) -> xr.Dataset:
+    """Return the coordinates of a model's fields."""
+    coordinates: dict[str, Any] = {dim: (dim, values, card["coordinates"][dim]) for dim, values in card["grid"].items()}
+    blob = models.read_file(store, spec, "mesh.safetensors")
+    if blob is not None:
+        arrays, about = unpack(blob)
+        coordinates |= {name: (about[name]["dims"], values, about[name]["attrs"]) for name, values in arrays.items()}
+    return xr.Dataset(coords=coordinates)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from ritz.compute.metrics.stream import scores
+from ritz.compute.problems.problem import Problem
+from ritz.storage.datasets import Dataset
+from ritz.tasks.recorded_problem import problem_of
+from ritz.tasks.report.stream import Stream
+
+SAMPLES = 4096
+"""Most training samples that are looked at; of more, so many at random."""
+
+BLOCK = 64
+"""Samples whose inputs are drawn together."""
+
+
+def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Problem | None = None) -> Stream | None:
+    """Return which training samples came when and which made the steps, each by the first principal component.
+
+    The features are those by which the samples were ordered (`Problem.features`), so a bias of the order shows in them.
+
+    Parameters
+    ----------
+    dataset
+        At the version that the training learnt from.
+    history, schedule
+        What is kept of the training: ``received``, and the ids of all steps as NumPy writes them.
+    problem
+        What made the dataset, where its class is not registered; without it None is returned then.
+    """
+    recipe = dataset.recipe
+    problem = problem or problem_of(recipe)
+    if problem is None:
+        return None
+    ids, split = dataset.index()
+    good = dataset.ledger()["status"] == "ok"
+    training = np.flatnonzero((split == "train") & good)
+    if not len(training):
+        return None
+    chosen = np.sort(np.random.default_rng(0).choice(training, min(SAMPLES, len(training)), replace=False))
+    blocks = [ids[chosen[start : start + BLOCK]] for start in range(0, len(chosen), BLOCK)]
+    features = np.concatenate([problem.features(problem.draw(recipe["data"]["seed"], block)) for block in blocks])
+    whole = scores(features)
+    by_position, by_id = (
+        dict(zip(chosen.tolist(), whole, strict=True)),
+        dict(zip(ids[chosen].tolist(), whole, strict=True)),
+    )
+    shards = []
+    for entry in sorted(history["received"], key=lambda one: one["time"]):
+        first = entry["shard"] * dataset.shard
+        shards.append(np.array([by_position[at] for at in range(first, first + dataset.shard) if at in by_position]))
+    steps = np.load(io.BytesIO(schedule), allow_pickle=False).ravel()
+    return Stream(
+        whole=whole,
+        shards=tuple(shard for shard in shards if len(shard)),
+        batches=np.array([by_id[one] for one in steps.tolist() if one in by_id]),
+        what="the first principal component of the features by which samples are ordered",
+        of=len(training),
+    )

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.storage import runs
+from ritz.storage.store import Store
+from ritz.tasks.report import worker
+from ritz.tasks.stage import artifact_key, in_prefect, show, stage
+from ritz.tasks.views.summary import rows
+
+log = logging.getLogger("ritz")
+
+SECTIONS = {"samples": "Test samples", "training": "Training", "errors": "Errors", "coverage": "Error bars"}
+"""Sections of the report that hold its pictures, and their titles."""
+
+
+@stage("publish")
+def publish(
+    store_url: str,
+    cluster: Cluster,
+    record: dict[str, Any],
+    begun: float,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
+) -> dict[str, Any]:
+    """Write the record of a finished run and its report, and show both as Prefect artifacts.
+
+    Returns the record with ``paths.report`` and ``times.total``: the seconds since ``begun`` (`time.time`), with those
+    that the report took.
+    """
+    store = Store(store_url)
+    paths = {"report": runs.report_location(store, record["run"]), "store": store.url}
+    record = {**record, "paths": paths}
+    page, record = cluster.call("train", worker.report, store_url, record, begun, problem, surrogate)
+    record = runs.save(store, record["run"], record, report=page)
+    if in_prefect():
+        _artifacts(record)
+    log.info("report: %s", paths["report"])
+    return record
+
+
+def _artifacts(record: dict[str, Any]) -> None:
+    name, report = record["model"]["name"], record["paths"]["report"]
+    show(create_table_artifact, rows(record), key=artifact_key(name, "summary"), description="The run in eleven lines")
+    show(
+        create_markdown_artifact,
+        links(record["run"], report),
+        key=artifact_key(name, "report"),
+        description="Where the run is shown in pictures",
+    )
+
+
+def links(run: str, report: str) -> str:
+    """Return Markdown with links into the report of a run.
+
+    The pictures are in the report alone: as a part of an artifact they would lie in the database of the server, in the
+    artifact and in the event of its making, 0.7 MB with every run.
+    """
+    address = report if "://" in report else Path(report).absolute().as_uri()
+    shown = "\n".join(f"- [{title}]({address}#{section})" for section, title in SECTIONS.items())
+    return f"# {run}\n\n[{report}]({address})\n\n{shown}"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ritz.compute.dimensions import Dimensions
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.storage import models
+from ritz.storage.datasets import Dataset
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.measuring.worker import load_model
+from ritz.tasks.report.arrivals import seen
+from ritz.tasks.report.figures import draw
+from ritz.tasks.report.page import Material, columns, render, typical
+from ritz.tasks.report.theme import DARK, LIGHT
+from ritz.tasks.samples import variables
+
+LEVEL = 0.9
+"""Nominal coverage of the bands that are shown."""
+
+
+def report(
+    store_url: str,
+    record: dict[str, Any],
+    begun: float,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
+) -> tuple[bytes, dict[str, Any]]:
+    """Draw the report of a run; return it, an HTML page, and the record with the time that all of it took.
+
+    Parameters
+    ----------
+    begun
+        When the run began, `time.time`.
+    """
+    material = gather(Store(store_url), record, problem, surrogate)
+    drawn = [draw(record, material, theme) for theme in (LIGHT, DARK)]
+    # But for writing the page, which takes milliseconds.
+    record = record | {"times": {**record["times"], "total": time.time() - begun}}
+    return render(record, material, *drawn), record
+
+
+def gather(
+    store: Store, record: dict[str, Any], problem: Problem | None = None, surrogate: Surrogate | None = None
+) -> Material:
+    """Read what a report draws: test samples with their predictions, and how the training and the solving went."""
+    model = f"{record['model']['name']}@{record['model']['version']}"
+    dataset = f"{record['dataset']['name']}@{record['dataset']['version']}"
+    trained, bands = load_model(store, model, surrogate)
+    data = read(store, dataset)
+    files, _ = models.load(store, model)
+    history = json.loads(files["history.json"])
+    relative_l2 = np.array(json.loads(files["evaluation.json"])["relative_l2"])
+    chosen = typical(relative_l2)
+    shown = data.isel(sample=np.flatnonzero(data["split"].values == "test")[list(chosen.values())])
+    inputs, truth = (_values(shown, role) for role in ("input", "output"))
+    prediction = trained.predict(inputs)
+    dimensions = Dimensions.of(shown)
+    made = Dataset.open(store, record["dataset"]["name"]).at(record["dataset"]["version"])
+    return Material(
+        sample_id=shown["sample_id"].values,
+        labels=tuple(chosen),
+        inputs=inputs,
+        truth=truth,
+        prediction=prediction,
+        half_width=bands.half_width(inputs, prediction, LEVEL) if bands is not None and LEVEL in bands.levels else {},
+        level=LEVEL,
+        dimensions=dimensions,
+        coordinates={str(name): value.values for name, value in shown.coords.items() if "sample" not in value.dims},
+        attrs={str(name): dict(variable.attrs) for name, variable in shown.variables.items()},
+        curve=columns(history["curve"]),
+        arrivals=np.array([entry["time"] for entry in history["received"]]),
+        relative_l2=relative_l2,
+        ledger=made.ledger(),
+        stream=seen(made, history, files["schedule.npy"], problem),
+    )
+
+
+def _values(data: xr.Dataset, role: str) -> Arrays:
+    return {name: data[name].values for name in variables(data, role)}

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ritz.compute.cluster.channel import Channel, ProducerFailed
+from ritz.compute.cluster.cluster import Cluster
+from ritz.storage.store import Store
+from ritz.tasks.documents.records import fit_lock, run_lock
+from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.progress import Reporter
+from ritz.tasks.stage import stage
+from ritz.tasks.training import worker
+from ritz.tasks.training.lease_guard import Fence
+from ritz.tasks.training.supervision import follow, follow_ranks
+
+log = logging.getLogger("ritz")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training, not yet a version of a model.
+
+    Attributes
+    ----------
+    identity
+        Under which `ritz.tasks.training.worker.register` finds it.
+    summary
+        ``steps``, ``first_step`` and ``last_step`` (`time.time`), ``parameters``, ``samples_received``.
+    """
+
+    identity: str
+    summary: dict[str, Any]
+    seconds: float
+
+
+@stage("train")
+def train(
+    pipeline: Pipeline,
+    store_url: str,
+    cluster: Cluster,
+    *,
+    identity: str,
+    dataset: str,
+    version: str | None = None,
+    shards: int | None = None,
+    samples: int | None = None,
+    channel: Channel | None = None,
+) -> Trained:
+    """Train a surrogate on the train worker: online through ``channel``, or offline on a dataset's ``version``.
+
+    Where this process holds the lock of the run or of the training, the worker stops when it is lost.
+
+    With ``training.ranks`` it takes so many train workers, and a channel has a lane for each.
+
+    Raises
+    ------
+    WorkersLost
+        If the train worker, or one of several, died again and again.
+    """
+    start = time.monotonic()
+    fence = Fence.of(Store(store_url), (run_lock(pipeline.name), fit_lock(identity)))
+    job = worker.Fitting(
+        identity=identity,
+        store=store_url,
+        dataset=dataset,
+        version=version,
+        problem=pipeline.problem,
+        surrogate=pipeline.surrogate,
+        training=pipeline.training,
+        shards=pipeline.data.samples // pipeline.data.shard if shards is None else shards,
+        samples=pipeline.train_samples if samples is None else samples,
+        seed=pipeline.data.seed,
+        dataset_identity=pipeline.dataset_identity if version is None else None,
+        channel=channel.name if channel is not None else None,
+        device=cluster.device,
+        fence=fence,
+    )
+
+    def check() -> None:
+        if channel is not None and not channel.is_fed:
+            raise ProducerFailed("training stopped because generating the data failed; see its own error")
+
+    report = Reporter("train", pipeline.training.steps(job.samples), pipeline.name)
+    ranks = pipeline.training.ranks
+    if ranks == 1:
+        summary = follow(cluster, report, identity, worker.fit, job, check)
+    else:
+
+        def jobs(meeting: str) -> list[worker.Fitting]:
+            return [replace(job, rank=rank, meeting=meeting) for rank in range(ranks)]
+
+        summary = follow_ranks(cluster, report, identity, worker.fit, jobs, ranks, check)
+    if summary["stopped"] is not None:
+        log.info("train: stopped early after step %d", summary["stopped"])
+    elif summary["unseen"]:
+        log.info("train: %d of %d samples are in no step", summary["unseen"], summary["samples_received"])
+    return Trained(identity, summary, time.monotonic() - start)
