@@ -23,13 +23,13 @@ import numpy as np
 
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
-from ritz.compute.metrics.errors import relative_l2
+from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.sequence import simulate
-from ritz.compute.surrogates.fno import FNO
 from ritz.compute.surrogates.normalisation import Arrays
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.augmentation import averages
 from ritz.compute.training.block import Block
 from ritz.compute.training.epochs import InMemory

@@ -16,7 +16,7 @@ from ritz.compute.problems.laws import TwoPhase
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
-from ritz.compute.solvers.order import greedy
+from ritz.compute.sampling.order import greedy
 from ritz.compute.solvers.systems import Systems
 
 SEED = 0

@@ -2,7 +2,7 @@
 
     python -m benchmarks.recycling [--systems 100] [--restart 50] [--recycle 20] [FAMILY ...]
 
-Every family is a sequence as it is drawn and the same systems in the order of `ritz.compute.solvers.order.greedy`.
+Every family is a sequence as it is drawn and the same systems in the order of `ritz.compute.sampling.order.greedy`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.spectrum import leading_cosines
+from ritz.compute.sampling.order import greedy
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
 from ritz.compute.solvers.guard import Guard
 from ritz.compute.solvers.iterative import Krylov
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.order import greedy
 from ritz.compute.solvers.recycled import Recycled
 from ritz.compute.solvers.recycling import Recycler
 from ritz.compute.solvers.sequential import Sequential, relative_residual

@@ -20,10 +20,10 @@ from importlib.metadata import version
 import numpy as np
 
 from benchmarks.threads import one_thread
+from ritz.compute.sampling.order import greedy
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.iterative import Krylov
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.order import greedy
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName
 from ritz.compute.solvers.recycled import Recycled
 from ritz.compute.solvers.sequential import Sequential, relative_residual

@@ -25,15 +25,15 @@ import numpy as np
 
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
-from ritz.compute.metrics.errors import relative_l2
+from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.multigrid.solver import Multigrid
-from ritz.compute.solvers.sequence import simulate
-from ritz.compute.surrogates.baselines import BASELINES
 from ritz.compute.surrogates.catalogue import SHIPPED
-from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.block import Block
 from ritz.compute.training.epochs import InMemory

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.surrogates.model import network
 from ritz.compute.surrogates.surrogate import Grid
 from ritz.compute.training.augmentation import check_symmetries

@@ -12,7 +12,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.solvers.catalogue import AnySolver
 from ritz.compute.solvers.choice import Auto
 from ritz.compute.surrogates.catalogue import AnySurrogate
-from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.conformal import Conformal

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.multigrid.solver import Multigrid
-from ritz.compute.solvers.sequence import simulate
 from ritz.storage.ledger import SPLITS
 
 RTOL = 1e-8

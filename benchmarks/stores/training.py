@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.stores.data import Samples
 from benchmarks.stores.formats import HDF5, Format, PlainZarr, Ritz
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.surrogates.fno import FNO
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.loop import Loop
 from ritz.compute.training.online import Online

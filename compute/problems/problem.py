@@ -43,7 +43,7 @@ class Problem(Kind, ABC):
             ``axis`` ``"X"``, ``"Y"`` or ``"Z"`` (names ``x``, ``y``, ``z``); time is ``time``, with ``axis`` ``"T"``;
             the nodes of a mesh are ``node`` alone, with the coordinates ``x`` and ``y`` and, for pictures, the
             corners ``triangle`` ``(face, corner)`` along them. An output lies on all of space, an input on any part
-            of it; see `ritz.compute.dimensions.Dimensions`. Global attribute ``symmetries``: ``"square"`` (flips
+            of it; see `ritz.compute.fields.dimensions.Dimensions`. Global attribute ``symmetries``: ``"square"`` (flips
             and transpose), ``"flips"`` or ``"none"``, the transformations of the grid under which a solution
             stays a solution.
         """

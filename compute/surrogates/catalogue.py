@@ -3,16 +3,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from ritz.compute.kind import OneOf
-from ritz.compute.surrogates.deeponet import DeepONet
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.surrogates.fully_connected import FullyConnected
-from ritz.compute.surrogates.local_no import LocalNO
-from ritz.compute.surrogates.mgno import MgNO
+from ritz.compute.surrogates.attention.transolver import Transolver
+from ritz.compute.surrogates.convolutional.mgno import MgNO
+from ritz.compute.surrogates.convolutional.unet import UNet
+from ritz.compute.surrogates.coordinate.deeponet import DeepONet
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
+from ritz.compute.surrogates.spectral.fno import FNO
+from ritz.compute.surrogates.spectral.local_no import LocalNO
+from ritz.compute.surrogates.spectral.tfno import TFNO
+from ritz.compute.surrogates.spectral.uno import UNO
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.surrogates.tfno import TFNO
-from ritz.compute.surrogates.transolver import Transolver
-from ritz.compute.surrogates.unet import UNet
-from ritz.compute.surrogates.uno import UNO
 
 SHIPPED: tuple[type[Surrogate], ...] = (FNO, TFNO, UNO, LocalNO, FullyConnected, UNet, DeepONet, MgNO, Transolver)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ritz.compute.fields.tensors import pack, unpack
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation, Variable
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
-from ritz.compute.tensors import pack, unpack
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 
 Symmetries = Literal["square", "flips", "none"]
 

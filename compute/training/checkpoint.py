@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ritz.compute.fields.tensors import pack, unpack
 from ritz.compute.surrogates.model import load_weights, weights
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation
-from ritz.compute.tensors import pack, unpack
 from ritz.compute.training.block import Block
 from ritz.compute.training.state import freeze, thaw
 

@@ -215,7 +215,7 @@ class Loop:
 
     def validate(self) -> float | None:
         """Return the mean relative L2 error on the validation samples of this rank, or None while there are none."""
-        from ritz.compute.metrics.errors import relative_l2
+        from ritz.compute.fields.errors import relative_l2
 
         if len(self.validation_ids) == 0:
             return None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ritz.compute.fields.tensors import pack, unpack
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.tensors import pack, unpack
 from ritz.compute.training import checkpoint
 from ritz.compute.training.group import Alone, Group, PeerLost
 from ritz.compute.training.loop import Loop

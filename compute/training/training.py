@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Fault, Kind, in_units
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 
 _ENTRIES = 32
 """An input's values along dimensions that the output lacks are told apart up to this number."""

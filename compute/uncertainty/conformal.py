@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
 from ritz.compute.uncertainty.alignment import align, origin, space
 from ritz.compute.uncertainty.width import Width

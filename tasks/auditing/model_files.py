@@ -67,7 +67,7 @@ def audit(store_url: str, spec: str) -> dict[str, Any]:
 
 
 def _opens(store: Store, spec: str) -> tuple[int, list[str]]:
-    from ritz.compute.tensors import unpack
+    from ritz.compute.fields.tensors import unpack
     from ritz.compute.uncertainty.conformal import Bands
 
     files, _ = models.load(store, spec)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.simulation.sensitivity import disturbed
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.sensitivity import disturbed
-from ritz.compute.solvers.sequence import simulate
 from ritz.compute.solvers.sequential import Sequential
 from ritz.storage.integrity.scan import Scan
 from ritz.storage.ledger import COLUMNS, decode
@@ -72,7 +72,7 @@ def regenerate(sample: Sample) -> Regenerated:
 
     Inputs have to be equal bit for bit. Outputs may differ, in the L2 norm and relative to that of the new ones, by
     the unit round-off of the stored dtype, the tolerance of the dataset, and ten times the sensitivity: how far the
-    outputs move when every system is answered with an error of this tolerance (`ritz.compute.solvers.sensitivity`).
+    outputs move when every system is answered with an error of this tolerance (`ritz.compute.simulation.sensitivity`).
 
     Returns
     -------

@@ -4,7 +4,7 @@ import statistics
 from dataclasses import asdict
 from typing import Any
 
-from ritz.compute.metrics.paired import gain
+from ritz.compute.evaluation.paired import gain
 
 ARMS = ("equal_steps", "equal_solves", "equal_time")
 """Online training, as it is compared with offline training."""

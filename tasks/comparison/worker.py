@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ritz.compute.metrics.errors import relative_l2, summary
+from ritz.compute.fields.errors import relative_l2, summary
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model, network, weights
 from ritz.compute.surrogates.normalisation import Normalisation

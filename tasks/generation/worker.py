@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.simulation.simulate import first_systems, simulate
 from ritz.compute.solvers.choice import Auto, panel
 from ritz.compute.solvers.expectation import expected
 from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.sequence import first_systems, simulate
 from ritz.compute.solvers.solver import Ledger, Solver
 from ritz.compute.solvers.systems import Systems
 from ritz.storage.datasets import Dataset

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ritz.compute.metrics.cost import break_even, digits, rounded, timed
+from ritz.compute.evaluation.cost import break_even, digits, rounded, timed
+from ritz.compute.evaluation.matched import fastest
 from ritz.compute.problems.problem import Arrays, Problem
-from ritz.compute.solvers.matched import fastest
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.trace import machine
@@ -66,7 +66,7 @@ def cost(
         ``cost``: ``training_data``, ``training``, ``inference`` and ``units``; ``break_even``: ``measured``; if not,
         the ``reason``; else ``queries`` one at a time and ``queries_batched`` (None for never), ``spread`` and
         ``spread_batched`` (by what factor repeats of their timings differ), ``spent`` (seconds
-        before the first query), ``sentence``, and what `ritz.compute.solvers.matched.fastest` returns.
+        before the first query), ``sentence``, and what `ritz.compute.evaluation.matched.fastest` returns.
     """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)

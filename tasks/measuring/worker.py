@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ritz.compute.dimensions import Dimensions
-from ritz.compute.metrics.errors import relative_h1, relative_l2, relative_max, spectral, summary
+from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.fields.errors import relative_h1, relative_l2, relative_max, spectral, summary
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.surrogates.baselines import BASELINES
+from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.conformal import Bands, Conformal, Predicted

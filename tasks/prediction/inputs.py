@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ritz.compute.dimensions import NODE
-from ritz.compute.grids import same_box, same_points
+from ritz.compute.fields.dimensions import NODE
+from ritz.compute.fields.grids import same_box, same_points
 from ritz.storage.files import read_file
 from ritz.storage.wording import cut, shown
 from ritz.tasks.errors import InputError

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ritz.compute.fields.tensors import unpack
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.tensors import unpack
 from ritz.compute.uncertainty.conformal import Bands
 from ritz.compute.uncertainty.novelty import Judged
 from ritz.storage import models

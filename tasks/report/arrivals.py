@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ritz.compute.metrics.stream import scores
+from ritz.compute.evaluation.arrivals import scores
 from ritz.compute.problems.problem import Problem
 from ritz.storage.datasets import Dataset
 from ritz.tasks.recorded_problem import problem_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ritz.compute.dimensions import NODE
+from ritz.compute.fields.dimensions import NODE
 from ritz.tasks.report.lines import draw_group, group_name, grouped, lines
 from ritz.tasks.report.material import Material
 from ritz.tasks.report.shown import Drawn, Shown, axis_name, band, is_log, named, positions, span

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.tasks.report.stream import Stream
 
 Arrays = dict[str, np.ndarray]

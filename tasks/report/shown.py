@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ritz.compute.dimensions import NODE
+from ritz.compute.fields.dimensions import NODE
 from ritz.tasks.report.material import Material
 from ritz.tasks.report.theme import plain
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ritz.compute.metrics.stream import by_chance, differences, largest, quarters
+from ritz.compute.evaluation.arrivals import by_chance, differences, largest, quarters
 from ritz.tasks.report.theme import SMALL, Theme, dress, figure
 
 if TYPE_CHECKING:

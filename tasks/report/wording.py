@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ritz.compute.metrics.cost import digits
+from ritz.compute.evaluation.cost import digits
 
 MISSING = "–"
 """Stands for a number that was not measured."""

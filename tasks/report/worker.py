@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.storage import models

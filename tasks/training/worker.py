@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from ritz.compute.cluster.cluster import Teller
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.fields.tensors import pack
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.tensors import pack
 from ritz.compute.training.checkpoint import Corrupt
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online

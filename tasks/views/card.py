@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ritz.compute.metrics.cost import digits, rounded
+from ritz.compute.evaluation.cost import digits, rounded
 from ritz.storage import models
 from ritz.storage.store import Store
 from ritz.tasks.measuring.gate import release_of

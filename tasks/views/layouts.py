@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.problems.catalogue import SHIPPED
+from ritz.compute.simulation.simulate import ITSELF
 from ritz.compute.solvers.catalogue import answering
-from ritz.compute.solvers.sequence import ITSELF
 from ritz.storage.description import describe
 from ritz.storage.layout import layout
 from ritz.tasks.pipeline import Pipeline

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ritz.compute.metrics.cost import digits, rounded
+from ritz.compute.evaluation.cost import digits, rounded
 from ritz.tasks.measuring.gate import RELEASES, better_baselines, release_of
 
 

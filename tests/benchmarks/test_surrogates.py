@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import surrogates
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 
 
 def test_a_killed_run_goes_on_after_its_last_whole_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 
 SIZES = {"sample": 2, "time": 3, "z": 4, "y": 5, "x": 6, "mode": 7, "node": 8, "lat": 5, "lon": 6}
 

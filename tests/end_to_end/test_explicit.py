@@ -8,8 +8,8 @@ import pytest
 
 from ritz.compute import kind
 from ritz.compute.cluster.cluster import Cluster
-from ritz.compute.solvers.matched import fastest
-from ritz.compute.solvers.sequence import ITSELF
+from ritz.compute.evaluation.matched import fastest
+from ritz.compute.simulation.simulate import ITSELF
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from ritz.compute.tensors import unpack
+from ritz.compute.fields.tensors import unpack
 from ritz.storage import runs
 from ritz.storage.reading import read
 from ritz.tasks.documents.records import VANISHED

@@ -15,8 +15,8 @@ import zarr
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.problem import Problem
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.catalogue import answering
-from ritz.compute.solvers.sequence import simulate
 from ritz.compute.solvers.solver import Solver
 from ritz.storage import sealed
 from ritz.storage.committer import Committer

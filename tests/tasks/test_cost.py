@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ritz.compute.metrics.cost import digits, rounded
+from ritz.compute.evaluation.cost import digits, rounded
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.stopping import Stopping
 from ritz.compute.training.training import Training

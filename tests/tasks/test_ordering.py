@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.solvers.order import order
+from ritz.compute.sampling.order import order
 from ritz.tasks.generation import worker as solve
 from ritz.tasks.generation.worker import FeatureBlock, features
 from ritz.tasks.recipes import load, names

@@ -20,7 +20,7 @@ from ritz.compute.cluster.local import Local
 from ritz.compute.cluster.meeting import meet
 from ritz.compute.cluster.profile import Role
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.group import PeerLost
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.tasks.report.lines import group_name, grouped
 from ritz.tasks.report.material import Material
 from ritz.tasks.report.shown import Shown, caption, cut, explanation, named

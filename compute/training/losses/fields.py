@@ -35,7 +35,7 @@ class RelativeH1(Loss):
     """The error in the norm (‖u‖² + ‖∇u‖²)^½, relative to the truth's, averaged over samples and outputs.
 
     ∇ is along space alone. ``differences`` are of second order, one-sided at the ends, as those of
-    `ritz.compute.metrics.errors.relative_h1`. ``spectral`` derivatives are those of the trigonometric polynomial
+    `ritz.compute.fields.errors.relative_h1`. ``spectral`` derivatives are those of the trigonometric polynomial
     through the points: exact for smooth periodic fields, and wrong near the ends of others.
     """
 

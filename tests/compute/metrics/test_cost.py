@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ritz.compute.metrics.cost import break_even, timed
+from ritz.compute.evaluation.cost import break_even, timed
 
 
 @pytest.mark.parametrize(

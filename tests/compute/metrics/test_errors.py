@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.metrics.errors import relative_h1, relative_l2, relative_max, spectral, summary
+from ritz.compute.fields.errors import relative_h1, relative_l2, relative_max, spectral, summary
 
 N = 64
 CENTRES = (np.arange(N) + 0.5) / N

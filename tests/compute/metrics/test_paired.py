@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ritz.compute.metrics.paired import gain
+from ritz.compute.evaluation.paired import gain
 
 ONLINE, OFFLINE = [0.031, 0.028, 0.035, 0.030, 0.026, 0.040], [0.041, 0.039, 0.044, 0.043, 0.025, 0.049]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.metrics.stream import by_chance, differences, largest, quarters, scores
+from ritz.compute.evaluation.arrivals import by_chance, differences, largest, quarters, scores
 
 
 def test_scores_are_along_the_direction_in_which_features_vary_together() -> None:

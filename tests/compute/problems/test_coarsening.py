@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from ritz.compute.problems.burgers import Burgers
-from ritz.compute.problems.coarsening import Grids, coarsened
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.plate import Plate
+from ritz.compute.simulation.coarsening import Grids, coarsened
 
 
 def test_coarser_problems_differ_in_their_grid_alone() -> None:
@@ -67,8 +67,8 @@ def test_prolonging_is_exact_for_cubics_in_space_and_time() -> None:
 
 
 def test_a_coarse_solve_converges_to_the_fine_one() -> None:
+    from ritz.compute.simulation.simulate import simulate
     from ritz.compute.solvers.direct import Direct
-    from ritz.compute.solvers.sequence import simulate
 
     problem = Darcy(shape=(64, 64))
     inputs = problem.draw(0, np.arange(2))

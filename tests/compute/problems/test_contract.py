@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import OneOf
 from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.burgers import Burgers
@@ -25,8 +25,8 @@ from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.slotted import slotted_plate
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.sequence import simulate
 from ritz.compute.training.augmentation import symmetries, transform
 from ritz.tasks.recipes import load, names
 

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from ritz.compute.problems import elliptic
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.sequence import simulate
 
 
 class Answers:

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.laws import Lognormal
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.sequence import simulate
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion, shifted
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.sequence import simulate
 from ritz.compute.solvers.systems import Systems
 
 

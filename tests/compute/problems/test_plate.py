@@ -8,11 +8,11 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.slotted import SLOTS, TIPS, SlottedPlate, slotted_plate
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.sequence import simulate
 
 IDS = np.arange(6)
 

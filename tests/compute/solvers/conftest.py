@@ -5,9 +5,9 @@ import pytest
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal
+from ritz.compute.sampling.order import greedy
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.order import greedy
 from ritz.compute.solvers.systems import Systems
 
 

@@ -84,7 +84,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.solvers.iterative import Krylov
 from ritz.compute.solvers.multigrid.solver import Multigrid
-from ritz.compute.solvers.sequence import simulate
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.transform import Transform
 for problem in (Darcy(shape=(16, 16)), Darcy(shape=(8, 8, 8)), Poisson(shape=(16, 16)), Convection(shape=(16, 16))):
     for solver in (Multigrid(), Krylov(), Transform()):

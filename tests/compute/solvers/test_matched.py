@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ritz.compute.evaluation.matched import fastest
 from ritz.compute.problems.burgers import Burgers
-from ritz.compute.problems.coarsening import Grids
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.simulation.coarsening import Grids
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.matched import fastest
-from ritz.compute.solvers.sequence import simulate
 
 
 def test_the_fastest_accurate_solve_is_found_and_everything_tried_is_told() -> None:

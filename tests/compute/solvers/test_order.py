@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ritz.compute.solvers import order as module
-from ritz.compute.solvers.order import greedy, hilbert, order
+from ritz.compute.sampling import order as module
+from ritz.compute.sampling.order import greedy, hilbert, order
 
 
 @settings(deadline=None, max_examples=40)

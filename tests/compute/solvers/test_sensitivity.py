@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.simulation.sensitivity import disturbed
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.sensitivity import disturbed
-from ritz.compute.solvers.sequence import simulate
 from tests.compute.solvers.test_families import FAMILIES
 
 RTOL = 1e-6

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.poisson import Poisson
+from ritz.compute.simulation.sensitivity import disturbed
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.choice import Auto
 from ritz.compute.solvers.direct import Direct
@@ -23,8 +25,6 @@ from ritz.compute.solvers.multigrid.solver import Multigrid
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.recycled import Recycled
 from ritz.compute.solvers.scaling import shifted
-from ritz.compute.solvers.sensitivity import disturbed
-from ritz.compute.solvers.sequence import simulate
 from ritz.compute.solvers.sequential import relative_residual
 from ritz.compute.solvers.systems import Systems
 from ritz.compute.solvers.transform import Transform

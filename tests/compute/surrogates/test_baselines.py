@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.surrogates.baselines import BASELINES, PCARidge
+from ritz.compute.surrogates.fitted.baselines import BASELINES, PCARidge
 from ritz.compute.surrogates.normalisation import Normalisation
 
 POINTS = 10

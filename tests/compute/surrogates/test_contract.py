@@ -9,19 +9,19 @@ import pytest
 import torch
 import xarray as xr
 
+from ritz.compute.surrogates.attention.transolver import Transolver
 from ritz.compute.surrogates.catalogue import SHIPPED
-from ritz.compute.surrogates.deeponet import DeepONet
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.surrogates.fully_connected import FullyConnected
-from ritz.compute.surrogates.local_no import LocalNO
-from ritz.compute.surrogates.mgno import MgNO
+from ritz.compute.surrogates.convolutional.mgno import MgNO
+from ritz.compute.surrogates.convolutional.unet import UNet
+from ritz.compute.surrogates.coordinate.deeponet import DeepONet
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.model import Model, network, weights
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.spectral.fno import FNO
+from ritz.compute.surrogates.spectral.local_no import LocalNO
+from ritz.compute.surrogates.spectral.tfno import TFNO
+from ritz.compute.surrogates.spectral.uno import UNO
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
-from ritz.compute.surrogates.tfno import TFNO
-from ritz.compute.surrogates.transolver import Transolver
-from ritz.compute.surrogates.unet import UNet
-from ritz.compute.surrogates.uno import UNO
 
 ANY_GRID: dict[str, Surrogate] = {
     "fno": FNO(modes=4, width=6, layers=2),
@@ -271,8 +271,8 @@ def test_configuration_alone_loads_no_torch() -> None:
     program = """
 import sys
 from ritz.compute.surrogates.catalogue import SHIPPED
-import ritz.compute.surrogates.model, ritz.compute.surrogates.baselines
-import ritz.compute.training.online, ritz.compute.uncertainty.conformal, ritz.compute.metrics.errors
+import ritz.compute.surrogates.model, ritz.compute.surrogates.fitted.baselines
+import ritz.compute.training.online, ritz.compute.uncertainty.conformal, ritz.compute.fields.errors
 [surrogate() for surrogate in SHIPPED]; ritz.compute.training.online.Online()
 ritz.compute.uncertainty.conformal.Conformal()
 print(sorted({"torch", "neuralop", "sklearn", "prefect"} & set(sys.modules)))

@@ -8,13 +8,13 @@ import torch
 import xarray as xr
 from pydantic import TypeAdapter, ValidationError
 
+from ritz.compute.fields.tensors import pack, unpack
 from ritz.compute.surrogates.catalogue import SHIPPED, AnySurrogate
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.model import Model, network
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.tensors import pack, unpack
 
 
 class Scaled(Surrogate):

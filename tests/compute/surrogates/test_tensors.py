@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from ritz.compute.tensors import pack, unpack
+from ritz.compute.fields.tensors import pack, unpack
 
 TENSORS = {
     "weight": (np.arange(6.0).reshape(2, 3) + 1j).astype(np.complex64),

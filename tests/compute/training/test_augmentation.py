@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.training.augmentation import averages, check_symmetries, symmetries, transform
 
 

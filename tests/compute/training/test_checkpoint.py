@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.tensors import pack, unpack
+from ritz.compute.fields.tensors import pack, unpack
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training import checkpoint
 from ritz.compute.training.buffers.fifo import FIFO
 from ritz.compute.training.buffers.firo import FIRO

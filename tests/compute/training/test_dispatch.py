@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from ritz.compute.metrics.errors import relative_l2
+from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.problem import Arrays
+from ritz.compute.sampling.order import order
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.order import order
-from ritz.compute.solvers.sequence import simulate
-from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online

@@ -12,10 +12,10 @@ import torch
 import xarray as xr
 from pydantic import ValidationError
 
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.model import weights
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.loop import Loop

@@ -7,9 +7,9 @@ import pytest
 import torch
 import xarray as xr
 
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.loop import Loop

@@ -5,7 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
-from ritz.compute.metrics.errors import relative_h1, relative_l2
+from ritz.compute.fields.errors import relative_h1, relative_l2
 from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
@@ -16,8 +16,8 @@ from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
+from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.sequence import simulate
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.training.losses.fields import RelativeH1, RelativeL2
 from ritz.compute.training.losses.loss import Batch, Loss

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.surrogates.fully_connected import FullyConnected
+from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.block import Block
 from ritz.compute.training.epochs import InMemory, batches
 from ritz.compute.training.offline import Offline

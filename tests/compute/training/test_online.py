@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from pydantic import ValidationError
 
-from ritz.compute.surrogates.fno import FNO
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.buffer import Buffer
 from ritz.compute.training.buffers.fifo import FIFO

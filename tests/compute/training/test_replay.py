@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.surrogates.fno import FNO
-from ritz.compute.tensors import unpack
+from ritz.compute.fields.tensors import unpack
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
 from ritz.compute.training.optimiser import AdamW

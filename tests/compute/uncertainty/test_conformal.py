@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.uncertainty.alignment import align
 from ritz.compute.uncertainty.conformal import Bands, Conformal, Predicted, risk_control
 from ritz.compute.uncertainty.width import Width

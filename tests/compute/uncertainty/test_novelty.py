@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty import Novelty
 from ritz.tasks.recipes import load

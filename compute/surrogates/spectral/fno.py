@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ritz.compute.surrogates.spectral import Spectral
+from ritz.compute.surrogates.spectral.spectral import Spectral
 
 
 class FNO(Spectral):

@@ -5,16 +5,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ritz.compute.surrogates.spectral import Spectral
+from ritz.compute.surrogates.spectral.spectral import Spectral
 
 
 class LocalNO(Spectral):
     """Neural operator with localised integral and differential kernels, for any grid in one, two or three dimensions.
 
-    As `ritz.compute.surrogates.fno.FNO` without the perceptrons of its blocks; beside the Fourier convolution each has
-    a differential kernel, of which a finer grid gives better differences, and the integral against a kernel of small
-    support. Outermost values are repeated beyond the walls for differences; integrals end there. Derivatives are right
-    on grids that are refined alike along all axes.
+    As `ritz.compute.surrogates.spectral.fno.FNO` without the perceptrons of its blocks; beside the Fourier convolution
+    each has a differential kernel, of which a finer grid gives better differences, and the integral against a kernel of
+    small support. Outermost values are repeated beyond the walls for differences; integrals end there. Derivatives are
+    right on grids that are refined alike along all axes.
 
     Blocks and differential kernel are neuraloperator's. Its own LocalNO is for two dimensions, integrates as on the
     grid of its training, and cannot be imported with the releases of torch-harmonics that go with a torch of today.

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ritz.compute.metrics.cost import spread
-from ritz.compute.metrics.errors import relative_l2
-from ritz.compute.problems.coarsening import Grids
+from ritz.compute.evaluation.cost import spread
+from ritz.compute.fields.errors import relative_l2
+from ritz.compute.simulation.coarsening import Grids
+from ritz.compute.simulation.simulate import ITSELF, first_systems, simulate
 from ritz.compute.solvers.choice import Auto
-from ritz.compute.solvers.sequence import ITSELF, first_systems, simulate
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Arrays, Problem
@@ -69,9 +69,9 @@ def fastest(
     -------
     dict
         JSON-able: ``error`` (asked), ``samples``, ``tried`` (``space``, ``time``, ``rtol``, ``solver``, ``error``,
-        ``seconds`` per sample and the `ritz.compute.metrics.cost.spread` of their repeats; ``accurate``), ``left_out``
-        (``reason`` and its ``grids``, pairs of ``space`` and ``time``), ``complete`` (whether the limit cut nothing
-        off) and ``fastest``, one of those tried, or None if none is accurate.
+        ``seconds`` per sample and the `ritz.compute.evaluation.cost.spread` of their repeats; ``accurate``),
+        ``left_out`` (``reason`` and its ``grids``, pairs of ``space`` and ``time``), ``complete`` (whether the limit
+        cut nothing off) and ``fastest``, one of those tried, or None if none is accurate.
     """
     start = time.perf_counter()
     tried: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from pydantic import ValidationError
 
-from ritz.compute.dimensions import Dimensions
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Arrays, Problem
 
 if TYPE_CHECKING:

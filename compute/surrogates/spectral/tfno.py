@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ritz.compute.surrogates.spectral import Spectral
+from ritz.compute.surrogates.spectral.spectral import Spectral
 
 
 class TFNO(Spectral):
     """Fourier neural operator with weights in Tucker form, of the neuraloperator library, for any grid in 1D to 3D.
 
-    As `ritz.compute.surrogates.fno.FNO`, but the weights of a block are a small core times one matrix for each of input
-    channel, output channel and the modes along every axis, so that a share ``rank`` of the numbers remains.
+    As `ritz.compute.surrogates.spectral.fno.FNO`, but the weights of a block are a small core times one matrix for each
+    of input channel, output channel and the modes along every axis, so that a share ``rank`` of the numbers remains.
 
     Source: Kossaifi et al., "Multi-grid tensorized Fourier neural operator for high-resolution PDEs", TMLR 2024.
     """
