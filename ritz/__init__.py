@@ -1,7 +1,7 @@
 """Ritz turns a parametric PDE into a versioned dataset and a neural surrogate whose error bars are measured.
 
-What a user types is here, and loaded when it is first used: `Pipeline` and `Problem` to say what is to be computed,
-`Systems` and `Stencil` to pose it, `Surrogate` to learn it, `run`, `generate`, `open_dataset` and `load_model`.
+What a user types is here, and loaded when it is first used: `Pipeline`, `Problem` and `Evolution` to say what is to
+be computed, `Systems` and `Stencil` to pose it, `Surrogate` to learn it, and `run`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ritz.compute.problems.evolution import Evolution
     from ritz.compute.problems.problem import Problem
     from ritz.compute.solvers.operators import Stencil
     from ritz.compute.solvers.systems import Systems
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Pipeline", "Problem", "Stencil", "Surrogate", "Systems", "run"]
+__all__ = ["Evolution", "Pipeline", "Problem", "Stencil", "Surrogate", "Systems", "run"]
 
 _PLACES = {
+    "Evolution": "ritz.compute.problems.evolution:Evolution",
     "Pipeline": "ritz.tasks.pipeline:Pipeline",
     "Problem": "ritz.compute.problems.problem:Problem",
     "Stencil": "ritz.compute.solvers.operators:Stencil",

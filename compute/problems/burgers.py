@@ -11,13 +11,14 @@ from pydantic import Field
 
 from ritz.compute.kind import in_units
 from ritz.compute.problems import box
+from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.newton import newton
 from ritz.compute.solvers.operators import Pattern
 from ritz.compute.solvers.scaling import norms
-from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 _ITERATIONS = 20
 
 
-class Burgers(Problem):
+class Burgers(Evolution):
     """Steepening and decaying waves on a ring: velocity u over time from the first state u0.
 
     Equation
@@ -78,7 +79,6 @@ class Burgers(Problem):
         nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps, self.points))
         about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first velocity"}
         about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "velocity"}
-        times = self.end * np.arange(1, self.steps + 1) / self.steps
         centres = box.centres(self.points)
         return xr.Dataset(
             {
@@ -86,7 +86,7 @@ class Burgers(Problem):
                 "u": (("sample", "time", "x"), nothing, about_u),
             },
             coords={
-                "time": ("time", times, {"units": "1", "long_name": "time", "axis": "T"}),
+                "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),
                 "x": ("x", centres, {"units": "1", "long_name": "centre of the cell", "axis": "X"}),
             },
             # A mirrored solution has the other sign.
@@ -101,33 +101,34 @@ class Burgers(Problem):
         """Return the 16 leading cosine coefficients of the first state, ``(n, 16)`` float32."""
         return leading_cosines(inputs["u0"])
 
-    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
-        """Step through time, ``u`` ``(n, steps, points)`` float64; see `Problem.simulate`."""
-        now = inputs["u0"].astype(np.float64)
-        half_a_step = np.zeros_like(now)
-        u = np.empty((len(now), self.steps, self.points))
-        for step in range(self.steps):
-            w = self._midpoint(now, now + half_a_step, solve)
-            half_a_step = w - now
-            now = 2 * w - now
-            u[:, step] = now
-        return {"u": u}
+    @property
+    def times(self) -> np.ndarray:
+        """Return Δt, 2Δt, …, T; see `Evolution.times`."""
+        return self.end * np.arange(1, self.steps + 1) / self.steps
 
-    def _midpoint(self, now: np.ndarray, w: np.ndarray, solve: Solve) -> np.ndarray:
-        """Return the solution w of w + Δt/2 N(w) = ``now`` by Newton's method; NaN where it does not converge."""
-        for _ in range(_ITERATIONS):
-            # Where it diverges the squares overflow; that sample ends as NaN.
-            with np.errstate(over="ignore", invalid="ignore"):
-                defect, jacobian = self._linearised(now, w)
-            wanted = norms(defect) > self.tolerance * norms(now)
-            if not wanted.any():
-                return w
-            w = w + solve(Systems(jacobian, np.where(wanted[:, None], defect, 0.0)))
-        log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, wanted.sum(), len(w))
-        return np.where(wanted[:, None], np.nan, w)
+    def start(self, inputs: Mapping[str, np.ndarray]) -> State:
+        """Return u0; see `Evolution.start`."""
+        return State(0, {"u": inputs["u0"].astype(np.float64)})
 
-    def _linearised(self, now: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, Matrices]:
-        """Return ``now − w − Δt/2 N(w)`` and the derivatives of w + Δt/2 N(w).
+    def step(self, state: State, inputs: Mapping[str, np.ndarray], solve: Solve) -> State:
+        """Take a step; samples for which Newton's method does not converge are NaN. See `Evolution.step`."""
+        del inputs
+        now = state.fields["u"]
+        w, lost = newton(
+            lambda w: self._defect(now, w),
+            lambda w: (self._derivatives(w), 1.0),
+            now + state.aside.get("half a step", np.zeros_like(now)),
+            solve,
+            bound=self.tolerance * norms(now),
+            steps=_ITERATIONS - 1,
+        )
+        if lost.any():
+            log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(w))
+            w = np.where(lost[:, None], np.nan, w)
+        return State(state.step + 1, {"u": 2 * w - now}, {"half a step": w - now})
+
+    def _defect(self, now: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """Return ``now − w − Δt/2 N(w)``.
 
         N_i(w) = s_i (w₊ − w₋) − ν (w₋ − 2 w_i + w₊)/h² with s_i = (w₋ + w_i + w₊)/6h, the neighbours being w₋ and w₊:
         the differences of the fluxes, multiplied out.
@@ -135,15 +136,25 @@ class Burgers(Problem):
         half, cells = 0.5 * self.end / self.steps, self.points
         spread = self.viscosity * cells**2
         left, right = np.roll(w, 1, axis=1), np.roll(w, -1, axis=1)
+        # Where Newton's method diverges the squares overflow; that sample ends as NaN.
+        with np.errstate(over="ignore", invalid="ignore"):
+            net = (left + w + right) * cells / 6 * (right - left) - spread * (left - 2 * w + right)
+            defect: np.ndarray = now - w - half * net
+        return defect
+
+    def _derivatives(self, w: np.ndarray) -> Matrices:
+        """Return the derivatives of w + Δt/2 N(w)."""
+        half, cells = 0.5 * self.end / self.steps, self.points
+        spread = self.viscosity * cells**2
+        left, right = np.roll(w, 1, axis=1), np.roll(w, -1, axis=1)
         speed, slope = (left + w + right) * cells / 6, (right - left) * cells / 6
-        net = speed * (right - left) - spread * (left - 2 * w + right)
         derivatives = np.empty((len(w), 3, cells))
         derivatives[:, 0] = 1 + half * (slope + 2 * spread)
         derivatives[:, 1] = half * (slope - speed - spread)
         derivatives[:, 2] = half * (slope + speed - spread)
         pattern, gather = _ring(cells)
         values = derivatives.reshape(len(w), -1)[:, gather]
-        return now - w - half * net, Matrices(values, pattern, (cells,))
+        return Matrices(values, pattern, (cells,))
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals of the worst step, from the fluxes between the cells.

@@ -15,9 +15,9 @@ from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.newton import halving, newton
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.scaling import norm, norms
-from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.scaling import norms
 
 if TYPE_CHECKING:
     import torch
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 
 _STEPS = 30
-_HALVINGS = 30
-_DECREASE = 1e-4
 
 
 class Elliptic(Problem):
@@ -115,19 +113,15 @@ class Elliptic(Problem):
         """Solve for the temperature, ``u`` ``(n, ny, nx)`` float64; see `Problem.simulate`."""
         a, f = inputs["a"].astype(np.float64), inputs["f"].astype(np.float64)
         equation = _Equation(a, f, self.growth)
-        z, lost = np.zeros_like(f), np.zeros(len(f), dtype=bool)
-        for step in range(_STEPS + 1):
-            left = np.stack([equation.defect(i, z[i]) for i in range(len(f))])
-            wanted = (norms(left) > self.tolerance * norms(f)) & ~lost
-            if step == _STEPS or not wanted.any():
-                break
-            jacobian, weight = equation.jacobian(z)
-            y = weight * solve(Systems(jacobian, np.where(wanted[:, None, None], left, 0.0)))
-            for i in map(int, np.flatnonzero(wanted)):
-                moved = equation.moved(i, z[i], y[i], norm(left[i].ravel()))
-                lost[i] = moved is None
-                z[i] = z[i] if moved is None else moved
-        lost |= wanted
+        z, lost = newton(
+            lambda z: np.stack([equation.defect(i, z[i]) for i in range(len(f))]),
+            equation.jacobian,
+            np.zeros_like(f),
+            solve,
+            bound=self.tolerance * norms(f),
+            steps=_STEPS,
+            move=halving(equation.defect),
+        )
         if lost.any():
             log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(f))
         return {"u": np.where(lost[:, None, None], np.nan, equation.temperature(z))}
@@ -194,16 +188,3 @@ class _Equation:
                 c[:, 2 * axis - 1][upper] += given[:, 2 * axis - 1][upper] * weight[lower]
                 c[:, 2 * axis][lower] += given[:, 2 * axis][lower] * weight[upper]
         return Stencil(c, symmetric=False, definite=True), (self.a + self.growth * u**2) / scale
-
-    def moved(self, i: int, z: np.ndarray, y: np.ndarray, size: float) -> np.ndarray | None:
-        """Return z of sample ``i`` after as much of the step ``y`` as makes ‖F‖ smaller than ``size``.
-
-        None if the step is not finite, or no part of it does.
-        """
-        if not np.isfinite(y).all():
-            return None
-        for halvings in range(_HALVINGS):
-            part = 0.5**halvings
-            if norm(self.defect(i, z + part * y).ravel()) <= (1 - _DECREASE * part) * size:
-                return z + part * y
-        return None

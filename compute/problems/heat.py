@@ -9,9 +9,10 @@ from pydantic import Field
 from ritz.compute.kind import Fault, in_units
 from ritz.compute.problems import box, physics
 from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, shifted
 from ritz.compute.solvers.scaling import norms
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Heat(Problem):
+class Heat(Evolution):
     """Cooling of an uneven plate with cold edges: temperature u over time from diffusivity a and first state u0.
 
     Equation
@@ -73,7 +74,6 @@ class Heat(Problem):
         about_a = {"role": "input", "transform": "log", "units": "1", "long_name": "diffusivity"}
         about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first temperature"}
         about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "temperature"}
-        times = self.end / self.steps * np.array([0.5, *range(1, self.steps + 1)])
         return xr.Dataset(
             {
                 "a": (dims, nothing[:, 0], about_a),
@@ -81,7 +81,7 @@ class Heat(Problem):
                 "u": (("sample", "time", "y", "x"), nothing, about_u),
             },
             coords={
-                "time": ("time", times, {"units": "1", "long_name": "time", "axis": "T"}),
+                "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),
                 **box.coordinates(self.shape),
             },
             attrs={"symmetries": box.symmetries(self.shape)},
@@ -98,20 +98,25 @@ class Heat(Problem):
         """Return the 16 leading cosine coefficients of log a, ``(n, 16)`` float32: they set the matrix."""
         return leading_cosines(np.log(inputs["a"].astype(np.float64)))
 
-    def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
-        """Step through time, ``u`` ``(n, steps + 1, ny, nx)`` float64; see `Problem.simulate`."""
-        rate = 2 * self.steps / self.end
-        operators = shifted(diffusion(inputs["a"]), rate, definite=True)
-        now = inputs["u0"].astype(np.float64)
-        half_a_step = np.zeros_like(now)
-        u = np.empty((len(now), self.steps + 1, *self.shape))
-        for step in range(self.steps + 1):
-            # Half a step further on: there lie the end of a half step and the mean of a whole one.
-            w = solve(Systems(operators, rate * now, guess=now + half_a_step))
-            half_a_step = w - now
-            now = w if step < 2 else 2 * w - now
-            u[:, step] = now
-        return {"u": u}
+    @property
+    def times(self) -> np.ndarray:
+        """Return Δt/2, Δt, 2Δt, 3Δt, …, T; see `Evolution.times`."""
+        return self.end / self.steps * np.array([0.5, *range(1, self.steps + 1)])
+
+    def start(self, inputs: Mapping[str, np.ndarray]) -> State:
+        """Return u0; see `Evolution.start`."""
+        return State(0, {"u": inputs["u0"].astype(np.float64)})
+
+    def step(self, state: State, inputs: Mapping[str, np.ndarray], solve: Solve) -> State:
+        """Take a step, the first two half as long as the others; see `Evolution.step`."""
+        rate, now = 2 * self.steps / self.end, state.fields["u"]
+        operators = state.aside.get("operators")
+        if operators is None:
+            operators = shifted(diffusion(inputs["a"]), rate, definite=True)
+        # Half a step further on: there lie the end of a half step and the mean of a whole one.
+        w = solve(Systems(operators, rate * now, guess=now + state.aside.get("half a step", np.zeros_like(now))))
+        then = w if state.step < 2 else 2 * w - now
+        return State(state.step + 1, {"u": then}, {"operators": operators, "half a step": w - now})
 
     def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the relative residuals of the worst step, from the balance of heat over every cell.

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.catalogue import SHIPPED
+from ritz.compute.problems.evolution import Evolution, State
+from ritz.compute.problems.heat import Heat
+from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.systems import Systems
+
+SMALL = [Heat(shape=(12, 16), steps=5), Burgers(points=32, steps=6)]
+
+
+def solve(systems: Systems) -> np.ndarray:
+    return Direct().solve(systems, rtol=1e-10, carry=None)[0].x
+
+
+def test_all_shipped_evolutions_are_here() -> None:
+    shipped = {cls for cls in SHIPPED if issubclass(cls, Evolution)}
+    assert shipped == {type(problem) for problem in SMALL}
+
+
+@pytest.mark.parametrize("problem", SMALL, ids=lambda problem: problem.kind)
+def test_steps_in_one_go_are_steps_one_by_one(problem: Evolution) -> None:
+    inputs = problem.draw(0, np.arange(3))
+    steps = len(problem.times)
+    whole = problem.simulate(inputs, solve)
+    state = problem.start(inputs)
+    assert state.step == 0
+    halfway = problem.advance(state, inputs, 2, solve)
+    end = problem.advance(halfway, inputs, steps - 2, solve)
+    assert (halfway.step, end.step) == (2, steps)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(halfway.fields[name], values[:, 1])
+        np.testing.assert_array_equal(end.fields[name], values[:, -1])
+    # What is kept aside makes steps quicker, and no other.
+    bare = problem.advance(State(halfway.step, halfway.fields), inputs, steps - 2, solve)
+    for name, values in end.fields.items():
+        np.testing.assert_allclose(bare.fields[name], values, rtol=0, atol=1e-8 * np.abs(values).max())
+
+
+@pytest.mark.parametrize("problem", SMALL, ids=lambda problem: problem.kind)
+def test_the_states_are_those_at_the_times_of_the_template(problem: Evolution) -> None:
+    template = problem.template(1)
+    np.testing.assert_array_equal(template["time"], problem.times)
+    assert np.all(np.diff(problem.times) > 0)
+    state = problem.start(problem.draw(0, np.arange(1)))
+    assert set(state.fields) == {name for name, one in template.items() if one.attrs["role"] == "output"}
+
+
+@pytest.mark.parametrize("name", ["simulate", "advance"])
+def test_what_is_made_of_steps_is_not_written_anew(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"Own\.{name} is final; expected `start` and `step`"):
+        type("Own", (Heat,), {name: lambda *_: None})
