@@ -9,7 +9,7 @@ from ritz.compute.evaluation.arrivals import scores
 from ritz.compute.problems.problem import Problem
 from ritz.storage.datasets import Dataset
 from ritz.tasks.recorded_problem import problem_of
-from ritz.tasks.report.stream import Stream
+from ritz.tasks.report.arrival_figures import Stream
 
 SAMPLES = 4096
 """Most training samples that are looked at; of more, so many at random."""

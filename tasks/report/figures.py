@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ritz.tasks.report import stream
+from ritz.tasks.report import arrival_figures
 from ritz.tasks.report.maps import samples
 from ritz.tasks.report.material import Material
 from ritz.tasks.report.theme import LIGHT, SMALL, Theme, dress, figure, legend, log_axis, plain, png
@@ -30,7 +30,7 @@ def draw(record: Mapping[str, Any], material: Material, theme: Theme = LIGHT) ->
     figures = {name: samples(material, output, theme) for name, output in outputs(material).items()}
     more = {
         "training": training(record, material, theme),
-        "stream": stream.draw(material.stream, theme) if material.stream is not None else None,
+        "stream": arrival_figures.draw(material.stream, theme) if material.stream is not None else None,
         "errors": errors(record, material, theme),
         "calibration": calibration(record, theme),
         "panel": panel(record, theme),

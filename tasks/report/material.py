@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.tasks.report.stream import Stream
+from ritz.tasks.report.arrival_figures import Stream
 
 Arrays = dict[str, np.ndarray]
 

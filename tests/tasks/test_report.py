@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ritz.tasks.report.arrival_figures import Stream
 from ritz.tasks.report.page import Material, columns, pictures, render, typical
-from ritz.tasks.report.stream import Stream
 from ritz.tasks.report.wording import duration, number, percent
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
