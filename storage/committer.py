@@ -46,7 +46,7 @@ class Committer(Dataset):
     >>> from ritz.storage.shards import write_shard
     >>> template = xr.Dataset({"u": (("sample", "x"), np.zeros((4, 3), np.float32), {"role": "output"})})
     >>> dataset = Committer.ensure(
-    ...     Store(getfixture("tmp_path")), "lines", template, identity="1a2b", recipe={}, shard=2,
+    ...     Store("ritz-store"), "lines", template, identity="1a2b", recipe={}, shard=2,
     ...     sample_id=np.arange(4), split=["train", "train", "validate", "test"],
     ...     solvers=("direct",), attrs={"rtol": 1e-8},
     ... )

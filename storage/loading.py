@@ -31,8 +31,8 @@ class StoredSamples(Dataset[Batch]):
 
     Examples
     --------
-    >>> from tests.storage.fields import published
-    >>> samples = StoredSamples(Selection(published(getfixture("tmp_path")), "made@v1"))
+    >>> from ritz.storage.store import Store
+    >>> samples = StoredSamples(Selection(Store("ritz-store"), "made@v1"))
     >>> len(samples), samples[0]["u"].shape, samples.sample(1018)["u"].shape
     (8, torch.Size([8, 8]), torch.Size([8, 8]))
     """
@@ -101,8 +101,8 @@ class ShardStream(IterableDataset[Batch]):
 
     Examples
     --------
-    >>> from tests.storage.fields import published
-    >>> stream = ShardStream(Selection(published(getfixture("tmp_path")), "made@v1"), batch_size=4, seed=1)
+    >>> from ritz.storage.store import Store
+    >>> stream = ShardStream(Selection(Store("ritz-store"), "made@v1"), batch_size=4, seed=1)
     >>> [tuple(batch["u"].shape) for batch in stream]
     [(4, 8, 8), (4, 8, 8)]
     """

@@ -41,7 +41,7 @@ class Store:
 
     Examples
     --------
-    >>> store = Store(getfixture("tmp_path"))
+    >>> store = Store("ritz-store")
     >>> store.write("runs/one/record.json", b"{}")
     >>> store.read("runs/one/record.json")
     b'{}'

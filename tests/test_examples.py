@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ritz.storage.committer import Committer
+from ritz.storage.store import Store
+from tests.storage.fields import SHARDS, definition, fill
+
 ROOT = Path(__file__).parents[1]
 
 ROOMS = ("compute", "deployments", "flows", "storage", "tasks")
@@ -19,8 +23,18 @@ def test_they_are_found() -> None:
     assert len(FILES) > 10
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the examples run: a folder with a store that holds the version `made@v1`."""
+    monkeypatch.chdir(tmp_path)
+    dataset = Committer.ensure(Store("ritz-store"), "made", **definition())
+    fill(dataset, *range(SHARDS))
+    dataset.publish("all")
+    return tmp_path
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_examples_in_docstrings_run(path: Path) -> None:
+def test_examples_in_docstrings_run(path: Path, folder: Path) -> None:
     # By the import name: under another one each would be there twice.
     name = ".".join(("ritz", *path.relative_to(ROOT).with_suffix("").parts))
     results = doctest.testmod(importlib.import_module(name))
@@ -30,7 +44,6 @@ def test_examples_in_docstrings_run(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_example_takes_anything_from_the_tests(path: Path) -> None:
-    taken = [
-        line for line in path.read_text().splitlines() if line.strip().startswith((">>>", "...")) and "tests" in line
-    ]
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    taken = [line for line in lines if line.startswith((">>>", "...")) and "tests." in line]
     assert not taken
