@@ -68,7 +68,7 @@ def methods(recipes: Iterable[dict[str, Any]], systems: Systems, rtol: float) ->
             absent["Ritz " + " ".join(map(str, recipe.values()))] = error.errors()[0]["msg"]
             continue
         method = Own(solver, rtol)
-        if reason := solver.lacks(systems):
+        if reason := solver.unfit(systems):
             absent[method.name] = reason
         else:
             found.append(method)

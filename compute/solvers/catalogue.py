@@ -3,15 +3,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from ritz.compute.kind import OneOf
-from ritz.compute.solvers.choice import CANDIDATES, Auto
+from ritz.compute.solvers.choice import CANDIDATES, SINGLE, Auto
 from ritz.compute.solvers.solver import Solver
 
-AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto), group="ritz.solvers")]
+AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto), group=SINGLE.group)]
 """Field type: any shipped solver, or an instance of one's own class."""
 
 
 def answering(solver: Solver) -> tuple[str, ...]:
     """Return the kinds of all solvers that may answer in a dataset: the shipped ones and those of ``solver``."""
-    named = solver.candidates if isinstance(solver, Auto) else (solver,)
     shipped = (str(one.model_fields["kind"].default) for one in CANDIDATES)
-    return tuple(sorted({*shipped, *(one.kind for one in named)}))
+    return tuple(sorted({*shipped, *solver.answering()}))

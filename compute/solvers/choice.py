@@ -2,15 +2,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from ritz.compute.kind import OneOf, in_units
 from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.expectation import expected
-from ritz.compute.solvers.factorization.analysis import importable
 from ritz.compute.solvers.guard import Guard
 from ritz.compute.solvers.iterative import Krylov
 from ritz.compute.solvers.multigrid.solver import Multigrid
@@ -32,7 +30,10 @@ _SLACK = 1.5
 CANDIDATES: tuple[type[Solver], ...] = (Multigrid, Transform, Direct, Krylov, Recycled)
 """The shipped solvers that solve by themselves."""
 
-AnyCandidate = Annotated[Solver, OneOf(Solver, lambda: CANDIDATES, group="ritz.solvers")]
+SINGLE = OneOf(Solver, lambda: CANDIDATES, group="ritz.solvers")
+"""Those, and the ones of installed packages."""
+
+AnyCandidate = Annotated[Solver, SINGLE]
 
 
 class Auto(Solver):
@@ -114,8 +115,12 @@ class Auto(Solver):
 
     def again(self, chosen: Mapping[str, Any]) -> Solver:
         """Return the candidate that was chosen before, from its fields."""
-        known = (*CANDIDATES, type(self), *(type(one) for one in self.candidates))
-        return next(one for one in known if one.model_fields["kind"].default == chosen["kind"]).model_validate(chosen)
+        known = _classes() | {self.kind: type(self)} | {one.kind: type(one) for one in self.candidates}
+        return known[chosen["kind"]].model_validate(chosen)
+
+    def answering(self) -> tuple[str, ...]:
+        """Return the kinds of its candidates; see `Solver.answering`."""
+        return tuple(kind for one in self.candidates for kind in one.answering())
 
     def leader(self, systems: Systems) -> Solver:
         """Return the candidate that is expected to be the quickest; nothing is measured."""
@@ -126,15 +131,13 @@ class Auto(Solver):
         """Return the candidates to try with their expected seconds, cheapest first, and why others are left out."""
         left_out: list[dict[str, Any]] = []
         fitting: list[tuple[Solver, float | None]] = []
-        for solver in self.candidates or _shipped():
-            reason = solver.lacks(systems)
+        for solver in self.candidates or _known():
+            reason = solver.unfit(systems)
             if reason:
                 left_out.append({"solver": _fields(solver), "reason": reason})
                 continue
-            if isinstance(solver, Direct):
-                # What is measured, and recorded, is the library.
-                solver = solver.model_copy(update={"library": solver.chosen(systems.operators)})
-            fitting.append((solver, expected(solver, systems)))
+            solver = solver.settled(systems)
+            fitting.append((solver, solver.expected(systems)))
         if self.candidates:
             # Named ones are all tried, in the order of the names.
             return fitting or [(self.candidates[0], None)], left_out
@@ -161,10 +164,12 @@ class Auto(Solver):
         return solutions, (solver, inner)
 
 
-def _shipped() -> tuple[Solver, ...]:
-    direct = (Direct(library=library) for library in importable())
-    plain = (Krylov(method="cg", preconditioner="icc"), Krylov(method="bicgstab"), Krylov())
-    return (Multigrid(), Transform(), *direct, *plain, Recycled())
+def _known() -> tuple[Solver, ...]:
+    return tuple(solver for cls in _classes().values() for solver in cls.candidates_of())
+
+
+def _classes() -> dict[str, type[Solver]]:
+    return cast(dict[str, type[Solver]], SINGLE.kinds())
 
 
 def _fields(solver: Solver) -> dict[str, Any]:
@@ -224,7 +229,7 @@ def panel(
     """
     method = (recycled or Recycled()).model_copy(update={"guard": False})
     # Each of four ways to recycle and two without takes one system before its clock starts, and one at least after.
-    costs = 8 * (expected(method, systems_sorted) or 0), 4 * (expected(direct or Direct(), systems_sorted) or 0)
+    costs = 8 * method.expected(systems_sorted), 4 * (direct or Direct()).expected(systems_sorted)
     if sum(costs) > limit:
         return []
     # Without the carry no time goes into a space that nobody takes up.

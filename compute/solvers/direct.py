@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
 from ritz.compute.solvers.factorization.superlu import partial_pivoting
 from ritz.compute.solvers.operators import Operators, Pattern
 from ritz.compute.solvers.sequential import Attempt, Sequential, relative_residual
+from ritz.compute.solvers.solver import Solver
 from ritz.compute.solvers.systems import Systems
 
 log = logging.getLogger(__name__)
@@ -36,8 +38,8 @@ class Direct(Sequential):
     """What factors: SuperLU of SciPy, PARDISO (extra ``pardiso``), CHOLMOD (extra ``cholmod``, for symmetric
     positive definite systems), or of those that are installed and fit the fastest on large systems."""
 
-    def lacks(self, systems: Systems) -> str:
-        """Return what keeps it from solving such systems; see `Solver.lacks`."""
+    def unfit(self, systems: Systems) -> str:
+        """Return what keeps it from solving such systems; see `Solver.unfit`."""
         return "" if self.library == "auto" else lacks(self.library, systems.operators)
 
     def chosen(self, operators: Operators) -> Library:
@@ -45,6 +47,23 @@ class Direct(Sequential):
         if self.library == "auto":
             return next(library for library in analysis.importable() if not lacks(library, operators))
         return self.library
+
+    def settled(self, systems: Systems) -> Direct:
+        """Return the solver with its library; see `Solver.settled`."""
+        return self.model_copy(update={"library": self.chosen(systems.operators)})
+
+    @classmethod
+    def candidates_of(cls) -> tuple[Solver, ...]:
+        """Return one with each library that is installed; see `Solver.candidates_of`."""
+        return tuple(cls(library=library) for library in analysis.importable())
+
+    def expected(self, systems: Systems) -> float:
+        """Estimate the seconds per system; see `Solver.expected`."""
+        operators = systems.operators
+        unknowns, solid, grown = extent(operators)
+        return unknowns * _per_unknown(
+            self.library, operators.constant, operators.symmetric and operators.definite, solid, grown
+        )
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
         """Answer one system; see `Sequential.attempt`. The carry is what was factored."""
@@ -138,3 +157,17 @@ def _refined(solve: Solve, operators: Operators, i: int, rhs: np.ndarray, rtol: 
         steps += 1
     reason = "" if residual <= rtol else "not_converged" if np.isfinite(residual) else "breakdown"
     return Attempt(x if np.isfinite(residual) else None, steps, 2 * steps + 1, reason, residual)
+
+
+def _per_unknown(library: str, constant: bool, definite: bool, solid: bool, grown: float) -> float:
+    """Return the seconds per unknown."""
+    if constant:
+        plane = {"cholmod": 1.6e-8, "pardiso": 3.3e-8}.get(library, 6e-8)
+        return 10 * plane * grown ** (1 / 3) if solid else plane
+    if solid:
+        return {"pardiso": 5.5e-6, "cholmod": 8.5e-6}.get(library, 2e-5) * grown
+    if library == "pardiso":
+        return (5.5e-7 if definite else 7.5e-7) * max(grown, 1.0) ** 0.15
+    if library == "cholmod":
+        return 1.2e-6 * min(grown, 1.0) ** 0.7 * max(grown, 1.0) ** 0.15
+    return 1.3e-6 * max(grown, 0.3) ** 0.3

@@ -6,9 +6,11 @@ from pydantic import Field
 
 from ritz.compute.kind import in_units
 from ritz.compute.solvers.composed import MARGIN, minimal_residual, reason
+from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
 from ritz.compute.solvers.recycling import Recycler
 from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.solver import Solver
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
@@ -32,12 +34,31 @@ class Krylov(Sequential):
     maxiter: int = Field(default=5000, ge=1, le=10_000_000, json_schema_extra=in_units("iterations"))
     """Iterations after which a system is given up and handed to the direct solver; in GMRES whole cycles are done."""
 
-    def lacks(self, systems: Systems) -> str:
-        """Return what keeps it from solving such systems; see `Solver.lacks`."""
+    def unfit(self, systems: Systems) -> str:
+        """Return what keeps it from solving such systems; see `Solver.unfit`."""
         operators = systems.operators
         if self.method == "cg" and not (operators.symmetric and operators.definite and operators.dtype.kind != "c"):
             return "method 'cg' needs real symmetric positive definite operators"
         return missing(self.preconditioner)
+
+    @classmethod
+    def candidates_of(cls) -> tuple[Solver, ...]:
+        """Return each method with the preconditioner that suits most; see `Solver.candidates_of`."""
+        return cls(method="cg", preconditioner="icc"), cls(method="bicgstab"), cls()
+
+    def expected(self, systems: Systems) -> float | None:
+        """Estimate the seconds per system; see `Solver.expected`."""
+        operators = systems.operators
+        if self.preconditioner not in ("ilu", "icc", "ssor"):
+            return None
+        unknowns, solid, grown = extent(operators)
+        per_unknown = 5e-6 if self.method == "gmres" else 2.2e-6
+        if solid:
+            # Indefinite systems are another matter: some converge, some never do.
+            return unknowns * (8e-7 if operators.definite else 3 * per_unknown) * grown ** (1 / 3)
+        if operators.definite and not operators.symmetric:
+            return unknowns * 1.2 * per_unknown * max(grown, 0.6) ** 0.5
+        return unknowns * (per_unknown if operators.definite else 1e-4) * grown**0.5
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
         """Answer one system; see `Sequential.attempt`."""

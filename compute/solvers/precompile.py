@@ -44,7 +44,7 @@ def precompile(solver: Solver) -> None:
     for operators in sorts:
         rhs = np.ones((len(operators), *operators.shape))
         for systems in (Systems(operators, rhs), Systems(operators, np.broadcast_to(rhs[:1], rhs.shape))):
-            if not solver.lacks(systems):
+            if not solver.unfit(systems):
                 solver.solve(systems, rtol=1e-6)
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ritz.compute.kind import Fault, in_units
 from ritz.compute.solvers.composed import minimal_residual
+from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.guard import Guard
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
 from ritz.compute.solvers.recycling import Recycler
@@ -40,10 +41,18 @@ class Recycled(Sequential):
                 f"recycle is {self.recycle}, expected less than restart, which is {self.restart}",
             )
 
-    def lacks(self, systems: Systems) -> str:
-        """Return what keeps it from solving such systems; see `Solver.lacks`."""
+    def unfit(self, systems: Systems) -> str:
+        """Return what keeps it from solving such systems; see `Solver.unfit`."""
         del systems
         return missing(self.preconditioner)
+
+    def expected(self, systems: Systems) -> float:
+        """Estimate the seconds per system; see `Solver.expected`."""
+        operators = systems.operators
+        unknowns, solid, grown = extent(operators)
+        if solid:
+            return unknowns * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3)
+        return unknowns * (3e-6 if operators.definite else 2.4e-5) * grown**0.5
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Recycler | None) -> tuple[Attempt, Recycler]:
         """Answer one system; see `Sequential.attempt`."""

@@ -83,7 +83,7 @@ class Sequential(Solver):
         """Solve a batch of systems in their order; see `Solver.solve`."""
         if not 0 < rtol < 1:
             raise ValueError(f"rtol is {rtol}, expected a number between 0 and 1, e.g. 1e-8")
-        reason = self.lacks(systems)
+        reason = self.unfit(systems)
         if reason:
             raise ValueError(f"solver is {self.kind!r}: {reason}; expected a solver that can, such as 'auto'")
         start = time.perf_counter()

@@ -9,7 +9,6 @@ import numpy as np
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.simulate import first_systems, simulate
 from ritz.compute.solvers.choice import Auto, panel
-from ritz.compute.solvers.expectation import expected
 from ritz.compute.solvers.recycled import Recycled
 from ritz.compute.solvers.solver import Ledger, Solver
 from ritz.compute.solvers.systems import Systems
@@ -85,7 +84,7 @@ PROBED = 64
 def suits(problem: Problem, seed: int, ids: np.ndarray, solver: Solver) -> bool:
     """Return whether a solver, perhaps chosen on another machine, can solve some samples' systems on this one."""
     systems = first_systems(problem, problem.draw(seed, ids))
-    return systems is None or not solver.lacks(systems)
+    return systems is None or not solver.unfit(systems)
 
 
 def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.ndarray, each: float) -> Probed:
@@ -114,7 +113,7 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
         solver, choice = solver.choose(batches if len(batches) > 1 else alike, rtol=rtol)
     if len(alike) != len(ordered):
         return Probed(solver, choice, [])
-    limit = FOR_PANEL * max(SHORTEST, each * (expected(solver, alike) or 0))
+    limit = FOR_PANEL * max(SHORTEST, each * (solver.expected(alike) or 0))
     mixed = alike.take(np.argsort(ordered))
     return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit))
 

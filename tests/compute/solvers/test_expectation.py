@@ -9,14 +9,13 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.choice import Auto
-from ritz.compute.solvers.expectation import expected
 from ritz.compute.solvers.multigrid.solver import Multigrid
 from ritz.compute.solvers.systems import Systems
 from ritz.compute.solvers.transform import Transform
 
 
 def cost(solver, systems):
-    found = expected(solver, systems)
+    found = solver.expected(systems)
     assert found is not None
     return found
 

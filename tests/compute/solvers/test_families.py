@@ -69,7 +69,7 @@ def posed(request):
     "solver", SOLVERS, ids=lambda solver: "-".join(map(str, list(solver.model_dump().values())[:2]))
 )
 def test_every_solver_answers_every_family_alike(solver, posed):
-    reason = solver.lacks(posed[0][0])
+    reason = solver.unfit(posed[0][0])
     if reason:
         with pytest.raises(ValueError, match="expected a solver that can"):
             solver.solve(posed[0][0], rtol=1e-10)

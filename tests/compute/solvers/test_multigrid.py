@@ -165,9 +165,9 @@ def test_the_scale_of_a_system_does_not_matter(scale):
 def test_what_it_cannot_solve_is_said():
     plain = diffusion(np.ones((1, 8, 8)))
     ones = np.ones((1, 8, 8))
-    assert Multigrid().lacks(Systems(plain, ones)) == ""
-    assert "definite" in Multigrid().lacks(Systems(shifted(plain, -1000.0, definite=False), ones))
-    assert "real" in Multigrid().lacks(Systems(plain, ones * 1j))
+    assert Multigrid().unfit(Systems(plain, ones)) == ""
+    assert "definite" in Multigrid().unfit(Systems(shifted(plain, -1000.0, definite=False), ones))
+    assert "real" in Multigrid().unfit(Systems(plain, ones * 1j))
     with pytest.raises(ValueError, match="solver is 'multigrid'"):
         Multigrid().solve(Systems(shifted(plain, -1000.0, definite=False), ones), rtol=1e-8)
 

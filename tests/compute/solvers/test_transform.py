@@ -91,6 +91,6 @@ def test_what_it_cannot_solve_is_said():
     matrix = operators.csr(0)
     sparse = Matrices(matrix.data[None], Matrices.pattern_of(matrix), (5, 5), symmetric=True, definite=True)
     systems = Systems(sparse, np.ones((1, 5, 5)))
-    assert "stencils" in Transform().lacks(systems)
+    assert "stencils" in Transform().unfit(systems)
     with pytest.raises(ValueError, match="solver is 'transform'"):
         Transform().solve(systems, rtol=1e-8)
