@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.catalogue import uncertainty
 from ritz.storage import models
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
@@ -29,7 +29,7 @@ def quantify(model: str, dataset: str, store: str, profile: str = "local") -> di
     check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
     reference = models.resolve(Store(store), model)
     version = resolve(Store(store), dataset)
-    method = Conformal.model_validate(models.read_card(Store(store), reference.spec)["recipe"]["uncertainty"])
+    method = uncertainty(models.read_card(Store(store), reference.spec)["recipe"]["uncertainty"])
     with load_profile(profile).open(("train",)) as cluster:
         result: dict[str, Any] = stage.quantify(store, cluster, reference.spec, version.spec, method)
     return {"model": {"name": reference.name, "version": reference.version}, **result}

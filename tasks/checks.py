@@ -12,7 +12,7 @@ from ritz.compute.training.augmentation import check_symmetries
 from ritz.compute.training.losses.physics import Residual
 from ritz.compute.training.online import Online
 from ritz.compute.training.training import outline
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.catalogue import uncertainty
 from ritz.storage import models
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
@@ -163,9 +163,9 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
             )
     ours, theirs = card["recipe"], data.recipe
     present = Counter(data.index()[1].tolist())
+    needs = uncertainty(ours["uncertainty"]).needs()
     for split in splits:
-        # What the highest level of the bands asks for; one sample will do elsewhere.
-        least = Conformal.model_validate(ours["uncertainty"]).samples() if split == "calibrate" else 1
+        least = max(1, needs[split].least if split in needs else 0)
         if present[split] < least:
             raise Refused(
                 f"dataset {version.spec}: has {present[split]} samples of the split {split!r}; expected at least "

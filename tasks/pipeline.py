@@ -15,7 +15,7 @@ from ritz.compute.surrogates.catalogue import AnySurrogate
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
 from ritz.tasks.identity import document_hash
 from ritz.tasks.measuring.gate import Gate
 from ritz.tasks.schedule import Schedule
@@ -139,7 +139,7 @@ class Pipeline(Kind):
     solver: AnySolver = Field(Auto(), description="What solves the systems; `auto` measures and chooses.")
     surrogate: AnySurrogate = Field(FNO(), description="The network.")
     training: AnyTraining = Field(Online(), description="How it is trained.")
-    uncertainty: Conformal = Field(Conformal(), description="How the bands are calibrated.")
+    uncertainty: AnyUncertainty = Field(USUAL, description="How the error bars are calibrated.")
     gate: Gate = Field(Gate(), description="What releases the model.")
     schedule: Schedule | None = Field(None, description="When a served recipe runs by itself.")
 
@@ -193,7 +193,6 @@ class Pipeline(Kind):
 
     def _wanted(self, stages: Collection[str]) -> dict[str, tuple[int, str, tuple[str, ...]]]:
         """Return for splits how many samples stages ask for, why, and by which fields."""
-        level, levels = f"{self.uncertainty.levels[-1]:g}", ("uncertainty.levels",)
         of_stage: dict[str, dict[str, tuple[int, str, tuple[str, ...]]]] = {
             "train": {
                 "train": (
@@ -203,12 +202,8 @@ class Pipeline(Kind):
                 )
             },
             "quantify": {
-                "validate": (1, "the width of the bands is learnt on them", ()),
-                "calibrate": (
-                    self.uncertainty.samples(),
-                    f"the highest of uncertainty.levels, {level}, asks for them",
-                    levels,
-                ),
+                split: (need.least, need.reason, tuple(f"uncertainty.{field}" for field in need.fields))
+                for split, need in self.uncertainty.needs().items()
             },
             "evaluate": {"test": (1, "the model is measured on them", ())},
         }

@@ -1,41 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
 from ritz.compute.uncertainty.alignment import align, origin, space
+from ritz.compute.uncertainty.uncertainty import Arrays, Calibrated, Coverage, Need, Predicted, Uncertainty
 from ritz.compute.uncertainty.width import Width
 
-Arrays = dict[str, np.ndarray]
 
-
-@dataclass(frozen=True)
-class Predicted:
-    """Samples with a prediction and the truth, ``(n, *dims)`` for every variable, in physical units."""
-
-    inputs: Mapping[str, np.ndarray]
-    prediction: Mapping[str, np.ndarray]
-    truth: Mapping[str, np.ndarray]
-
-    def __post_init__(self) -> None:
-        for name, predicted in self.prediction.items():
-            if name not in self.truth or self.truth[name].shape != predicted.shape:
-                have = {key: values.shape for key, values in self.truth.items()}
-                raise ValueError(f"prediction {name!r} has shape {predicted.shape}, the truths are {have}")
-
-    def error(self, name: str) -> np.ndarray:
-        """Return the absolute error of one output, float64."""
-        return np.abs(self.prediction[name].astype(np.float64) - self.truth[name])
-
-
-class Conformal(Kind):
+class Conformal(Uncertainty):
     """Split conformal bands on fields: prediction ± half width, pointwise.
 
     The half width is ``λ w(x)``. The shape ``w`` is learnt on the validation split from the input and the
@@ -62,14 +40,20 @@ class Conformal(Kind):
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.5, 0.8, 0.9, 0.95), min_length=1)
     """Nominal coverages, rising."""
 
-    @field_validator("levels")
-    @classmethod
-    def _rising(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
-        if any(low >= high for low, high in pairwise(levels)):
-            raise ValueError(f"levels is {levels}, expected rising values without repeats")
-        return levels
+    def needs(self) -> dict[str, Need]:
+        """Return how many samples it asks for; see `Uncertainty.needs`."""
+        highest = f"the highest of uncertainty.levels, {self.levels[-1]:g}, asks for them"
+        return {
+            "validate": Need(1, "the width of the bands is learnt on them"),
+            "calibrate": Need(self._least(), highest, ("levels",)),
+        }
 
-    def samples(self) -> int:
+    @classmethod
+    def read(cls, blob: bytes) -> Bands:
+        """Read bands; see `Uncertainty.read`."""
+        return Bands.from_bytes(blob)
+
+    def _least(self) -> int:
         """Return the smallest number of calibration samples that the highest level asks for."""
         return int(np.ceil(1 / (1 - self.levels[-1]) - 1 - 1e-9))
 
@@ -80,36 +64,14 @@ class Conformal(Kind):
         transforms: Mapping[str, str] | None = None,
         dimensions: Dimensions | None = None,
     ) -> Bands:
-        """Learn the widths and calibrate them.
-
-        Parameters
-        ----------
-        validate
-            Samples the surrogate was not trained on; the widths are learnt on them.
-        calibrate
-            Other samples that neither the surrogate nor the widths have seen.
-        transforms
-            ``"log"`` for the inputs whose logarithm is the natural scale.
-        dimensions
-            Of all variables; None if they all have the axes of space and no others.
-
-        Returns
-        -------
-        Bands
-            For every output that was predicted.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer calibration samples than the highest level asks for, or no validation sample.
-        """
+        """Learn the widths on one split and calibrate them on the other; see `Uncertainty.calibrate`."""
         logs = {name for name, kind in (transforms or {}).items() if kind == "log"}
         outputs = {}
         for name in sorted(calibrate.prediction):
             error = calibrate.error(name)
-            if len(error) < self.samples():
+            if len(error) < self._least():
                 raise ValueError(
-                    f"the calibration split has {len(error)} samples, expected at least {self.samples()} for the "
+                    f"the calibration split has {len(error)} samples, expected at least {self._least()} for the "
                     f"level {self.levels[-1]}; draw more or leave that level out"
                 )
             learnt, given = (align(part.inputs, name, dimensions) for part in (validate, calibrate))
@@ -169,8 +131,8 @@ class OutputBand(Kind):
     constants: tuple[float, ...]
 
 
-class Bands(Kind):
-    """Calibrated bands; `to_bytes` and `from_bytes` keep them beside the model.
+class Bands(Calibrated):
+    """Calibrated bands.
 
     Attributes
     ----------
@@ -182,9 +144,20 @@ class Bands(Kind):
         Of all variables; None if they all have the axes of space and no others.
     """
 
+    kind: Literal["conformal"] = "conformal"
     levels: tuple[float, ...]
     outputs: dict[str, OutputBand]
     dimensions: Dimensions | None = None
+
+    def interval(
+        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray], level: float
+    ) -> tuple[Arrays, Arrays]:
+        """Return the lower and the upper ends of the bands at one level; see `Calibrated.interval`."""
+        half = self.half_width(inputs, prediction, level)
+        return (
+            {name: prediction[name] - width for name, width in half.items()},
+            {name: prediction[name] + width for name, width in half.items()},
+        )
 
     def half_width(
         self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray], level: float
@@ -215,18 +188,14 @@ class Bands(Kind):
             for name, band in self.outputs.items()
         }
 
-    def measure(self, test: Predicted) -> dict[str, dict[str, float]]:
-        """Measure coverage and mean width on samples that nothing has seen.
+    def measure(self, test: Predicted) -> tuple[Coverage, ...]:
+        """Measure coverage and mean width on samples that nothing has seen; see `Calibrated.measure`.
 
-        Returns
-        -------
-        dict
-            By level, as text: ``nominal``; ``measured``, the share of points inside; ``width``, the mean of
-            upper minus lower; ``constant_measured`` and ``constant_width``, both of the constant band;
-            ``constant_width_at_equal_coverage``, the width of a constant band that covers the share
-            ``measured`` of these very points. Averages over the outputs where there are several.
+        ``measured`` is the share of points inside. More figures: ``constant_measured`` and ``constant_width``, both of
+        the constant band; ``constant_width_at_equal_coverage``, the width of a constant band that covers the share
+        ``measured`` of these very points. Averages over the outputs where there are several.
         """
-        rows: dict[str, dict[str, float]] = {}
+        rows = []
         shapes = {name: self._shape(name, test.inputs, test.prediction) for name in self.outputs}
         errors = {name: test.error(name) for name in self.outputs}
         for index, level in enumerate(self.levels):
@@ -236,7 +205,6 @@ class Bands(Kind):
                 measured = float(np.mean(error <= half))
                 found.append(
                     {
-                        "nominal": level,
                         "measured": measured,
                         "width": float(2 * half.mean()),
                         "constant_measured": float(np.mean(error <= band.constants[index])),
@@ -244,17 +212,9 @@ class Bands(Kind):
                         "constant_width_at_equal_coverage": float(2 * np.quantile(error, measured)),
                     }
                 )
-            rows[f"{level:g}"] = {key: float(np.mean([row[key] for row in found])) for key in found[0]}
-        return rows
-
-    def to_bytes(self) -> bytes:
-        """Return the bands as JSON."""
-        return self.model_dump_json().encode()
-
-    @classmethod
-    def from_bytes(cls, blob: bytes) -> Bands:
-        """Read what `to_bytes` wrote."""
-        return cls.model_validate_json(blob)
+            mean = {key: float(np.mean([row[key] for row in found])) for key in found[0]}
+            rows.append(Coverage(level, mean.pop("measured"), mean.pop("width"), mean))
+        return tuple(rows)
 
     def _shape(self, name: str, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the width of one output, before its factor."""

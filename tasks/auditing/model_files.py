@@ -68,10 +68,10 @@ def audit(store_url: str, spec: str) -> dict[str, Any]:
 
 def _opens(store: Store, spec: str) -> tuple[int, list[str]]:
     from ritz.compute.fields.tensors import unpack
-    from ritz.compute.uncertainty.conformal import Bands
+    from ritz.compute.uncertainty.catalogue import calibrated
 
     files, _ = models.load(store, spec)
-    readers = {"model.safetensors": unpack, "mesh.safetensors": unpack, "bands.json": Bands.from_bytes}
+    readers = {"model.safetensors": unpack, "mesh.safetensors": unpack, "bands.json": calibrated}
     texts = []
     for file in sorted(set(readers) & set(files)):
         try:

@@ -10,7 +10,7 @@ from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
 from ritz.compute.training.training import Training
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.catalogue import LEAST
 from ritz.storage.store import Store
 from ritz.storage.wording import shown
 from ritz.tasks.errors import RecipeError
@@ -240,7 +240,7 @@ def _pool(pipeline: Pipeline, online: Online, wanted: int) -> Pipeline:
     changes = {
         "name": f"{pipeline.name}-compare",
         "training": online,
-        "uncertainty": Conformal(levels=(0.5,)),
+        "uncertainty": LEAST,
         "gate": Gate(),
         "schedule": None,
     }

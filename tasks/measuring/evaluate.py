@@ -5,7 +5,7 @@ from typing import Any
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.uncertainty import Uncertainty
 from ritz.tasks.measuring import worker
 from ritz.tasks.stage import stage
 
@@ -28,7 +28,7 @@ def evaluate(
 
 @stage("quantify")
 def quantify(
-    store_url: str, cluster: Cluster, model: str, dataset: str, method: Conformal, surrogate: Surrogate | None = None
+    store_url: str, cluster: Cluster, model: str, dataset: str, method: Uncertainty, surrogate: Surrogate | None = None
 ) -> dict[str, Any]:
     """Calibrate bands for ``model`` on ``dataset`` and measure their coverage; both as ``NAME@VERSION``.
 

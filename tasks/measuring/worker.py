@@ -11,7 +11,8 @@ from ritz.compute.problems.problem import Arrays
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.uncertainty.conformal import Bands, Conformal, Predicted
+from ritz.compute.uncertainty.catalogue import calibrated
+from ritz.compute.uncertainty.uncertainty import Calibrated, Predicted, Uncertainty
 from ritz.storage import models
 from ritz.storage.reading import read
 from ritz.storage.store import Store
@@ -24,8 +25,8 @@ BASELINE_NUMBERS = 2**26
 """And to so many that their outputs are at most this many numbers: half a gigabyte in float64."""
 
 
-def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> tuple[Model, Bands | None]:
-    """Read a model and its bands, None before it was quantified.
+def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> tuple[Model, Calibrated | None]:
+    """Read a model and its error bars, None before it was quantified and where it has none.
 
     Parameters
     ----------
@@ -33,8 +34,8 @@ def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> 
         What built the network, where its class is not registered.
     """
     files, _ = models.load(store, model)
-    bands = Bands.from_bytes(files["bands.json"]) if "bands.json" in files else None
-    return Model.from_bytes(files["model.safetensors"], surrogate), bands
+    bands = calibrated(files["bands.json"]) if "bands.json" in files else None
+    return Model.from_bytes(files["model.safetensors"], surrogate), bands if bands and bands.levels else None
 
 
 def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | None = None) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def _summaries(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def quantify(
-    store_url: str, model: str, dataset: str, method: Conformal, surrogate: Surrogate | None = None
+    store_url: str, model: str, dataset: str, method: Uncertainty, surrogate: Surrogate | None = None
 ) -> dict[str, Any]:
     """Calibrate bands on the calibration split and measure them on the test split; keep both with the model.
 
@@ -120,7 +121,7 @@ def quantify(
     result = {
         "dataset": dataset,
         "samples": {split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
-        "coverage": bands.measure(parts["test"]),
+        "coverage": {f"{one.level:g}": one.document() for one in bands.measure(parts["test"])},
     }
     files = {"bands.json": bands.to_bytes(), "calibration.json": json.dumps(result).encode()}
     models.add(store, model, files, {"calibration": result})

@@ -10,8 +10,8 @@ import xarray as xr
 
 from ritz.compute.fields.tensors import unpack
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.uncertainty.conformal import Bands
 from ritz.compute.uncertainty.novelty import Judged
+from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.storage import models
 from ritz.storage.conventions import CONVENTIONS
 from ritz.storage.files import SUFFIXES, write_file
@@ -128,7 +128,7 @@ class _Predicted:
     grid: xr.Dataset
     inputs: Inputs
     outputs: Arrays
-    bands: Bands | None
+    bands: Calibrated | None
     calibrated: str | None
     judged: Judged | None
     trained_on: str
@@ -153,12 +153,14 @@ class _Predicted:
             result = result.assign_coords(level=level)
         return result.isel({dim: slice(None, None, -1) for dim in self.inputs.turned}).assign_coords(self._places())
 
-    def _sides(self, bands: Bands) -> dict[str, Arrays]:
+    def _sides(self, bands: Calibrated) -> dict[str, Arrays]:
         """Return the lower and the upper ends of the bands by output, ``(level, n, *dims)``."""
-        widths = [bands.half_width(self.inputs.values, self.outputs, level) for level in bands.levels]
-        half = {name: np.stack([width[name] for width in widths]) for name in self.outputs}
-        signs = {"lower": -1, "upper": 1}
-        return {side: {name: self.outputs[name] + sign * half[name] for name in half} for side, sign in signs.items()}
+        ends = [bands.interval(self.inputs.values, self.outputs, level) for level in bands.levels]
+        lower, upper = zip(*ends, strict=True)
+        return {
+            side: {name: np.stack([one[name] for one in levels]) for name in self.outputs}
+            for side, levels in (("lower", lower), ("upper", upper))
+        }
 
     def _coordinates(self) -> dict[str, Any]:
         along = {dim for entry in self.card["outputs"].values() for dim in entry["dims"]}

@@ -10,6 +10,7 @@ import xarray as xr
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
@@ -69,7 +70,7 @@ def gather(
         inputs=inputs,
         truth=truth,
         prediction=prediction,
-        half_width=bands.half_width(inputs, prediction, LEVEL) if bands is not None and LEVEL in bands.levels else {},
+        half_width=_half_width(bands, inputs, prediction) if bands is not None and LEVEL in bands.levels else {},
         level=LEVEL,
         dimensions=dimensions,
         coordinates={str(name): value.values for name, value in shown.coords.items() if "sample" not in value.dims},
@@ -80,6 +81,11 @@ def gather(
         ledger=made.ledger(),
         stream=seen(made, history, files["schedule.npy"], problem),
     )
+
+
+def _half_width(bands: Calibrated, inputs: Arrays, prediction: Arrays) -> Arrays:
+    lower, upper = bands.interval(inputs, prediction, LEVEL)
+    return {name: 0.5 * (upper[name] - lower[name]) for name in lower}
 
 
 def _values(data: xr.Dataset, role: str) -> Arrays:

@@ -68,12 +68,12 @@ def test_metrics_and_coverage_are_those_of_the_stored_model(tiny_store: Tiny) ->
     np.testing.assert_allclose([found[key] for key in ("mean", "median", "p95", "max")], wanted, rtol=1e-4)
     assert bands is not None
     for level in LEVELS:
-        width = bands.half_width(inputs, prediction, float(level))["u"]
+        lower, upper = (end["u"] for end in bands.interval(inputs, prediction, float(level)))
         row = record["coverage"][level]
         assert row["nominal"] == float(level)
-        assert row["measured"] == pytest.approx(np.mean(wrong <= width), abs=1e-3)
+        assert row["measured"] == pytest.approx(np.mean((lower <= truth) & (truth <= upper)), abs=1e-3)
         assert row["measured"] == pytest.approx(float(level), abs=0.15)
-        assert row["width"] == pytest.approx(np.mean(2 * width), rel=1e-3)
+        assert row["width"] == pytest.approx(np.mean(upper - lower), rel=1e-3)
 
 
 def test_the_ledger_adds_up(tiny_store: Tiny) -> None:

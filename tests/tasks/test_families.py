@@ -114,7 +114,8 @@ def test_a_prediction_has_the_form_of_the_data(trained: Trained) -> None:
     inputs = {str(name): field.values for name, field in trained.of("input").data_vars.items()}
     predicted, truth = model.predict(inputs), trained.of("output")
     assert bands is not None
-    half = bands.half_width(inputs, predicted, 0.9)
+    lower, upper = bands.interval(inputs, predicted, 0.9)
+    half = {name: 0.5 * (upper[name] - lower[name]) for name in lower}
     assert set(predicted) == set(half) == set(truth.data_vars)
     errors = []
     for name, values in predicted.items():

@@ -9,8 +9,13 @@ from pydantic import ValidationError
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.uncertainty.alignment import align
-from ritz.compute.uncertainty.conformal import Bands, Conformal, Predicted, risk_control
+from ritz.compute.uncertainty.conformal import Bands, Conformal, risk_control
+from ritz.compute.uncertainty.uncertainty import Coverage, Predicted
 from ritz.compute.uncertainty.width import Width
+
+
+def by_level(found: tuple[Coverage, ...]) -> dict[str, dict[str, float]]:
+    return {f"{one.level:g}": one.document() for one in found}
 
 
 def _predicted(n: int, seed: int, space: tuple[int, ...] = (12, 12)) -> Predicted:
@@ -66,7 +71,7 @@ def test_coverage_is_at_least_nominal_on_average_over_calibrations() -> None:
 @pytest.mark.parametrize("space", [(40,), (12, 12), (6, 5, 8)])
 def test_bands_cover_and_are_narrower_where_errors_differ(space: tuple[int, ...]) -> None:
     bands = Conformal().calibrate(_predicted(40, 0, space), _predicted(120, 1, space), LOGS)
-    measured = bands.measure(_predicted(300, 2, space))
+    measured = by_level(bands.measure(_predicted(300, 2, space)))
     assert list(measured) == ["0.5", "0.8", "0.9", "0.95"]
     for row in measured.values():
         assert row["measured"] == pytest.approx(row["nominal"], abs=0.03)
@@ -82,7 +87,8 @@ def test_without_structure_the_learnt_width_costs_little() -> None:
         a, u = np.exp(rng.standard_normal((n, 12, 12))), rng.standard_normal((n, 12, 12))
         return Predicted({"a": a}, {"u": u}, {"u": u + 0.1 * rng.standard_normal(u.shape)})
 
-    row = Conformal(levels=(0.9,)).calibrate(flat(60, 0), flat(100, 1), LOGS).measure(flat(100, 2))["0.9"]
+    bands = Conformal(levels=(0.9,)).calibrate(flat(60, 0), flat(100, 1), LOGS)
+    row = by_level(bands.measure(flat(100, 2)))["0.9"]
     assert row["measured"] == pytest.approx(0.9, abs=0.02)
     assert row["width"] < 1.05 * row["constant_width_at_equal_coverage"]
     # 90 % of a Gaussian lie within 1.645 standard deviations.
@@ -97,7 +103,10 @@ def test_half_width_is_what_is_measured_and_bands_are_nested() -> None:
     assert halves[0].dtype == np.float32
     for narrow, wide in pairwise(halves):
         assert np.all(narrow < wide)
-    row = bands.measure(test)["0.9"]
+    lower, upper = bands.interval(test.inputs, test.prediction, 0.9)
+    np.testing.assert_array_equal(lower["u"], test.prediction["u"] - halves[2])
+    np.testing.assert_array_equal(upper["u"], test.prediction["u"] + halves[2])
+    row = by_level(bands.measure(test))["0.9"]
     assert row["measured"] == pytest.approx(np.mean(test.error("u") <= halves[2]), abs=1e-4)
     assert row["width"] == pytest.approx(2 * halves[2].mean(), rel=1e-5)
 
@@ -158,7 +167,7 @@ def _over_time(n: int, seed: int, mesh: bool = False) -> tuple[Predicted, Dimens
 def test_the_width_follows_time_place_and_numbers(mesh: bool) -> None:
     (validate, dimensions), (calibrate, _), (test, _) = (_over_time(n, i, mesh) for i, n in enumerate((60, 120, 200)))
     bands = Conformal(levels=(0.9,)).calibrate(validate, calibrate, {"nu": "log"}, dimensions)
-    row = Bands.from_bytes(bands.to_bytes()).measure(test)["0.9"]
+    row = by_level(Bands.from_bytes(bands.to_bytes()).measure(test))["0.9"]
     assert row["measured"] == pytest.approx(0.9, abs=0.03)
     assert row["width"] < 0.7 * row["constant_width_at_equal_coverage"]
     half = bands.half_width(test.inputs, test.prediction, 0.9)["u"]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+from ritz.compute.kind import OneOf
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.none import NoUncertainty
+from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
+
+METHODS = OneOf(Uncertainty, lambda: (Conformal, NoUncertainty), group="ritz.uncertainties")
+"""The shipped methods, and those of installed packages."""
+
+AnyUncertainty = Annotated[Uncertainty, METHODS]
+"""Field type: any of them, or an instance of one's own class."""
+
+USUAL: Uncertainty = Conformal()
+"""What a recipe has that names none."""
+
+LEAST: Uncertainty = Conformal(levels=(0.5,))
+"""Error bars that ask for the fewest samples."""
+
+
+def uncertainty(document: Mapping[str, Any]) -> Uncertainty:
+    """Return the method that a recipe names.
+
+    Raises
+    ------
+    ValueError
+        No method has such a name, or its fields are no such fields.
+    """
+    return _method(str(document.get("kind"))).model_validate(document)
+
+
+def calibrated(blob: bytes) -> Calibrated:
+    """Read what `Calibrated.to_bytes` of any method wrote; a release before there were several wrote no kind.
+
+    Raises
+    ------
+    ValueError
+        It is nothing of the sort, or no method has its name.
+    """
+    document = json.loads(blob)
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a mapping, found {type(document).__name__}")
+    return _method(str(document.get("kind", "conformal"))).read(blob)
+
+
+def _method(kind: str) -> type[Uncertainty]:
+    known = cast(dict[str, type[Uncertainty]], METHODS.kinds())
+    if kind not in known:
+        raise ValueError(f"there is no method {kind!r}, expected one of {', '.join(map(repr, sorted(known)))}")
+    return known[kind]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.uncertainty.uncertainty import Arrays, Calibrated, Coverage, Need, Predicted, Uncertainty
+
+
+class NoUncertainty(Uncertainty):
+    """No error bars: a model that predicts and says nothing of how far to trust it."""
+
+    kind: Literal["none"] = "none"
+    levels: tuple[float, ...] = ()
+    """None."""
+
+    def needs(self) -> dict[str, Need]:
+        """Return that it asks for nothing; see `Uncertainty.needs`."""
+        return {}
+
+    def calibrate(
+        self,
+        validate: Predicted,
+        calibrate: Predicted,
+        transforms: Mapping[str, str] | None = None,
+        dimensions: Dimensions | None = None,
+    ) -> Uncalibrated:
+        """Return what has no levels; see `Uncertainty.calibrate`."""
+        del validate, calibrate, transforms, dimensions
+        return Uncalibrated()
+
+    @classmethod
+    def read(cls, blob: bytes) -> Uncalibrated:
+        """Read what has no levels; see `Uncertainty.read`."""
+        return Uncalibrated.from_bytes(blob)
+
+
+class Uncalibrated(Calibrated):
+    """What is kept where there are no error bars."""
+
+    kind: Literal["none"] = "none"
+    levels: tuple[float, ...] = ()
+
+    def interval(
+        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray], level: float
+    ) -> tuple[Arrays, Arrays]:
+        """Refuse any level; see `Calibrated.interval`."""
+        del inputs, prediction
+        raise ValueError(f"level is {level}, but no level was calibrated")
+
+    def measure(self, test: Predicted) -> tuple[Coverage, ...]:
+        """Return nothing; see `Calibrated.measure`."""
+        del test
+        return ()

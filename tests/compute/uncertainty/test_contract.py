@@ -1,0 +1,89 @@
+"""What every method of error bars keeps, and who may name one."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ritz.compute.uncertainty.catalogue import LEAST, METHODS, USUAL, calibrated, uncertainty
+from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.none import NoUncertainty
+from ritz.compute.uncertainty.uncertainty import Predicted, Uncertainty
+
+ROOT = Path(__file__).parents[3]
+
+SHIPPED: list[Uncertainty] = [Conformal(levels=(0.5, 0.9)), NoUncertainty()]
+
+
+def predicted(n: int, seed: int) -> Predicted:
+    rng = np.random.default_rng(seed)
+    a, u = rng.standard_normal((2, n, 8, 8))
+    return Predicted({"a": a}, {"u": u}, {"u": u + 0.1 * rng.standard_normal(u.shape)})
+
+
+def test_all_shipped_methods_are_here() -> None:
+    assert {type(method) for method in SHIPPED} == set(METHODS.kinds().values())
+
+
+@pytest.mark.parametrize("method", SHIPPED, ids=lambda method: method.kind)
+def test_what_is_calibrated_survives_bytes_and_holds_the_truth_as_often_as_it_says(method: Uncertainty) -> None:
+    assert uncertainty(method.document()) == method
+    made = method.calibrate(predicted(40, 0), predicted(60, 1))
+    again = calibrated(made.to_bytes())
+    assert again == made
+    assert again.levels == method.levels
+    test = predicted(50, 2)
+    for coverage in again.measure(test):
+        lower, upper = again.interval(test.inputs, test.prediction, coverage.level)
+        inside = (lower["u"] <= test.truth["u"]) & (test.truth["u"] <= upper["u"])
+        assert coverage.measured == pytest.approx(inside.mean(), abs=1e-3)
+        assert coverage.measured == pytest.approx(coverage.level, abs=0.06)
+        assert coverage.width == pytest.approx((upper["u"] - lower["u"]).mean(), rel=1e-4)
+        assert set(coverage.document()) >= {"nominal", "measured", "width"}
+    with pytest.raises(ValueError, match=r"level is 0\.3"):
+        again.interval(test.inputs, test.prediction, 0.3)
+
+
+@pytest.mark.parametrize("method", SHIPPED, ids=lambda method: method.kind)
+def test_needs_name_splits_and_fields_that_there_are(method: Uncertainty) -> None:
+    for split, need in method.needs().items():
+        assert split in ("validate", "calibrate")
+        assert need.least > 0
+        assert need.reason
+        assert set(need.fields) <= set(type(method).model_fields)
+
+
+def test_what_an_older_release_kept_has_no_kind() -> None:
+    made = USUAL.calibrate(predicted(40, 0), predicted(60, 1))
+    assert calibrated(made.to_bytes().replace(b'"kind":"conformal",', b"", 1)) == made
+    assert LEAST.needs()["calibrate"].least == 1
+
+
+@pytest.mark.parametrize(
+    ("blob", "said"),
+    [
+        (b"[]", "expected a mapping, found list"),
+        (b'{"kind": "guess"}', "no method 'guess', expected one of 'conformal'"),
+    ],
+)
+def test_what_is_no_such_file_is_named(blob: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        calibrated(blob)
+
+
+def test_nobody_outside_the_room_names_a_class_of_it() -> None:
+    rooms = [ROOT / name for name in ("compute", "flows", "storage", "tasks")]
+    files = [
+        path for room in rooms for path in room.rglob("*.py") if ROOT / "compute" / "uncertainty" not in path.parents
+    ]
+    named = {
+        (str(path.relative_to(ROOT)), node.module)
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ritz.compute.uncertainty.")
+    }
+    allowed = {f"ritz.compute.uncertainty.{name}" for name in ("catalogue", "uncertainty", "novelty")}
+    assert {module for _, module in named} <= allowed
