@@ -47,6 +47,12 @@ def calibrated(blob: bytes) -> Calibrated:
     return _method(str(document.get("kind", "conformal"))).read(blob)
 
 
+def about(document: Mapping[str, Any]) -> str:
+    """Return what a report says of the method that a recipe names; in general words where it is not installed."""
+    known = cast(dict[str, type[Uncertainty]], METHODS.kinds())
+    return known.get(str(document.get("kind", USUAL.kind)), Uncertainty).about
+
+
 def _method(kind: str) -> type[Uncertainty]:
     known = cast(dict[str, type[Uncertainty]], METHODS.kinds())
     if kind not in known:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -35,6 +35,11 @@ class Conformal(Uncertainty):
 
     Source: Angelopoulos et al., "Conformal risk control", 2022 (arXiv:2208.02814), theorem 1.
     """
+
+    about: ClassVar[str] = (
+        "Split conformal bands, set on the calibration split and measured on the test split. A band is as wide as its "
+        "point needs; a constant band is equally wide everywhere."
+    )
 
     kind: Literal["conformal"] = "conformal"
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(default=(0.5, 0.8, 0.9, 0.95), min_length=1)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -126,6 +126,9 @@ class Calibrated(Kind, ABC):
 
 class Uncertainty(Kind, ABC):
     """How the error bars of a model are made, from samples that it was not trained on."""
+
+    about: ClassVar[str] = "Error bars that were set on samples of their own and measured on the test split."
+    """What a report says of them, in a sentence or two."""
 
     kind: str
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ritz.compute.uncertainty.catalogue import about
 from ritz.storage.ledger import SPLITS
 from ritz.tasks.measuring.gate import better_baselines, release_of
 from ritz.tasks.report import figures
@@ -113,6 +114,7 @@ def _view(record: Mapping[str, Any], material: Material, drawn: Mapping[str, tup
         "break_even",
     )
     found = {part: record.get(part) or {} for part in parts}
+    rows = sorted(found["coverage"].values(), key=lambda row: row["nominal"])
     command, splits = record.get("command"), found["dataset"].get("splits") or {}
     return {
         **found,
@@ -128,7 +130,9 @@ def _view(record: Mapping[str, Any], material: Material, drawn: Mapping[str, tup
         "keys": key_numbers(record),
         "errors": _errors(found["metrics"]),
         "baseline_rows": _baselines(found),
-        "coverage_rows": sorted(found["coverage"].values(), key=lambda row: row["nominal"]),
+        "coverage_rows": rows,
+        "coverage_about": about((record.get("recipe") or {}).get("uncertainty") or {}),
+        "constant_bands": any("constant_width" in row for row in rows),
         "panel_rows": [{**row, "name": figures.panel_name(row)} for row in record.get("panel") or ()],
         "tried": [{**row, "solver": _solver(row.get("solver"))} for row in found["choice"].get("tried") or ()],
         "left_out": [{**row, "solver": _solver(row.get("solver"))} for row in found["choice"].get("left_out") or ()],

@@ -24,10 +24,7 @@ def rows(record: dict[str, Any]) -> list[dict[str, str]]:
         "relative L2": f"{error['mean']:.4f} mean, {error['median']:.4f} median, "
         f"{error['p95']:.4f} 95th percentile, {error['max']:.4f} worst",
         "baselines": baselines,
-        "90 % bands": f"cover {band['measured']:.1%}, mean width {band['width']:.3g} "
-        f"(constant width: {band['constant_width']:.3g})"
-        if band
-        else "not measured",
+        "90 % bands": _bands(band),
         "residual": f"at most {ledger['max_residual']:.1e} (asked: {ledger['rtol']:g}), {ledger['failed']} failed",
         "solver": f"{solvers}; {ledger['solved']} solved now, {ledger['reused']} from the store",
         "training": f"{times['steps']} steps, {times['steps_while_solving']} of them while solving",
@@ -36,6 +33,14 @@ def rows(record: dict[str, Any]) -> list[dict[str, str]]:
         "run": record["run"],
     }
     return [{"what": what, "value": value} for what, value in table.items()]
+
+
+def _bands(row: Mapping[str, float]) -> str:
+    if not row:
+        return "not measured"
+    # Not every method has a band of constant width to compare with.
+    beside = f" (constant width: {row['constant_width']:.3g})" if "constant_width" in row else ""
+    return f"cover {row['measured']:.1%}, mean width {row['width']:.3g}{beside}"
 
 
 def _release(record: Mapping[str, Any]) -> str:

@@ -1,0 +1,70 @@
+"""A package that brings a method to every open room, from one file outside the tree, and a recipe that uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ritz.storage.runs import report_location
+from ritz.storage.store import Store
+from tests.command import SMALL, ritz
+from tests.end_to_end import extension
+
+POINTS = """
+[ritz.problems]
+cooling = ritz_cooling:Cooling
+[ritz.solvers]
+dense = ritz_cooling:Dense
+[ritz.surrogates]
+point_by_point = ritz_cooling:PointByPoint
+[ritz.losses]
+mean_square = ritz_cooling:MeanSquare
+[ritz.buffers]
+latest = ritz_cooling:Latest
+[ritz.uncertainties]
+worst = ritz_cooling:Worst
+"""
+
+RECIPE = {
+    "problem": "cooling",
+    "surrogate": "point_by_point",
+    "training.losses": "[mean_square]",
+    "training.buffer": "{kind: latest, capacity: 8}",
+    "training.batches_per_sample": "0.25",
+    "uncertainty": "{kind: worst, levels: [0.5, 0.9]}",
+}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a command that finds the package."""
+    place = tmp_path_factory.mktemp("installed")
+    shutil.copy(extension.__file__, place / "ritz_cooling.py")
+    about = place / "ritz_cooling-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: ritz-cooling\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(POINTS)
+    path = os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH")]))
+    return {**environment, "PYTHONPATH": path}
+
+
+@pytest.mark.parametrize("solver", ["dense", "auto"])
+def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, solver: str) -> None:
+    changes = [part for name, value in {**RECIPE, "solver": solver}.items() for part in ("--set", f"{name}={value}")]
+    done = ritz("run", SMALL, *changes, "--store", str(tmp_path / "store"), "--json", env=installed)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["status"] == "finished"
+    assert record["recipe"]["training"]["losses"][0]["kind"] == "mean_square"
+    assert record["recipe"]["training"]["buffer"]["kind"] == "latest"
+    assert set(record["coverage"]) == {"0.5", "0.9"}
+    if solver == "dense":
+        assert record["ledger"]["solvers"] == {"dense": 40}
+    else:
+        tried = {row["solver"]["kind"] for row in record["choice"]["tried"]}
+        assert "dense" in tried
+    assert Path(report_location(Store(tmp_path / "store"), record["run"])).exists()
