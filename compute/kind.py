@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, core_schema
@@ -19,6 +19,35 @@ COLLECT = {"collect": True}
 def in_units(unit: str) -> dict[str, Any]:
     """Return what a field is told of its unit, as in ``Field(16, json_schema_extra=in_units("samples"))``."""
     return {"unit": unit}
+
+
+class Source(NamedTuple):
+    """The publication of a method.
+
+    Attributes
+    ----------
+    authors
+        Who wrote it; all, or the first and "et al.".
+    title, year
+        What it is called, and when it came out.
+    where
+        Journal, conference or archive.
+    claim
+        What it says of the method, empty where it compares nothing.
+    measured
+        What came of that here: the file in ``benchmarks/`` that has the figures, empty where none has.
+    """
+
+    authors: str
+    title: str
+    year: int
+    where: str
+    claim: str = ""
+    measured: str = ""
+
+    def text(self) -> str:
+        """Return it in one line."""
+        return f"{self.authors}, “{self.title}”, {self.where} {self.year}"
 
 
 class Fault(NamedTuple):
@@ -43,6 +72,9 @@ class Kind(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    sources: ClassVar[tuple[Source, ...]] = ()
+    """Where the method was published, the main one first; a class of its own, not those it inherits from."""
 
     def faults(self) -> Iterator[Fault]:
         """Yield which fields do not go together; one that has any cannot be made."""

@@ -33,7 +33,7 @@ for command in (
     *(stages.run, stages.generate, stages.train, stages.evaluate, stages.quantify, stages.predict),
     *(audit.audit, audit.regenerate, replay.replay),
     *(service.serve, service.trigger),
-    *(listing.recipes, listing.layout, listing.datasets, listing.models, listing.runs, listing.show),
+    *(listing.recipes, listing.methods, listing.layout, listing.datasets, listing.models, listing.runs, listing.show),
     *(listing.diff, listing.lineage, keeping.gc),
     exports.export,
 ):

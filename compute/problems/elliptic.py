@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import Fault, in_units
+from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.problems import box, physics
 from ritz.compute.problems.balance import at_walls, outflow
 from ritz.compute.problems.gaussian import Gaussian
@@ -68,6 +68,15 @@ class Elliptic(Problem):
     Source: W. C. Rheinboldt, "On M-functions and their application to nonlinear Gauss–Seidel iterations and to network
     flows", J. Math. Anal. Appl. 32 (1970), for such equations; G. Kirchhoff's transformation is u ↦ z.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "W. C. Rheinboldt",
+            "On M-functions and their application to nonlinear Gauss–Seidel iterations and to network flows",
+            1970,
+            "J. Math. Anal. Appl. 32",
+        ),
+    )
 
     kind: Literal["elliptic"] = "elliptic"
     shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import Fault, in_units
+from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.problems import box, physics
 from ritz.compute.problems.balance import at_walls, outflow
 from ritz.compute.problems.evolution import Evolution, State
@@ -48,6 +48,12 @@ class Heat(Evolution):
     Source: R. Rannacher, "Finite element solution of diffusion problems with irregular data", Numer. Math. 43 (1984),
     for the first step.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "R. Rannacher", "Finite element solution of diffusion problems with irregular data", 1984, "Numer. Math. 43"
+        ),
+    )
 
     kind: Literal["heat"] = "heat"
     shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import Fault, Kind, OneOf, in_units
+from ritz.compute.kind import Fault, Kind, OneOf, Source, in_units
 from ritz.compute.problems.gaussian import cosines
 
 Tau = Annotated[float, Field(gt=0, le=1000)]
@@ -55,6 +55,10 @@ class Lognormal(Law):
 
     Source: the Gaussian measures of Li et al., "Fourier neural operator", ICLR 2021, A.3.2.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source("Li et al.", "Fourier neural operator for parametric partial differential equations", 2021, "ICLR"),
+    )
 
     kind: Literal["lognormal"] = "lognormal"
     tau: Tau = 3.0
@@ -114,6 +118,10 @@ class TwoPhase(Law):
 
     Source: the permeability of Li et al., "Fourier neural operator", ICLR 2021, 5.2: the defaults, in two dimensions.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source("Li et al.", "Fourier neural operator for parametric partial differential equations", 2021, "ICLR"),
+    )
 
     kind: Literal["two_phase"] = "two_phase"
     low: float = Field(default=3.0, gt=0, le=1e30)

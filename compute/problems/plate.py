@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import in_units
+from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.slotted import SlottedPlate, slotted_plate
 from ritz.compute.solvers.matrices import Matrices
@@ -46,6 +46,17 @@ class Plate(Problem):
     Source: the thermal problem of Wang et al., "Accelerating data generation for neural operators via Krylov subspace
     recycling", ICLR 2024: one matrix, two random boundary temperatures; here they also vary along the walls.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Wang et al.",
+            "Accelerating data generation for neural operators via Krylov subspace recycling",
+            2024,
+            "ICLR",
+            "recycling solves its sequences up to 13.9 times as fast",
+            "skr.txt",
+        ),
+    )
 
     kind: Literal["plate"] = "plate"
     cells: int = Field(default=32, ge=8, le=1024, multiple_of=8, json_schema_extra=in_units("cells"))

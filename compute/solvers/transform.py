@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import scipy
 from pydantic import Field
 
-from ritz.compute.kind import in_units
+from ritz.compute.kind import Source, in_units
 from ritz.compute.solvers.composed import MARGIN, reason
 from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.operators import Stencil
@@ -39,6 +39,16 @@ class Transform(Sequential):
     direct methods for the efficient numerical solution of nonseparable elliptic equations", SIAM J. Numer.
     Anal. 10 (1973).
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source("G. Strang", "The discrete cosine transform", 1999, "SIAM Review 41"),
+        Source(
+            "P. Concus, G. Golub",
+            "Use of fast direct methods for the efficient numerical solution of nonseparable elliptic equations",
+            1973,
+            "SIAM J. Numer. Anal. 10",
+        ),
+    )
 
     kind: Literal["transform"] = "transform"
     restart: int = Field(default=60, ge=2, le=1000, json_schema_extra=in_units("vectors"))

@@ -3,11 +3,11 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ritz.compute.kind import Kind, OneOf
+from ritz.compute.kind import Kind, OneOf, Source
 from ritz.compute.training.torch_choice import Setting, check_settings, found
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class AdamW(Optimiser):
 
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source("I. Loshchilov, F. Hutter", "Decoupled weight decay regularization", 2019, "ICLR"),
+    )
 
     kind: Literal["adamw"] = "adamw"
     learning_rate: float = Field(default=5e-3, gt=0, le=1)

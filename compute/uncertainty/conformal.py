@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.kind import Kind
+from ritz.compute.kind import Kind, Source
 from ritz.compute.uncertainty.alignment import align, origin, space
 from ritz.compute.uncertainty.uncertainty import Arrays, Calibrated, Coverage, Need, Predicted, Uncertainty
 from ritz.compute.uncertainty.width import Width
@@ -39,6 +39,16 @@ class Conformal(Uncertainty):
     about: ClassVar[str] = (
         "Split conformal bands, set on the calibration split and measured on the test split. A band is as wide as its "
         "point needs; a constant band is equally wide everywhere."
+    )
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Angelopoulos et al.",
+            "Conformal risk control",
+            2022,
+            "arXiv:2208.02814",
+            "the expected share of points inside is at least the level",
+        ),
     )
 
     kind: Literal["conformal"] = "conformal"

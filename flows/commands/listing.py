@@ -59,6 +59,21 @@ def recipes(
     _list(rows, as_json)
 
 
+def methods(as_json: Json = False) -> None:
+    """List the methods that a recipe can choose, and where each was published.
+
+    Example: ritz methods --json
+    """
+    from ritz.tasks.views.methods import methods as known
+
+    rows = []
+    for method in known():
+        row: dict[str, Any] = {"field": method.field, "kind": method.kind, "about": method.about}
+        sources = [source._asdict() for source in method.sources]
+        rows.append(row | {"sources": sources if as_json else "; ".join(one.text() for one in method.sources)})
+    _list(rows, as_json)
+
+
 def layout(recipe: Recipe, overrides: Overrides = None, store: StoreUrl = DEFAULT_STORE) -> None:
     """Show how the dataset of a recipe lies in the store: arrays, dimensions, chunks, codecs, attributes.
 

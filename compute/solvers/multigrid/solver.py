@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import in_units
+from ritz.compute.kind import Source, in_units
 from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.multigrid import cycle, hierarchy, iterate
 from ritz.compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, Plan, plan
@@ -31,6 +31,16 @@ class Multigrid(Sequential):
     Sources: J. E. Dendy, "Black box multigrid", J. Comput. Phys. 48 (1982); M. Adams, M. Brezina, J. Hu,
     R. Tuminaro, "Parallel multigrid smoothing: polynomial versus Gauss–Seidel", J. Comput. Phys. 188 (2003).
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source("J. E. Dendy", "Black box multigrid", 1982, "J. Comput. Phys. 48"),
+        Source(
+            "M. Adams, M. Brezina, J. Hu, R. Tuminaro",
+            "Parallel multigrid smoothing: polynomial versus Gauss–Seidel",
+            2003,
+            "J. Comput. Phys. 188",
+        ),
+    )
 
     kind: Literal["multigrid"] = "multigrid"
     sweeps: int = Field(default=2, ge=1, le=10, json_schema_extra=in_units("sweeps"))

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ritz.compute.kind import Fault, in_units
+from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -22,6 +22,17 @@ class Transolver(Surrogate):
 
     Source: Wu et al., "Transolver: a fast transformer solver for PDEs on general geometries", ICML 2024.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Wu et al.",
+            "Transolver: a fast transformer solver for PDEs on general geometries",
+            2024,
+            "ICML",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["transolver"] = "transolver"
     width: int = Field(default=32, ge=1, le=4096, json_schema_extra=in_units("features"))

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ritz.compute.kind import in_units
+from ritz.compute.kind import Source, in_units
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -20,6 +20,17 @@ class MgNO(Surrogate):
 
     Source: He, Liu, Xu, "MgNO: efficient parameterization of linear operators via multigrid", ICLR 2024.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "J. He, X. Liu, J. Xu",
+            "MgNO: efficient parameterization of linear operators via multigrid",
+            2024,
+            "ICLR",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["mgno"] = "mgno"
     width: int = Field(default=16, ge=1, le=1024, json_schema_extra=in_units("channels"))

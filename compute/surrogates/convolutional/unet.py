@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ritz.compute.kind import in_units
+from ritz.compute.kind import Source, in_units
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -21,6 +21,17 @@ class UNet(Surrogate):
 
     Source: Ronneberger, Fischer, Brox, "U-Net: convolutional networks for biomedical image segmentation", MICCAI 2015.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "O. Ronneberger, P. Fischer, T. Brox",
+            "U-Net: convolutional networks for biomedical image segmentation",
+            2015,
+            "MICCAI",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["unet"] = "unet"
     width: int = Field(default=16, ge=1, le=1024, json_schema_extra=in_units("channels"))

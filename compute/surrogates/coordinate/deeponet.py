@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ritz.compute.kind import in_units
+from ritz.compute.kind import Source, in_units
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -21,6 +21,17 @@ class DeepONet(Surrogate):
     Source: Lu et al., "Learning nonlinear operators via DeepONet based on the universal approximation theorem of
     operators", Nature Machine Intelligence 2021; unstacked, with bias.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Lu et al.",
+            "Learning nonlinear operators via DeepONet based on the universal approximation theorem of operators",
+            2021,
+            "Nature Machine Intelligence 3",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["deeponet"] = "deeponet"
     width: int = Field(default=128, ge=1, le=65536, json_schema_extra=in_units("features"))

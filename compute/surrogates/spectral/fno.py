@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from ritz.compute.kind import Source
 from ritz.compute.surrogates.spectral.spectral import Spectral
 
 
@@ -14,6 +15,17 @@ class FNO(Spectral):
 
     Source: Li et al., "Fourier neural operator for parametric partial differential equations", ICLR 2021.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Li et al.",
+            "Fourier neural operator for parametric partial differential equations",
+            2021,
+            "ICLR",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["fno"] = "fno"
 

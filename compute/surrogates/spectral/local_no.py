@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from ritz.compute.kind import Source
 from ritz.compute.surrogates.spectral.spectral import Spectral
 
 
@@ -21,6 +22,17 @@ class LocalNO(Spectral):
 
     Source: Liu-Schiaffini et al., "Neural operators with localized integral and differential kernels", ICML 2024.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Liu-Schiaffini et al.",
+            "Neural operators with localized integral and differential kernels",
+            2024,
+            "ICML",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["local_no"] = "local_no"
     reference: int = Field(default=64, ge=2, le=65536)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from ritz.compute.kind import Source
 from ritz.compute.surrogates.spectral.spectral import Spectral
 
 
@@ -15,6 +16,17 @@ class TFNO(Spectral):
 
     Source: Kossaifi et al., "Multi-grid tensorized Fourier neural operator for high-resolution PDEs", TMLR 2024.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Kossaifi et al.",
+            "Multi-grid tensorized Fourier neural operator for high-resolution PDEs",
+            2024,
+            "TMLR",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["tfno"] = "tfno"
     rank: float = Field(default=0.1, gt=0, le=1)

@@ -4,11 +4,11 @@ import contextlib
 import io
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ritz.compute.kind import in_units
+from ritz.compute.kind import Source, in_units
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
 
 if TYPE_CHECKING:
@@ -24,6 +24,17 @@ class UNO(Surrogate):
 
     Source: Rahman, Ross, Azizzadenesheli, "U-NO: U-shaped neural operators", TMLR 2023.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "M. A. Rahman, Z. E. Ross, K. Azizzadenesheli",
+            "U-NO: U-shaped neural operators",
+            2023,
+            "TMLR",
+            "",
+            "surrogates.txt",
+        ),
+    )
 
     kind: Literal["uno"] = "uno"
     modes: int = Field(default=16, ge=2, le=512, multiple_of=2, json_schema_extra=in_units("modes"))

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ritz.compute.kind import Fault
+from ritz.compute.kind import Fault, Source
 from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.training.buffers.buffer import Buffer, Pace, fill_up
 from ritz.compute.training.buffers.slots import Slots
@@ -29,6 +29,17 @@ class Reservoir(Buffer):
 
     Source: Meyer et al., "High throughput training of deep surrogates from large ensemble runs", SC 2023.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Meyer et al.",
+            "High throughput training of deep surrogates from large ensemble runs",
+            2023,
+            "SC",
+            "online training is 16 % better for Burgers, 68 % for heat",
+            "compare-burgers.txt, compare-heat.txt",
+        ),
+    )
 
     kind: Literal["reservoir"] = "reservoir"
     drain: Literal["repeat", "evict"] = "repeat"

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ritz.compute.kind import Source
 from ritz.compute.surrogates.normalisation import Normalisation, Role
 from ritz.compute.training.losses.loss import Batch, Loss, Penalty
 
@@ -19,6 +20,15 @@ class Residual(Loss):
 
     Source: Li et al., "Physics-informed neural operator for learning partial differential equations", 2021.
     """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "Li et al.",
+            "Physics-informed neural operator for learning partial differential equations",
+            2021,
+            "arXiv:2111.03794",
+        ),
+    )
 
     kind: Literal["residual"] = "residual"
 

@@ -1,0 +1,55 @@
+"""Which methods a recipe can choose, and where each was published."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import get_origin
+
+from ritz.compute.kind import Kind, OneOf, Source
+from ritz.tasks.parsing.schema import fields, model_of
+from ritz.tasks.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Method:
+    """A kind that a field of a recipe can hold.
+
+    Attributes
+    ----------
+    field
+        Dotted path of the field.
+    kind
+        What the recipe calls it.
+    about
+        The first sentence of its description.
+    sources
+        Where it was published.
+    """
+
+    field: str
+    kind: str
+    about: str
+    sources: tuple[Source, ...]
+
+
+def methods() -> list[Method]:
+    """Return all methods that are there, also those of installed packages, each at the first field that can hold it."""
+    seen: set[type[Kind]] = set()
+
+    def look(cls: type[Kind], path: str) -> Iterator[Method]:
+        for name, field in fields(cls).items():
+            model, at = model_of(field), f"{path}.{name}".lstrip(".")
+            if model is None or (get_origin(field.annotation) is tuple and not isinstance(model, OneOf)):
+                continue
+            for kind, one in model.kinds().items() if isinstance(model, OneOf) else [("", model)]:
+                if one in seen:
+                    continue
+                seen.add(one)
+                if kind:
+                    about = inspect.cleandoc(one.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+                    yield Method(at, kind, about, one.__dict__.get("sources", ()))
+                yield from look(one, at)
+
+    return list(look(Pipeline, ""))
