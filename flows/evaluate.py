@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from ritz.compute.evaluation.catalogue import metrics
 from ritz.storage import models
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
@@ -27,7 +28,8 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> di
     check_measuring(store, model, dataset, ("train", "test"))
     reference = models.resolve(Store(store), model)
     version = resolve(Store(store), dataset)
+    chosen = metrics(models.read_card(Store(store), reference.spec)["recipe"].get("evaluation"))
     with load_profile(profile).open(("train",)) as cluster:
-        result: dict[str, Any] = stage.evaluate(store, cluster, reference.spec, version.spec)
+        result: dict[str, Any] = stage.evaluate(store, cluster, reference.spec, version.spec, chosen)
         result |= cost(store, cluster, reference.spec, version.spec)
     return {"model": {"name": reference.name, "version": reference.version}, **result}

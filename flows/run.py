@@ -149,7 +149,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any
         model = cluster.call("train", register, store, trained.identity, pipeline.name, card)
         reference = f"{model['name']}@{model['version']}"
         measuring = time.monotonic()
-        measured = evaluation.evaluate(store, cluster, reference, dataset, pipeline.surrogate)
+        measured = evaluation.evaluate(store, cluster, reference, dataset, pipeline.evaluation, pipeline.surrogate)
         quantified = evaluation.quantify(store, cluster, reference, dataset, pipeline.uncertainty, pipeline.surrogate)
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
         measuring = time.monotonic() - measuring

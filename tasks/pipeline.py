@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
+from ritz.compute.evaluation.catalogue import USUAL as METRICS
+from ritz.compute.evaluation.catalogue import AnyMetric
 from ritz.compute.kind import Fault, Kind, in_units
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.darcy import Darcy
@@ -139,12 +141,20 @@ class Pipeline(Kind):
     solver: AnySolver = Field(Auto(), description="What solves the systems; `auto` measures and chooses.")
     surrogate: AnySurrogate = Field(FNO(), description="The network.")
     training: AnyTraining = Field(Online(), description="How it is trained.")
+    evaluation: tuple[AnyMetric, ...] = Field(
+        METRICS, description="By what the model is measured; `relative_l2` is among them.", min_length=1
+    )
     uncertainty: AnyUncertainty = Field(USUAL, description="How the error bars are calibrated.")
     gate: Gate = Field(Gate(), description="What releases the model.")
     schedule: Schedule | None = Field(None, description="When a served recipe runs by itself.")
 
     def faults(self) -> Iterator[Fault]:
         """Yield a gate on what is not measured; see `Kind.faults`."""
+        kinds = [metric.kind for metric in self.evaluation]
+        if "relative_l2" not in kinds or len(set(kinds)) < len(kinds):
+            yield Fault(
+                ("evaluation",), f"evaluation is {kinds}, expected each metric once and 'relative_l2' among them"
+            )
         if self.gate.coverage is not None and 0.9 not in self.uncertainty.levels:
             yield Fault(
                 ("gate.coverage", "uncertainty.levels"),
@@ -236,7 +246,11 @@ class Pipeline(Kind):
 
     def document(self) -> dict[str, Any]:
         """Return the recipe as a JSON-able dict with every default written out."""
-        return self.model_dump(mode="json", by_alias=True)
+        document = self.model_dump(mode="json", by_alias=True)
+        if self.evaluation == METRICS:
+            # Recipes from before there was a choice are the same ones.
+            del document["evaluation"]
+        return document
 
     @property
     def dataset_identity(self) -> str:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ritz.compute.evaluation.catalogue import USUAL
+from ritz.compute.evaluation.metric import Metric
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.fields.errors import relative_h1, relative_l2, relative_max, spectral, summary
+from ritz.compute.fields.errors import summary
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
@@ -38,15 +41,16 @@ def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> 
     return Model.from_bytes(files["model.safetensors"], surrogate), bands if bands and bands.levels else None
 
 
-def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | None = None) -> dict[str, Any]:
+def evaluate(
+    store_url: str, model: str, dataset: str, metrics: Sequence[Metric] = USUAL, surrogate: Surrogate | None = None
+) -> dict[str, Any]:
     """Measure a model and the baselines on the test split; return and keep the JSON-able result.
 
     Returns
     -------
     dict
-        ``metrics`` and ``baselines`` as in the run record, ``samples`` of the test split and, for the report,
-        ``relative_l2`` of each. Without ``h1`` and ``spectral`` on a mesh and on an uneven grid, where there are no
-        differences and waves to tell.
+        ``metrics`` and ``baselines`` as in the run record, without those that are unfit for the fields; ``samples`` of
+        the test split and, for the report, ``relative_l2`` of each.
     """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
@@ -56,47 +60,39 @@ def evaluate(store_url: str, model: str, dataset: str, surrogate: Surrogate | No
     numbers = sum(values[0].size for values in truth.values())
     limit = min(BASELINE_SAMPLES, max(1, BASELINE_NUMBERS // numbers))
     fields = {name: values for part in load(data, "train", limit) for name, values in part.items()}
-    errors = _errors(trained.predict(inputs), truth, dimensions)
+    fit = [metric for metric in metrics if not metric.unfit(dimensions)]
+    errors = _errors(trained.predict(inputs), truth, dimensions, fit)
     baselines = {
-        name: _summaries(_errors(baseline.fit(trained.normalisation, fields)(inputs), truth, dimensions))
+        name: _summaries(_errors(baseline.fit(trained.normalisation, fields)(inputs), truth, dimensions, fit))
         for name, baseline in BASELINES.items()
     }
     result = {
         "dataset": dataset,
-        "samples": len(errors["relative_l2"]),
+        "samples": len(next(iter(truth.values()))),
         "metrics": _summaries(errors),
         "baselines": baselines,
         "baseline_samples": len(next(iter(fields.values()))),
-        "relative_l2": errors["relative_l2"].tolist(),
+        "relative_l2": errors["relative_l2"][""].tolist(),
     }
     card = {"metrics": {"dataset": dataset, "samples": result["samples"], **result["metrics"]}}
     models.add(store, model, {"evaluation.json": json.dumps(result).encode()}, card)
     return result
 
 
-def _errors(prediction: Arrays, truth: Arrays, dimensions: Dimensions) -> dict[str, Any]:
-    """Return every error of every sample, averaged over the outputs."""
-    found = [_errors_of(prediction[name], truth[name], dimensions, name) for name in truth]
-    return {
-        error: {band: np.mean([one[error][band] for one in found], axis=0) for band in first}
-        if isinstance(first, dict)
-        else np.mean([one[error] for one in found], axis=0)
-        for error, first in found[0].items()
-    }
+def _errors(
+    prediction: Arrays, truth: Arrays, dimensions: Dimensions, metrics: Sequence[Metric]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return what every metric finds for every sample, by metric and part, averaged over the outputs."""
+    found = {}
+    for metric in metrics:
+        outputs = [metric.measure(prediction[name], truth[name], dimensions, name) for name in truth]
+        found[metric.kind] = {part: np.mean([one[part] for one in outputs], axis=0) for part in outputs[0]}
+    return found
 
 
-def _errors_of(prediction: np.ndarray, truth: np.ndarray, dimensions: Dimensions, name: str) -> dict[str, Any]:
-    """Return every error of every sample of one output."""
-    error, largest = {"relative_l2": relative_l2(prediction, truth)}, {"max_error": relative_max(prediction, truth)}
-    if dimensions.lengths is None:
-        return error | largest
-    space = tuple(1 + dimensions.variables[name].index(dim) for dim in dimensions.space)
-    slopes = {"h1": relative_h1(prediction, truth, dimensions.lengths, space)}
-    return error | slopes | largest | {"spectral": spectral(prediction, truth, space)}
-
-
-def _summaries(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: _summaries(values) if isinstance(values, dict) else summary(values) for name, values in found.items()}
+def _summaries(found: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+    parts = {name: {part: summary(values) for part, values in one.items()} for name, one in found.items()}
+    return {name: one[""] if set(one) == {""} else one for name, one in parts.items()}
 
 
 def quantify(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ritz.compute.evaluation.catalogue import METRICS
 from ritz.compute.uncertainty.catalogue import about
 from ritz.storage.ledger import SPLITS
 from ritz.tasks.measuring.gate import better_baselines, release_of
@@ -34,8 +35,6 @@ TIMES = {
 
 COUNTS = ("steps", "steps_while_solving")
 """Entries of ``times`` that are not seconds."""
-
-ERRORS = {"relative_l2": "relative L2", "h1": "relative H1", "max_error": "maximum, relative"}
 
 
 def pictures(record: Mapping[str, Any], material: Material) -> dict[str, bytes]:
@@ -170,8 +169,19 @@ def _unit(material: Material) -> str:
 
 
 def _errors(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    rows = [(title, metrics[name]) for name, title in ERRORS.items() if metrics.get(name)]
-    return rows + [(f"relative L2, {band} wavenumbers", row) for band, row in (metrics.get("spectral") or {}).items()]
+    titles = {kind: getattr(cls, "title", "") or kind for kind, cls in METRICS.kinds().items()}
+    rows: list[tuple[str, Mapping[str, Any]]] = []
+    for name, found in metrics.items():
+        title = titles.get(name, name)
+        if not found:
+            continue
+        if "mean" in found:
+            rows.append((title, found))
+        elif name == "spectral":
+            rows += [(f"relative L2, {band} wavenumbers", row) for band, row in found.items()]
+        else:
+            rows += [(f"{title}, {part}", row) for part, row in found.items()]
+    return rows
 
 
 def _baselines(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], float | None]]:

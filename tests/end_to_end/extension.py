@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import xarray as xr
 
 from ritz import Evolution, Stencil, Surrogate, Systems
+from ritz.compute.evaluation.metric import Found, Metric
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.evolution import State
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.solvers.sequential import Attempt, Sequential
@@ -124,6 +126,17 @@ class Latest(OneRead):
 
     def _choose(self, count: int, n: int, rng: np.random.Generator) -> np.ndarray:
         return np.arange(count - n, count)
+
+
+class LargestInUnits(Metric):
+    """The largest error of a sample, in the units of the output, and where along x it is."""
+
+    kind: Literal["largest"] = "largest"
+    title: ClassVar[str] = "largest error"
+
+    def measure(self, prediction: np.ndarray, truth: np.ndarray, dimensions: Dimensions, name: str) -> Found:
+        error = np.abs(prediction.astype(np.float64) - truth)
+        return {"size": error.max(axis=(1, 2)), "place": error.max(axis=1).argmax(axis=1) / truth.shape[2]}
 
 
 class Worst(Uncertainty):

@@ -25,6 +25,8 @@ point_by_point = ritz_cooling:PointByPoint
 mean_square = ritz_cooling:MeanSquare
 [ritz.buffers]
 latest = ritz_cooling:Latest
+[ritz.metrics]
+largest = ritz_cooling:LargestInUnits
 [ritz.uncertainties]
 worst = ritz_cooling:Worst
 """
@@ -35,6 +37,7 @@ RECIPE = {
     "training.losses": "[mean_square]",
     "training.buffer": "{kind: latest, capacity: 8}",
     "training.batches_per_sample": "0.25",
+    "evaluation": "[relative_l2, largest]",
     "uncertainty": "{kind: worst, levels: [0.5, 0.9]}",
 }
 
@@ -61,10 +64,15 @@ def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, 
     assert record["status"] == "finished"
     assert record["recipe"]["training"]["losses"][0]["kind"] == "mean_square"
     assert record["recipe"]["training"]["buffer"]["kind"] == "latest"
+    assert set(record["metrics"]) == {"relative_l2", "largest"}
+    assert set(record["metrics"]["largest"]) == {"size", "place"}
     assert set(record["coverage"]) == {"0.5", "0.9"}
     if solver == "dense":
         assert record["ledger"]["solvers"] == {"dense": 40}
     else:
         tried = {row["solver"]["kind"] for row in record["choice"]["tried"]}
         assert "dense" in tried
-    assert Path(report_location(Store(tmp_path / "store"), record["run"])).exists()
+    page = Path(report_location(Store(tmp_path / "store"), record["run"])).read_text(encoding="utf-8")
+    assert "largest error, size" in page
+    # Nothing is said of bands that are not there.
+    assert "conformal" not in page.split('<section id="coverage">')[1].split("</section>")[0]
