@@ -8,7 +8,12 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
+<<<<<<< HEAD:tasks/views/measured.py
 from ritz.tasks.pipeline import Pipeline
+=======
+from ritz.tasks.identity import outcome_hash
+from ritz.tasks.pipeline import Pipeline
+>>>>>>> main:tasks/measured.py
 
 FILE = "measured.json"
 """Its name in the package `deployments`."""
@@ -20,8 +25,8 @@ class Measured:
 
     Attributes
     ----------
-    identity
-        Of the recipe as it was run.
+    outcome
+        Hash of all in the recipe that changes what a run comes to; not its gate.
     relative_l2
         Mean relative L2 error on the test samples.
     baseline, baseline_relative_l2
@@ -39,7 +44,7 @@ class Measured:
         Commit that was run.
     """
 
-    identity: str
+    outcome: str
     relative_l2: float
     baseline: str
     baseline_relative_l2: float
@@ -57,7 +62,7 @@ class Measured:
         best = min(errors, key=lambda name: errors[name])
         paid = record["break_even"]
         return cls(
-            identity=record["identity"],
+            outcome=outcome_hash(record["recipe"]),
             relative_l2=record["metrics"]["relative_l2"]["mean"],
             baseline=best,
             baseline_relative_l2=errors[best],
@@ -86,7 +91,7 @@ def measured() -> dict[str, Measured]:
 def measured_as(name: str, pipeline: Pipeline) -> Measured | None:
     """Return the figures of a recipe, None where it has changed since they were measured."""
     found = measured().get(name)
-    return found if found is not None and found.identity == pipeline.identity else None
+    return found if found is not None and found.outcome == outcome_hash(pipeline.document()) else None
 
 
 def document(machine: Mapping[str, Any], figures: Mapping[str, Measured]) -> str:

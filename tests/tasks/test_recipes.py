@@ -10,12 +10,13 @@ import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
 
-from ritz.compute.problems.darcy import Darcy
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.training.online import Online
-from ritz.tasks.errors import RecipeError
+from compute.problems.darcy import Darcy
+from compute.solvers.recycled import Recycled
+from compute.training.online import Online
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.recipes import load, names
+from ritz.tasks.views.measured import measured, measured_as
+from tasks.errors import RecipeError
 
 BAD: list[tuple[dict[str, Any], list[str]]] = [
     # An unknown key.
@@ -195,6 +196,25 @@ def test_the_darcy_recipe_is_what_the_readme_says() -> None:
     assert pipeline.training.buffer.capacity <= pipeline.train_samples / 4
     assert pipeline.uncertainty.levels == (0.5, 0.8, 0.9, 0.95)
     assert isinstance(load("darcy-recycled").solver, Recycled)
+
+
+def test_what_every_shipped_recipe_came_to_is_known_and_the_readme_has_it() -> None:
+    found = measured()
+    assert set(found) == set(names())
+    for name, one in found.items():
+        assert measured_as(name, load(name)) == one
+        gate = load(name).gate
+        # A recipe whose model is no good has a gate that says so.
+        assert gate.relative_l2 is not None
+        assert one.relative_l2 < gate.relative_l2 or name == "acoustic"
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    burgers, darcy = found["burgers"], found["darcy"]
+    assert f"`burgers` does: {burgers.relative_l2:.1%}".replace("%", " %") in readme
+    assert f"after {burgers.seconds / 60:.1f} minutes" in readme
+    assert f"after {burgers.queries_batched:,} predictions in batches ({burgers.queries:,} one at a time)" in readme
+    assert f"`darcy`, {darcy.relative_l2:.1%} after {darcy.seconds / 60:.1f} minutes".replace("%", " %") in readme
+    worse = sorted(name for name, one in found.items() if one.baseline_relative_l2 < one.relative_l2)
+    assert worse == ["helmholtz-3d", "poisson"]
 
 
 def test_the_training_in_the_readme_is_a_training() -> None:
