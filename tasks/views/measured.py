@@ -8,12 +8,8 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
-<<<<<<< HEAD:tasks/views/measured.py
-from ritz.tasks.pipeline import Pipeline
-=======
 from ritz.tasks.identity import outcome_hash
 from ritz.tasks.pipeline import Pipeline
->>>>>>> main:tasks/measured.py
 
 FILE = "measured.json"
 """Its name in the package `deployments`."""

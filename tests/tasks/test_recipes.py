@@ -10,13 +10,13 @@ import pytest
 import yaml
 from prefect.client.schemas.schedules import CronSchedule
 
-from compute.problems.darcy import Darcy
-from compute.solvers.recycled import Recycled
-from compute.training.online import Online
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.training.online import Online
+from ritz.tasks.errors import RecipeError
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.recipes import load, names
 from ritz.tasks.views.measured import measured, measured_as
-from tasks.errors import RecipeError
 
 BAD: list[tuple[dict[str, Any], list[str]]] = [
     # An unknown key.
