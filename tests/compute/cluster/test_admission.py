@@ -104,7 +104,7 @@ def test_one_that_joins_later_is_named_and_gets_no_work_whatever_happens(
 ) -> None:
     address, path = running.scheduler_address, tmp_path / "ritz"
     _another_ritz(path, _ours())
-    changed = path / "ritz" / "compute" / "solvers" / "order.py"
+    changed = path / "ritz" / "compute" / "solvers" / "newton.py"
     changed.write_text(changed.read_text(encoding="utf-8") + "\n# one line more\n")
     running.scale(1)
     with caplog.at_level("WARNING", "ritz"), Attach(address=address).open(("solve",)) as cluster:
