@@ -74,3 +74,13 @@ class Apart(Nanny):
 def dask_setup(_: object) -> None:
     """Leave the process group of the driver, and its terminal: Dask calls this in every worker before it begins."""
     os.setsid()
+
+
+def dask_teardown(_: object) -> None:
+    """Say nothing more: Dask calls this in every worker when it ends, because the driver wants it to.
+
+    A task that is still at work then finds its connections closed, and Python would print what it makes of that.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)

@@ -119,7 +119,9 @@ class Auto(Solver):
         return known[chosen["kind"]].model_validate(chosen)
 
     def answering(self) -> tuple[str, ...]:
-        """Return the kinds of its candidates; see `Solver.answering`."""
+        """Return the kinds of its candidates, those of installed packages too; see `Solver.answering`."""
+        if not self.candidates:
+            return tuple(_classes())
         return tuple(kind for one in self.candidates for kind in one.answering())
 
     def leader(self, systems: Systems) -> Solver:

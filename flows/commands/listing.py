@@ -51,8 +51,8 @@ def recipes(
                 "surrogate": document["surrogate"]["kind"],
                 "error": found and round(found.relative_l2, 4),
                 "minutes": found and round(found.seconds / 60, 1),
-                "pays after": one,
-                "batched": batched,
+                "pays_after": one,
+                "pays_after_batched": batched,
                 "schedule": pipeline.schedule and pipeline.schedule.text(),
             }
         )

@@ -24,7 +24,7 @@ from tests.end_to_end.test_data import check_residuals, check_solutions
 RECYCLED = (
     "darcy-recycled",
     *("--set", "problem.shape=[16, 16]"),
-    *("--set", "gate.baselines=false"),
+    *("--set", "gate={baselines: false}"),
     *("--set", "data={samples: 160, shard: 8, seed: 1}"),
     *("--set", "surrogate={kind: fno, modes: 6, width: 8, layers: 2}"),
     *(

@@ -23,7 +23,7 @@ def test_version() -> None:
 
 def test_every_command_is_there() -> None:
     stages = {"run", "generate", "train", "evaluate", "quantify", "predict"}
-    looking = {"recipes", "layout", "datasets", "models", "runs", "show", "diff", "lineage"}
+    looking = {"recipes", "methods", "layout", "datasets", "models", "runs", "show", "diff", "lineage"}
     others = {"serve", "trigger", "audit", "export", "regenerate", "replay", "gc", "compare"}
     assert set(COMMANDS) == stages | looking | others
 

@@ -46,6 +46,14 @@ def test_two_recipes_do_not_get_one_deployment(recipes: dict[str, str]) -> None:
     ],
     ids=["cron", "every"],
 )
+def test_the_server_is_told_the_schedule_with_its_time_zone(schedule: dict[str, str], kept: object) -> None:
+    deployment = _to_deployment("small", SMALL, load(SMALL, {"schedule": schedule}))
+    [told] = deployment.schedules
+    assert told.schedule == kept
+    assert not _to_deployment("small", SMALL, load(SMALL)).schedules
+    assert {"recipe:small", "problem:darcy", "surrogate:fno"} == set(deployment.tags)
+
+
 def test_an_entry_point_of_an_older_release_is_renewed(environment: dict[str, str]) -> None:
     with client_of(environment), get_client(sync_client=True) as client:
         flow = client.create_flow_from_name("ritz")
@@ -54,11 +62,3 @@ def test_an_entry_point_of_an_older_release_is_renewed(environment: dict[str, st
         assert served.apply() == id
         assert client.read_deployment(id).entrypoint == "ritz.flows.run.run_served"
         client.delete_deployment(id)
-
-
-def test_the_server_is_told_the_schedule_with_its_time_zone(schedule: dict[str, str], kept: object) -> None:
-    deployment = _to_deployment("small", SMALL, load(SMALL, {"schedule": schedule}))
-    [told] = deployment.schedules
-    assert told.schedule == kept
-    assert not _to_deployment("small", SMALL, load(SMALL)).schedules
-    assert {"recipe:small", "problem:darcy", "surrogate:fno"} == set(deployment.tags)

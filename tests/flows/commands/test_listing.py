@@ -13,6 +13,7 @@ from ritz.storage import runs
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.recipes import names
+from ritz.tasks.views.measured import measured
 from tests.command import inside, ritz
 from tests.history import commits
 
@@ -29,12 +30,17 @@ def _document(*arguments: str, command: Callable[..., subprocess.CompletedProces
 def test_recipes_as_json() -> None:
     found = _document("recipes", command=ritz)
     assert [row["recipe"] for row in found] == names()
+    came_to = measured()["darcy"]
     assert found[names().index("darcy")] == {
         "recipe": "darcy",
         "problem": "darcy",
         "samples": 1024,
         "solver": "auto",
         "surrogate": "fno",
+        "error": pytest.approx(came_to.relative_l2, abs=1e-4),
+        "minutes": pytest.approx(came_to.seconds / 60, abs=0.1),
+        "pays_after": "never",
+        "pays_after_batched": "never",
         "schedule": None,
     }
 
