@@ -20,6 +20,7 @@ from ritz.flows.server import standing
 from ritz.storage.places.lock import locked
 from tests.bucket import serving
 from tests.command import TINY, ritz
+from tests.rooms import ROOMS
 
 os.environ.setdefault("MPLBACKEND", "agg")
 
@@ -56,7 +57,7 @@ def nothing_left_in_the_environment() -> Iterator[None]:
 def no_room_under_its_bare_name() -> Iterator[None]:
     """A module that is there twice, as `compute` and as `ritz.compute`, has two of each of its classes."""
     yield
-    assert not {"compute", "deployments", "flows", "storage", "tasks"} & sys.modules.keys()
+    assert not set(ROOMS) & sys.modules.keys()
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,10 @@ import pytest
 
 from ritz.storage.committer import Committer
 from ritz.storage.store import Store
+from tests.rooms import ROOMS
 from tests.storage.fields import SHARDS, definition, fill
 
 ROOT = Path(__file__).parents[1]
-
-ROOMS = ("compute", "deployments", "flows", "storage", "tasks")
 
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") if ">>> " in path.read_text())
 

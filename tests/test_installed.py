@@ -14,10 +14,9 @@ from zipfile import ZipFile
 import pytest
 
 from tests.command import SMALL, started
+from tests.rooms import ROOMS
 
 ROOT = Path(__file__).parents[1]
-
-ROOMS = ("compute", "deployments", "flows", "storage", "tasks")
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.rooms import ROOMS
 
-ROOMS = ["deployments", "flows", "tasks", "compute", "storage"]
+ROOT = Path(__file__).parents[1]
 
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter
 
-from ritz.compute.evaluation.errors import RelativeH1, RelativeL2, RelativeMax, Spectral
+from ritz.compute.evaluation.field_errors import LargestError, RelativeH1Error, RelativeL2Error, SpectralError
 from ritz.compute.evaluation.metric import Metric
 from ritz.compute.kind import OneOf
 
-METRICS = OneOf(Metric, lambda: (RelativeL2, RelativeH1, RelativeMax, Spectral), group="ritz.metrics")
+METRICS = OneOf(Metric, lambda: (RelativeL2Error, RelativeH1Error, LargestError, SpectralError), group="ritz.metrics")
 """The shipped metrics, and those of installed packages."""
 
 AnyMetric = Annotated[Metric, METRICS]
 """Field type: any of them, or an instance of one's own class."""
 
-USUAL: tuple[Metric, ...] = (RelativeL2(), RelativeH1(), RelativeMax(), Spectral())
+USUAL: tuple[Metric, ...] = (RelativeL2Error(), RelativeH1Error(), LargestError(), SpectralError())
 """What a model is measured by where the recipe names nothing."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.uncertainty.uncertainty import Arrays, Calibrated, Coverage, Need, Predicted, Uncertainty
@@ -13,8 +14,8 @@ class NoUncertainty(Uncertainty):
     """No error bars: a model that predicts and says nothing of how far to trust it."""
 
     kind: Literal["none"] = "none"
-    levels: tuple[float, ...] = ()
-    """None."""
+    levels: tuple[float, ...] = Field(default=(), max_length=0)
+    """None: there is nothing that could be calibrated."""
 
     def needs(self) -> dict[str, Need]:
         """Return that it asks for nothing; see `Uncertainty.needs`."""

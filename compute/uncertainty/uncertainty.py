@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -180,7 +180,3 @@ class Uncertainty(Kind, ABC):
         ValueError
             It is nothing of the sort.
         """
-
-    def document(self) -> dict[str, Any]:
-        """Return the fields as a recipe has them."""
-        return self.model_dump(mode="json")

@@ -18,6 +18,7 @@ from ritz.tasks.generation.generate import generate
 from ritz.tasks.recipes import load
 from tests.command import TINY
 from tests.faults.trapped import Trapped, solved
+from tests.rooms import ROOMS
 
 
 @pytest.fixture(scope="module")
@@ -60,4 +61,4 @@ def test_solve_workers_load_neither_prefect_nor_torch(made: xr.Dataset, folder: 
         assert "ritz.compute.solvers.recycled" in modules
         assert not modules & {"prefect", "torch", "neuralop", "sklearn", "matplotlib"}
     for _, modules in seen.values():
-        assert not modules & {"compute", "deployments", "flows", "storage", "tasks"}, "a room under its bare name"
+        assert not modules & set(ROOMS), "a room under its bare name"

@@ -30,7 +30,7 @@ def test_all_shipped_methods_are_here() -> None:
 
 @pytest.mark.parametrize("method", SHIPPED, ids=lambda method: method.kind)
 def test_what_is_calibrated_survives_bytes_and_holds_the_truth_as_often_as_it_says(method: Uncertainty) -> None:
-    assert uncertainty(method.document()) == method
+    assert uncertainty(method.model_dump(mode="json")) == method
     made = method.calibrate(predicted(40, 0), predicted(60, 1))
     again = calibrated(made.to_bytes())
     assert again == made
@@ -45,6 +45,11 @@ def test_what_is_calibrated_survives_bytes_and_holds_the_truth_as_often_as_it_sa
         assert set(coverage.document()) >= {"nominal", "measured", "width"}
     with pytest.raises(ValueError, match=r"level is 0\.3"):
         again.interval(test.inputs, test.prediction, 0.3)
+
+
+def test_levels_that_would_not_be_calibrated_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 0 items"):
+        uncertainty({"kind": "none", "levels": [0.9]})
 
 
 @pytest.mark.parametrize("method", SHIPPED, ids=lambda method: method.kind)

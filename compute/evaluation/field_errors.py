@@ -11,7 +11,7 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.errors import relative_h1, relative_l2, relative_max, spectral
 
 
-class RelativeL2(Metric):
+class RelativeL2Error(Metric):
     """The relative L2 error; all points and times count the same."""
 
     kind: Literal["relative_l2"] = "relative_l2"
@@ -23,13 +23,13 @@ class RelativeL2(Metric):
         return {"": relative_l2(prediction, truth)}
 
 
-class _Slopes(Metric):
+class _AlongSpace(Metric):
     def unfit(self, dimensions: Dimensions) -> str:
         """Refuse a mesh and an uneven grid, where there are no differences and waves to tell."""
         return "it needs a grid of even spacing" if dimensions.lengths is None else ""
 
 
-class RelativeH1(_Slopes):
+class RelativeH1Error(_AlongSpace):
     """The error in the norm (‖u‖² + ‖∇u‖²)^½ along space, relative to the truth's."""
 
     kind: Literal["h1"] = "h1"
@@ -40,7 +40,7 @@ class RelativeH1(_Slopes):
         return {"": relative_h1(prediction, truth, dimensions.lengths, _space(dimensions, name))}
 
 
-class RelativeMax(Metric):
+class LargestError(Metric):
     """The largest error of a sample, relative to the largest value of the truth."""
 
     kind: Literal["max_error"] = "max_error"
@@ -52,7 +52,7 @@ class RelativeMax(Metric):
         return {"": relative_max(prediction, truth)}
 
 
-class Spectral(_Slopes):
+class SpectralError(_AlongSpace):
     """The relative L2 error of the waves of low, middle and high wavenumbers along space."""
 
     kind: Literal["spectral"] = "spectral"
