@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ritz.tasks.comparison.gains import WORDS, rows, sentences
-from ritz.tasks.report.page import template, uri
-from ritz.tasks.report.theme import DARK, LIGHT, SMALL, Theme, dress, figure, legend, log_axis, png
+from ritz.tasks.report.figures.picture import Picture
+from ritz.tasks.report.figures.theme import (
+    INK,
+    MUTED,
+    SERIES,
+    WIDE,
+    dress,
+    figure,
+    in_a_row,
+    legend,
+    legend_above,
+    log_axis,
+)
+from ritz.tasks.report.html import picture
+from ritz.tasks.report.page import template
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,23 +42,31 @@ AXES = {
 }
 
 
+CAPTIONS = {
+    "gains": "Left: test error of every seed (grey lines join the arms of one seed), bars: medians. Right: gain with "
+    "its interval, and the gain of every pair as a tick below.",
+    "curves": "Error on the same validation samples for all, a thin line a seed, their median thick. The time is a "
+    "model from what was measured, see below.",
+}
+
+
 def shown(record: Mapping[str, Any]) -> tuple[dict[str, bytes], bytes]:
     """Return the pictures of a comparison on a white background, PNG by name, and its page."""
-    light = draw(record, LIGHT)
-    return light, render(record, light)
+    figures = draw(record)
+    return {name: one.light for name, one in figures.items()}, render(record, figures)
 
 
-def draw(record: Mapping[str, Any], theme: Theme) -> dict[str, bytes]:
+def draw(record: Mapping[str, Any]) -> dict[str, Picture]:
     """Draw ``curves``, the validation error of all seeds, and ``gains``, the test errors of the pairs."""
-    return {"curves": png(curves(record, theme)), "gains": png(gains(record, theme))}
+    return {"curves": Picture.of(curves(record)), "gains": Picture.of(gains(record))}
 
 
-def render(record: Mapping[str, Any], light: Mapping[str, bytes] | None = None) -> bytes:
+def render(record: Mapping[str, Any], figures: Mapping[str, Picture]) -> bytes:
     """Return the page of a comparison: one HTML file with everything in it, UTF-8, without scripts."""
-    bright, dark = light or draw(record, LIGHT), draw(record, DARK)
+    published = ", ".join(f"{value:+.0%} ({name.replace('_', ' ')})" for name, value in record["published"].items())
     view = {
         **record,
-        "pictures": {name: (uri(bright[name]), uri(dark[name])) for name in bright},
+        "pictures": {name: picture(figures, name, caption, wide=True) for name, caption in CAPTIONS.items()},
         "rows": rows(dict(record)),
         "sentences": sentences(dict(record)),
         "per_seed": [
@@ -56,13 +77,9 @@ def render(record: Mapping[str, Any], light: Mapping[str, bytes] | None = None) 
         "same_weights": all(one["same_first_weights"] for one in record["gains"].values()),
         "command_line": shlex.join(record["command"]),
         "words": WORDS,
-        "published_text": ", ".join(f"{value:+.0%} ({name.replace('_', ' ')})" for name, value in _published(record)),
+        "published_text": published,
     }
     return template("comparison.html.jinja").render(view).encode()
-
-
-def _published(record: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return list(record["published"].items())
 
 
 def along(record: Mapping[str, Any], arm: str, result: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -83,12 +100,12 @@ def along(record: Mapping[str, Any], arm: str, result: Mapping[str, Any]) -> dic
     return {"steps": steps, "solves": received, "seconds": seconds, "error": error}
 
 
-def curves(record: Mapping[str, Any], theme: Theme) -> Figure:
+def curves(record: Mapping[str, Any]) -> Figure:
     """Draw the validation error against steps, solves and seconds: a thin line a seed, their median thick."""
-    whole = figure(theme, 10.6, 3.7)
+    whole = figure(WIDE, 3.7, layout=None)
     panels: list[Axes] = list(whole.subplots(1, len(AXES), sharey=True))
     every: list[np.ndarray] = []
-    for (arm, name), colour in zip(NAMES.items(), theme.series, strict=False):
+    for (arm, name), colour in zip(NAMES.items(), SERIES, strict=False):
         lines = [along(record, arm, result) for result in record["arms"][arm]["seeds"]]
         every += [line["error"] for line in lines]
         for axis, panel in zip(AXES, panels, strict=True):
@@ -102,12 +119,10 @@ def curves(record: Mapping[str, Any], theme: Theme) -> Figure:
         panel.set(xlabel=AXES[axis], yscale="log", ylim=(low, high))
         panel.set_xlim(left=0)
         log_axis(panel.yaxis, low, high)
-        dress(panel, theme, grid="y")
+        dress(panel, grid="y")
     panels[0].set_ylabel("validation error (relative L2)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    whole.legend(
-        handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=SMALL, labelcolor=theme.ink
-    )
+    legend_above(panels[0])
+    in_a_row(panels)
     return whole
 
 
@@ -117,14 +132,14 @@ def _median(values: list[np.ndarray]) -> np.ndarray:
     return np.asarray(np.median([one[:length] for one in values], axis=0))
 
 
-def gains(record: Mapping[str, Any], theme: Theme) -> Figure:
+def gains(record: Mapping[str, Any]) -> Figure:
     """Draw the test error of every seed in every arm, and the gain of each online arm with its interval."""
-    whole = figure(theme, 10.6, 3.4)
-    left, right = whole.subplots(1, 2, width_ratios=(3, 2))
+    whole = figure(WIDE, 3.4, layout=None)
+    left, right = whole.subplots(1, 2)
     errors = np.array([[one["test"]["mean"] for one in record["arms"][arm]["seeds"]] for arm in NAMES])
     places = np.arange(len(NAMES))
-    left.plot(places, errors, color=theme.muted, linewidth=0.6, alpha=0.6)
-    for place, colour in zip(places, theme.series, strict=True):
+    left.plot(places, errors, color=MUTED, linewidth=0.6, alpha=0.6)
+    for place, colour in zip(places, SERIES, strict=True):
         left.plot(np.full(errors.shape[1], place), errors[place], "o", color=colour, markersize=4, alpha=0.8)
         middle = statistics.median(errors[place].tolist())
         left.plot([place - 0.2, place + 0.2], [middle, middle], color=colour, linewidth=2.0)
@@ -132,10 +147,10 @@ def gains(record: Mapping[str, Any], theme: Theme) -> Figure:
     left.set(ylabel="test error (relative L2)", yscale="log", ylim=(low, high), xlim=(-0.4, len(NAMES) - 0.6))
     left.set_xticks(places, [name.replace("online, ", "online,\n") for name in NAMES.values()])
     log_axis(left.yaxis, low, high)
-    dress(left, theme, grid="y")
+    dress(left, grid="y")
 
     found = record["gains"]
-    for row, (arm, colour) in enumerate(zip(found, theme.series[1:], strict=True)):
+    for row, (arm, colour) in enumerate(zip(found, SERIES[1:], strict=True)):
         one, height = found[arm], -row
         right.plot([100 * one["low"], 100 * one["high"]], [height, height], color=colour, linewidth=2.0)
         right.plot([100 * one["mean"]], [height], "o", color=colour, markersize=6)
@@ -143,10 +158,11 @@ def gains(record: Mapping[str, Any], theme: Theme) -> Figure:
         right.plot(shares, np.full(len(shares), height - 0.22), "|", color=colour, markersize=7, alpha=0.7)
     published = record["published"].get(record["recipe"]["surrogate"]["kind"])
     if published is not None:
-        right.axvline(100 * published, color=theme.ink, linewidth=1, linestyle=":", label="published, fresh data")
-        legend(right, theme, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-    right.axvline(0, color=theme.muted, linewidth=1)
+        right.axvline(100 * published, color=INK, linewidth=1, linestyle=":", label="published, fresh data")
+        legend(right, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    right.axvline(0, color=MUTED, linewidth=1)
     right.set(xlabel="test error saved against offline (%)", ylim=(0.5 - len(found), 0.5))
     right.set_yticks([-row for row in range(len(found))], [NAMES[arm].removeprefix("online, ") for arm in found])
-    dress(right, theme, grid="x")
+    dress(right, grid="x")
+    in_a_row([left, right], ratios=(3, 2))
     return whole

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ritz.tasks.report.arrival_figures import Stream
-from ritz.tasks.report.page import Material, columns, pictures, render, typical
+from ritz.tasks.report.arrivals import Stream
+from ritz.tasks.report.figures.picture import Picture
+from ritz.tasks.report.material import Material, columns, typical
+from ritz.tasks.report.page import pictures, render
 from ritz.tasks.report.wording import duration, number, percent
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
@@ -191,12 +193,12 @@ def material() -> Material:
 
 
 @pytest.fixture(scope="module")
-def drawn(record: dict[str, Any], material: Material) -> dict[str, bytes]:
+def drawn(record: dict[str, Any], material: Material) -> dict[str, Picture]:
     return pictures(record, material)
 
 
 @pytest.fixture(scope="module")
-def page(record: dict[str, Any], material: Material, drawn: dict[str, bytes]) -> bytes:
+def page(record: dict[str, Any], material: Material, drawn: dict[str, Picture]) -> bytes:
     return render(record, material, drawn)
 
 
@@ -219,7 +221,7 @@ def test_loads_nothing_from_outside(page: bytes) -> None:
     assert not re.search(rb"https?://|@import|url\(", page)
 
 
-def test_pictures_are_png_in_both_themes(page: bytes, drawn: dict[str, bytes]) -> None:
+def test_pictures_are_png_in_both_themes(page: bytes, drawn: dict[str, Picture]) -> None:
     assert list(drawn) == FIGURES
     found = [address.partition(",")[2] for address in Page(page).addresses if address.startswith("data:")]
     assert len(found) == len(set(found)) == 2 * len(FIGURES)
@@ -254,7 +256,7 @@ def test_text_is_escaped(record: dict[str, Any], material: Material) -> None:
     ledger = material.ledger | {"solver": np.full(32, attack)}
     odd = Material(**(vars(material) | {"attrs": attrs, "ledger": ledger, "labels": ("$\\x{", attack)}))
     assert list(pictures(hostile, odd)) == FIGURES
-    read = Page(render(hostile, odd, light={}))
+    read = Page(render(hostile, odd, figures={}))
     assert "script" not in read.tags
     assert not any("evil" in address for address in read.addresses)
     assert read.text.count("<script>alert('x')</script>") >= 8
@@ -298,7 +300,7 @@ def test_one_missing_part_leaves_the_others(
     record: dict[str, Any], material: Material, part: str, empty: str | None
 ) -> None:
     less = {key: value for key, value in record.items() if key != part} | ({} if empty else {part: None})
-    text = Page(render(less, Material(relative_l2=material.relative_l2), light={})).text
+    text = Page(render(less, Material(relative_l2=material.relative_l2), figures={})).text
     assert ("0.0203" in text) == (part != "metrics")
     assert ("9.81e-9" in text) == (part != "ledger")
 
@@ -309,7 +311,7 @@ def test_offline_run_without_arrivals(record: dict[str, Any], material: Material
     offline["choice"], offline["panel"] = {}, []
     missed = ["mean relative L2 0.02 is above 0.01"]
     offline["model"] |= {"release": "missed", "released": False, "missed": missed}
-    text = Page(render(offline, Material(curve=material.curve), light={"training": b""})).text
+    text = Page(render(offline, Material(curve=material.curve), figures={"training": Picture(b"", b"")})).text
     assert "200 training steps, all of them on samples that had been solved before" in text
     assert "Nothing had to be chosen" in text
     assert "Not released: mean relative L2 0.02 is above 0.01." in text
@@ -324,7 +326,7 @@ def test_not_finite_values_do_not_break_it(record: dict[str, Any], material: Mat
     nowhere = np.full(30, np.nan)
     spoilt = Material(**(vars(material) | {"prediction": holes, "relative_l2": nowhere}))
     assert list(pictures(broken, spoilt)) == [name for name in FIGURES if name != "errors"]
-    assert set(SECTIONS) <= Page(render(broken, spoilt, light={})).ids
+    assert set(SECTIONS) <= Page(render(broken, spoilt, figures={})).ids
 
 
 @pytest.mark.parametrize("space", [(40,), (12, 16), (4, 6, 8)], ids=["1D", "2D", "3D"])
@@ -355,7 +357,7 @@ def test_draws_the_pictures_itself() -> None:
 
 
 def test_leaves_out_the_pictures_that_are_not_given(record: dict[str, Any], material: Material) -> None:
-    assert "img" not in Page(render(record, material, light={})).tags
+    assert "img" not in Page(render(record, material, figures={})).tags
 
 
 def test_typical_samples_are_ordered_by_error() -> None:
