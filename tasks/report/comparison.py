@@ -1,168 +1,27 @@
 from __future__ import annotations
 
-import shlex
-import statistics
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from ritz.tasks.comparison.gains import WORDS, rows, sentences
-from ritz.tasks.report.figures.picture import Picture
-from ritz.tasks.report.figures.theme import (
-    INK,
-    MUTED,
-    SERIES,
-    WIDE,
-    dress,
-    figure,
-    in_a_row,
-    legend,
-    legend_above,
-    log_axis,
-)
-from ritz.tasks.report.html import picture
+from ritz.tasks.comparison.gains import sentences
+from ritz.tasks.comparison.sections import SECTIONS
+from ritz.tasks.report.compared import Compared
 from ritz.tasks.report.page import template
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-NAMES = {
-    "offline": "offline",
-    "equal_steps": "online, equal steps",
-    "equal_solves": "online, equal solves",
-    "equal_time": "online, equal wall time",
-}
-
-AXES = {
-    "steps": "gradient steps",
-    "solves": "training simulations solved",
-    "seconds": "wall time (s), modelled",
-}
-
-
-CAPTIONS = {
-    "gains": "Left: test error of every seed (grey lines join the arms of one seed), bars: medians. Right: gain with "
-    "its interval, and the gain of every pair as a tick below.",
-    "curves": "Error on the same validation samples for all, a thin line a seed, their median thick. The time is a "
-    "model from what was measured, see below.",
-}
+from ritz.tasks.report.section import drawn, written
 
 
 def shown(record: Mapping[str, Any]) -> tuple[dict[str, bytes], bytes]:
-    """Return the pictures of a comparison on a white background, PNG by name, and its page."""
-    figures = draw(record)
-    return {name: one.light for name, one in figures.items()}, render(record, figures)
+    """Return the pictures of a comparison on a white background, PNG by name, and its page.
 
-
-def draw(record: Mapping[str, Any]) -> dict[str, Picture]:
-    """Draw ``curves``, the validation error of all seeds, and ``gains``, the test errors of the pairs."""
-    return {"curves": Picture.of(curves(record)), "gains": Picture.of(gains(record))}
-
-
-def render(record: Mapping[str, Any], figures: Mapping[str, Picture]) -> bytes:
-    """Return the page of a comparison: one HTML file with everything in it, UTF-8, without scripts."""
-    published = ", ".join(f"{value:+.0%} ({name.replace('_', ' ')})" for name, value in record["published"].items())
-    view = {
-        **record,
-        "pictures": {name: picture(figures, name, caption, wide=True) for name, caption in CAPTIONS.items()},
-        "rows": rows(dict(record)),
-        "sentences": sentences(dict(record)),
-        "per_seed": [
-            [record["arms"][name]["seeds"][place]["test"]["mean"] for name in NAMES]
-            for place in range(len(record["seeds"]))
-        ],
-        "names": list(NAMES.values()),
-        "same_weights": all(one["same_first_weights"] for one in record["gains"].values()),
-        "command_line": shlex.join(record["command"]),
-        "words": WORDS,
-        "published_text": published,
-    }
-    return template("comparison.html.jinja").render(view).encode()
-
-
-def along(record: Mapping[str, Any], arm: str, result: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return where the points of a curve lie on each of `AXES`, and ``error``, all ``(n,)``.
-
-    The seconds are a model: offline has all simulations before its first step; online has begun when the watermark is
-    reached, and a step waits for the samples it was done with. Solvers and trainer do not slow each other.
+    The page is one HTML file with everything in it, UTF-8, without scripts.
     """
-    clock = record["clock"]
-    steps, received, error = (
-        np.array([row[name] for row in result["curve"]], float) for name in ("step", "received", "validate")
+    facts = Compared(record)
+    pictures = drawn(SECTIONS, facts)
+    published = ", ".join(f"{value:+.0%} ({name.replace('_', ' ')})" for name, value in record["published"].items())
+    page = template("comparison.html.jinja").render(
+        record,
+        heading=[f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences(dict(record))],
+        published_text=published,
+        sections=written(SECTIONS, facts, pictures),
     )
-    if arm == "offline":
-        seconds = record["samples"] * clock["simulation"] + steps * clock["step"]
-    else:
-        solved = received * clock["simulation"] + clock["step"]
-        seconds = np.maximum(clock["begin"] + steps * clock["step"], solved)
-    return {"steps": steps, "solves": received, "seconds": seconds, "error": error}
-
-
-def curves(record: Mapping[str, Any]) -> Figure:
-    """Draw the validation error against steps, solves and seconds: a thin line a seed, their median thick."""
-    whole = figure(WIDE, 3.7, layout=None)
-    panels: list[Axes] = list(whole.subplots(1, len(AXES), sharey=True))
-    every: list[np.ndarray] = []
-    for (arm, name), colour in zip(NAMES.items(), SERIES, strict=False):
-        lines = [along(record, arm, result) for result in record["arms"][arm]["seeds"]]
-        every += [line["error"] for line in lines]
-        for axis, panel in zip(AXES, panels, strict=True):
-            for line in lines:
-                panel.plot(line[axis], line["error"], color=colour, linewidth=0.6, alpha=0.35)
-            x, y = (_median([line[what] for line in lines]) for what in (axis, "error"))
-            panel.plot(x, y, color=colour, linewidth=2.0, label=name)
-            panel.plot(x[-1:], y[-1:], color=colour, marker="o", markersize=4)
-    low, high = min(map(np.min, every)) / 1.15, max(map(np.max, every)) * 1.15
-    for axis, panel in zip(AXES, panels, strict=True):
-        panel.set(xlabel=AXES[axis], yscale="log", ylim=(low, high))
-        panel.set_xlim(left=0)
-        log_axis(panel.yaxis, low, high)
-        dress(panel, grid="y")
-    panels[0].set_ylabel("validation error (relative L2)")
-    legend_above(panels[0])
-    in_a_row(panels)
-    return whole
-
-
-def _median(values: list[np.ndarray]) -> np.ndarray:
-    """Return the median over the seeds of the points that all of them have, one by one."""
-    length = min(map(len, values))
-    return np.asarray(np.median([one[:length] for one in values], axis=0))
-
-
-def gains(record: Mapping[str, Any]) -> Figure:
-    """Draw the test error of every seed in every arm, and the gain of each online arm with its interval."""
-    whole = figure(WIDE, 3.4, layout=None)
-    left, right = whole.subplots(1, 2)
-    errors = np.array([[one["test"]["mean"] for one in record["arms"][arm]["seeds"]] for arm in NAMES])
-    places = np.arange(len(NAMES))
-    left.plot(places, errors, color=MUTED, linewidth=0.6, alpha=0.6)
-    for place, colour in zip(places, SERIES, strict=True):
-        left.plot(np.full(errors.shape[1], place), errors[place], "o", color=colour, markersize=4, alpha=0.8)
-        middle = statistics.median(errors[place].tolist())
-        left.plot([place - 0.2, place + 0.2], [middle, middle], color=colour, linewidth=2.0)
-    low, high = errors.min() / 1.1, errors.max() * 1.1
-    left.set(ylabel="test error (relative L2)", yscale="log", ylim=(low, high), xlim=(-0.4, len(NAMES) - 0.6))
-    left.set_xticks(places, [name.replace("online, ", "online,\n") for name in NAMES.values()])
-    log_axis(left.yaxis, low, high)
-    dress(left, grid="y")
-
-    found = record["gains"]
-    for row, (arm, colour) in enumerate(zip(found, SERIES[1:], strict=True)):
-        one, height = found[arm], -row
-        right.plot([100 * one["low"], 100 * one["high"]], [height, height], color=colour, linewidth=2.0)
-        right.plot([100 * one["mean"]], [height], "o", color=colour, markersize=6)
-        shares = 100 * (1 - np.exp(np.array(one["log_ratios"])))
-        right.plot(shares, np.full(len(shares), height - 0.22), "|", color=colour, markersize=7, alpha=0.7)
-    published = record["published"].get(record["recipe"]["surrogate"]["kind"])
-    if published is not None:
-        right.axvline(100 * published, color=INK, linewidth=1, linestyle=":", label="published, fresh data")
-        legend(right, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-    right.axvline(0, color=MUTED, linewidth=1)
-    right.set(xlabel="test error saved against offline (%)", ylim=(0.5 - len(found), 0.5))
-    right.set_yticks([-row for row in range(len(found))], [NAMES[arm].removeprefix("online, ") for arm in found])
-    dress(right, grid="x")
-    in_a_row([left, right], ratios=(3, 2))
-    return whole
+    return {name: one.light for name, one in pictures.items()}, page.encode()

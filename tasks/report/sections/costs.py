@@ -21,7 +21,6 @@ class Costs(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return nothing."""
-        del facts, pictures
         return Markup()
 
 
@@ -37,7 +36,6 @@ class BreakEven(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return the sentence, and how it was measured; the reason where it was not."""
-        del pictures
         found = facts.recorded.break_even
         if not found:
             return Markup()
@@ -72,7 +70,6 @@ class ModelCosts(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return a row per cost."""
-        del pictures
         cost, found = facts.recorded.cost, facts.recorded.break_even
         if not cost:
             return Markup()

@@ -20,7 +20,6 @@ class Reading(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return lines of Python, and what comes of them."""
-        del pictures
         lines = reading(facts.recorded)
         if not lines:
             return Markup()

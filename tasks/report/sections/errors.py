@@ -34,7 +34,6 @@ class Errors(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return what the test samples were kept from."""
-        del facts, pictures
         return paragraph("No test sample was used for training, for stopping or for the bands.")
 
 
@@ -54,7 +53,6 @@ class Distribution(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return the figure."""
-        del facts
         return picture(
             pictures,
             "errors",
@@ -75,7 +73,6 @@ class Baselines(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return the errors of all of them, the model's first."""
-        del pictures
         if not facts.recorded.baselines:
             return Markup()
         own = facts.recorded.own_error
@@ -105,7 +102,6 @@ class Measures(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return a row per measure."""
-        del pictures
         rows = [(name, *_summary(row)) for name, row in _measures(facts.recorded.metrics)]
         if not rows:
             return Markup()

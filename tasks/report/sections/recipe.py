@@ -21,7 +21,6 @@ class Recipe(Section[RunFacts]):
         """Return the recipe as YAML."""
         import yaml
 
-        del pictures
         recipe = facts.recorded.recipe
         if not recipe:
             return Markup()
@@ -41,5 +40,4 @@ class Command(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return the command."""
-        del pictures
         return code(facts.recorded.command or "")

@@ -26,7 +26,6 @@ class Choice(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return the choice, what was tried and what was left out."""
-        del pictures
         choice = facts.recorded.choice
         return joined(
             _verdict(choice) if choice.get("chosen") else self.otherwise(),

@@ -31,7 +31,6 @@ class Times(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return nothing."""
-        del facts, pictures
         return Markup()
 
 
@@ -47,7 +46,6 @@ class Durations(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return a row per time, and the largest memory of the driver."""
-        del pictures
         times, solving = facts.recorded.times, facts.recorded.totals.get("seconds")
         names = [*(name for name in TIMES if name in times), *(name for name in times if name not in TIMES)]
         rows = [
@@ -74,7 +72,6 @@ class Versions(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return a row per package, and per trait of the machine."""
-        del pictures
         versions, machine = facts.recorded.versions, facts.recorded.machine
         if not versions:
             return Markup()
