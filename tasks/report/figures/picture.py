@@ -54,7 +54,7 @@ class Picture:
             engine.execute(figure)
             figure.set_layout_engine("none")
         figure.draw(renderer)
-        return Picture(*(_png(image.buffer_rgba(), width, height) for image in images))
+        return Picture(*(_png(image) for image in images))
 
 
 def _renderers(width: int, height: int, dpi: float) -> tuple[RendererAgg, RendererAgg, RendererAgg]:
@@ -125,11 +125,11 @@ def _places() -> dict[tuple[int, ...], tuple[float, ...]]:
     return {tuple(round(255 * part) for part in to_rgb(here)): to_rgb(there) for here, there in pairs}
 
 
-def _png(pixels: memoryview, width: int, height: int) -> bytes:
+def _png(drawn: RendererAgg) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
     # The background is opaque.
-    image = Image.frombuffer("RGBA", (width, height), pixels, "raw", "RGBA", 0, 1).convert("RGB")
+    image = Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
     image.save(buffer, "png", compress_level=COMPRESSION)
     return buffer.getvalue()

@@ -75,8 +75,7 @@ class Sheet:
 
     def field(self, box: Box, values: np.ndarray, colours: str, norm: Normalize) -> None:
         """Draw a field ``(rows, columns)``, the first row below, in a frame."""
-        look: dict[str, Any] = {"cmap": colours, "norm": norm, "origin": "lower", "aspect": "auto"}
-        self._axes.imshow(values, extent=box.extent, **look)
+        self._image(box, values, colours, norm)
         self._frame(box)
 
     def mesh(
@@ -128,9 +127,9 @@ class Sheet:
         from matplotlib.ticker import MaxNLocator
 
         low, high = float(norm.vmin or 0), float(norm.vmax or 0)
-        left, look = box.left + box.width + 0.06, {"cmap": colours, "origin": "lower", "aspect": "auto"}
+        left = box.left + box.width + 0.06
         beside = Box(left, box.bottom, SCALE, box.height)
-        self._axes.imshow(np.linspace(0, 1, 256)[:, None], extent=beside.extent, norm=Normalize(0, 1), **look)
+        self._image(beside, np.linspace(0, 1, 256)[:, None], colours, Normalize(0, 1))
         if isinstance(norm, LogNorm):
             values, labels, minor = _decades(low, high)
             offset = ""
@@ -149,9 +148,12 @@ class Sheet:
         """Draw the frames and ticks, and return the figure."""
         from matplotlib.collections import LineCollection
 
-        look = {"colors": MUTED, "linewidths": self._widths, "capstyle": "projecting"}
-        self._axes.add_collection(LineCollection(self._segments, **look), autolim=False)
+        lines = LineCollection(self._segments, colors=MUTED, linewidths=self._widths, capstyle="projecting")
+        self._axes.add_collection(lines, autolim=False)
         return self.figure
+
+    def _image(self, box: Box, values: np.ndarray, colours: str, norm: Normalize) -> None:
+        self._axes.imshow(values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent)
 
     def _text(self, x: float, y: float, text: str, size: float, colour: str, **look: Any) -> None:
         self._axes.text(x, y, text, fontsize=size, color=colour, **look)
@@ -183,14 +185,14 @@ def _numbers(
     from matplotlib.ticker import ScalarFormatter
 
     low, high = min(low, high), max(low, high)
-    values, slack = locator.tick_values(low, high), 1e-9 * (high - low)
-    values = values[(values >= low - slack) & (values <= high + slack)]
+    values = _within(locator, low, high)
     formatter = ScalarFormatter()
     formatter.set_powerlimits(limits)
     formatter.create_dummy_axis()
-    formatter.axis.set_view_interval(low, high)
-    labels = formatter.format_ticks(values)
-    # As a formula, which takes matplotlib 20 ms: the labels are none.
+    if formatter.axis is not None:
+        formatter.axis.set_view_interval(low, high)
+    labels = formatter.format_ticks(values.tolist())
+    # A formula takes matplotlib 20 ms: the labels are none.
     formatter.set_useMathText(True)
     return values, labels, formatter.get_offset()
 
@@ -201,10 +203,14 @@ def _decades(low: float, high: float) -> tuple[np.ndarray, list[str], np.ndarray
 
     scale = log_scale(low, high)
     if scale is None:
-        major, minor = LogLocator(numticks=5).tick_values(low, high), np.empty(0)
-        values = major[(major >= low) & (major <= high)]
-        return values, [f"$10^{{{round(np.log10(value))}}}$" for value in values], minor
-    values, minor = (
-        at[(at >= low) & (at <= high)] for at in (np.asarray(locator.tick_values(low, high)) for locator in scale[:2])
-    )
-    return values, [scale[2](value) for value in values], minor
+        values = _within(LogLocator(numticks=5), low, high)
+        return values, [f"$10^{{{round(np.log10(value))}}}$" for value in values], np.empty(0)
+    major, minor, formatter = scale
+    values = _within(major, low, high)
+    return values, [formatter(value) for value in values.tolist()], _within(minor, low, high)
+
+
+def _within(locator: Locator, low: float, high: float) -> np.ndarray:
+    """Return the ticks from ``low`` to ``high``."""
+    values, slack = np.asarray(locator.tick_values(low, high), float), 1e-9 * (high - low)
+    return values[(values >= low - slack) & (values <= high + slack)]

@@ -97,6 +97,7 @@ def legend_above(axes: Axes) -> None:
 
 
 def in_a_row(
+    whole: Figure,
     panels: Sequence[Axes],
     *,
     ratios: Sequence[float] = (),
@@ -117,7 +118,7 @@ def in_a_row(
         Room for a legend above them, in inches.
     """
     over = twins or {}
-    width, height = panels[0].get_figure(root=True).get_size_inches()
+    width, height = whole.get_size_inches()
     left = [_room(axes) for axes in panels]
     right = [_room(over[axes]) if axes in over else 0.0 for axes in panels]
     free = width - sum(left) - sum(right) - BESIDE * len(panels)

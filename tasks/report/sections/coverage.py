@@ -84,5 +84,5 @@ def draw(recorded: Recorded) -> Figure:
         axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     dress(axes, grid="both")
     legend(axes, loc="upper left")
-    in_a_row([axes], above=0.06)
+    in_a_row(whole, [axes], above=0.06)
     return whole

@@ -163,5 +163,5 @@ def draw(facts: RunFacts) -> Figure:
     log_axis(axes.xaxis, low / 1.3, high * 1.3)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     dress(axes)
-    in_a_row([axes], above=0.06)
+    in_a_row(whole, [axes], above=0.06)
     return whole

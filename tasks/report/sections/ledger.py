@@ -142,7 +142,7 @@ def draw(ledger: Arrays, rtol: float | None) -> Figure:
         dress(axes, grid="y")
         if name == "residual":
             legend_above(axes)
-    in_a_row(panels)
+    in_a_row(whole, panels)
     return whole
 
 

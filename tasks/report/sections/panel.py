@@ -86,5 +86,5 @@ def draw(rows: Rows) -> Figure:
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.spines["left"].set_visible(False)
     both[0].invert_yaxis()
-    in_a_row(both, above=0.06)
+    in_a_row(whole, both, above=0.06)
     return whole

@@ -87,7 +87,7 @@ def draw(stream: Stream) -> Figure:
     left.set(ylabel="density")
     # One for both.
     legend_above(left)
-    in_a_row([left, right])
+    in_a_row(whole, [left, right])
     return whole
 
 

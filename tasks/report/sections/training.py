@@ -101,7 +101,7 @@ def draw(facts: RunFacts) -> Figure:
     right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     dress(right, grid="y")
     legend_above(right)
-    in_a_row([left, right], ratios=(2, 1), twins={left: twin})
+    in_a_row(whole, [left, right], ratios=(2, 1), twins={left: twin})
     return whole
 
 

@@ -86,7 +86,7 @@ def draw(record: Mapping[str, Any]) -> Figure:
         dress(panel, grid="y")
     panels[0].set_ylabel("validation error (relative L2)")
     legend_above(panels[0])
-    in_a_row(panels)
+    in_a_row(whole, panels)
     return whole
 
 

@@ -60,7 +60,7 @@ def draw(facts: Compared) -> Figure:
     _errors(left, np.array([facts.errors(arm) for arm in NAMES]))
     published = facts.record["published"].get(facts.record["recipe"]["surrogate"]["kind"])
     _gains(right, facts.record["gains"], published)
-    in_a_row([left, right], ratios=(3, 2))
+    in_a_row(whole, [left, right], ratios=(3, 2))
     return whole
 
 
