@@ -74,9 +74,13 @@ def test_half_transparent_colours_stay_so() -> None:
 
 
 def test_a_figure_is_drawn_once(monkeypatch) -> None:
-    drawn = []
-    original = Figure.draw
-    monkeypatch.setattr(Figure, "draw", lambda self, renderer: drawn.append(self) or original(self, renderer))
+    drawn, original = [], Figure.draw
+
+    def draw(self: Figure, renderer: object) -> None:
+        drawn.append(self)
+        original(self, renderer)
+
+    monkeypatch.setattr(Figure, "draw", draw)
     whole = figure(2, 1)
     whole.subplots().plot([0, 1])
     Picture.of(whole)

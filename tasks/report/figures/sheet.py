@@ -156,7 +156,7 @@ class Sheet:
         self._axes.imshow(values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent)
 
     def _text(self, x: float, y: float, text: str, size: float, colour: str, **look: Any) -> None:
-        self._axes.text(x, y, text, fontsize=size, color=colour, **look)
+        self.figure.text(x / self.width, y / self.height, text, fontsize=size, color=colour, **look)
 
     def _line(self, start: tuple[float, float], end: tuple[float, float], width: float = LINE) -> None:
         self._segments.append([start, end])

@@ -24,8 +24,8 @@ class Recipe(Section[RunFacts]):
         recipe = facts.recorded.recipe
         if not recipe:
             return Markup()
-        look = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 100}
-        return code(yaml.safe_dump(dict(recipe), **look))
+        text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+        return code(str(text))
 
 
 class Command(Section[RunFacts]):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -46,7 +46,7 @@ def _verdict(choice: Mapping[str, Any]) -> Markup:
     return paragraph(f"Auto tried the candidates below{on}{of} and chose {_solver(choice['chosen'])}{next_best}.")
 
 
-def _tried(rows: list[Mapping[str, Any]]) -> Markup:
+def _tried(rows: Sequence[Mapping[str, Any]]) -> Markup:
     if not rows:
         return Markup()
     return table(
@@ -66,7 +66,7 @@ def _tried(rows: list[Mapping[str, Any]]) -> Markup:
     )
 
 
-def _left_out(rows: list[Mapping[str, Any]]) -> Markup:
+def _left_out(rows: Sequence[Mapping[str, Any]]) -> Markup:
     if not rows:
         return Markup()
     left_out = [(_solver(row.get("solver")), str(row["reason"])) for row in rows]

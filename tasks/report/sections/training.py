@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -26,6 +26,10 @@ from ritz.tasks.report.wording import number, percent, share
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+DASHED: dict[str, Any] = {"linewidth": 1.2, "linestyle": "--"}
+"""How it is drawn what the trainer received."""
 
 
 class Training(Section[RunFacts]):
@@ -93,8 +97,8 @@ def draw(facts: RunFacts) -> Figure:
     right.plot(curve["time"] - start, step / step[-1], color=SERIES[0], linewidth=1.4, label="steps done")
     arrived = np.sort(facts.material.arrivals)
     if len(arrived):
-        done, look = np.arange(1, len(arrived) + 1) / len(arrived), {"linewidth": 1.2, "linestyle": "--"}
-        right.step(arrived - start, done, where="post", color=SERIES[2], label="shards received", **look)
+        done = np.arange(1, len(arrived) + 1) / len(arrived)
+        right.step(arrived - start, done, where="post", color=SERIES[2], label="shards received", **DASHED)
     if times.get("last_shard") is not None:
         right.axvline(times["last_shard"], color=MUTED, linewidth=1, linestyle=":")
     right.set(xlabel="time since the start of the run (s)", ylabel="share done", ylim=(0, 1.03))
@@ -111,7 +115,7 @@ def _loss(axes: Axes, curve: Mapping[str, np.ndarray]) -> None:
     axes.plot(step, smooth(loss, max(1, len(loss) // 40)), color=SERIES[0], linewidth=1.4, label="training loss")
     checked = np.isfinite(curve.get("validate", np.full(len(step), np.nan)))
     if checked.any():
-        look = {"color": SERIES[1], "marker": "o", "markersize": 3, "linewidth": 1}
+        look: dict[str, Any] = {"color": SERIES[1], "marker": "o", "markersize": 3, "linewidth": 1}
         axes.plot(step[checked], curve["validate"][checked], label="validation error", **look)
     axes.set(xlabel="training step", ylabel="loss, validation error", yscale="log", xlim=(0, step[-1]))
     dress(axes, grid="y")
@@ -119,14 +123,14 @@ def _loss(axes: Axes, curve: Mapping[str, np.ndarray]) -> None:
 
 def _received(axes: Axes, curve: Mapping[str, np.ndarray]) -> Axes:
     """Draw the samples received, on an axis of their own."""
-    green, look = SERIES[2], {"linewidth": 1.2, "linestyle": "--"}
+    green = SERIES[2]
     twin = axes.twinx()
-    twin.plot(curve["step"], curve["received"], color=green, **look)
+    twin.plot(curve["step"], curve["received"], color=green, **DASHED)
     twin.set(ylabel="training samples received", ylim=(0, 1.08 * max(1.0, float(curve["received"].max()))))
     dress(twin)
     twin.spines["right"].set_visible(True)
     for artist in (twin.yaxis.label, twin.spines["right"]):
         artist.set_color(green)
     twin.tick_params(axis="y", colors=green)
-    axes.plot([], [], color=green, label="samples received (right)", **look)
+    axes.plot([], [], color=green, label="samples received (right)", **DASHED)
     return twin
