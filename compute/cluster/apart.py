@@ -17,6 +17,8 @@ from typing import Any
 
 from distributed import Nanny
 
+from ritz.compute.cluster.silence import silence
+
 _BEFORE = dict(os.environ)
 """The environment of this process before it started workers."""
 
@@ -79,8 +81,6 @@ def dask_setup(_: object) -> None:
 def dask_teardown(_: object) -> None:
     """Say nothing more: Dask calls this in every worker when it ends, because the driver wants it to.
 
-    A task that is still at work then finds its connections closed, and Python would print what it makes of that.
+    A task that is still at work then finds its connections closed.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    silence()
