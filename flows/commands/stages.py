@@ -42,6 +42,7 @@ def run(
     from ritz.flows.terminal import STARTING, print_json, print_table, watching
     from ritz.tasks.checks import check_run
     from ritz.tasks.generation.growth import planned
+    from ritz.tasks.generation.modules import AHEAD
     from ritz.tasks.resources import check_room
     from ritz.tasks.views.lists import finished
 
@@ -56,6 +57,7 @@ def run(
             check_room(pipeline, store, cluster.limits(), trains=True)
             if new:
                 logging.getLogger("ritz").info("store: %s", new)
+            cluster.ahead(AHEAD)
             with embedded("ritz.flows.run"):
                 from ritz.flows.launch import launch
                 from ritz.flows.run import run as flow
