@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from ritz.storage.backends.bucket import Bucket
+from ritz.storage.backends.folder import Folder
 from ritz.storage.documents import LARGEST, mapping
 from ritz.storage.errors import StorageError
-from ritz.storage.places.bucket import Bucket
-from ritz.storage.places.folder import Folder
 from ritz.storage.wording import cut, meant, shown
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Store:
     consists of several files counts once the one that is written last is there: a model its card, a run its record, a
     dataset the commit of its layout. What is there before is from a writer at work or a killed one, and the next
     writer, under the lock, does away with it. Inside a folder no link is followed; see
-    `ritz.storage.places.folder.Folder`.
+    `ritz.storage.backends.folder.Folder`.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ class Store:
         Parameters
         ----------
         holder
-            As `ritz.storage.places.lock.this_process` calls it there.
+            As `ritz.storage.backends.lock.this_process` calls it there.
 
         Raises
         ------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from ritz.compute.cluster.cluster import Teller
+from ritz.compute.cluster.cluster import Notifier
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays
@@ -70,7 +70,7 @@ class Kept:
 def again(job: Replaying) -> dict[str, Any]:
     """Do a training again from its schedule and snapshot; return what `ritz.compute.training.replay.compare` does."""
     kept = opened(Store(job.store), job.model, job.surrogate)
-    tell, steps = Teller(job.topic), len(kept.recorded.schedule)
+    tell, steps = Notifier(job.topic), len(kept.recorded.schedule)
 
     def progress(step: int, loss: float) -> None:
         tell({"step": step, "loss": loss}, last=step == steps)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ritz.storage import committer as committing
+from ritz.storage.backends import lease
+from ritz.storage.backends.bucket import Bucket
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, Refused, StorageError
-from ritz.storage.places import lease
-from ritz.storage.places.bucket import Bucket
 from ritz.storage.shards import write_shard
 from ritz.storage.store import Store
 from tests.storage.fields import SHARD, definition, fields, in_both, ledger, stored

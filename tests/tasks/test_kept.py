@@ -10,8 +10,8 @@ import pytest
 
 from ritz.compute.training.checkpoint import Corrupt
 from ritz.storage import sealed
+from ritz.storage.backends.bucket import Bucket
 from ritz.storage.errors import Damaged, Refused
-from ritz.storage.places.bucket import Bucket
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import run_lock
 from ritz.tasks.training.lease_guard import Fence

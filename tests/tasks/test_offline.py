@@ -98,7 +98,7 @@ def test_the_last_step_is_told_where_a_training_stops_early_or_was_finished_befo
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, Any]] = []
-    monkeypatch.setattr(train, "Teller", lambda _: lambda message, last=False: told.append({**message, "last": last}))
+    monkeypatch.setattr(train, "Notifier", lambda _: lambda message, last=False: told.append({**message, "last": last}))
     stopping = OFFLINE.model_copy(update={"epochs": 20, "stopping": Stopping(patience=1, least=0.9)})
     summary = train.fit(_job(store, "early", stopping))
     assert summary["steps"] == summary["stopped"] < stopping.steps(23)

@@ -1,8 +1,8 @@
-"""Keeps the workers of this machine out of reach of what its terminal sends: they end when the driver tells them to.
+"""Detaches the workers of this machine from the terminal: the driver ends them.
 
-A terminal sends Ctrl-C to all processes in its foreground, and others signal a whole process group. A worker would end
-by it with a traceback, in the middle of what the driver needs from it to end well. When the driver
-is gone they end by themselves.
+A terminal sends Ctrl-C to all processes in its foreground, and a service manager signals a whole process group. The
+signal would end a worker with a traceback while the driver still needs it for an orderly end. Workers whose driver has
+died end by themselves.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _BEFORE = dict(os.environ)
 
 _LOCK = threading.Lock()
 _CHANGES: list[Mapping[str, str]] = []
-"""What processes that are being started begin with, those of other clusters too."""
+"""Variables of the processes that are being started now, of all clusters."""
 
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables while a process is started; the last one that is leaves the environment as it was."""
+    """Set variables while a process starts; the environment is restored when no start needs them any more."""
     with _LOCK:
         _CHANGES.append(values)
         os.environ.update(values)
@@ -45,41 +45,41 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def start_tracker() -> None:
-    """Start what removes the semaphores of dead workers, without its warning that there were some.
+    """Start Python's resource tracker, which removes the semaphores of dead workers, without its warning about them.
 
-    A worker that is busy when the driver ends is killed. Started by the event loop of the driver, the tracker would
-    unmask the signals of its thread.
+    A worker that is busy when the driver ends is killed and leaves semaphores. If the event loop of the driver started
+    the tracker, that would unmask the signals of its thread.
     """
     warnings = ",".join(filter(None, [_BEFORE.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
-    # It would look for modules in the working directory first, as a worker would.
+    # Without PYTHONSAFEPATH it would import modules from the working directory first, like a worker.
     with _environment({"PYTHONWARNINGS": warnings, "PYTHONSAFEPATH": "1"}):
         resource_tracker.ensure_running()
 
 
-class Apart(Nanny):
-    """Starts a worker that Ctrl-C does not reach while it starts."""
+class DetachedNanny(Nanny):
+    """Starts a worker with SIGINT blocked."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # This is the thread of the event loop; a process inherits the mask of the thread that starts it.
+        # This runs in the thread of the event loop; a process inherits the signal mask of the thread that starts it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         super().__init__(*args, **kwargs)
 
     async def instantiate(self) -> Any:
-        """Start the worker's process, and leave the environment of this one as it was."""
-        # Dask puts what that process begins with into the environment of this one, and leaves it there.
+        """Start the worker's process, and restore the environment of this one."""
+        # Dask sets the variables of that process in the environment of this one, and does not unset them.
         with _environment(self.pre_spawn_env):
             return await super().instantiate()
 
 
 def dask_setup(_: object) -> None:
-    """Leave the process group of the driver, and its terminal: Dask calls this in every worker before it begins."""
+    """Leave the process group and the terminal of the driver: Dask calls this when a worker starts."""
     os.setsid()
 
 
 def dask_teardown(_: object) -> None:
-    """Say nothing more: Dask calls this in every worker when it ends, because the driver wants it to.
+    """Silence stderr: Dask calls this when the driver ends a worker.
 
-    A task that is still at work then finds its connections closed, and Python would print what it makes of that.
+    A task that still runs then finds its connections closed, and Python would print a traceback.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

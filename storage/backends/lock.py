@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ritz.storage.backends import inside
 from ritz.storage.errors import Busy, StorageError
-from ritz.storage.places import inside
 
 # All that a lock file ever holds: the name of a process, also of one that was killed.
 _CONTENT = re.compile(rb"(process \d+ on [^\n]*)?")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from ritz.storage.backends import inside, lock
 from ritz.storage.documents import LARGEST, too_large
 from ritz.storage.errors import StorageError
-from ritz.storage.places import inside, lock
 from ritz.storage.wording import cut, nearest, shown
 
 if TYPE_CHECKING:
@@ -174,14 +174,14 @@ class Folder:
             inside.removed(self.url, key)
 
     def links(self, key: str, depth: int | None) -> Sequence[str]:
-        """Return the links in the folder ``key``; see `ritz.storage.places.inside.links`."""
+        """Return the links in the folder ``key``; see `ritz.storage.backends.inside.links`."""
         try:
             return inside.links(self.url, key, depth)
         except OSError as error:
             raise StorageError(f"cannot list {self.location(key)}: {error.strerror}") from error
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock file; see `ritz.storage.places.lock.locked`."""
+        """Hold a lock file; see `ritz.storage.backends.lock.locked`."""
 
         def opened() -> int:
             self._make()
@@ -190,7 +190,7 @@ class Folder:
         return lock.locked(self.location(key), what, wait, opened)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock file; see `ritz.storage.places.lock.holder`."""
+        """Return who holds the lock file; see `ritz.storage.backends.lock.holder`."""
         descriptor = self._lock_file(key)
         return None if descriptor is None else lock.holder(descriptor)
 

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from ritz.storage.backends.lock import this_process
 from ritz.storage.documents import mapping
 from ritz.storage.errors import Busy, StorageError
-from ritz.storage.places.lock import this_process
 
 if TYPE_CHECKING:
-    from ritz.storage.places.bucket import Bucket, Seen
+    from ritz.storage.backends.bucket import Bucket, Seen
 
 log = logging.getLogger("ritz")
 

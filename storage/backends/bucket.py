@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from ritz.storage.backends import lease
+from ritz.storage.backends.s3 import code, endpoint, filesystem, translated
 from ritz.storage.errors import StorageError
-from ritz.storage.places import lease
-from ritz.storage.places.s3 import code, endpoint, filesystem, translated
 from ritz.storage.wording import shown
 
 if TYPE_CHECKING:
@@ -188,11 +188,11 @@ class Bucket:
                     raise StorageError(f"cannot remove s3://{left[0]}: the server keeps it")
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock object; see `ritz.storage.places.lease.leased`."""
+        """Hold a lock object; see `ritz.storage.backends.lease.leased`."""
         return lease.leased(self, key, what, wait)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock object; see `ritz.storage.places.lease.holder`."""
+        """Return who holds the lock object; see `ritz.storage.backends.lease.holder`."""
         return lease.holder(self, key)
 
     def held_by(self, key: str, holder: str) -> bool:
