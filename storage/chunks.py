@@ -86,12 +86,12 @@ class ShardCodec:
         )
 
     def key(self, shard: int) -> str:
-        """Return where a shard lies in its snapshot."""
+        """Return the location of a shard in its snapshot."""
         return "/".join([self.path, "c", str(shard), *("0" for _ in self.shape)])
 
     @property
     def index_bytes(self) -> int:
-        """Bytes at the end of a shard that say where its chunks are."""
+        """Bytes at the end of a shard that index its chunks."""
         return 16 * self.length + 4
 
     def encode(self, values: np.ndarray) -> bytes:

@@ -154,7 +154,7 @@ class _Source:
             raise StorageError(f"array {name!r}: {error}") from error
 
     def blocks(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Yield the fields, as many samples as a shard has at a time: where they begin, values."""
+        """Yield the first row and the values of the fields, one shard of samples at a time."""
         reader = FieldReader(self.arrays)
         values = reader.empty(self.shard)
         for start in range(0, len(self), self.shard):
@@ -191,7 +191,7 @@ def _write_zarr(source: _Source, path: Path, report: Callable[[int, int], None])
             file.write_bytes(codecs[name].encode(whole))
         report(min(start + source.shard, len(source)), len(source))
     with warnings.catch_warnings():
-        # Zarr v3 does not define it, but allows it; who reads over a network is glad of it.
+        # Zarr v3 does not define it, but allows it; it saves a reader over a network many requests.
         warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
         zarr.consolidate_metadata(path)
 

@@ -42,7 +42,7 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Variable:
-    """How one array lies in a dataset; `chunks` is what is compressed, `shards` what is written at once."""
+    """Layout of one array of a dataset; `chunks` are compressed, `shards` are written at once."""
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
@@ -168,7 +168,7 @@ def layout(
     Raises
     ------
     StorageError
-        Any of these is not as said.
+        One of these does not hold.
     """
     ids, splits = _samples(template.sizes.get("sample", 0), sample_id, split, shard)
     variables = {

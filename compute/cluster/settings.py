@@ -41,6 +41,8 @@ def settings() -> Iterator[None]:
                 "distributed.worker.http.routes": [],
                 "distributed.worker.multiprocessing-method": "spawn",
                 "distributed.worker.daemon": sys.platform != "win32",
+                # Dask drops a dead worker for good after 15 s; on a busy machine its restart takes longer.
+                "distributed.deploy.lost-worker-timeout": "1h",
                 # Dask profiles itself for a dashboard that is off, and polls the memory of its workers: with three
                 # workers that took 7 % of a core in an idle driver's process alone, and takes 1 % with these settings.
                 "distributed.worker.profile.enabled": False,
