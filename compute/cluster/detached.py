@@ -10,50 +10,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+import time
 from typing import Any
 
 from distributed import Nanny
+from threadpoolctl import threadpool_limits
 
-_BEFORE = dict(os.environ)
-"""The environment of this process before it started workers."""
+from ritz.compute.cluster.forking import environment
+from ritz.compute.cluster.silence import silence
 
-_LOCK = threading.Lock()
-_CHANGES: list[Mapping[str, str]] = []
-"""Variables of the processes that are being started now, of all clusters."""
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables while a process starts; the environment is restored when no start needs them any more."""
-    with _LOCK:
-        _CHANGES.append(values)
-        os.environ.update(values)
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _CHANGES.remove(values)
-            needed = {name for change in _CHANGES for name in change}
-            for name in values.keys() - needed:
-                if name in _BEFORE:
-                    os.environ[name] = _BEFORE[name]
-                else:
-                    os.environ.pop(name, None)
-
-
-def start_tracker() -> None:
-    """Start Python's resource tracker, which removes the semaphores of dead workers, without its warning about them.
-
-    A worker that is busy when the driver ends is killed and leaves semaphores. If the event loop of the driver started
-    the tracker, that would unmask the signals of its thread.
-    """
-    warnings = ",".join(filter(None, [_BEFORE.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
-    # Without PYTHONSAFEPATH it would import modules from the working directory first, like a worker.
-    with _environment({"PYTHONWARNINGS": warnings, "PYTHONSAFEPATH": "1"}):
-        resource_tracker.ensure_running()
+CHECK_EVERY = 1.0
+"""Seconds between two checks of the parent process."""
 
 
 class DetachedNanny(Nanny):
@@ -67,13 +34,23 @@ class DetachedNanny(Nanny):
     async def instantiate(self) -> Any:
         """Start the worker's process, and restore the environment of this one."""
         # Dask sets the variables of that process in the environment of this one, and does not unset them.
-        with _environment(self.pre_spawn_env):
+        with environment(self.pre_spawn_env):
             return await super().instantiate()
 
 
 def dask_setup(_: object) -> None:
     """Leave the process group and the terminal of the driver: Dask calls this when a worker starts."""
     os.setsid()
+    # Libraries loaded before the fork have not read their number of threads.
+    threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    """End with the process that this one was forked from: Dask then counts it as dead, and starts another."""
+    while os.getppid() == parent:
+        time.sleep(CHECK_EVERY)
+    os._exit(1)
 
 
 def dask_teardown(_: object) -> None:
@@ -81,6 +58,4 @@ def dask_teardown(_: object) -> None:
 
     A task that still runs then finds its connections closed, and Python would print a traceback.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    silence()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
+from ritz.compute.cluster import forking
 from ritz.compute.cluster.errors import ClusterError
 from ritz.compute.cluster.presence import ROLES
 from ritz.compute.cluster.profile import Profile, Role, wait_for
@@ -48,6 +50,10 @@ class Local(Profile):
             except ValueError as error:
                 raise ClusterError(f"profile.train.{error}") from error
 
+    def ahead(self, modules: Sequence[str]) -> None:
+        """Start to load the modules of the workers; see `Profile.ahead`."""
+        forking.start(modules)
+
     def limits(self) -> dict[str, int]:
         """Return the limits of this machine and of the profile; see `Profile.limits`."""
         from distributed.system import MEMORY_LIMIT
@@ -68,12 +74,12 @@ class Local(Profile):
         from distributed.comm.inproc import global_manager
 
         from ritz.compute.cluster.cluster import Cluster
-        from ritz.compute.cluster.detached import DetachedNanny, start_tracker
+        from ritz.compute.cluster.detached import DetachedNanny
 
         # Dask names this process after the machine's address on the internet, and warns if it has none.
         with warnings.catch_warnings(action="ignore"):
             _ = global_manager.ip
-        start_tracker()
+        forking.start()
         with settings():
             (scheme, security), folder = self._transport(), scratch()
             workers = {}
@@ -90,7 +96,8 @@ class Local(Profile):
                     "silence_logs": logging.CRITICAL,
                     "preload": [f"ritz.compute.cluster.{part}" for part in ("priority", "detached", "pages")],
                     "security": security,
-                    "env": {f"{library}_NUM_THREADS": str(role.threads) for library in ("OMP", "MKL", "OPENBLAS")},
+                    # Also variables set since the fork server started.
+                    "env": {**os.environ, **dict.fromkeys(forking.THREADS, str(role.threads))},
                 }
                 for index in range(role.count):
                     workers[f"{name}-{index}"] = {"cls": DetachedNanny, "options": options}

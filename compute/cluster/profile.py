@@ -73,6 +73,12 @@ class Profile(Kind, ABC):
     def check(self, roles: Sequence[str] = ROLES) -> None:
         """Raise what `open` would raise about a running cluster; start nothing."""
 
+    def ahead(self, modules: Sequence[str]) -> None:
+        """Begin to load ``modules`` for the workers that `open` will start on this machine, if any; returns at once.
+
+        They must start no thread when they are loaded.
+        """
+
     def limits(self) -> dict[str, int]:
         """Return the memory limits in bytes: of the smallest worker per role, and of the ``driver``."""
         return {}

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ritz.compute.cluster.forking import ENVIRONMENT, METHOD
+
 log = logging.getLogger("ritz")
 
 
@@ -27,19 +29,11 @@ def settings() -> Iterator[None]:
             {
                 # A run survives many dead workers: the results of tasks are in the store, so a retry is cheap.
                 "distributed.scheduler.allowed-failures": 20,
-                # Dask makes malloc give memory back above 64 KiB. A training step then takes and returns the same
-                # pages all the time and is 3 to 4 times slower; here windows bound what is in flight instead.
-                # malloc reads this when a process starts: a worker's own `env` comes too late.
-                "distributed.nanny.pre-spawn-environ": {
-                    "MALLOC_TRIM_THRESHOLD_": 2**30,
-                    "MALLOC_MMAP_THRESHOLD_": 2**30,
-                    # A worker would import from the working directory first, where others may have put modules.
-                    "PYTHONSAFEPATH": 1,
-                },
+                "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
                 # Pages for a browser, which every user of the machine could read.
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
-                "distributed.worker.multiprocessing-method": "spawn",
+                "distributed.worker.multiprocessing-method": METHOD,
                 "distributed.worker.daemon": sys.platform != "win32",
                 # Dask drops a dead worker for good after 15 s; on a busy machine its restart takes longer.
                 "distributed.deploy.lost-worker-timeout": "1h",
