@@ -72,7 +72,7 @@ class ShardCodec:
                 known = False
         if not known or array.shards is None:
             raise StorageError(
-                f"field {array.path!r}: its codecs are not those of this layout (a chunk a sample in shards, each "
+                f"field {array.path!r}: its codecs are not those of this layout (a chunk per sample in shards, each "
                 "bytes, blosc, crc32c); it was written by another release or program"
             )
         return cls(

@@ -67,7 +67,7 @@ def export(
         By default what the target's name says, see `SUFFIXES`.
         ``"zarr"``: a Zarr v3 store with the chunks, shards and codecs of the dataset, consolidated metadata added.
         ``"netcdf"``, ``"hdf5"``: a NetCDF-4 file, which is an HDF5 file with named dimensions, so both are the same
-        container; a chunk a sample, deflate with byte shuffle, a Fletcher-32 checksum on every chunk. What JSON holds
+        container; a chunk per sample, deflate with byte shuffle, a Fletcher-32 checksum on every chunk. What JSON holds
         in an attribute and NetCDF cannot (lists of lists, null, true) is there as JSON text. Attributes are those of
         the dataset, but for what the CF and UGRID conventions ask of a file (`ritz.storage.conventions`).
     only_ok

@@ -163,7 +163,7 @@ def layout(
     Returns
     -------
     Layout
-        One chunk a sample, one shard a write, NaN where nothing was written, flags as CF says.
+        One chunk per sample, one shard per write, NaN where nothing was written, flags as CF says.
 
     Raises
     ------

@@ -84,7 +84,7 @@ class ShardStream(IterableDataset[Batch]):
     selection
         Which samples.
     batch_size
-        Samples in a batch; the last one may be smaller. None gives samples one by one, which costs much more time a
+        Samples in a batch; the last one may be smaller. None gives samples one by one, which costs much more time per
         sample.
     seed
         Draws the order, together with the epoch.

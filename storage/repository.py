@@ -20,7 +20,7 @@ BRANCH = "main"
 
 T = TypeVar("T")
 
-_GOES_ON = "what is committed is kept, and the same command goes on from there"
+_GOES_ON = "committed work is kept, and the same command goes on from there"
 
 # Icechunk logs, on every opening, that commits to a local folder are not safe against each other. Here they
 # cannot meet: a commit needs the dataset's lock, which one process holds. Other warnings are let through.

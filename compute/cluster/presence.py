@@ -90,7 +90,7 @@ class Presence:
         if absent > self._patience:
             raise ClusterError(
                 f"{missing}, for {absent:.0f} s (profile.patience is {self._patience:g}); {self._start(role)}; "
-                "what is committed is kept, the same command goes on from there"
+                "committed work is kept, the same command goes on from there"
             )
         if absent > NOTICE and role not in self._warned:
             self._warned.add(role)

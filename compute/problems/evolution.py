@@ -45,7 +45,7 @@ class Evolution(Problem):
     @property
     @abstractmethod
     def times(self) -> np.ndarray:
-        """The times of the states that are stored, ``(steps,)`` float64, one a step."""
+        """The times of the states that are stored, ``(steps,)`` float64, one per step."""
 
     @abstractmethod
     def start(self, inputs: Mapping[str, np.ndarray]) -> State:

@@ -64,9 +64,9 @@ class Problem(Kind, ABC):
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve a block of samples; return the outputs in float64.
 
-        Poses one batch of systems with a system a sample, in the order of the samples, at each call of
-        ``solve``: one call for a steady linear PDE, one a step for Newton or time stepping. A block of which only some
-        samples have a system in a batch is simulated once more, sample by sample. A sample without systems, of an
+        Poses one batch of systems with one system per sample, in the order of the samples, at each call of ``solve``:
+        one call for a steady linear PDE, one per step for Newton or time stepping. A block of which only some samples
+        have a system in a batch is simulated once more, sample by sample. A sample without systems, of an
         explicit scheme or a solver of one's own, is good if its `residual` is at most the tolerance of the data.
         """
 

@@ -156,7 +156,7 @@ def found(store: Store, spec: str) -> Found:
     if missing or "machines" not in history:
         raise Refused(
             f"model {spec}: {missing[0] if missing else 'machines in history.json'} is not there, so its training "
-            "cannot be compared; it was registered by an older release: train it anew"
+            "cannot be compared; an older release registered it: train it again"
         )
     schedule, losses = (_array(spec, files, name) for name in ("schedule.npy", "losses.npy"))
     if schedule.ndim != 2 or schedule.dtype.kind != "i" or losses.shape != schedule.shape[:1]:

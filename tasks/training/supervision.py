@@ -106,7 +106,7 @@ def follow_ranks(
                 raise errors[0]
             nobody_died = len(errors) == ranks and all(isinstance(error, PeerLost) for error in errors)
             log.warning("train: a rank was lost (%s); all %d go on from their checkpoint", errors[0], ranks)
-    raise WorkersLost(f"ranks that train were lost {STARTS} times, the last time with: {errors[0]}") from errors[0]
+    raise WorkersLost(f"training ranks were lost {STARTS} times, the last time with: {errors[0]}") from errors[0]
 
 
 @contextmanager

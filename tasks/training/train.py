@@ -96,5 +96,5 @@ def train(
     if summary["stopped"] is not None:
         log.info("train: stopped early after step %d", summary["stopped"])
     elif summary["unseen"]:
-        log.info("train: %d of %d samples are in no step", summary["unseen"], summary["samples_received"])
+        log.info("train: no step used %d of %d samples", summary["unseen"], summary["samples_received"])
     return Trained(identity, summary, time.monotonic() - start)
