@@ -36,8 +36,8 @@ class Schedule(Kind):
     )
     timezone: str = Field(
         "UTC",
-        description="IANA name of the time zone, e.g. 'Europe/Berlin'. If a change of the clock skips a time of `cron`, "
-        "the run starts later by the skipped span; if it repeats one, the run starts once, the first time. An "
+        description="IANA name of the time zone, e.g. 'Europe/Berlin'. If a change of the clock skips a time of "
+        "`cron`, the run starts later by the skipped span; if it repeats one, the run starts once, the first time. An "
         "interval of whole days keeps its time of day; a shorter one counts elapsed time.",
     )
 
