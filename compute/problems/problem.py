@@ -28,7 +28,8 @@ class Problem(Kind, ABC):
 
     A subclass states in its docstring the equation, boundary conditions, discretisation and order, the shapes
     of its arrays, where the grid points lie, and units. It has a field ``kind: Literal[...]``. See
-    `ritz.compute.problems.darcy.Darcy` for the pattern.
+    `ritz.compute.problems.darcy.Darcy` for the pattern. `equations` and `scale` say what is solved; `residual`,
+    `boundary`, `penalty` and `linearised` follow.
     """
 
     kind: str
