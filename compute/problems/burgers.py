@@ -225,7 +225,8 @@ class Burgers(Evolution):
         spread = self.viscosity * self.points**2
         change = (slope + 2 * spread) * w + (slope + speed + spread) * (left + right)
         total = now + w + 0.5 * self.end / self.steps * change
-        return (_by_step(total) / _by_step(now)).max(axis=1)
+        worst: np.ndarray = (_by_step(total) / _by_step(now)).max(axis=1)
+        return worst
 
     def _states(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return all states from the first on, ``(n, steps + 1, points)`` float64."""

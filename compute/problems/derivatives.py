@@ -82,7 +82,8 @@ class Unknowns:
     def parted(self, vectors: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the fields by name of vectors ``(n, size)``."""
         sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
-        parts = vectors.split(sizes, dim=1)
+        ends = np.cumsum(sizes)
+        parts = [vectors[:, end - size : end] for size, end in zip(sizes, ends, strict=True)]
         return {name: part.reshape(-1, *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
 

@@ -158,7 +158,8 @@ class Elliptic(InMedium, Problem):
         """Return ``‖(|A| + β |L| diag(u²)) |u|‖ / ‖f‖``, A and L without their signs; see `Problem.rounding`."""
         a, u = inputs["a"].astype(np.float64), np.abs(fields["u"].astype(np.float64))
         total = outflow(a, u, operator.add) + outflow(self.growth, u**3, operator.add)
-        return norms(total) / norms(inputs["f"].astype(np.float64))
+        found: np.ndarray = norms(total) / norms(inputs["f"].astype(np.float64))
+        return found
 
 
 class _Equation:
@@ -171,12 +172,14 @@ class _Equation:
     def temperature(self, z: np.ndarray, i: int | slice = slice(None)) -> np.ndarray:
         """Return u, the real root of the cubic equation, for all samples or sample ``i``."""
         ratio = np.sqrt(self.a[i] / self.growth)
-        return 2 * ratio * np.sinh(np.arcsinh(1.5 * z / (self.a[i] * ratio)) / 3)
+        u: np.ndarray = 2 * ratio * np.sinh(np.arcsinh(1.5 * z / (self.a[i] * ratio)) / 3)
+        return u
 
     def defect(self, i: int, z: np.ndarray) -> np.ndarray:
         """Return F of sample ``i``."""
         u = self.temperature(z, i)
-        return self.f[i] - self.linear.matvec(i, u) - self.cubic.matvec(i, u**3 / 3)
+        left_over: np.ndarray = self.f[i] - self.linear.matvec(i, u) - self.cubic.matvec(i, u**3 / 3)
+        return left_over
 
     def jacobian(self, z: np.ndarray) -> tuple[Stencil, np.ndarray]:
         """Return the matrices for y = (α + β u²) δ, and what turns y into a step of z."""

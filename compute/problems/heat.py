@@ -158,7 +158,8 @@ class Heat(InMedium, Evolution):
             now, w = before["u"], _mean(before["u"], after["u"], steps)
             total = now + w + half * outflow(a, w, operator.add, space=2)
             found.append(left_over_norms({"u": total}, None, axes=2) / left_over_norms({"u": now}, None, axes=2))
-        return np.concatenate(found, axis=1).max(axis=1)
+        worst: np.ndarray = np.concatenate(found, axis=1).max(axis=1)
+        return worst
 
 
 def _mean(now: Array, then: Array, steps: np.ndarray) -> Array:

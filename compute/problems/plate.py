@@ -162,4 +162,5 @@ class Plate(Problem):
         total = np.abs(fields["T"].astype(np.float64))
         flows = slotted_plate(self.cells).outflow(total, operator.add)
         rounded = np.where(self.conditions()["T"], total, flows)
-        return norms(rounded) / self.scale({name: double(values) for name, values in inputs.items()})
+        found: np.ndarray = norms(rounded) / self.scale({name: double(values) for name, values in inputs.items()})
+        return found

@@ -144,7 +144,10 @@ class Poisson(Problem):
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
-        return norms(outflow(1.0, u, operator.add)) / self.scale({name: double(one) for name, one in inputs.items()})
+        found: np.ndarray = norms(outflow(1.0, u, operator.add)) / self.scale(
+            {name: double(one) for name, one in inputs.items()}
+        )
+        return found
 
     def _given(self, inputs: Mapping[str, Array]) -> Array:
         """Return the right-hand sides: f, and in the cells along the walls what these send in."""

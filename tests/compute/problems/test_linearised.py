@@ -75,7 +75,7 @@ class Local(Darcy):
     """Darcy flow without a matrix of its own, on one line as well."""
 
     kind: Literal["local"] = "local"  # type: ignore[assignment]
-    linearised = Problem.linearised  # type: ignore[assignment]
+    linearised = Problem.linearised  # type: ignore[assignment, pydantic-field]
 
 
 class Kept(Local):
@@ -183,17 +183,17 @@ def test_derivatives_that_reach_further_at_some_fields_alone_are_an_error() -> N
 
 def test_a_step_of_an_evolution_without_a_matrix_of_its_own() -> None:
     class Bare(Burgers):
-        step_linearised = Evolution.step_linearised  # type: ignore[assignment]
+        step_linearised = Evolution.step_linearised  # type: ignore[assignment, pydantic-field]
 
     problem = Bare(points=14, steps=2)
     inputs, fields = problem.draw(0, np.arange(2)), {"u": np.random.default_rng(0).standard_normal((2, 2, 14))}
     found = problem.linearised(inputs, fields, 1)
     assert found is not None
-    states = ({"u": fields["u"][:, k]} for k in (0, 1))
-    wanted = Burgers(points=14, steps=2).step_linearised(problem.draw(0, np.arange(2)), *states, 1)
+    before, after = ({"u": fields["u"][:, k]} for k in (0, 1))
+    wanted = Burgers(points=14, steps=2).step_linearised(inputs, before, after, 1)
     for i in range(2):
         np.testing.assert_allclose(found[0].csr(i).toarray(), wanted.csr(i).toarray(), atol=1e-12)
-    assert isinstance(coloured_step(problem, inputs, {"u": fields["u"][:, 0]}, {"u": fields["u"][:, 1]}, 1), Matrices)
+    assert isinstance(coloured_step(problem, inputs, before, after, 1), Matrices)
     # The march is u = F(v): what is carried on is -J⁻¹ C.
     v = np.random.default_rng(1).standard_normal((2, 14))
     carried = Direct().solve(Systems(found[0], -found[1].product(v)), rtol=1e-12)[0].x
