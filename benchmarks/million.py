@@ -31,7 +31,8 @@ import yaml
 
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
-from ritz.compute.problems.problem import Problem, left_over_norms
+from ritz.compute.problems.problem import Problem
+from ritz.compute.problems.sizes import size
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
 
@@ -75,7 +76,7 @@ class Line(Problem):
         return {"u": outflow(1.0, fields["u"]) - inputs["f"]}
 
     def scale(self, inputs):
-        return left_over_norms({"f": inputs["f"]}, None, axes=1)
+        return size(inputs["f"])
 
     def rounding(self, inputs, fields):
         total = outflow(1.0, np.abs(fields["u"].astype(float)), operator.add)

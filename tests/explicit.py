@@ -10,7 +10,8 @@ import xarray as xr
 from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, namespace, roll
-from ritz.compute.problems.problem import Arrays, Problem, Solve, left_over_norms
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.sizes import size
 
 
 class Explicit(Problem):
@@ -61,7 +62,7 @@ class Explicit(Problem):
         return {"u": states[:, 1:] - states[:, :-1] - self._change(states[:, :-1])}
 
     def scale(self, inputs: Mapping[str, Array]) -> Array:
-        return left_over_norms({"v": inputs["v"]}, None, axes=1)
+        return size(inputs["v"])
 
     @property
     def rings(self) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Acoustic(InMedium, Problem):
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the pressure, ``p`` ``(n, *shape)`` float64; see `Problem.simulate`."""
         f = np.broadcast_to(source(self.shape, self.wavenumber), inputs["a"].shape)
-        return {"p": solve(Systems(self.linearised(inputs, {}), f))}
+        return {"p": solve(Systems(self.matrices(inputs), f))}
 
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
         """Return what is left over of the balance of fluxes over every cell; see `Problem.equations`."""
@@ -91,11 +91,15 @@ class Acoustic(InMedium, Problem):
         """Return the cells along the walls; see `Problem.conditions`."""
         return {"p": box.along_walls(self.shape)}
 
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the matrices of −∇·(a∇) − k₀²; see `Problem.linearised`."""
-        del fields
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −∇·(a∇) − k₀², one a sample."""
         a = inputs["a"]
         return shifted(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |p|‖ / ‖b‖``; see `Problem.rounding`."""

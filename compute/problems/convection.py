@@ -100,7 +100,7 @@ class Convection(Problem):
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the concentration, ``u`` ``(n, ny, nx)`` float64; see `Problem.simulate`."""
-        operators = self.linearised(inputs, {})
+        operators = self.matrices(inputs)
         return {"u": solve(Systems(operators, np.ones((len(operators), *operators.shape))))}
 
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
@@ -116,10 +116,14 @@ class Convection(Problem):
         """Return the cells along the walls; see `Problem.conditions`."""
         return {"u": box.along_walls(self.shape)}
 
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the matrices of −ε Δ + v·∇; see `Problem.linearised`."""
-        del fields
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −ε Δ + v·∇, one a sample."""
         return convection_diffusion(self.diffusivity, self.velocity(inputs["psi"]))
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

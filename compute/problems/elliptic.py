@@ -14,7 +14,8 @@ from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
-from ritz.compute.problems.problem import Arrays, Problem, Solve, left_over_norms
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.newton import halving, newton
@@ -139,7 +140,7 @@ class Elliptic(InMedium, Problem):
 
     def scale(self, inputs: Mapping[str, Array]) -> Array:
         """Return ‖f‖; see `Problem.scale`."""
-        return left_over_norms({"u": inputs["f"]}, None, axes=1)
+        return size(inputs["f"])
 
     def conditions(self) -> dict[str, np.ndarray]:
         """Return the cells along the walls; see `Problem.conditions`."""

@@ -8,7 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from ritz.compute.fields.arrays import Array, cast, double, namespace
-from ritz.compute.problems.problem import Arrays, Problem, Solve, left_over_norms, refuse_overriding
+from ritz.compute.problems.problem import Arrays, Problem, Solve, refuse_overriding
+from ritz.compute.problems.sizes import joint_size
 from ritz.compute.solvers.operators import Operators
 
 _TOGETHER = 2**16
@@ -136,7 +137,7 @@ class Evolution(Problem):
     @final
     def scale(self, inputs: Mapping[str, Array]) -> Array:
         """Return the norm of the first state, by which the first step is measured; see `relative`."""
-        return left_over_norms(self.start(inputs).fields, None, axes=1)
+        return joint_size(self.start(inputs).fields)
 
     @final
     def relative(
@@ -153,12 +154,12 @@ class Evolution(Problem):
         found = []
         for before, after, steps in self.pieces(inputs, fields):
             counted = rows and {name: (steps == 0).reshape(-1, *(1,) * mask.ndim) | mask for name, mask in rows.items()}
-            left = left_over_norms(self.step_equations(inputs, before, after, steps), counted, axes=2)
+            left = joint_size(self.step_equations(inputs, before, after, steps), counted, axes=2)
             if isinstance(left, np.ndarray):
-                found.append(left / left_over_norms(before, None, axes=2))
+                found.append(left / joint_size(before, axes=2))
             else:
                 held = {name: values.detach() for name, values in before.items()}
-                found.append(left / left_over_norms(held, None, axes=2).clamp_min(_LEAST))
+                found.append(left / joint_size(held, axes=2).clamp_min(_LEAST))
         return found[0] if len(found) == 1 else namespace(found[0]).concat(found, axis=1)
 
     @final

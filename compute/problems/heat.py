@@ -14,7 +14,8 @@ from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
-from ritz.compute.problems.problem import Arrays, Solve, left_over_norms
+from ritz.compute.problems.problem import Arrays, Solve
+from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, shifted
 from ritz.compute.solvers.operators import Stencil
@@ -157,7 +158,7 @@ class Heat(InMedium, Evolution):
         for before, after, steps in self.pieces(sizes, {"u": sizes["u"]}):
             now, w = before["u"], _mean(before["u"], after["u"], steps)
             total = now + w + half * outflow(a, w, operator.add, space=2)
-            found.append(left_over_norms({"u": total}, None, axes=2) / left_over_norms({"u": now}, None, axes=2))
+            found.append(size(total, axes=2) / size(now, axes=2))
         worst: np.ndarray = np.concatenate(found, axis=1).max(axis=1)
         return worst
 

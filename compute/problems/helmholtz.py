@@ -88,7 +88,7 @@ class Helmholtz(Problem):
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the amplitude, ``u`` ``(n, *shape)`` float64; see `Problem.simulate`."""
         f = np.broadcast_to(self.source(), inputs["k"].shape)
-        return {"u": solve(Systems(self.linearised(inputs, {}), f))}
+        return {"u": solve(Systems(self.matrices(inputs), f))}
 
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
         """Return what is left over in every cell, ``−Δu − k² u − f``; see `Problem.equations`."""
@@ -104,11 +104,15 @@ class Helmholtz(Problem):
         """Return the cells along the walls; see `Problem.conditions`."""
         return {"u": box.along_walls(self.shape)}
 
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the matrices of −Δ − k²; see `Problem.linearised`."""
-        del fields
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −Δ − k², one a sample."""
         k = inputs["k"].astype(np.float64)
         return shifted(diffusion(np.broadcast_to(1.0, k.shape)), -(k**2), definite=False)
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, cast, double, like, namespace, select
 from ritz.compute.kind import Source, in_units
-from ritz.compute.problems.problem import Arrays, Problem, Solve, left_over_norms
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.sizes import joint_size
 from ritz.compute.problems.slotted import slotted_plate, stiffness
 from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.scaling import norms
@@ -142,7 +143,7 @@ class Plate(Problem):
         """Return the norm of what the given temperatures send into the plate; see `Problem.scale`."""
         plate = slotted_plate(self.cells)
         given = cast(plate.spread(self.walls(inputs)), inputs["level"])
-        return left_over_norms({"T": plate.outflow(given)}, {"T": ~self.conditions()["T"]}, axes=1)
+        return joint_size({"T": plate.outflow(given)}, {"T": ~self.conditions()["T"]})
 
     def conditions(self) -> dict[str, np.ndarray]:
         """Return the nodes on the walls; see `Problem.conditions`."""

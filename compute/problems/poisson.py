@@ -12,7 +12,8 @@ from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.gaussian import Gaussian
-from ritz.compute.problems.problem import Arrays, Problem, Solve, left_over_norms
+from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, wall_source
 from ritz.compute.solvers.operators import Stencil
@@ -122,7 +123,7 @@ class Poisson(Problem):
         one = np.broadcast_to(1.0, rhs.shape)
         for wall, (axis, upper) in _WALLS.items():
             rhs += wall_source(one, axis, upper, inputs[wall].astype(np.float64))
-        return {"u": solve(Systems(self.linearised(inputs, {}), rhs))}
+        return {"u": solve(Systems(self.matrices(inputs), rhs))}
 
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
         """Return what is left over in every cell, ``−Δu − f`` with the walls in −Δ; see `Problem.equations`."""
@@ -130,16 +131,20 @@ class Poisson(Problem):
 
     def scale(self, inputs: Mapping[str, Array]) -> Array:
         """Return the norm of f with the walls in it; see `Problem.scale`."""
-        return left_over_norms({"u": self._given(inputs)}, None, axes=1)
+        return size(self._given(inputs))
 
     def conditions(self) -> dict[str, np.ndarray]:
         """Return the cells along the walls; see `Problem.conditions`."""
         return {"u": box.along_walls(self.shape)}
 
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return −Δ, one for all samples; see `Problem.linearised`."""
-        del fields
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −Δ, all the same, one a sample."""
         return diffusion(np.broadcast_to(1.0, inputs["f"].shape))
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from ritz.compute.fields.arrays import Array, double, namespace, select
+from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Kind
+from ritz.compute.problems.sizes import joint_size
 from ritz.compute.solvers.operators import Operators
-from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
@@ -192,8 +192,8 @@ class Problem(Kind, ABC):
         rows
             Which equations count, as in `conditions`; all by default.
         """
-        size = left_over_norms(self.equations(inputs, fields), rows, axes=1) / self.scale(inputs)
-        return size[:, None]
+        relative = joint_size(self.equations(inputs, fields), rows) / self.scale(inputs)
+        return relative[:, None]
 
     def _worst(
         self,
@@ -253,32 +253,6 @@ class Problem(Kind, ABC):
     def rings(self) -> tuple[str, ...]:
         """The dimensions of space that close to a ring: the first point is a neighbour of the last."""
         return ()
-
-
-def left_over_norms(left_over: Mapping[str, Array], rows: Mapping[str, np.ndarray] | None, axes: int) -> Array:
-    """Return the Euclidean norms of what equations leave over, over all outputs and all but the first axes.
-
-    Parameters
-    ----------
-    left_over
-        By output.
-    rows
-        By output which equations count, bool, broadcast against its last axes; all by default.
-    axes
-        How many axes stay.
-    """
-    found = []
-    for name, values in left_over.items():
-        counted = values if rows is None else select(rows[name], values, 0.0)
-        found.append(_norms(counted.reshape(*counted.shape[:axes], -1)))
-    return found[0] if len(found) == 1 else _norms(namespace(found[0]).stack(found, axes))
-
-
-def _norms(x: Array) -> Array:
-    """Return the Euclidean norms along the last axis."""
-    if isinstance(x, np.ndarray):
-        return norms(x.reshape(-1, x.shape[-1])).reshape(x.shape[:-1])
-    return x.norm(dim=-1)
 
 
 def refuse_overriding(cls: type, owner: type, names: tuple[str, ...], instead: str) -> None:
