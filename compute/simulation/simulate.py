@@ -135,7 +135,7 @@ def _judged(problem: Problem, inputs: Mapping[str, np.ndarray], fields: Arrays, 
     except NotImplementedError as error:
         raise ValueError(
             f"problem {problem.kind!r} posed no systems and has no residual, so nothing says whether its fields are "
-            "good; expected `simulate` to call `solve`, or a method `residual`"
+            "good; expected `simulate` to call `solve`, or a method `equations`"
         ) from error
     finite = np.isfinite(residual)
     good = finite & (residual <= rtol)

@@ -193,7 +193,7 @@ def test_without_systems_and_without_a_residual_nothing_can_be_said():
     class Untold(Explicit):
         kind: Literal["untold"] = "untold"  # type: ignore[assignment]
 
-        def residual(self, inputs, fields):
+        def equations(self, inputs, fields):
             raise NotImplementedError
 
     with pytest.raises(ValueError, match=r"'untold' posed no systems and has no residual.*expected `simulate` to call"):
