@@ -216,6 +216,6 @@ def test_a_dataset_that_has_all_samples_asks_for_no_cluster(tmp_path: Path, plac
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
     made = generate.fn(TINY, changes, store.url, places["gone"])
-    assert made["dataset"]["version"] == "v1"
+    assert made.dataset["version"] == "v1"
     done = inside("generate", TINY, *assignments(changes), "--store", store.url, "--profile", places["gone"])
     assert (done.returncode, done.stderr) == (0, "nothing to do: tiny@v1 has all samples\n")
