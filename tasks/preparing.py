@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from ritz.tasks.comparison.plan import Contest
     from ritz.tasks.generation.result import Generated
 
+AHEAD = ("ritz.tasks.generation.worker", "numba", "pandas", "xarray", "scipy.interpolate", "scipy.sparse.linalg")
+"""Modules that the workers of this machine load while a server starts. They start no thread, and PyTorch is not among
+them, which solvers have no use for.
+"""
+
 Work = TypeVar("Work")
 Done = TypeVar("Done")
 
@@ -79,6 +84,8 @@ def prepare(
 ) -> Prepared[Work, Done]:
     """Read the profile, plan, look for what is finished, and check; refuse bad input before any work.
 
+    Workers of this machine begin to load what they need once all is checked.
+
     Parameters
     ----------
     request
@@ -110,6 +117,7 @@ def prepare(
         begin()
         new = _new(url)
         request.check(work, url, place)
+        place.ahead(AHEAD)
     return Prepared(work, url, place, done, new)
 
 
