@@ -12,13 +12,13 @@ from prefect.context import FlowRunContext
 
 from ritz.compute.cluster.profile import Profile
 from ritz.flows.launch import launch
-from ritz.flows.server import embedded
+from ritz.flows.server.access import embedded
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.generation import generate as stage
 from ritz.tasks.generation.result import Generated
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.preparing import Generate, prepare
-from ritz.tasks.signals import stoppable
 
 
 def generate_dataset(

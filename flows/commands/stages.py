@@ -18,7 +18,7 @@ from ritz.flows.commands.options import (
     StoreUrl,
     file_of,
 )
-from ritz.flows.server import embedded
+from ritz.flows.server.access import embedded
 from ritz.flows.settings import DEFAULT_STORE
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ritz.compute.evaluation.arrivals import scores
 from ritz.compute.problems.problem import Problem
 from ritz.storage.datasets import Dataset
-from ritz.tasks.recorded_problem import problem_of
+from ritz.tasks.parsing.recorded_problem import problem_of
 from ritz.tasks.report.arrival_figures import Stream
 
 SAMPLES = 4096

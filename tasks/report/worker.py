@@ -15,12 +15,12 @@ from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.measuring.split_fields import variables
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.report.arrivals import seen
 from ritz.tasks.report.figures import draw
 from ritz.tasks.report.page import Material, columns, render, typical
 from ritz.tasks.report.theme import DARK, LIGHT
-from ritz.tasks.samples import variables
 
 LEVEL = 0.9
 """Nominal coverage of the bands that are shown."""

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from ritz.flows.claims import claimed, folder, given_up, held, hold, known, settle
+from ritz.flows.serving.claims import claimed, folder, given_up, held, hold, known, settle
 
 HOLDER = """
 import os, sys, time
-from ritz.flows.claims import hold
+from ritz.flows.serving.claims import hold
 hold(sys.argv[1])
 if len(sys.argv) > 2:
     child = os.fork()

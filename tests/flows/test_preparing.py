@@ -17,7 +17,6 @@ import pytest
 from ritz.compute.cluster.errors import ClusterError
 from ritz.flows import run as flows_run
 from ritz.flows.audit import audit
-from ritz.flows.binding import VARIABLE, Binding
 from ritz.flows.compare import online_offline
 from ritz.flows.evaluate import evaluate
 from ritz.flows.generate import generate
@@ -25,6 +24,7 @@ from ritz.flows.quantify import quantify
 from ritz.flows.regenerate import regenerate
 from ritz.flows.replay import replay
 from ritz.flows.run import run, run_served
+from ritz.flows.serving.binding import VARIABLE, Binding
 from ritz.flows.train import train
 from ritz.storage import models
 from ritz.storage.committer import Committer

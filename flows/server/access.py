@@ -17,10 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
-from ritz.flows import database
-from ritz.flows import key as keys
-from ritz.flows.api import ServerError, answers, check, local_url, own_key
-from ritz.flows.home import private_home
+from ritz.flows.server import database
+from ritz.flows.server import key as keys
+from ritz.flows.server.api import ServerError, answers, check, local_url, own_key
+from ritz.flows.server.home import private_home
 from ritz.flows.settings import AUTH, EMBEDDED, QUIET, RETRIES, SHIPPED, URL, guarded, prepare_prefect
 
 log = logging.getLogger("ritz")
@@ -79,9 +79,9 @@ def embedded(load: str = "ritz.flows.launch") -> Iterator[None]:
 def standing(port: int, configured: str | None) -> Iterator[str]:
     """Give the API URL of the configured Prefect server, or of one with pages that is started at ``port``.
 
-    The server that is started answers its own pages and who has its key, which is kept where `ritz.flows.key.read`
-    finds it. One of this user's own that has the port already is shared. The environment names it meanwhile, and has
-    its key.
+    The server that is started answers its own pages and who has its key, which is kept where
+    `ritz.flows.server.key.read` finds it. One of this user's own that has the port already is shared. The environment
+    names it meanwhile, and has its key.
 
     Raises
     ------
@@ -170,7 +170,7 @@ class _Server:
         listening, (news, tell) = self.socket.fileno(), os.pipe()
         numbers = [str(number) for number in (self.port, os.getpid(), listening, tell)]
         # Python would look for modules in the working directory first, where others may have put some.
-        command = [sys.executable, "-P", "-m", "ritz.flows.server", *numbers]
+        command = [sys.executable, "-P", "-m", "ritz.flows.server.access", *numbers]
         # A session of its own: an interrupt or a signal to the group must reach this process first, which still has
         # things to tell the server. If this process dies the server leaves by itself.
         process = subprocess.Popen(
@@ -357,7 +357,7 @@ def _serve(parent: int, listening: int, news: int) -> None:
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
     # By its name: what starts servers does not load Prefect.
-    app = import_module("ritz.flows.guard").guarded_app(tell)
+    app = import_module("ritz.flows.server.guarded_app").guarded_app(tell)
     # A client that keeps its connection open would hold up the end.
     config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=listening)])
