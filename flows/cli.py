@@ -11,7 +11,7 @@ import typer
 
 from ritz.compute.cluster.errors import ClusterError
 from ritz.flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
-from ritz.flows.server.access import ServerError
+from ritz.flows.server.api import ServerError
 from ritz.flows.settings import prepare_prefect
 from ritz.storage.errors import StorageError
 from ritz.tasks.driver.signals import SENTENCE, listen

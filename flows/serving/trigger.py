@@ -25,7 +25,8 @@ from prefect.states import Scheduled
 
 from ritz.flows.client import connected
 from ritz.flows.naming import labelled
-from ritz.flows.server.access import ServerError, reached
+from ritz.flows.server.access import reached
+from ritz.flows.server.api import ServerError
 from ritz.flows.serving.orphans import ACTIVE
 from ritz.storage.wording import cut, shown
 from ritz.tasks.errors import RecipeError

@@ -257,7 +257,7 @@ def test_another_user_of_the_machine_gets_nothing(served: Server) -> None:
     # A POST hears first that it has no token, which it cannot get.
     assert codes == [401, 401, 401, 403]
     # Everybody's command lines can be read.
-    assert "ritz.flows.server.access" in seen
+    assert "ritz.flows.server.process" in seen
     assert served.key() not in seen
     assert served.key() not in log.read_text()
     for path in (place, *home.glob("prefect.db*")):

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from ritz.flows.server import api
-from ritz.flows.server.access import ServerError, answers, embedded, local_url, standing
+from ritz.flows.server.access import embedded, standing
+from ritz.flows.server.api import ServerError, answers, local_url
 from tests.command import started
 from tests.faults.processes import children
 
@@ -72,7 +73,7 @@ home = Path(os.environ["PREFECT_HOME"])
 
 def process():
     servers = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return next((server for server in servers if "ritz.flows.server.access" in server.cmdline()), None)
+    return next((server for server in servers if "ritz.flows.server.process" in server.cmdline()), None)
 
 def another(than):
     # Waits until another server answers in the place of one.
@@ -163,12 +164,12 @@ return ask()
 
 def test_the_first_server_is_started_again_too(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     # The tests may have a server already, which is a child of this process too.
-    before = children(psutil.Process(), "ritz.flows.server.access")
+    before = children(psutil.Process(), "ritz.flows.server.process")
 
     def kill() -> None:
         while not (
             starting := [
-                child for child in children(psutil.Process(), "ritz.flows.server.access") if child not in before
+                child for child in children(psutil.Process(), "ritz.flows.server.process") if child not in before
             ]
         ):
             time.sleep(0.01)
