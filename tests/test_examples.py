@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,10 @@ def test_they_are_found() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the examples run: a folder with a store that holds `made@v1`, and `small@v1` with its model."""
+    """Where the examples run: a folder with a store that holds `made@v1`, and `small@v1` with its model; no run."""
     monkeypatch.chdir(tmp_path)
     (unpacked(tmp_path) / "store").rename("ritz-store")
+    shutil.rmtree("ritz-store/runs")
     dataset = Committer.ensure(Store("ritz-store"), "made", **definition())
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
