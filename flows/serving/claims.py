@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from ritz.storage.places.kept_files import KeptFile, is_at
+from ritz.storage.backends.kept_files import KeptFile, is_at
 
 
 def folder() -> Path:
