@@ -18,7 +18,8 @@ from prefect.utilities.callables import ParameterSchema
 from ritz.flows.client import connected
 from ritz.flows.naming import recipe_tags
 from ritz.flows.run import run_served
-from ritz.flows.server import key, standing
+from ritz.flows.server import key
+from ritz.flows.server.access import standing
 from ritz.flows.serving.binding import Binding, bind
 from ritz.flows.serving.orphans import Watch
 from ritz.flows.serving.runner import ServingRunner

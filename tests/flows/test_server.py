@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ritz.flows.server import api, embedded, standing
+from ritz.flows.server import api
+from ritz.flows.server.access import embedded, standing
 from ritz.flows.server.api import ServerError, answers, local_url
 from tests.command import started
 from tests.faults.processes import children
