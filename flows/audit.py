@@ -5,8 +5,8 @@ from typing import Any
 from prefect import flow
 
 from ritz.tasks.auditing import audit as stage
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Audit, prepare
-from ritz.tasks.signals import stoppable
 
 
 @flow(name="audit")

@@ -11,11 +11,11 @@ import typer
 
 from ritz.compute.cluster.errors import ClusterError
 from ritz.flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
-from ritz.flows.server import ServerError
+from ritz.flows.server.api import ServerError
 from ritz.flows.settings import prepare_prefect
 from ritz.storage.errors import StorageError
+from ritz.tasks.driver.signals import SENTENCE, listen
 from ritz.tasks.errors import InputError, RecipeError
-from ritz.tasks.signals import SENTENCE, listen
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""

@@ -6,11 +6,11 @@ from prefect import flow
 
 from ritz.tasks.comparison import compare as stage
 from ritz.tasks.comparison.plan import FRESH, SEEDS
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import complete
 from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.preparing import Compare, prepare
-from ritz.tasks.signals import stoppable
 
 
 @flow(name="compare")

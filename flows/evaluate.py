@@ -4,10 +4,10 @@ from typing import Any
 
 from prefect import flow
 
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.measuring.cost import cost
 from ritz.tasks.preparing import Evaluate, prepare
-from ritz.tasks.signals import stoppable
 
 
 @flow(name="evaluate")

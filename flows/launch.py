@@ -11,9 +11,9 @@ from prefect import Flow
 from prefect.events.worker import EventsWorker
 from prefect.runtime import flow_run
 
-from ritz.flows.claims import claimed, settle
 from ritz.flows.client import connected
-from ritz.flows.orphans import end_killed
+from ritz.flows.serving.claims import claimed, settle
+from ritz.flows.serving.orphans import end_killed
 
 log = logging.getLogger("ritz")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from prefect import flow
 
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.preparing import Quantify, prepare
-from ritz.tasks.signals import stoppable
 
 
 @flow(name="quantify")

@@ -5,8 +5,8 @@ from typing import Any
 from prefect import flow
 
 from ritz.tasks.auditing import regenerate as stage
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Regenerate, prepare
-from ritz.tasks.signals import stoppable
 
 
 @flow(name="regenerate")

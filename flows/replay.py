@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect import flow
 
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Replay, prepare
-from ritz.tasks.signals import stoppable
 from ritz.tasks.training import replay as stage
 
 

@@ -22,16 +22,17 @@ from prefect.states import Cancelled, Completed
 from ritz.compute.cluster.channel import ConsumerFailed, ProducerFailed
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.profile import Profile
-from ritz.flows.binding import bound
-from ritz.flows.claims import hold
 from ritz.flows.launch import launch
 from ritz.flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
-from ritz.flows.server import embedded
+from ritz.flows.server.access import embedded
+from ritz.flows.serving.binding import bound
+from ritz.flows.serving.claims import hold
 from ritz.storage.errors import Busy
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.provenance import provenance
 from ritz.tasks.documents.records import recorded, run_lock
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import Generated
 from ritz.tasks.measuring import evaluate as evaluation
@@ -41,7 +42,6 @@ from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.preparing import Run, prepare
 from ritz.tasks.report.publish import publish
-from ritz.tasks.signals import stoppable
 from ritz.tasks.training.train import Trained, train
 from ritz.tasks.training.worker import register
 

@@ -116,7 +116,7 @@ def _pulse(logger: logging.Logger) -> Iterator[None]:
 
 
 class _Bars(logging.Handler):
-    """Turns the progress records of `ritz.tasks.progress` into bars and prints the others above them."""
+    """Turns the progress records of `ritz.tasks.driver.progress` into bars and prints the others above them."""
 
     def __init__(self, bars: Progress) -> None:
         super().__init__()

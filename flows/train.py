@@ -7,8 +7,8 @@ from prefect import flow
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.records import fit_lock
+from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Train, prepare
-from ritz.tasks.signals import stoppable
 from ritz.tasks.training import train as stage
 from ritz.tasks.training.worker import register
 

@@ -1,7 +1,8 @@
 """Ritz turns a parametric PDE into a versioned dataset and a neural surrogate whose error bars are measured.
 
 What a user types is here, and loaded when it is first used: `Pipeline`, `Problem` and `Evolution` to say what is to
-be computed, `Systems` and `Stencil` to pose it, `Surrogate` to learn it, and `run`.
+be computed, `Systems` and `Stencil` to pose it, `Surrogate` to learn it; `run` and `generate` to do it; `open_dataset`
+and `load_model` to use what came of it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,25 @@ if TYPE_CHECKING:
     from ritz.compute.solvers.operators import Stencil
     from ritz.compute.solvers.systems import Systems
     from ritz.compute.surrogates.surrogate import Surrogate
+    from ritz.flows.generate import generate_dataset as generate
+    from ritz.flows.open import load_model, open_dataset
     from ritz.flows.run import run_pipeline as run
     from ritz.tasks.pipeline import Pipeline
 
     __version__: str
 
-__all__ = ["Evolution", "Pipeline", "Problem", "Stencil", "Surrogate", "Systems", "run"]
+__all__ = [
+    "Evolution",
+    "Pipeline",
+    "Problem",
+    "Stencil",
+    "Surrogate",
+    "Systems",
+    "generate",
+    "load_model",
+    "open_dataset",
+    "run",
+]
 
 _PLACES = {
     "Evolution": "ritz.compute.problems.evolution:Evolution",
@@ -30,6 +44,9 @@ _PLACES = {
     "Stencil": "ritz.compute.solvers.operators:Stencil",
     "Surrogate": "ritz.compute.surrogates.surrogate:Surrogate",
     "Systems": "ritz.compute.solvers.systems:Systems",
+    "generate": "ritz.flows.generate:generate_dataset",
+    "load_model": "ritz.flows.open:load_model",
+    "open_dataset": "ritz.flows.open:open_dataset",
     "run": "ritz.flows.run:run_pipeline",
 }
 

@@ -18,9 +18,9 @@ from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
-from ritz.tasks.identity import document_hash
 from ritz.tasks.measuring.gate import Gate
-from ritz.tasks.schedule import Schedule
+from ritz.tasks.parsing.identity import document_hash
+from ritz.tasks.parsing.schedule import Schedule
 
 BLOCK = 20
 """Splits are assigned by id in blocks of this many, so that their shares are exact."""

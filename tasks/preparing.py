@@ -392,7 +392,7 @@ class Regenerate(Request[str, None]):
 def _check_solving(pipeline: Pipeline, store: str, profile: Profile, roles: Sequence[str], *, trains: bool) -> None:
     """Check the cluster, the recipe beside the store, and the room for its samples."""
     from ritz.tasks.checks import check_run
-    from ritz.tasks.resources import check_room
+    from ritz.tasks.generation.room import check_room
 
     profile.check(roles)
     check_run(pipeline, store, trains=trains)

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from ritz.flows.server import standing
+from ritz.flows.server.access import standing
 from ritz.storage.backends.lock import locked
 from tests.bucket import serving
 from tests.command import TINY, ritz

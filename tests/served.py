@@ -15,7 +15,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from ritz.flows.api import own_key
+from ritz.flows.server.api import own_key
 from ritz.storage import runs
 from ritz.storage.store import Store
 from tests.patience import until

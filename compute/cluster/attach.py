@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from ritz.compute.cluster.dask_settings import settings
 from ritz.compute.cluster.errors import ClusterError
 from ritz.compute.cluster.presence import ROLES, connection
 from ritz.compute.cluster.profile import Device, Profile, wait_for
-from ritz.compute.cluster.settings import settings
 
 if TYPE_CHECKING:
     from ritz.compute.cluster.cluster import Cluster

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from ritz.compute.cluster import forking
+from ritz.compute.cluster.dask_settings import scratch, settings
 from ritz.compute.cluster.errors import ClusterError
 from ritz.compute.cluster.presence import ROLES
 from ritz.compute.cluster.profile import Profile, Role, wait_for
-from ritz.compute.cluster.settings import scratch, settings
 
 if TYPE_CHECKING:
     from ritz.compute.cluster.cluster import Cluster

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ritz.flows.commands.options import Json, ProfileName, StoreUrl
-from ritz.flows.server import embedded
+from ritz.flows.server.access import embedded
 from ritz.flows.settings import DEFAULT_STORE
 
 Dataset = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset.")]

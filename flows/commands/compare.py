@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ritz.flows.commands.options import Json, Overrides, ProfileName, Recipe, StoreUrl
-from ritz.flows.server import embedded
+from ritz.flows.server.access import embedded
 from ritz.flows.settings import DEFAULT_STORE
 
 app = typer.Typer(

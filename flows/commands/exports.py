@@ -26,7 +26,7 @@ def export(
     Example: ritz export darcy@v1 --to darcy.nc
     """
     from ritz.flows.terminal import print_json, watching
-    from ritz.tasks.export import export_version
+    from ritz.tasks.upkeep.exporting import export_version
 
     with watching():
         result = export_version(store, dataset, file_of(target), form, only_ok)

@@ -25,7 +25,7 @@ def gc(
     import yaml
 
     from ritz.flows.terminal import print_json
-    from ritz.tasks.garbage import collect
+    from ritz.tasks.upkeep.collecting import collect
 
     found = collect(store, timedelta(days=days), delete)
     if as_json:

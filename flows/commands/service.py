@@ -25,14 +25,14 @@ def serve(
     Example: ritz serve --store /data/ritz
     """
     from ritz.storage.store import Store
+    from ritz.tasks.driver.signals import leave_alone
     from ritz.tasks.recipes import load, load_profile, names
-    from ritz.tasks.signals import leave_alone
 
     wanted = recipes or names()
     for name in wanted:
         load(name)
     load_profile(profile).check()
-    from ritz.flows.serve import serve as work
+    from ritz.flows.serving.serve import serve as work
 
     leave_alone()
     work(wanted, Store(store).url, profile, port)
@@ -63,7 +63,7 @@ def trigger(
     known = recipe in names() or recipe.endswith((".yaml", ".yml"))
     if known:
         load(recipe, changes)
-    from ritz.flows.trigger import trigger as work
+    from ritz.flows.serving.trigger import trigger as work
 
     result = work(
         recipe, load(recipe) if known else None, changes, port, wait, lambda line: typer.echo(f"ritz: {line}", err=True)

@@ -18,7 +18,7 @@ from ritz.flows.commands.options import (
     StoreUrl,
     file_of,
 )
-from ritz.flows.server import embedded
+from ritz.flows.server.access import embedded
 from ritz.flows.settings import DEFAULT_STORE
 
 
@@ -92,7 +92,7 @@ def generate(
     if prepared.done is not None:
         dataset = prepared.done.dataset
         typer.echo(f"nothing to do: {dataset['name']}@{dataset['version']} has all samples", err=True)
-        result = asdict(prepared.done)
+        generated = prepared.done
     else:
         from ritz.flows.terminal import STARTING, watching
 
@@ -101,8 +101,8 @@ def generate(
             from ritz.flows.generate import generate as flow
             from ritz.flows.launch import launch
 
-            result = launch(flow, recipe, changes, prepared.store, profile)
-    _report(result, as_json, ("dataset", "ledger"))
+            generated = launch(flow, recipe, changes, prepared.store, profile)
+    _report(asdict(generated), as_json, ("dataset", "ledger"))
 
 
 def train(

@@ -10,23 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ritz.storage.backends import inside
+from ritz.storage.backends.kept_files import KeptFile, is_at
 from ritz.storage.errors import Busy, StorageError
 
 # All that a lock file ever holds: the name of a process, also of one that was killed.
 _CONTENT = re.compile(rb"(process \d+ on [^\n]*)?")
 
-# What this process holds: path of the lock file -> open descriptor.
-_held: dict[str, int] = {}
-
-
-def _forget_in_child() -> None:
-    # A forked child shares the open file, and with it the lock, which would then outlive its owner.
-    for descriptor in _held.values():
-        os.close(descriptor)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_forget_in_child)
+# What this process holds, by the path of the lock file.
+_held: dict[str, KeptFile] = {}
 
 
 def this_process() -> str:
@@ -36,7 +27,7 @@ def this_process() -> str:
 
 def held(path: str) -> bool:
     """Return whether this process holds the lock at ``path``."""
-    return path in _held
+    return path in _held and not _held[path].closed
 
 
 def signed(descriptor: int) -> str:
@@ -96,7 +87,7 @@ def locked(path: str, what: str, wait: float = 0.0, opened: Callable[[], int] | 
             ) from error
         try:
             _acquire(descriptor, what, max(0.0, deadline - time.monotonic()))
-            if _is_there(descriptor, path):
+            if is_at(descriptor, path):
                 _sign(descriptor, path, what)
                 break
         except BaseException:
@@ -104,16 +95,15 @@ def locked(path: str, what: str, wait: float = 0.0, opened: Callable[[], int] | 
             raise
         # Somebody removed the file or put another one in its place, and the next process would lock that one.
         os.close(descriptor)
-    _held[path] = descriptor
+    _held[path] = file = KeptFile(descriptor)
     try:
         yield
     finally:
-        # In a forked child the lock is the parent's, and the descriptor is closed already.
-        if _held.pop(path, None) is not None:
+        # In a forked child the lock is the parent's, and the file is closed already.
+        if not file.closed:
+            del _held[path]
             os.ftruncate(descriptor, 0)
-            # Closing alone would leave it to a child that is just being started, until that one has closed it too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+            file.release()
 
 
 def _opened(path: str) -> int:
@@ -136,15 +126,6 @@ def _acquire(descriptor: int, what: str, wait: float) -> None:
                     f"{what} is in use by {named or 'another process'}; wait until it has finished, or stop it"
                 ) from error
             time.sleep(min(0.05, max(wait, 0.01)))
-
-
-def _is_there(descriptor: int, path: str) -> bool:
-    """Return whether an open file is the one that has the path."""
-    try:
-        found = Path(path).stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(found, os.fstat(descriptor))
 
 
 def _sign(descriptor: int, path: str, what: str) -> None:

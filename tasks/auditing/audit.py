@@ -24,8 +24,8 @@ from ritz.tasks.auditing import worker
 from ritz.tasks.auditing.findings import CHECKS, Finding, Outcome, Outcomes, join
 from ritz.tasks.auditing.regenerate_worker import Sample, Source, regenerate
 from ritz.tasks.auditing.version import maker, opened, source
+from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.pipeline import Data
-from ritz.tasks.progress import Reporter
 from ritz.tasks.stage import stage
 
 log = logging.getLogger("ritz")

@@ -17,8 +17,8 @@ from ritz.storage.store import Store
 from ritz.tasks.comparison import worker
 from ritz.tasks.comparison.gains import ARMS, PUBLISHED, gains, sentences
 from ritz.tasks.comparison.plan import Arm, Contest, folder
+from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation.result import Generated
-from ritz.tasks.progress import Reporter
 from ritz.tasks.report.comparison import shown
 from ritz.tasks.stage import stage
 from ritz.tasks.training.lease_guard import Fence

@@ -14,8 +14,8 @@ from ritz.compute.uncertainty.catalogue import LEAST
 from ritz.storage.store import Store
 from ritz.storage.wording import shown
 from ritz.tasks.errors import RecipeError
-from ritz.tasks.identity import document_hash
 from ritz.tasks.measuring.gate import Gate
+from ritz.tasks.parsing.identity import document_hash
 from ritz.tasks.pipeline import Data, Pipeline
 
 FRESH = 4

@@ -21,7 +21,7 @@ from ritz.storage.errors import StorageError
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.comparison.subset import Chosen
-from ritz.tasks.samples import load
+from ritz.tasks.measuring.split_fields import load
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.worker import kept, left
 

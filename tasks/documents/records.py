@@ -8,7 +8,7 @@ from typing import Any
 from ritz.storage import models, runs
 from ritz.storage.errors import Refused, StorageError
 from ritz.storage.store import Store
-from ritz.tasks.signals import stopped
+from ritz.tasks.driver.signals import stopped
 
 log = logging.getLogger("ritz")
 

@@ -17,13 +17,13 @@ from ritz.compute.solvers.solver import Solver
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
+from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation import worker
 from ritz.tasks.generation.dispatch import dispatch, owners
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.generation.in_flight import InFlight
 from ritz.tasks.generation.result import Generated, describe, probe_key
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.progress import Reporter
 from ritz.tasks.stage import stage
 from ritz.tasks.views.layouts import described
 

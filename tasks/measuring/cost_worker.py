@@ -18,9 +18,9 @@ from ritz.storage.names import split_spec
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents import provenance
+from ritz.tasks.measuring.split_fields import variables
 from ritz.tasks.measuring.worker import load_model
-from ritz.tasks.recorded_problem import problem_of
-from ritz.tasks.samples import variables
+from ritz.tasks.parsing.recorded_problem import problem_of
 
 SAMPLES = 8
 """Test samples on which the solver at matched error is sought."""

@@ -19,7 +19,7 @@ from ritz.compute.uncertainty.uncertainty import Calibrated, Predicted, Uncertai
 from ritz.storage import models
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.samples import load
+from ritz.tasks.measuring.split_fields import load
 
 BASELINE_SAMPLES = 2000
 """The baselines are fitted to at most so many training samples."""

@@ -18,7 +18,7 @@ from ritz.storage.files import SUFFIXES, write_file
 from ritz.storage.store import Store
 from ritz.storage.targets import check_target
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
-from ritz.tasks.prediction.novelty import novelty
+from ritz.tasks.prediction.novelty_judge import novelty
 
 OUTSIDE, SCORE = "input_outside", "input_score"
 """What a file of predictions says of every input."""

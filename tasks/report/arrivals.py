@@ -9,7 +9,7 @@ import numpy as np
 from ritz.compute.evaluation.arrivals import by_chance, differences, largest, scores
 from ritz.compute.problems.problem import Problem
 from ritz.storage.datasets import Dataset
-from ritz.tasks.recorded_problem import problem_of
+from ritz.tasks.parsing.recorded_problem import problem_of
 
 SAMPLES = 4096
 """Most training samples that are looked at; of more, so many at random."""

@@ -15,11 +15,11 @@ from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.measuring.split_fields import variables
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.report.arrivals import seen
 from ritz.tasks.report.material import Material, columns, typical
 from ritz.tasks.report.page import pictures, render
-from ritz.tasks.samples import variables
 
 LEVEL = 0.9
 """Nominal coverage of the bands that are shown."""

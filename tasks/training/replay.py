@@ -8,7 +8,7 @@ from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.storage import models
 from ritz.storage.store import Store
-from ritz.tasks.progress import Reporter
+from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.stage import stage
 from ritz.tasks.training import replay_worker as worker
 from ritz.tasks.training.supervision import follow

@@ -24,7 +24,7 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused, StorageError, Unknown
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
-from ritz.tasks.recorded_problem import problem_of
+from ritz.tasks.parsing.recorded_problem import problem_of
 
 AHEAD = 32
 """Steps whose samples are read together."""

@@ -13,7 +13,7 @@ from ritz.compute.cluster.connection import Unreached
 from ritz.compute.cluster.consumer import Abandoned
 from ritz.compute.cluster.rendezvous import Missed
 from ritz.compute.training.group import PeerLost
-from ritz.tasks.progress import Reporter
+from ritz.tasks.driver.progress import Reporter
 
 log = logging.getLogger("ritz")
 

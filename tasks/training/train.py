@@ -9,8 +9,8 @@ from ritz.compute.cluster.channel import Channel, ProducerFailed
 from ritz.compute.cluster.cluster import Cluster
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import fit_lock, run_lock
+from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.progress import Reporter
 from ritz.tasks.stage import stage
 from ritz.tasks.training import worker
 from ritz.tasks.training.lease_guard import Fence

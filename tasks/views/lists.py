@@ -16,8 +16,8 @@ from ritz.storage.shapes import NUMBER, expect
 from ritz.storage.store import Store
 from ritz.storage.wording import meant
 from ritz.tasks.generation.in_flight import in_flight
-from ritz.tasks.identity import outcome_hash
 from ritz.tasks.measuring.gate import release_of
+from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.views.card import break_even
 from ritz.tasks.views.lineage import consumers
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
-from ritz.tasks.identity import outcome_hash
+from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.pipeline import Pipeline
 
 FILE = "measured.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import xarray as xr
 
 from ritz.tasks.pipeline import Pipeline
 from tests.command import SMALL, inside, ritz
+from tests.older import DATA, unpacked
 
-DATA = Path(__file__).parents[1] / "data"
 DATASET = "small"
 SAMPLES = 40
 
@@ -24,12 +23,6 @@ SAMPLES = 40
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the store, an input of its model and what that predicted; only to be read."""
     return unpacked(tmp_path_factory.mktemp("older"))
-
-
-def unpacked(folder: Path) -> Path:
-    with tarfile.open(DATA / "store.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder
 
 
 @pytest.mark.parametrize(

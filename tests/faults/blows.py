@@ -44,7 +44,7 @@ class Blow(NamedTuple):
 
 def server(parent: psutil.Process) -> list[psutil.Process]:
     """Return the Prefect server that a process has started."""
-    return children(parent, "ritz.flows.server")
+    return children(parent, "ritz.flows.server.process")
 
 
 def workers(driver: psutil.Process, role: str) -> list[psutil.Process]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from ritz.flows.api import ServerError, own_key
+from ritz.flows.server.api import ServerError, own_key
 from ritz.storage import runs
 from ritz.storage.store import Store
 from tests.command import RITZ, SMALL, ritz, started

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from ritz.storage import runs
-from ritz.tasks.signals import SENTENCE
+from ritz.tasks.driver.signals import SENTENCE
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, Trap, wait_until
 from tests.faults.processes import alive

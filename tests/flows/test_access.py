@@ -18,8 +18,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from ritz.flows import key as keys
-from ritz.flows.api import own_key
+from ritz.flows.server import key as keys
+from ritz.flows.server.api import own_key
 from tests.browser import Page, browsing
 from tests.command import RITZ, SMALL, ritz, started
 from tests.patience import until
@@ -257,7 +257,7 @@ def test_another_user_of_the_machine_gets_nothing(served: Server) -> None:
     # A POST hears first that it has no token, which it cannot get.
     assert codes == [401, 401, 401, 403]
     # Everybody's command lines can be read.
-    assert "ritz.flows.server" in seen
+    assert "ritz.flows.server.process" in seen
     assert served.key() not in seen
     assert served.key() not in log.read_text()
     for path in (place, *home.glob("prefect.db*")):

@@ -17,10 +17,10 @@ import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
-from ritz.flows import api
-from ritz.flows import key as keys
-from ritz.flows.api import PROOF, ServerError, answers, check, local_url, own_key
-from ritz.flows.server import reached, standing
+from ritz.flows.server import api
+from ritz.flows.server import key as keys
+from ritz.flows.server.access import reached, standing
+from ritz.flows.server.api import PROOF, ServerError, answers, check, local_url, own_key
 from ritz.flows.settings import AUTH, loopback, prepare_prefect
 
 Answer = Callable[[str], tuple[int, str]]

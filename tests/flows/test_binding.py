@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ritz.flows import binding
-from ritz.flows.binding import Binding, bind, bound
+from ritz.flows.serving import binding
+from ritz.flows.serving.binding import Binding, bind, bound
 from ritz.tasks.errors import RecipeError
 
 

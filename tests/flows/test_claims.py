@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from ritz.flows.claims import claimed, folder, given_up, held, hold, known, settle
+from ritz.flows.serving.claims import claimed, folder, given_up, held, hold, known, settle
 
 HOLDER = """
 import os, sys, time
-from ritz.flows.claims import hold
+from ritz.flows.serving.claims import hold
 hold(sys.argv[1])
 if len(sys.argv) > 2:
     child = os.fork()
@@ -83,12 +83,12 @@ def test_a_forked_child_does_not_hold_the_claim_of_its_parent() -> None:
 
 def test_a_claim_taken_anew_while_it_is_settled_stands() -> None:
     run = str(uuid4())
-    descriptor = hold(run)
+    first = hold(run)
     # As if another process had settled it between the opening of the file and its lock.
     (folder() / run).unlink()
     assert not known(run)
     again = hold(run)
-    assert os.fstat(again).st_ino != os.fstat(descriptor).st_ino
+    assert os.fstat(again.descriptor).st_ino != os.fstat(first.descriptor).st_ino
     assert held(run)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ritz.flows.database import FILES, prepare, provide
-from ritz.flows.home import DATABASE, HOME
+from ritz.flows.server.database import FILES, prepare, provide
+from ritz.flows.server.home import DATABASE, HOME
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_a_server_needs_no_revisions_for_it(tmp_path: Path) -> None:
     code = """
 import os, sqlite3, sys
 from pathlib import Path
-from ritz.flows import database
-from ritz.flows.server import embedded
+from ritz.flows.server import database
+from ritz.flows.server.access import embedded
 
 folder, home = database.prepared(), Path(sys.argv[1])
 database.prepare(folder)

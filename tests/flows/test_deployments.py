@@ -4,7 +4,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
-from ritz.flows.serve import _to_deployment, deployment_names
+from ritz.flows.serving.serve import _to_deployment, deployment_names
 from ritz.tasks.recipes import RecipeError, load
 from tests.command import SMALL
 from tests.served import client_of

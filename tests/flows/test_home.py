@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ritz.flows.home import HOME, private_home
+from ritz.flows.server.home import HOME, private_home
 
 
 def mode(path: Path) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ritz.flows import key as keys
+from ritz.flows.server import key as keys
 from tests.require import require
 
 

@@ -10,10 +10,10 @@ from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.states import Running
 
-from ritz.flows import claims
-from ritz.flows.api import local_url
 from ritz.flows.launch import launch
-from ritz.flows.orphans import GONE
+from ritz.flows.server.api import local_url
+from ritz.flows.serving import claims
+from ritz.flows.serving.orphans import GONE
 from tests.served import client_of, free_port
 
 

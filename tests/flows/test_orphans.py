@@ -21,14 +21,17 @@ from prefect.client.schemas.objects import (
 )
 from prefect.states import Cancelling, Pending, Running, Scheduled
 
-from ritz.flows.claims import claimed, known
-from ritz.flows.orphans import GONE, Watch
+from ritz.flows.serving.claims import claimed, known
+from ritz.flows.serving.orphans import GONE, Watch
 from ritz.storage import runs
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import VANISHED, run_lock
 from tests.served import client_of
 
-HOLDER = "import sys, time; from ritz.flows.claims import hold; hold(sys.argv[1]); print(flush=True); time.sleep(600)"
+HOLDER = (
+    "import sys, time; from ritz.flows.serving.claims import hold; "
+    "hold(sys.argv[1]); print(flush=True); time.sleep(600)"
+)
 
 
 @pytest.fixture(scope="module")

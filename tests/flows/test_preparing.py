@@ -17,7 +17,6 @@ import pytest
 from ritz.compute.cluster.errors import ClusterError
 from ritz.flows import run as flows_run
 from ritz.flows.audit import audit
-from ritz.flows.binding import VARIABLE, Binding
 from ritz.flows.compare import online_offline
 from ritz.flows.evaluate import evaluate
 from ritz.flows.generate import generate
@@ -25,6 +24,7 @@ from ritz.flows.quantify import quantify
 from ritz.flows.regenerate import regenerate
 from ritz.flows.replay import replay
 from ritz.flows.run import run, run_served
+from ritz.flows.serving.binding import VARIABLE, Binding
 from ritz.flows.train import train
 from ritz.storage import models
 from ritz.storage.committer import Committer
@@ -216,6 +216,6 @@ def test_a_dataset_that_has_all_samples_asks_for_no_cluster(tmp_path: Path, plac
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
     made = generate.fn(TINY, changes, store.url, places["gone"])
-    assert made["dataset"]["version"] == "v1"
+    assert made.dataset["version"] == "v1"
     done = inside("generate", TINY, *assignments(changes), "--store", store.url, "--profile", places["gone"])
     assert (done.returncode, done.stderr) == (0, "nothing to do: tiny@v1 has all samples\n")

@@ -7,9 +7,9 @@ import anyio
 import pytest
 from prefect.client.schemas.objects import FlowRun
 
-from ritz.flows.claims import held, settle
-from ritz.flows.orphans import Watch
-from ritz.flows.runner import ServingRunner
+from ritz.flows.serving.claims import held, settle
+from ritz.flows.serving.orphans import Watch
+from ritz.flows.serving.runner import ServingRunner
 from tests.served import client_of
 
 

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 import psutil
 import pytest
 
-from ritz.flows.api import own_key
+from ritz.flows.server.api import own_key
 from ritz.storage import runs
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import VANISHED, run_lock

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ritz.flows import api
-from ritz.flows.server import ServerError, answers, embedded, local_url, standing
+from ritz.flows.server import api
+from ritz.flows.server.access import embedded, standing
+from ritz.flows.server.api import ServerError, answers, local_url
 from tests.command import started
 from tests.faults.processes import children
 
@@ -64,15 +65,15 @@ import logging, os, signal, stat, sys, time
 from pathlib import Path
 logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
 import psutil
-from ritz.flows import api
-from ritz.flows.api import answers
-from ritz.flows.server import embedded
+from ritz.flows.server import api
+from ritz.flows.server.api import answers
+from ritz.flows.server.access import embedded
 
 home = Path(os.environ["PREFECT_HOME"])
 
 def process():
     servers = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return next((server for server in servers if "ritz.flows.server" in server.cmdline()), None)
+    return next((server for server in servers if "ritz.flows.server.process" in server.cmdline()), None)
 
 def another(than):
     # Waits until another server answers in the place of one.
@@ -163,11 +164,13 @@ return ask()
 
 def test_the_first_server_is_started_again_too(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     # The tests may have a server already, which is a child of this process too.
-    before = children(psutil.Process(), "ritz.flows.server")
+    before = children(psutil.Process(), "ritz.flows.server.process")
 
     def kill() -> None:
         while not (
-            starting := [child for child in children(psutil.Process(), "ritz.flows.server") if child not in before]
+            starting := [
+                child for child in children(psutil.Process(), "ritz.flows.server.process") if child not in before
+            ]
         ):
             time.sleep(0.01)
         starting[0].kill()

@@ -12,8 +12,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.states import Cancelled, Pending, Running
 
 from ritz.flows.naming import PREFIX
+from ritz.flows.serving.trigger import _ended, trigger
 from ritz.flows.settings import AUTH, URL
-from ritz.flows.trigger import _ended, trigger
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.recipes import RecipeError, load
 from tests.command import SMALL

@@ -21,8 +21,8 @@ from ritz.compute.kind import Kind, OneOf
 from ritz.compute.solvers.choice import Auto
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.recycled import Recycled
-from ritz.tasks.identity import outcome_hash
 from ritz.tasks.measuring.gate import Gate, better_baselines, release_of
+from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.pipeline import BLOCK, Pipeline, Splits
 from ritz.tasks.recipes import load, names
 from tests.tasks.own_problem import Scaling

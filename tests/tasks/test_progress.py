@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from ritz.tasks import progress
-from ritz.tasks.progress import Progress, Reporter
+from ritz.tasks.driver import progress
+from ritz.tasks.driver.progress import Progress, Reporter
 from ritz.tasks.stage import artifact_key
 
 

@@ -31,8 +31,8 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
+from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation.dispatch import owners
-from ritz.tasks.progress import Reporter
 from ritz.tasks.training import replay_worker as replay
 from ritz.tasks.training import supervision as follow
 from ritz.tasks.training import worker as train

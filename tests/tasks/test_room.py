@@ -14,8 +14,8 @@ import pytest
 from ritz.compute.cluster.local import Local
 from ritz.compute.cluster.profile import Role
 from ritz.storage.errors import Refused
+from ritz.tasks.generation.room import SLACK, SOLVER, SOLVING, check_room, sample_bytes, size
 from ritz.tasks.recipes import load
-from ritz.tasks.resources import SLACK, SOLVER, SOLVING, check_room, sample_bytes, size
 from tests.command import SMALL, TINY, inside
 
 Disk = namedtuple("Disk", "total used free")
@@ -98,7 +98,7 @@ def test_a_dataset_that_grows_needs_room_for_what_is_new(
 
 
 def test_a_bucket_has_no_disk_that_could_be_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ritz.tasks.resources import free_bytes
+    from ritz.tasks.generation.room import free_bytes
 
     class Bucket:
         url = "s3://bucket/ritz"

@@ -12,8 +12,8 @@ from prefect.server.schemas import schedules as server
 from pydantic import ValidationError
 
 from ritz.tasks.errors import RecipeError
+from ritz.tasks.parsing.schedule import ANCHOR, Schedule, parser
 from ritz.tasks.recipes import load
-from ritz.tasks.schedule import ANCHOR, Schedule, parser
 
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
 

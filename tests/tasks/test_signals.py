@@ -14,10 +14,10 @@ from ritz.storage import runs
 from ritz.storage.export import export
 from ritz.storage.files import write_file
 from ritz.storage.store import Store
-from ritz.tasks import signals
 from ritz.tasks.documents.records import recorded
-from ritz.tasks.garbage import collect
-from ritz.tasks.signals import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
+from ritz.tasks.driver import signals
+from ritz.tasks.driver.signals import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
+from ritz.tasks.upkeep.collecting import collect
 from tests.tasks.test_records import begun
 
 OLD = {"created": "2020-01-01T00:00:00+00:00"}

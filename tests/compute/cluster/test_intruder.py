@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
+from ritz.compute.cluster.dask_settings import scratch
 from ritz.compute.cluster.local import Local
 from ritz.compute.cluster.profile import Role
-from ritz.compute.cluster.settings import scratch
 from tests.compute.cluster import intruder
 from tests.compute.cluster.conftest import plain
 from tests.require import require

@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
-from ritz.flows import key as keys
+from ritz.flows.server import key as keys
 from ritz.flows.settings import AUTH, URL, loopback, setting
 from ritz.storage.wording import shown
 

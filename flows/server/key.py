@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ritz.compute.cluster.own_folder import make_own, own_folder
+
 
 def made() -> str:
     """Return a new key, ``user:password`` as Prefect takes it."""
@@ -75,10 +77,7 @@ def _folder(port: int) -> Path:
         folder = place.parent
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-            found = folder.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            if not make_own(folder):
                 raise PermissionError(13, "is no folder of this user's own", str(folder))
             folder.chmod(0o700)
             with tempfile.TemporaryFile(dir=folder):
@@ -94,7 +93,7 @@ def _places(port: int) -> Iterator[Path]:
     with suppress(RuntimeError):
         yield Path(state).expanduser() / "ritz" / _name(port)
     # Where there is no home that can be written.
-    yield Path(tempfile.gettempdir()) / f"ritz-{os.geteuid()}" / _name(port)
+    yield own_folder(tempfile.gettempdir()) / _name(port)
 
 
 def _name(port: int) -> str:

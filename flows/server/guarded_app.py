@@ -15,8 +15,8 @@ from sqlalchemy.engine import make_url
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ritz.compute.cluster.silence import silence
-from ritz.flows import key as keys
-from ritz.flows.api import PROOF
+from ritz.flows.server import key as keys
+from ritz.flows.server.api import PROOF
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]

@@ -24,8 +24,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Crashed, Scheduled
 
-from ritz.flows.claims import given_up, held, known, settle
 from ritz.flows.naming import sentence
+from ritz.flows.serving.claims import given_up, held, known, settle
 from ritz.storage import runs
 from ritz.storage.errors import Busy, StorageError, Unknown
 from ritz.storage.store import Store

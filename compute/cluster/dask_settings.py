@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 from ritz.compute.cluster.forking import ENVIRONMENT, METHOD
+from ritz.compute.cluster.own_folder import make_own, own_folder
 
 log = logging.getLogger("ritz")
 
@@ -64,12 +63,9 @@ def scratch() -> str:
     parent = dask.config.get("temporary-directory") or tempfile.gettempdir()
     if not hasattr(os, "getuid"):
         return str(parent)
-    folder = Path(parent) / f"ritz-{os.getuid()}"
+    folder = own_folder(parent)
     # An existing entry of this name may be anything, e.g. a link.
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    about = folder.lstat()
-    if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o077:
+    if make_own(folder) and not folder.lstat().st_mode & 0o077:
         return str(folder)
     own = tempfile.mkdtemp(prefix="ritz-", dir=parent)
     log.warning("%s is not a folder of this user alone; workers use %s", folder, own)

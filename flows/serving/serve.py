@@ -15,18 +15,18 @@ from prefect.schedules import Schedule as PrefectSchedule
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 from prefect.utilities.callables import ParameterSchema
 
-from ritz.flows import key
-from ritz.flows.binding import Binding, bind
 from ritz.flows.client import connected
 from ritz.flows.naming import recipe_tags
-from ritz.flows.orphans import Watch
 from ritz.flows.run import run_served
-from ritz.flows.runner import ServingRunner
-from ritz.flows.server import standing
+from ritz.flows.server import key
+from ritz.flows.server.access import standing
+from ritz.flows.serving.binding import Binding, bind
+from ritz.flows.serving.orphans import Watch
+from ritz.flows.serving.runner import ServingRunner
 from ritz.tasks.errors import RecipeError
+from ritz.tasks.parsing.schedule import Schedule
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.recipes import load
-from ritz.tasks.schedule import Schedule
 
 FLOW = run_served.name
 """Name of the served flow: the deployment of a recipe is ``ritz/RECIPE``."""
@@ -38,7 +38,7 @@ def serve(recipes: Sequence[str], store: str, profile: str, port: int) -> None:
     Uses the server that ``PREFECT_API_URL`` names, else starts one on the loopback interface. A recipe runs once at
     a time: a run that is triggered meanwhile waits for its turn, one that its schedule brings is cancelled, and says
     so. So is a run that finds its dataset in use, by another recipe of the same `name` or ``ritz run``. Runs that no
-    process is at any more, as after a power cut, are ended; see `ritz.flows.orphans`.
+    process is at any more, as after a power cut, are ended; see `ritz.flows.serving.orphans`.
 
     Parameters
     ----------

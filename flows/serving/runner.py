@@ -7,8 +7,8 @@ from typing import Any, Self
 from prefect.client.schemas.objects import FlowRun
 from prefect.runner import Runner
 
-from ritz.flows.claims import claimed
-from ritz.flows.orphans import Watch
+from ritz.flows.serving.claims import claimed
+from ritz.flows.serving.orphans import Watch
 
 POLL = 3.0
 """Seconds between two questions for runs that are due, where ``PREFECT_RUNNER_POLL_FREQUENCY`` says no other."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from ritz.storage.export import export
 from ritz.storage.store import Store
-from ritz.tasks.progress import Reporter
+from ritz.tasks.driver.progress import Reporter
 
 
 def export_version(store_url: str, spec: str, target: Path, form: str | None, only_ok: bool) -> dict[str, Any]:

@@ -13,18 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-# The descriptors of this process.
-_held: set[int] = set()
-
-
-def _forget_in_child() -> None:
-    # A forked child shares the open file, and with it the lock, which would then outlive the process that took it.
-    for descriptor in _held:
-        os.close(descriptor)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_forget_in_child)
+from ritz.storage.backends.kept_files import KeptFile, is_at
 
 
 def folder() -> Path:
@@ -32,7 +21,7 @@ def folder() -> Path:
     return Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "ritz-claims"
 
 
-def hold(flow_run: str) -> int:
+def hold(flow_run: str) -> KeptFile:
     """Hold the claim on a flow run until this process ends; several processes may, its server and the run itself.
 
     The file stays: until the server has been told how the run ended, it is what says that the run was this machine's.
@@ -44,26 +33,22 @@ def hold(flow_run: str) -> int:
 
     Returns
     -------
-    int
-        The descriptor that holds it.
+    KeptFile
+        The file that holds it.
     """
     path = _path(flow_run)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = _open(path)
-    _held.add(descriptor)
-    return descriptor
+    return KeptFile(_open(path))
 
 
 @contextmanager
 def claimed(flow_run: str) -> Iterator[None]:
     """Hold the claim on a flow run meanwhile."""
-    descriptor = hold(flow_run)
+    file = hold(flow_run)
     try:
         yield
     finally:
-        if descriptor in _held:
-            _held.remove(descriptor)
-            os.close(descriptor)
+        file.release()
 
 
 def given_up() -> list[str]:
@@ -102,7 +87,7 @@ def settle(flow_run: str) -> None:
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is(descriptor, _path(flow_run)):
+        if is_at(descriptor, _path(flow_run)):
             _path(flow_run).unlink()
     except BlockingIOError:
         pass
@@ -116,17 +101,9 @@ def _open(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         # Whoever looks whether it is held, or removes it, holds it for microseconds.
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if _is(descriptor, path):
+        if is_at(descriptor, path):
             return descriptor
         os.close(descriptor)
-
-
-def _is(descriptor: int, path: Path) -> bool:
-    """Return whether the open file is the one at ``path``, and not one that has been removed meanwhile."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat(follow_symlinks=False))
-    except FileNotFoundError:
-        return False
 
 
 def _path(flow_run: str) -> Path:

@@ -25,14 +25,15 @@ from prefect.states import Scheduled
 
 from ritz.flows.client import connected
 from ritz.flows.naming import labelled
-from ritz.flows.orphans import ACTIVE
-from ritz.flows.server import ServerError, reached
+from ritz.flows.server.access import reached
+from ritz.flows.server.api import ServerError
+from ritz.flows.serving.orphans import ACTIVE
 from ritz.storage.wording import cut, shown
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.pipeline import Pipeline
 
 FLOW = "ritz"
-"""Name of the served flow; see `ritz.flows.serve`, which a command that only asks for a run does not load."""
+"""Name of the served flow; see `ritz.flows.serving.serve`, which a command that only asks for a run does not load."""
 
 LOOK = 1.0
 """Seconds between two looks whether a run has come to its end."""

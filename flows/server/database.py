@@ -1,4 +1,6 @@
-"""Makes the database that a new Prefect home begins with, once for an installation: ``python -m ritz.flows.database``.
+"""Makes the database that a new Prefect home begins with, once for an installation.
+
+It is called as ``python -m ritz.flows.server.database``.
 
 Prefect's server makes its tables revision by revision, and describes its blocks, when it finds no database: that takes
 twice as long as all else that it does to start. What it has made then is the same in every home, and nobody's own.
@@ -15,7 +17,7 @@ from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from ritz.flows.home import DATABASE, HOME
+from ritz.flows.server.home import DATABASE, HOME
 
 FILES = ("memo_store.toml", DATABASE)
 """What a server leaves in a home: which blocks its database describes, and the database."""
@@ -28,7 +30,7 @@ def prepared() -> Path:
 
 def prepare(folder: Path) -> None:
     """Have a server make its database, and keep it in ``folder``; one that is there is kept."""
-    from ritz.flows.server import embedded
+    from ritz.flows.server.access import embedded
 
     if folder.exists():
         return
