@@ -9,7 +9,7 @@ from pydantic import Field
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.slotted import SlottedPlate, slotted_plate
-from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 

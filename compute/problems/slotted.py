@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy
 
-from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.operators import Pattern
+from ritz.compute.solvers.operators.matrices import Matrices
 
 if TYPE_CHECKING:
     import skfem

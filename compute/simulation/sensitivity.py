@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 

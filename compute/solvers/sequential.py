@@ -45,8 +45,8 @@ class Sequential(Solver):
     """Answers systems one after the other, carrying a state along.
 
     A subclass answers one system in `attempt`; `solve` sees to the true residual of every answer, gives a
-    system that misses the tolerance to `ritz.compute.solvers.direct.Direct`, and marks it as failed when that
-    misses too.
+    system that misses the tolerance to `ritz.compute.solvers.factorization.direct.Direct`, and marks it as failed
+    when that misses too.
     """
 
     @abstractmethod
@@ -116,7 +116,7 @@ class Sequential(Solver):
     ) -> tuple[dict[str, Any], np.ndarray | None, Any]:
         """Solve system ``i``, if need be with Direct; return its ledger row without the time."""
         # Direct is a subclass, so it cannot be imported before this class exists.
-        from ritz.compute.solvers.direct import Direct
+        from ritz.compute.solvers.factorization.direct import Direct
 
         operators, rhs = systems.operators, systems.rhs[i].ravel()
         row: dict[str, Any] = {"status": "failed", "reason": "not_finite", "residual": np.nan, "solver": self.kind}

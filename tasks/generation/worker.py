@@ -8,8 +8,8 @@ import numpy as np
 
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.simulate import first_systems, simulate
-from ritz.compute.solvers.choice import Auto, panel
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.choice.auto import Auto, panel
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.solver import Ledger, Solver
 from ritz.compute.solvers.systems import Systems
 from ritz.storage.datasets import Dataset
@@ -65,8 +65,8 @@ class Probed:
     choice
         JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
     panel
-        JSON-able rows, see `ritz.compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted,
-        and the direct solver; none where a system takes so long that there is no time for one in each way.
+        JSON-able rows, see `ritz.compute.solvers.choice.auto.panel`: recycling with and without carry, sorted and
+        unsorted, and the direct solver; none where a system takes so long that there is no time for one in each way.
     """
 
     solver: Solver

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 
 from ritz.compute.solvers.operators import Operators, Stencil
-from ritz.compute.solvers.preconditioners import pattern_sweeps, stencil_sweeps
 from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
-from ritz.compute.solvers.preconditioners.splitting import (
+from ritz.compute.solvers.preconditioners.sweeps import pattern_sweeps, stencil_sweeps
+from ritz.compute.solvers.preconditioners.sweeps.splitting import (
     coefficients,
     grid,
     has_sweeps,

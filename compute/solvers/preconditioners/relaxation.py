@@ -4,7 +4,13 @@ import numpy as np
 
 from ritz.compute.solvers.operators import Operators
 from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
-from ritz.compute.solvers.preconditioners.splitting import check, has_sweeps, layout, pattern_split, stencil_split
+from ritz.compute.solvers.preconditioners.sweeps.splitting import (
+    check,
+    has_sweeps,
+    layout,
+    pattern_split,
+    stencil_split,
+)
 
 
 def jacobi(operators: Operators, i: int) -> Preconditioner:

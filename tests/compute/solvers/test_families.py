@@ -15,12 +15,12 @@ from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import TwoPhase
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
-from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.factorization.analysis import importable
-from ritz.compute.solvers.iterative import Krylov
-from ritz.compute.solvers.multigrid.solver import Multigrid
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
+from ritz.compute.solvers.transform.transform import Transform
 
 FAMILIES = {
     "darcy": Darcy(shape=(24, 20)),

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.preconditioners.incomplete import ilu
-from ritz.compute.solvers.recycled import Recycled
 from ritz.compute.solvers.systems import Systems
 
 

@@ -7,10 +7,10 @@ import pytest
 import scipy.sparse as sp
 
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.krylov import cg, gmres
-from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.preconditioners.hypre import hypre
 from ritz.compute.solvers.preconditioners.incomplete import icc, ilu
 from ritz.compute.solvers.preconditioners.multilevel import amg

@@ -9,8 +9,8 @@ from typing import TypeGuard
 import numpy as np
 
 from ritz.compute.solvers.operators import Operators, Pattern, Stencil
-from ritz.compute.solvers.preconditioners import pattern_sweeps, stencil_sweeps
 from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.preconditioners.sweeps import pattern_sweeps, stencil_sweeps
 
 
 @dataclass(frozen=True, eq=False)

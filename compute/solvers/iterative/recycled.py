@@ -6,11 +6,11 @@ from typing import Literal
 from pydantic import Field
 
 from ritz.compute.kind import Fault, in_units
-from ritz.compute.solvers.composed import minimal_residual
 from ritz.compute.solvers.expectation import extent
-from ritz.compute.solvers.guard import Guard
+from ritz.compute.solvers.iterative.composed import minimal_residual
+from ritz.compute.solvers.iterative.guard import Guard
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from ritz.compute.solvers.recycling import Recycler
 from ritz.compute.solvers.sequential import Attempt, Sequential
 from ritz.compute.solvers.systems import Systems
 

@@ -8,16 +8,16 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from ritz.compute.kind import OneOf, in_units
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.guard import Guard
-from ritz.compute.solvers.iterative import Krylov
-from ritz.compute.solvers.multigrid.solver import Multigrid
-from ritz.compute.solvers.race import Lane, race
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.choice.timing import Lane, race
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.guard import Guard
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.iterative.recycler import Recycler
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.solver import Solutions, Solver
 from ritz.compute.solvers.systems import Systems
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.transform.transform import Transform
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,9 @@ class Auto(Solver):
 
     What fits the structure of the systems is put in the order of its expected cost; what cannot come
     within three times the leader is left out. The others solve the same systems, in the same order and with
-    their carry, in turn, until each has had all or has fallen behind (see `ritz.compute.solvers.race.race`). The one
-    with the least time a system (median) wins among those that answered every system themselves to the tolerance.
+    their carry, in turn, until each has had all or has fallen behind (see `ritz.compute.solvers.choice.timing.race`).
+    The one with the least time a system (median) wins among those that answered every system themselves to the
+    tolerance.
     """
 
     kind: Literal["auto"] = "auto"

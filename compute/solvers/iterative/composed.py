@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.scaling import norm
 from ritz.compute.solvers.sequential import Attempt
 from ritz.compute.solvers.systems import Systems

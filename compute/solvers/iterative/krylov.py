@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ritz.compute.kind import in_units
-from ritz.compute.solvers.composed import MARGIN, minimal_residual, reason
 from ritz.compute.solvers.expectation import extent
+from ritz.compute.solvers.iterative.composed import MARGIN, minimal_residual, reason
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from ritz.compute.solvers.recycling import Recycler
 from ritz.compute.solvers.sequential import Attempt, Sequential
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.solvers.systems import Systems

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from ritz.compute.solvers.operators import Operators, Pattern, is_broadcast, scaled, take
+from ritz.compute.solvers.operators.broadcast import is_broadcast, scaled, take
+from ritz.compute.solvers.operators.operators import Operators, Pattern
 
 
 @dataclass(frozen=True, eq=False)
