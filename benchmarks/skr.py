@@ -21,12 +21,13 @@ import numpy as np
 
 from benchmarks.threads import one_thread
 from ritz.compute.sampling.order import greedy
+from ritz.compute.solvers.certify import relative_residual
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName
-from ritz.compute.solvers.sequential import Sequential, relative_residual
+from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.systems import Systems
 
 COUNT = 12

@@ -17,7 +17,8 @@ from ritz.compute.evaluation.metric import Found, Metric
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.evolution import State
 from ritz.compute.problems.problem import Arrays, Solve
-from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.training.buffers.buffer import OneRead
 from ritz.compute.training.losses.loss import Batch, Loss, Penalty
 from ritz.compute.uncertainty.uncertainty import Calibrated, Coverage, Need, Predicted, Uncertainty

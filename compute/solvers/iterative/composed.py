@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.scaling import norm
-from ritz.compute.solvers.sequential import Attempt
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:

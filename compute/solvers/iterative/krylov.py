@@ -9,8 +9,8 @@ from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.iterative.composed import MARGIN, minimal_residual, reason
 from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from ritz.compute.solvers.sequential import Attempt, Sequential
-from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt, Solver
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:

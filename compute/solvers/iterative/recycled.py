@@ -11,7 +11,8 @@ from ritz.compute.solvers.iterative.composed import minimal_residual
 from ritz.compute.solvers.iterative.guard import Guard
 from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,10 @@ class Pattern:
     def rows(self) -> np.ndarray:
         """Return the row of every entry."""
         return np.repeat(np.arange(self.size, dtype=self.indices.dtype), np.diff(self.indptr))
+
+    def matrix(self, entries: np.ndarray) -> scipy.sparse.csr_array:
+        """Return the sparse matrix with these entries; its index arrays are shared, so do not change them."""
+        return scipy.sparse.csr_array((entries, self.indices, self.indptr), shape=(self.size, self.size))
 
 
 class Operators(ABC):
@@ -97,8 +102,15 @@ class Operators(ABC):
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return float(np.linalg.norm(rhs - self.matvec(i, x))), float(np.linalg.norm(rhs))
 
+    def residuals(self, x: np.ndarray, rhs: np.ndarray, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return `residual` of some systems, ``(len(rows),)`` each, for ``x`` and ``rhs`` of all, ``(n, *shape)``.
+
+        Operators that lie on a device do this there, with arrays of their library.
+        """
+        norms = [self.residual(i, x[i].ravel(), rhs[i].ravel()) for i in rows]
+        left, whole = np.array(norms, np.float64).reshape(-1, 2).T
+        return left, whole
+
     def csr(self, i: int) -> scipy.sparse.csr_array:
         """Return operator ``i`` as a sparse matrix; its index arrays are shared, so do not change them."""
-        pattern = self.pattern
-        size = pattern.size
-        return scipy.sparse.csr_array((self.entries(i), pattern.indices, pattern.indptr), shape=(size, size))
+        return self.pattern.matrix(self.entries(i))

@@ -10,7 +10,8 @@ from ritz.compute.kind import Source, in_units
 from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.iterative.composed import MARGIN, reason
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
 from ritz.compute.solvers.transform.separable import Separable
 
