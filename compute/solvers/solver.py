@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,6 +62,9 @@ class Attempt:
 
 class Solver(Kind, ABC):
     """Answers batches of linear systems and measures the true residual of every answer."""
+
+    by_itself: ClassVar[bool] = True
+    """Whether it solves by itself; not if it chooses among others."""
 
     kind: str
 

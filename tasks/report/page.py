@@ -200,7 +200,7 @@ def _baselines(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], f
 def _solver(solver: Any) -> str:
     if not isinstance(solver, Mapping):
         return str(solver)
-    rest = ", ".join(f"{name} {value}" for name, value in solver.items() if name != "kind")
+    rest = ", ".join(f"{name} {_solver(value)}" for name, value in solver.items() if name != "kind")
     return f"{solver.get('kind')}" + (f" ({rest})" if rest else "")
 
 

@@ -10,7 +10,8 @@ from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.iterative.composed import minimal_residual
 from ritz.compute.solvers.iterative.guard import Guard
 from ritz.compute.solvers.iterative.recycler import Recycler
-from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
+from ritz.compute.solvers.preconditioners.catalogue import AnyPreconditioner
+from ritz.compute.solvers.preconditioners.ilu import ILU
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
@@ -27,7 +28,7 @@ class Recycled(Sequential):
     """Dimension of the space of one cycle, recycled vectors included."""
     recycle: int = Field(default=20, ge=0, le=500, json_schema_extra=in_units("vectors"))
     """Vectors carried on; less than ``restart``. 0 is restarted GMRES."""
-    preconditioner: PreconditionerName = "ilu"
+    preconditioner: AnyPreconditioner = ILU()
     """Applied from the right, made anew for every system; see `ritz.compute.solvers.preconditioners`."""
     maxiter: int = Field(default=200, ge=1, le=100_000, json_schema_extra=in_units("cycles"))
     """Cycles after which a system is given up and handed to the direct solver."""
@@ -44,8 +45,7 @@ class Recycled(Sequential):
 
     def unfit(self, systems: Systems) -> str:
         """Return what keeps it from solving such systems; see `Solver.unfit`."""
-        del systems
-        return missing(self.preconditioner)
+        return self.preconditioner.unfit(systems.operators)
 
     def expected(self, systems: Systems) -> float:
         """Estimate the seconds per system; see `Solver.expected`."""
@@ -59,7 +59,7 @@ class Recycled(Sequential):
         """Answer one system; see `Sequential.attempt`."""
         recycler = Recycler(guard=Guard() if self.guard else None) if carry is None else carry.copy()
         try:
-            M = build(self.preconditioner, systems.operators, i)
+            M = self.preconditioner.inverse(systems.operators, i)
         except FloatingPointError:
             return Attempt(None, 0, 0, "breakdown"), recycler
         attempt = minimal_residual(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy
@@ -68,6 +69,15 @@ class Matrices(Operators):
         """Return some of the matrices, in the given order."""
         return Matrices(take(self.values, index), self.pattern, self.shape, self.symmetric, self.definite)
 
+    def transposed(self) -> Matrices:
+        """Return the transposes; see `Operators.transposed`."""
+        if self.symmetric:
+            return self
+        pattern, places = _transposed(self.pattern)
+        values = self.values[:1] if self.constant else self.values
+        moved = np.broadcast_to(values[:, places], self.values.shape)
+        return Matrices(moved, pattern, self.shape, self.symmetric, self.definite)
+
     def scaled(self, powers: np.ndarray) -> Matrices:
         """Return the matrices times powers of two; see `Operators.scaled`."""
         return Matrices(scaled(self.values, powers), self.pattern, self.shape, self.symmetric, self.definite)
@@ -93,3 +103,15 @@ class Matrices(Operators):
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply matrix ``i`` to a vector; the result has the shape of ``x``."""
         return (self.csr(i) @ x.ravel()).reshape(x.shape)
+
+
+@lru_cache(maxsize=16)
+def _transposed(pattern: Pattern) -> tuple[Pattern, np.ndarray]:
+    """Return the pattern of the transposes, itself where it is the same, and where their entries are in the others."""
+    matrix = pattern.matrix(np.arange(len(pattern.indices)))
+    turned = scipy.sparse.csr_array(matrix.T)
+    turned.sort_indices()
+    same = np.array_equal(turned.indptr, pattern.indptr) and np.array_equal(turned.indices, pattern.indices)
+    if not same:
+        pattern = Pattern(turned.indptr.astype(np.int32), turned.indices.astype(np.int32))
+    return pattern, turned.data

@@ -90,6 +90,13 @@ class Operators(ABC):
         """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
 
     @abstractmethod
+    def transposed(self) -> Operators:
+        """Return the transposes ``Aᵀ``, also of complex operators: ``Σ (Ax) y = Σ x (Aᵀy)``, nothing is conjugated.
+
+        The adjoint is its conjugate: ``Aᴴy = conj(Aᵀ conj(y))``.
+        """
+
+    @abstractmethod
     def scaled(self, powers: np.ndarray) -> Operators:
         """Return the operators times ``2ᵖ``, ``p`` ``(n,)`` whole numbers; constant ones take one for all."""
 

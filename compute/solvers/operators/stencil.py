@@ -86,6 +86,19 @@ class Stencil(Operators):
         """Return the values of operator ``i`` in the order of the pattern."""
         return self.coefficients[i].ravel()[_layout(self.shape)[1]]
 
+    def transposed(self) -> Stencil:
+        """Return the transposes: couplings change place with those of the neighbours; see `Operators.transposed`."""
+        if self.symmetric:
+            return self
+        c = self.coefficients[:1] if self.constant else self.coefficients
+        found = np.zeros_like(c)
+        found[:, 0] = c[:, 0]
+        for axis in range(len(self.shape)):
+            lower, upper = (np.moveaxis(c[:, 1 + 2 * axis + side], 1 + axis, 0) for side in (0, 1))
+            to_lower, to_upper = (np.moveaxis(found[:, 1 + 2 * axis + side], 1 + axis, 0) for side in (0, 1))
+            to_lower[1:], to_upper[:-1] = upper[:-1], lower[1:]
+        return Stencil(np.broadcast_to(found, self.coefficients.shape), self.symmetric, self.definite)
+
     def scaled(self, powers: np.ndarray) -> Stencil:
         """Return the operators times powers of two; see `Operators.scaled`."""
         return Stencil(scaled(self.coefficients, powers), self.symmetric, self.definite)

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.choice.auto import Auto, panel
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.choice.panel import panel
 from ritz.compute.solvers.factorization.analysis import importable
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.recycled import Recycled

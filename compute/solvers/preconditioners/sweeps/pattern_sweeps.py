@@ -61,3 +61,52 @@ def backward(
         for at in range(diagonal[row] + 1, indptr[row + 1]):
             value -= entries[at] * s[indices[at]]
         s[row] = value * inverse[row]
+
+
+@kernel
+def filled(indptr: np.ndarray, indices: np.ndarray, fill: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pattern of ILU(``fill``) and the level of every entry, 0 where the matrix has one.
+
+    An entry that eliminating row ``k`` makes at ``(i, j)`` has the level ``level(i, k) + level(k, j) + 1``, the least
+    over all ``k``; those of a higher level than ``fill`` are dropped. The columns of a row are kept as a linked list
+    in their order while it grows.
+    """
+    size = len(indptr) - 1
+    starts = np.zeros(size + 1, np.int64)
+    columns, levels = np.empty(2 * len(indices) + size, np.int64), np.empty(2 * len(indices) + size, np.int64)
+    diagonal = np.zeros(size, np.int64)
+    following, level = np.full(size + 1, size, np.int64), np.full(size, -1, np.int64)
+    for row in range(size):
+        last = size
+        for at in range(indptr[row], indptr[row + 1]):
+            column = indices[at]
+            level[column] = 0
+            following[last] = column
+            last = column
+        following[last] = size
+        above = following[size]
+        while above < row:
+            last = above
+            for at in range(diagonal[above] + 1, starts[above + 1]):
+                column, new = columns[at], level[above] + levels[at] + 1
+                if new > fill:
+                    continue
+                if level[column] < 0:
+                    while following[last] < column:
+                        last = following[last]
+                    following[column], following[last] = following[last], column
+                    level[column] = new
+                elif new < level[column]:
+                    level[column] = new
+            above = following[above]
+        count, column = starts[row], following[size]
+        while column < size:
+            if count == len(columns):
+                columns, levels = np.append(columns, columns), np.append(levels, levels)
+            if column == row:
+                diagonal[row] = count
+            columns[count], levels[count] = column, level[column]
+            level[column] = -1
+            count, column = count + 1, following[column]
+        starts[row + 1] = count
+    return starts, columns[: starts[size]].copy(), levels[: starts[size]].copy()
