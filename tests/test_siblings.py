@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-COVERED = ("compute/solvers",)
+COVERED = tuple(
+    f"compute/{room}" for room in ("cluster", "evaluation", "problems", "solvers", "surrogates", "uncertainty")
+)
 """Rooms of kinds in which no sibling is asked for."""
 
 
@@ -69,7 +71,7 @@ def ladders(trees: dict[str, ast.Module]) -> list[str]:
 @pytest.mark.parametrize("room", COVERED)
 def test_no_kind_asks_for_a_sibling(room: str) -> None:
     trees = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted((ROOT / room).rglob("*.py"))}
-    assert len(siblings(trees)) > 3
+    assert len(siblings(trees)) > 1
     assert not ladders(trees)
 
 

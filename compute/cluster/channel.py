@@ -51,7 +51,7 @@ class Held:
         Address of the worker that made it; another one makes it again where that has died.
     """
 
-    future: Future
+    future: Future[Any]
     worker: str
 
 
@@ -82,7 +82,7 @@ class Channel:
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
         self._producer_failed = threading.Event()
-        self._held: list[dict[str, Future]] = [{} for _ in range(lanes)]
+        self._held: list[dict[str, Future[Any]]] = [{} for _ in range(lanes)]
         self._consumers = [""] * lanes
         self._changed = threading.Condition()
         client.subscribe_topic(said(name), self._hear)
@@ -154,7 +154,8 @@ class Channel:
             self._consumers[lane] = message["began"]
             # Where they are now may have changed since they were put. Without any this is an answer all the same.
             values = [[key, []] for key in self._held[lane]]
-        return self._client.log_event(message["began"], {"values": values})
+        result: Awaitable[None] | None = self._client.log_event(message["began"], {"values": values})
+        return result
 
     def _let_go(self) -> None:
         with self._changed:

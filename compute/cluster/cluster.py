@@ -91,11 +91,11 @@ class Cluster:
         found: dict[str, dict[str, Any]] = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
         return found
 
-    def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+    def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         """Start ``function(*args, **kwargs)`` on one worker of ``role``; every call runs anew."""
         return self.client.submit(function, *args, resources=self.resources(role), pure=False, **kwargs)
 
-    def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future:
+    def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Start ``function(*args)`` on one worker of ``role``; if that dies it is not started again elsewhere."""
         return self.client.submit(function, *args, resources=self.resources(role), workers=[address], pure=False)
 
@@ -115,12 +115,12 @@ class Cluster:
             self.presence.check(role)
         return self.result(future)
 
-    def cancel(self, futures: Sequence[Future]) -> None:
+    def cancel(self, futures: Sequence[Future[Any]]) -> None:
         """Cancel what still runs; with the scheduler its work is gone anyway."""
         if futures and self.presence.has_scheduler():
             self.client.cancel(list(futures))
 
-    def result(self, future: Future) -> Any:
+    def result(self, future: Future[Any]) -> Any:
         """Wait for the result of a future, and let go of it.
 
         Raises
@@ -135,7 +135,7 @@ class Cluster:
         finally:
             future.release()
 
-    def give_up(self, futures: Sequence[Future], patience: float) -> None:
+    def give_up(self, futures: Sequence[Future[Any]], patience: float) -> None:
         """Cancel what still runs, and end the workers on which it goes on regardless.
 
         Parameters

@@ -52,7 +52,8 @@ class Systems:
 
     def finite(self) -> np.ndarray:
         """Return whether matrix and right-hand side of every system have finite entries, ``(n,)``."""
-        return np.isfinite(self._sizes()).all(axis=0)
+        values: np.ndarray = np.isfinite(self._sizes()).all(axis=0)
+        return values
 
     def _sizes(self) -> np.ndarray:
         """Return the largest moduli of the matrices and of the right-hand sides, ``(2, n)``."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ritz.compute.solvers.certify import Fallback
 from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
@@ -59,9 +60,9 @@ class Direct(Sequential):
             self.library, operators.constant, operators.symmetric and operators.definite, solid, grown
         )
 
-    def fallback(self) -> None:
+    def fallback(self) -> Fallback | None:
         """Return nothing: what it cannot do, no other does; see `Sequential.fallback`."""
-        return
+        return None
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
         """Answer one system; see `Sequential.attempt`. The carry is what was factored."""
@@ -108,7 +109,7 @@ def _per_unknown(library: str, constant: bool, definite: bool, solid: bool, grow
     if solid:
         return {"pardiso": 5.5e-6, "cholmod": 8.5e-6}.get(library, 2e-5) * grown
     if library == "pardiso":
-        return (5.5e-7 if definite else 7.5e-7) * max(grown, 1.0) ** 0.15
+        return float((5.5e-7 if definite else 7.5e-7) * max(grown, 1.0) ** 0.15)
     if library == "cholmod":
-        return 1.2e-6 * min(grown, 1.0) ** 0.7 * max(grown, 1.0) ** 0.15
-    return 1.3e-6 * max(grown, 0.3) ** 0.3
+        return float(1.2e-6 * min(grown, 1.0) ** 0.7 * max(grown, 1.0) ** 0.15)
+    return float(1.3e-6 * max(grown, 0.3) ** 0.3)

@@ -58,10 +58,10 @@ class Krylov(Sequential):
         per_unknown = 5e-6 if self.method == "gmres" else 2.2e-6
         if solid:
             # Indefinite systems are another matter: some converge, some never do.
-            return unknowns * (8e-7 if operators.definite else 3 * per_unknown) * grown ** (1 / 3)
+            return float(unknowns * (8e-7 if operators.definite else 3 * per_unknown) * grown ** (1 / 3))
         if operators.definite and not operators.symmetric:
-            return unknowns * 1.2 * per_unknown * max(grown, 0.6) ** 0.5
-        return unknowns * (per_unknown if operators.definite else 1e-4) * grown**0.5
+            return float(unknowns * 1.2 * per_unknown * max(grown, 0.6) ** 0.5)
+        return float(unknowns * (per_unknown if operators.definite else 1e-4) * grown**0.5)
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
         """Answer one system; see `Sequential.attempt`."""

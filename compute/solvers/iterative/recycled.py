@@ -52,8 +52,8 @@ class Recycled(Sequential):
         operators = systems.operators
         unknowns, solid, grown = extent(operators)
         if solid:
-            return unknowns * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3)
-        return unknowns * (3e-6 if operators.definite else 2.4e-5) * grown**0.5
+            return float(unknowns * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3))
+        return float(unknowns * (3e-6 if operators.definite else 2.4e-5) * grown**0.5)
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Recycler | None) -> tuple[Attempt, Recycler]:
         """Answer one system; see `Sequential.attempt`."""

@@ -114,7 +114,8 @@ class Cycle:
         """
         j = self.steps
         right = self.beta * np.eye(j, 1, dtype=self.W.dtype)[:, 0]
-        return scipy.linalg.lstsq(self.H[:j, :j], right, cond=10 * j * self.eps, check_finite=False)[0]
+        values: np.ndarray = scipy.linalg.lstsq(self.H[:j, :j], right, cond=10 * j * self.eps, check_finite=False)[0]
+        return values
 
     def _left_over(self) -> float:
         """Return the residual of that answer."""

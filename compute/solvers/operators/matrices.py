@@ -84,11 +84,13 @@ class Matrices(Operators):
 
     def entries(self, i: int) -> np.ndarray:
         """Return the values of matrix ``i`` in the order of the pattern."""
-        return self.values[i]
+        result: np.ndarray = self.values[i]
+        return result
 
     def diagonal(self, i: int) -> np.ndarray:
         """Return the diagonal of matrix ``i``, shape ``shape``."""
-        return self.csr(i).diagonal().reshape(self.shape)
+        values: np.ndarray = self.csr(i).diagonal().reshape(self.shape)
+        return values
 
     def residuals(self, x: np.ndarray, rhs: np.ndarray, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Return ``‖b − A_i x‖`` and ``‖b‖`` of some systems; see `Operators.residuals`."""
@@ -102,7 +104,8 @@ class Matrices(Operators):
 
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply matrix ``i`` to a vector; the result has the shape of ``x``."""
-        return (self.csr(i) @ x.ravel()).reshape(x.shape)
+        values: np.ndarray = (self.csr(i) @ x.ravel()).reshape(x.shape)
+        return values
 
 
 @lru_cache(maxsize=16)

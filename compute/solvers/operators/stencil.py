@@ -84,7 +84,8 @@ class Stencil(Operators):
 
     def entries(self, i: int) -> np.ndarray:
         """Return the values of operator ``i`` in the order of the pattern."""
-        return self.coefficients[i].ravel()[_layout(self.shape)[1]]
+        values: np.ndarray = self.coefficients[i].ravel()[_layout(self.shape)[1]]
+        return values
 
     def transposed(self) -> Stencil:
         """Return the transposes: couplings change place with those of the neighbours; see `Operators.transposed`."""
@@ -109,7 +110,8 @@ class Stencil(Operators):
 
     def diagonal(self, i: int) -> np.ndarray:
         """Return the diagonal of operator ``i``, shape ``shape``."""
-        return self.coefficients[i, 0]
+        values: np.ndarray = self.coefficients[i, 0]
+        return values
 
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
@@ -138,7 +140,8 @@ class Stencil(Operators):
         cells = (1,) * (3 - len(self.shape)) + self.shape
         c = self.coefficients[i].reshape(-1, *cells)
         points = [0, *(point for axis, n in enumerate(self.shape) if n > 1 for point in (1 + 2 * axis, 2 + 2 * axis))]
-        return c if len(points) == len(c) else c[points]
+        values: np.ndarray = c if len(points) == len(c) else c[points]
+        return values
 
 
 @lru_cache(maxsize=32)

@@ -91,7 +91,8 @@ class Hypre(Preconditioner):
         def solve(v: np.ndarray) -> np.ndarray:
             given.setArray(v)
             cycle.apply(given, found)
-            return found.getArray().copy()
+            values: np.ndarray = found.getArray().copy()
+            return values
 
         return ApproximateInverse(solve, operators, i)
 

@@ -11,7 +11,7 @@ Product = Callable[[np.ndarray], np.ndarray]
 """Takes a contiguous vector of an operator's own dtype, gives a new one."""
 
 
-class Columnwise(LinearOperator):
+class Columnwise(LinearOperator):  # type: ignore[misc]  # SciPy has no types
     """A LinearOperator from a product with one vector of its dtype.
 
     Blocks are done column by column, and complex vectors with a real operator in two parts.

@@ -165,9 +165,11 @@ def _eigenvalues(cells: int, walls: tuple[Wall, Wall], coupling: float) -> np.nd
 
 def _forward(x: np.ndarray, lower: Wall, upper: Wall, axis: int) -> np.ndarray:
     transform = scipy.fft.dst if lower == "dirichlet" else scipy.fft.dct
-    return transform(x, type=2 if lower == upper else 4, axis=axis, norm="ortho")
+    values: np.ndarray = transform(x, type=2 if lower == upper else 4, axis=axis, norm="ortho")
+    return values
 
 
 def _backward(x: np.ndarray, lower: Wall, upper: Wall, axis: int) -> np.ndarray:
     transform = scipy.fft.idst if lower == "dirichlet" else scipy.fft.idct
-    return transform(x, type=2 if lower == upper else 4, axis=axis, norm="ortho")
+    values: np.ndarray = transform(x, type=2 if lower == upper else 4, axis=axis, norm="ortho")
+    return values

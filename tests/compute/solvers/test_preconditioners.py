@@ -299,7 +299,7 @@ def test_levels_of_fill_are_those_of_the_textbook():
                     levels[i] = np.minimum(levels[i], np.where(np.arange(n) > k, levels[i, k] + levels[k] + 1, n))
         dense, kept = A.toarray(), levels <= fill
         for i in range(n):
-            for k in np.flatnonzero(kept[i, :i]):
+            for k in map(int, np.flatnonzero(kept[i, :i])):
                 dense[i, k] /= dense[k, k]
                 for j in range(k + 1, n):
                     if kept[i, j]:
