@@ -17,10 +17,10 @@ def audit(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Read every byte of a dataset, recompute what can be, and of a model; name what is not as it must be.
+    """Read every byte of a dataset and a model, recompute residuals and samples, and name all damage.
 
-    Where a dataset and a model have the name and the version, as after a run, both are looked at. Ends with code 1 if
-    there is anything. Example: ritz audit darcy@v1
+    If a dataset and a model have this name and version, as after a run, the audit covers both. Ends with code 1 if it
+    finds damage. Example: ritz audit darcy@v1
     """
     from ritz.flows.terminal import noting, print_json
     from ritz.tasks.checks import audited
@@ -45,17 +45,14 @@ def audit(
 
 def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
     from ritz.flows.terminal import STARTING, watching
-    from ritz.storage.store import Store
-    from ritz.tasks.checks import check_audit
-    from ritz.tasks.recipes import load_profile
+    from ritz.tasks.preparing import Audit, prepare
 
-    check_audit(store, name)
-    load_profile(profile).check(("solve",))
+    prepared = prepare(Audit(name), store, profile)
     with watching(STARTING), embedded():
         from ritz.flows.audit import audit as flow
         from ritz.flows.launch import launch
 
-        record: dict[str, Any] = launch(flow, name, Store(store).url, profile)
+        record: dict[str, Any] = launch(flow, name, prepared.store, profile)
     return record
 
 
@@ -78,24 +75,21 @@ def regenerate(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Draw and solve one sample again, and compare it with what is stored.
+    """Draw and solve one sample again, and compare it with the stored one.
 
     Ends with code 1 if they differ. Example: ritz regenerate darcy@v1 --sample 7
     """
     import yaml
 
     from ritz.flows.terminal import STARTING, print_json, watching
-    from ritz.storage.store import Store
-    from ritz.tasks.auditing.version import sample_of
-    from ritz.tasks.recipes import load_profile
+    from ritz.tasks.preparing import Regenerate, prepare
 
-    sample_of(store, dataset, sample)
-    load_profile(profile).check(("solve",))
+    prepared = prepare(Regenerate(dataset, sample), store, profile)
     with watching(STARTING), embedded():
         from ritz.flows.launch import launch
         from ritz.flows.regenerate import regenerate as flow
 
-        found = launch(flow, dataset, sample, Store(store).url, profile)
+        found = launch(flow, dataset, sample, prepared.store, profile)
     if as_json:
         print_json(found)
     else:

@@ -25,42 +25,34 @@ def online_offline(
     overrides: Overrides = None,
     seeds: Annotated[int, typer.Option(min=2, help="Pairs: the same first weights, the same test set.")] = 6,
     samples: Annotated[int | None, typer.Option(min=1, help="Simulations of offline training.")] = None,
-    epochs: Annotated[float | None, typer.Option(min=1e-6, help="How often offline sees each of them.")] = None,
-    fresh: Annotated[int, typer.Option(min=2, help="Online at equal steps sees so many times the simulations.")] = 4,
+    epochs: Annotated[float | None, typer.Option(min=1e-6, help="Epochs of offline training.")] = None,
+    fresh: Annotated[
+        int, typer.Option(min=2, help="Online simulations at equal steps, as a multiple of the offline ones.")
+    ] = 4,
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Train offline on a fixed budget of simulations and online on fresh ones; compare with intervals over seeds.
+    """Train offline on a fixed set of simulations and online on fresh ones; compare with intervals over seeds.
 
     At equal gradient steps, equal solves and equal wall time. The same command goes on after a kill.
     Example: ritz compare online-offline heat --set surrogate=fully_connected --samples 100 --epochs 100 --fresh 8
     """
     from ritz.flows.terminal import STARTING, print_json, print_table, watching
-    from ritz.storage.store import Store
-    from ritz.tasks.checks import check_run
     from ritz.tasks.comparison.gains import PUBLISHED, rows, sentences
-    from ritz.tasks.comparison.plan import contest, finished
     from ritz.tasks.parsing.overrides import parse_assignments
-    from ritz.tasks.recipes import load, load_profile
-    from ritz.tasks.resources import check_room
+    from ritz.tasks.preparing import Compare, prepare
 
     changes = parse_assignments(overrides or [])
-    compared = contest(
-        load(recipe, changes, stages=(), store_url=store), seeds=seeds, samples=samples, epochs=epochs, fresh=fresh
-    )
-    url = Store(store).url
-    record = finished(compared, url)
+    asked = Compare.read(recipe, changes, store, seeds=seeds, samples=samples, epochs=epochs, fresh=fresh)
+    prepared = prepare(asked, store, profile)
+    record = prepared.done
     if record is None:
-        cluster = load_profile(profile)
-        cluster.check()
-        check_run(compared.pipeline, url, trains=True)
-        check_room(compared.pipeline, url, cluster.limits(), trains=True)
         with watching(STARTING), embedded():
             from ritz.flows.compare import online_offline as flow
             from ritz.flows.launch import launch
 
-            record = launch(flow, recipe, changes, url, profile, seeds, samples, epochs, fresh)
+            record = launch(flow, recipe, changes, prepared.store, profile, seeds, samples, epochs, fresh)
     else:
         typer.echo(f"nothing to do: comparison {record['comparison']} has all {seeds} seeds", err=True)
     if as_json:

@@ -24,6 +24,7 @@ def test_roles_have_their_own_workers_and_threads(cluster: Cluster) -> None:
     solve, train = cluster.call("solve", environment), cluster.call("train", environment)
     assert (cluster.workers("solve"), cluster.workers("train")) == (2, 1)
     assert (solve["threads"], train["threads"]) == ("1", "2")
+    assert (solve["blas"], train["blas"]) == ({1}, {2})
     assert solve["pid"] != train["pid"]
 
 
@@ -85,7 +86,9 @@ def test_an_address_without_tls_is_said_to_be_open(running: Any, caplog: pytest.
     running.scale(1)
     with caplog.at_level("WARNING", "ritz"), Attach(address=running.scheduler_address).open(("solve",)) as attached:
         assert attached.workers("solve") == 1
-    assert "is not encrypted: whoever reaches its port runs code as the owner of its workers" in caplog.text
+    assert (
+        "is not encrypted: every process that reaches its port can run code as the owner of its workers" in caplog.text
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import resource
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
-from ritz.compute.cluster.channel import receive
-from ritz.compute.cluster.cluster import Teller
+from ritz.compute.cluster.cluster import Notifier
+from ritz.compute.cluster.consumer import receive
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ def fail_at_seven(x: int) -> Square:
     return square(x)
 
 
-def take(name: str, count: int, pause: float, lane: int = 0) -> list[int]:
+def take(name: str, count: int, pause: float, queue: int = 0) -> list[int]:
     values = []
-    for square in itertools.islice((got for got in receive(name, lane) if got is not None), count):
+    for square in itertools.islice((got for got in receive(name, queue) if got is not None), count):
         time.sleep(pause)
         values.append(square.value)
     return values
@@ -58,14 +60,23 @@ def hold(name: str, count: int) -> None:
 
 
 def chatter(topic: str) -> None:
-    tell = Teller(topic)
+    notify = Notifier(topic)
     for step in range(3):
-        tell({"step": step})
-    tell({"step": 3}, last=True)
+        notify({"step": step})
+    notify({"step": 3}, last=True)
 
 
 def environment() -> dict[str, object]:
-    return {"threads": os.environ["OMP_NUM_THREADS"], "pid": os.getpid()}
+    pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    return {"threads": os.environ["OMP_NUM_THREADS"], "blas": pools, "pid": os.getpid(), "parent": os.getppid()}
+
+
+def variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def loaded(module: str) -> bool:
+    return module in sys.modules
 
 
 def page_faults() -> int:
