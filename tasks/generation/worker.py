@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from ritz.compute.solvers.choice.auto.panel import panel
 
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.posing import all_systems, first_systems
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.choice.panel import panel
 from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.solver import Ledger, Solver
 from ritz.storage.datasets import Dataset
@@ -66,7 +66,7 @@ class Probed:
     choice
         JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
     panel
-        JSON-able rows, see `ritz.compute.solvers.choice.auto.panel.panel`: recycling with and without carry, sorted and
+        JSON-able rows, see `ritz.compute.solvers.choice.panel.panel`: recycling with and without carry, sorted and
         unsorted, and the direct solver; none where a system takes so long that there is no time for one in each way.
     """
 

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from ritz.compute.solvers.choice.auto.panel import panel
 
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.choice.panel import panel
 from ritz.compute.solvers.factorization.analysis import importable
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.recycled import Recycled
