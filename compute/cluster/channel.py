@@ -131,7 +131,8 @@ class Channel:
             self._consumers[queue] = message["began"]
             # The workers that hold the values may have changed since `put`. An empty list is an answer all the same.
             values = [[key, []] for key in self._held[queue]]
-        return self._client.log_event(message["began"], {"values": values})
+        result: Awaitable[None] | None = self._client.log_event(message["began"], {"values": values})
+        return result
 
     def _release(self) -> None:
         with self._changed:
