@@ -27,7 +27,7 @@ from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.augmentation import averages

@@ -30,7 +30,7 @@ from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
-from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.solvers.systems import Systems
 

@@ -17,6 +17,7 @@ from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
 from ritz.compute.sampling.order import greedy
+from ritz.compute.simulation.posing import first_systems
 from ritz.compute.solvers.systems import Systems
 
 SEED = 0
@@ -54,14 +55,9 @@ def posed(problem: Problem, count: int) -> Systems:
     """Return the systems of the first samples of a steady problem, in the order in which a run would solve them."""
     inputs = problem.draw(SEED, np.arange(count))
     order = greedy(problem.features(inputs))
-    systems: list[Systems] = []
-
-    def solve(batch: Systems) -> np.ndarray:
-        systems.append(batch)
-        return np.zeros(batch.rhs.shape)
-
-    problem.simulate({name: field[order] for name, field in inputs.items()}, solve)
-    return systems[0]
+    systems = first_systems(problem, {name: field[order] for name, field in inputs.items()})
+    assert systems is not None
+    return systems
 
 
 SOLVERS: tuple[dict[str, Any], ...] = (

@@ -25,12 +25,13 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.sampling.order import greedy
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
-from ritz.compute.solvers.guard import Guard
-from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.certify import relative_residual
+from ritz.compute.solvers.iterative.guard import Guard
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.recycling import Recycler
-from ritz.compute.solvers.sequential import Sequential, relative_residual
+from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.systems import Systems
 
 RTOL = 1e-8

@@ -21,17 +21,17 @@ import numpy as np
 
 from benchmarks.threads import one_thread
 from ritz.compute.sampling.order import greedy
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.certify import relative_residual
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.sequential import Sequential, relative_residual
+from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.systems import Systems
 
 COUNT = 12
 RESTART, RECYCLE, CAP = 40, 20, 10_000
-PRECONDITIONERS: tuple[PreconditionerName, ...] = ("none", "jacobi", "ssor", "ilu")
+PRECONDITIONERS = ("none", "jacobi", "ssor", "ilu")
 
 
 def fields(seed: int, count: int, cells: int, alpha: float = 2.5, tau: float = 7.0) -> np.ndarray:
@@ -71,7 +71,7 @@ def systems(padded: np.ndarray, squares: np.ndarray, slip: bool) -> Systems:
     return Systems(Stencil(c), np.full((count, cells, cells), width**2))
 
 
-def measure(batch: Systems, rtol: float, preconditioner: PreconditionerName) -> dict[str, tuple[np.ndarray, ...]]:
+def measure(batch: Systems, rtol: float, preconditioner: str) -> dict[str, tuple[np.ndarray, ...]]:
     """Solve with all methods in turn, system by system; return iterations, seconds and residuals by method."""
     carried = Recycled(
         restart=RESTART, recycle=RECYCLE, preconditioner=preconditioner, maxiter=CAP // (RESTART - RECYCLE), guard=False

@@ -28,7 +28,7 @@ from benchmarks.threads import one_thread
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.surrogates.catalogue import SHIPPED
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model

@@ -121,12 +121,19 @@ class OneOf:
         Returns the classes that ship with the project.
     group
         Entry-point group through which installed packages add classes, or None.
+    short
+        Whether one with nothing but defaults is written as its name, as a string says it.
     """
 
     def __init__(
-        self, parent: type[Kind], shipped: Callable[[], tuple[type[Kind], ...]], group: str | None = None
+        self,
+        parent: type[Kind],
+        shipped: Callable[[], tuple[type[Kind], ...]],
+        group: str | None = None,
+        *,
+        short: bool = False,
     ) -> None:
-        self.parent, self.shipped, self.group = parent, shipped, group
+        self.parent, self.shipped, self.group, self.short = parent, shipped, group, short
 
     def kinds(self) -> dict[str, type[Kind]]:
         """Return the classes that can be chosen, by their ``kind``.
@@ -152,6 +159,12 @@ class OneOf:
             found[name] = cls
         return found
 
+    def written(self, value: Kind) -> dict[str, Any] | str:
+        """Return a value as a recipe has it."""
+        if self.short and not value.model_dump(exclude_defaults=True):
+            return _name(type(value))
+        return value.model_dump(mode="json")
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Build the schema: an instance as it is, else a union told apart by ``kind``."""
         parent = self.parent
@@ -168,5 +181,5 @@ class OneOf:
         return core_schema.no_info_wrap_validator_function(
             instance_or_mapping,
             tagged,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.model_dump(mode="json")),
+            serialization=core_schema.plain_serializer_function_ser_schema(self.written),
         )

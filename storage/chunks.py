@@ -47,7 +47,7 @@ class ShardCodec:
     shuffle: int
 
     @classmethod
-    def of(cls, array: zarr.Array) -> ShardCodec:
+    def of(cls, array: zarr.Array[Any]) -> ShardCodec:
         """Return the codec of a field.
 
         Raises
@@ -177,7 +177,7 @@ class FieldReader:
         There is no such field, or its codecs are not those of the layout.
     """
 
-    def __init__(self, arrays: Mapping[str, zarr.Array], fields: Sequence[str] | None = None) -> None:
+    def __init__(self, arrays: Mapping[str, zarr.Array[Any]], fields: Sequence[str] | None = None) -> None:
         known = {name: array for name, array in arrays.items() if "role" in array.attrs}
         unknown = sorted(set(fields or ()) - set(known))
         if unknown:
@@ -206,7 +206,8 @@ class FieldReader:
         """
 
         async def fetch() -> list[Any]:
-            return await asyncio.gather(*(self._get(codec.key(shard)) for codec in self.codecs.values()))
+            result: list[Any] = await asyncio.gather(*(self._get(codec.key(shard)) for codec in self.codecs.values()))
+            return result
 
         for (name, codec), raw in zip(self.codecs.items(), sync(fetch()), strict=True):
             values = out[name]
@@ -224,7 +225,8 @@ class FieldReader:
 
         async def fetch() -> list[Any]:
             wanted = [(codec, position) for codec in self.codecs.values() for position in positions.tolist()]
-            return await asyncio.gather(*(self._chunk(codec, position) for codec, position in wanted))
+            result: list[Any] = await asyncio.gather(*(self._chunk(codec, position) for codec, position in wanted))
+            return result
 
         chunks = iter(sync(fetch()))
         for name, codec in self.codecs.items():
@@ -257,7 +259,7 @@ class FieldReader:
         return None if found is None else found.as_numpy_array()
 
 
-def write_field(array: zarr.Array, shard: int, values: np.ndarray) -> None:
+def write_field(array: zarr.Array[Any], shard: int, values: np.ndarray) -> None:
     """Write one whole shard of a field; shape and dtype are right."""
     codec = ShardCodec.of(array)
     encoded = default_buffer_prototype().buffer.from_bytes(codec.encode(values))
@@ -265,4 +267,5 @@ def write_field(array: zarr.Array, shard: int, values: np.ndarray) -> None:
 
 
 def _checksum(data: Any) -> bytes:
-    return google_crc32c.value(data).to_bytes(4, "little")
+    result: bytes = google_crc32c.value(data).to_bytes(4, "little")
+    return result

@@ -177,12 +177,13 @@ def _zarr(path: Path, store: Any, what: str, root: str = "") -> Container:
 
     def open_group(group: str) -> xr.Dataset:
         inside = "/".join(part for part in (root, group) if part)
-        return xr.open_zarr(store, group=inside or None, consolidated=False, chunks=None, decode_cf=False)
+        result: xr.Dataset = xr.open_zarr(store, group=inside or None, consolidated=False, chunks=None, decode_cf=False)
+        return result
 
     return Container(what, groups, open_group)
 
 
-def _is_dimension(array: zarr.Array, name: str) -> bool:
+def _is_dimension(array: zarr.Array[Any], name: str) -> bool:
     """Return whether an array holds the coordinates of the dimension of its name."""
     meta: Any = array.metadata
     dims: Any = getattr(meta, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")

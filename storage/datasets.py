@@ -412,4 +412,5 @@ def _open(session: icechunk.Session) -> xr.Dataset:
 
     found = xr.open_zarr(session.store, consolidated=False, chunks=None)
     # Zarr lists arrays in the order in which their metadata happened to come.
-    return found[sorted(map(str, found.data_vars))].assign_coords(found.coords)
+    result: xr.Dataset = found[sorted(map(str, found.data_vars))].assign_coords(found.coords)
+    return result

@@ -108,7 +108,7 @@ def export(
 class _Source:
     """The version and the samples of it that are exported."""
 
-    arrays: dict[str, zarr.Array]
+    arrays: dict[str, zarr.Array[Any]]
     attrs: dict[str, Any]
     version: Version
     positions: np.ndarray
@@ -220,7 +220,7 @@ def _rows(start: int, values: np.ndarray) -> Any:
     return slice(start, start + len(values)) if values.ndim else ...
 
 
-def _create_variable(file: h5netcdf.File, name: str, source: _Source, array: zarr.Array) -> None:
+def _create_variable(file: h5netcdf.File, name: str, source: _Source, array: zarr.Array[Any]) -> None:
     shape = source.shape(name)
     layout: dict[str, Any] = {}
     if shape and "role" in array.attrs:
@@ -246,7 +246,7 @@ def _described(source: _Source) -> dict[str, Any]:
     }
 
 
-def _attributes(name: str, source: _Source, array: zarr.Array) -> dict[str, Any]:
+def _attributes(name: str, source: _Source, array: zarr.Array[Any]) -> dict[str, Any]:
     attrs = dict(array.attrs)
     if "sample" not in source.dims(name):
         return conventions.of_coordinate(name, attrs)

@@ -115,7 +115,8 @@ def find(store: Store, identity: str) -> dict[str, Any] | None:
     found = look(store)
     for record in reversed(found.good):
         if record["identity"] == identity and record["status"] == "finished":
-            return record
+            result: dict[str, Any] | None = record
+            return result
     # It may be one of the damaged.
     found.named()
     return None

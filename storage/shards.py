@@ -46,7 +46,8 @@ class Fork:
 
     def session(self) -> icechunk.ForkSession:
         """Return the session that can be written to or merged."""
-        return pickle.loads(self.state)
+        result: icechunk.ForkSession = pickle.loads(self.state)
+        return result
 
     def holding(
         self, shard: int, session: icechunk.ForkSession, bytes: int, rounding_bound: float | None = None
@@ -160,7 +161,7 @@ def _changes(session: icechunk.Session | icechunk.ForkSession) -> dict[str, list
 
 
 def _check_fields(
-    stored: Mapping[str, zarr.Array], arrays: Mapping[str, np.ndarray], length: int, ok: np.ndarray
+    stored: Mapping[str, zarr.Array[Any]], arrays: Mapping[str, np.ndarray], length: int, ok: np.ndarray
 ) -> None:
     if set(arrays) != set(stored):
         raise Refused(f"fields {sorted(arrays)}: expected {sorted(stored)}")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import icechunk
 import zarr
@@ -91,7 +92,7 @@ def at_snapshot(repository: icechunk.Repository, name: str, version: str, snapsh
     )
 
 
-def _mark(output: zarr.Array, bound: float | None) -> None:
+def _mark(output: zarr.Array[Any], bound: float | None) -> None:
     """Say of an output what its rounding adds, or nothing where that is unknown."""
     if bound is not None:
         output.attrs[ROUNDING] = bound

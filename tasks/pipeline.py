@@ -12,7 +12,7 @@ from ritz.compute.kind import Fault, Kind, in_units
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.solvers.catalogue import AnySolver
-from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.surrogates.catalogue import AnySurrogate
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse.linalg as spla
 
 from benchmarks.method import MARGIN, Method, Peer, Run, Step
-from ritz.compute.solvers.preconditioners.incomplete import ilu
+from ritz.compute.solvers.preconditioners.ilu import ILU
 from ritz.compute.solvers.systems import Systems
 
 Inverse = Callable[[Step], spla.LinearOperator]
@@ -39,7 +39,7 @@ def methods(systems: Systems, rtol: float) -> list[Method]:
 
 
 def _ilu0(step: Step) -> spla.LinearOperator:
-    return ilu(step.systems.operators, 0)
+    return ILU().inverse(step.systems.operators, 0)
 
 
 def _threshold(step: Step) -> spla.LinearOperator:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.storage.ledger import SPLITS
 
 RTOL = 1e-8

@@ -28,7 +28,7 @@ class Held:
         Address of the worker that computed the value; Dask computes it again on another worker if that one dies.
     """
 
-    future: Future
+    future: Future[Any]
     worker: str
 
 
@@ -59,7 +59,7 @@ class Channel:
         self._consumer_failed = False
         self._consumer_ended = threading.Event()
         self._producer_failed = threading.Event()
-        self._held: list[dict[str, Future]] = [{} for _ in range(queues)]
+        self._held: list[dict[str, Future[Any]]] = [{} for _ in range(queues)]
         self._consumers = [""] * queues
         self._changed = threading.Condition()
         client.subscribe_topic(notifications(name), self._on_notification)
@@ -131,7 +131,8 @@ class Channel:
             self._consumers[queue] = message["began"]
             # The workers that hold the values may have changed since `put`. An empty list is an answer all the same.
             values = [[key, []] for key in self._held[queue]]
-        return self._client.log_event(message["began"], {"values": values})
+        result: Awaitable[None] | None = self._client.log_event(message["began"], {"values": values})
+        return result
 
     def _release(self) -> None:
         with self._changed:

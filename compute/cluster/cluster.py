@@ -90,11 +90,11 @@ class Cluster:
         workers: dict[str, dict[str, Any]] = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
         return workers
 
-    def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+    def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         """Start ``function(*args, **kwargs)`` on one worker of ``role``; equal calls are separate tasks."""
         return self.client.submit(function, *args, resources=self.resources(role), pure=False, **kwargs)
 
-    def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future:
+    def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Start ``function(*args)`` on one given worker; if it dies, Dask does not restart the task elsewhere."""
         return self.client.submit(function, *args, resources=self.resources(role), workers=[address], pure=False)
 
@@ -114,12 +114,12 @@ class Cluster:
             self.presence.check(role)
         return self.result(future)
 
-    def cancel(self, futures: Sequence[Future]) -> None:
+    def cancel(self, futures: Sequence[Future[Any]]) -> None:
         """Cancel futures; a lost scheduler has lost its tasks anyway."""
         if futures and self.presence.has_scheduler():
             self.client.cancel(list(futures))
 
-    def result(self, future: Future) -> Any:
+    def result(self, future: Future[Any]) -> Any:
         """Wait for the result of a future, and release the future.
 
         Raises
@@ -134,7 +134,7 @@ class Cluster:
         finally:
             future.release()
 
-    def give_up(self, futures: Sequence[Future], patience: float) -> None:
+    def give_up(self, futures: Sequence[Future[Any]], patience: float) -> None:
         """Cancel futures, and restart the workers on which their tasks go on regardless.
 
         Parameters

@@ -99,8 +99,8 @@ def groups(
     if window < 1:
         raise ValueError(f"window is {window}, expected at least 1: no task would ever start")
     client, waiting = cluster.client, iter(items)
-    running: dict[Any, tuple[Item, Future]] = {}
-    ended: SimpleQueue[Future] = SimpleQueue()
+    running: dict[Any, tuple[Item, Future[Any]]] = {}
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def start(count: int) -> None:
         these = list(islice(waiting, count))
@@ -154,7 +154,7 @@ def groups(
         cluster.receipts.forget(running)
 
 
-def _next(cluster: Cluster, role: str, ended: SimpleQueue[Future]) -> Future:
+def _next(cluster: Cluster, role: str, ended: SimpleQueue[Future[Any]]) -> Future[Any]:
     """Wait for the next future that is done; check meanwhile that the role has workers."""
     while True:
         cluster.presence.check(role)
@@ -162,13 +162,13 @@ def _next(cluster: Cluster, role: str, ended: SimpleQueue[Future]) -> Future:
             return ended.get(timeout=CHECK_EVERY)
 
 
-def _drained(queue: SimpleQueue[Future]) -> Iterator[Future]:
+def _drained(queue: SimpleQueue[Future[Any]]) -> Iterator[Future[Any]]:
     with suppress(Empty):
         while True:
             yield queue.get_nowait()
 
 
-def _check(cluster: Cluster, item: object, value: Future) -> None:
+def _check(cluster: Cluster, item: object, value: Future[Any]) -> None:
     """Raise the error of a task that has failed."""
     if value.status in ("error", "cancelled"):
         try:

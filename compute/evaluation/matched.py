@@ -17,8 +17,9 @@ import numpy as np
 from ritz.compute.evaluation.cost import spread
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.simulation.coarsening import Grids
-from ritz.compute.simulation.simulate import ITSELF, first_systems, simulate
-from ritz.compute.solvers.choice import Auto
+from ritz.compute.simulation.posing import first_systems
+from ritz.compute.simulation.simulate import ITSELF, simulate
+from ritz.compute.solvers.choice.auto import Auto
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Arrays, Problem

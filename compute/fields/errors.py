@@ -30,7 +30,8 @@ def relative_l2(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     array([0.2])
     """
     prediction, truth = _checked(prediction, truth)
-    return _norm(prediction - truth) / _nonzero(_norm(truth))
+    values: np.ndarray = _norm(prediction - truth) / _nonzero(_norm(truth))
+    return values
 
 
 def relative_h1(
@@ -74,9 +75,11 @@ def relative_h1(
         squares = _norm(field) ** 2
         for axis, spacing in zip(axes, spacings, strict=True):
             squares += _norm(np.gradient(field, spacing, axis=axis, edge_order=2)) ** 2
-        return np.sqrt(squares)
+        values: np.ndarray = np.sqrt(squares)
+        return values
 
-    return norm(prediction - truth) / _nonzero(norm(truth))
+    values: np.ndarray = norm(prediction - truth) / _nonzero(norm(truth))
+    return values
 
 
 def relative_max(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -89,7 +92,8 @@ def relative_max(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """
     prediction, truth = _checked(prediction, truth)
     axes = tuple(range(1, truth.ndim))
-    return np.abs(prediction - truth).max(axis=axes) / _nonzero(np.abs(truth).max(axis=axes))
+    values: np.ndarray = np.abs(prediction - truth).max(axis=axes) / _nonzero(np.abs(truth).max(axis=axes))
+    return values
 
 
 def spectral(prediction: np.ndarray, truth: np.ndarray, space: tuple[int, ...] | None = None) -> dict[str, np.ndarray]:
@@ -167,7 +171,8 @@ def _space(truth: np.ndarray, space: tuple[int, ...] | None) -> tuple[int, ...]:
 
 def _norm(field: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of every sample."""
-    return np.linalg.norm(field.reshape(len(field), -1), axis=1)
+    values: np.ndarray = np.linalg.norm(field.reshape(len(field), -1), axis=1)
+    return values
 
 
 def _nonzero(norms: np.ndarray) -> np.ndarray:

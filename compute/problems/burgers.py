@@ -17,9 +17,9 @@ from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
-from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.newton import newton
 from ritz.compute.solvers.operators import Pattern
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.scaling import norms
 
 if TYPE_CHECKING:

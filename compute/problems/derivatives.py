@@ -14,8 +14,8 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.colouring import colours
 from ritz.compute.problems.evolution import Coupling, Evolution
 from ritz.compute.problems.problem import Arrays, Problem
-from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.operators import Operators, Pattern, Stencil
+from ritz.compute.solvers.operators.matrices import Matrices
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 
@@ -47,7 +47,8 @@ def disturbed(problem: Problem, inputs: Mapping[str, np.ndarray], rtol: float) -
             solutions, carry = solver.solve(asked, rtol=max(rtol, 1e-8), carry=carry)
             answers.append(solutions.x)
             asked = replace(systems, rhs=_unit(solutions.x), guess=None)
-        return answers[0] + rtol * _sizes(systems.rhs) * answers[2]
+        values: np.ndarray = answers[0] + rtol * _sizes(systems.rhs) * answers[2]
+        return values
 
     return problem.simulate(inputs, solve)
 
@@ -60,4 +61,5 @@ def _sizes(x: np.ndarray) -> np.ndarray:
 def _unit(x: np.ndarray) -> np.ndarray:
     """Return the vectors with norm 1, zero where they are zero."""
     sizes = _sizes(x)
-    return np.divide(x, sizes, out=np.zeros_like(x), where=sizes > 0)
+    values: np.ndarray = np.divide(x, sizes, out=np.zeros_like(x), where=sizes > 0)
+    return values

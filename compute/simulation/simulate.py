@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ritz.compute.simulation.posing import simulated
 from ritz.compute.solvers.solver import COLUMNS, Ledger, Solver
 from ritz.compute.solvers.systems import Systems
 
@@ -15,27 +15,6 @@ if TYPE_CHECKING:
 
 ITSELF = "simulate"
 """What the ledger names as the solver of a sample for which a problem posed no systems."""
-
-
-class _Posed(Exception):
-    """Ends a simulation when its first systems are known."""
-
-
-class _Uneven(Exception):
-    """Ends a simulation of several samples that does not pose a system for each of them."""
-
-
-def first_systems(problem: Problem, inputs: Mapping[str, np.ndarray]) -> Systems | None:
-    """Return the first systems that a problem poses for some samples; None if it poses none. Nothing is solved."""
-    posed: list[Systems] = []
-
-    def record(systems: Systems) -> np.ndarray:
-        posed.append(systems)
-        raise _Posed
-
-    with suppress(_Posed):
-        problem.simulate(inputs, record)
-    return posed[0] if posed else None
 
 
 def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float) -> tuple[Arrays, Ledger]:
@@ -71,15 +50,18 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
         If the problem posed no systems and has no residual, or does not return a field per sample.
     """
     samples = len(next(iter(inputs.values())))
-    try:
-        fields, ledger, _ = _simulated(problem, inputs, solver, rtol, None)
-    except _Uneven:
+    together = _simulated(problem, inputs, solver, rtol, None)
+    if together is not None:
+        fields, ledger, _ = together
+    else:
         parts: list[tuple[Arrays, Ledger]] = []
         carry: Any = None
         for i in range(samples):
             one = {name: values[i : i + 1] for name, values in inputs.items()}
-            fields, ledger, carry = _simulated(problem, one, solver, rtol, carry)
-            parts.append((fields, ledger))
+            alone = _simulated(problem, one, solver, rtol, carry)
+            assert alone is not None
+            carry = alone[2]
+            parts.append(alone[:2])
         fields = {name: np.concatenate([part[name] for part, _ in parts]) for name in parts[0][0]}
         ledger = {name: [row for _, part in parts for row in part[name]] for name in COLUMNS}
     for i in range(samples):
@@ -93,15 +75,15 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
 
 def _simulated(
     problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float, carry: Any
-) -> tuple[Arrays, Ledger, Any]:
-    """Simulate samples together, each with a system in every batch; or one sample, with any batches."""
+) -> tuple[Arrays, Ledger, Any] | None:
+    """Simulate samples together, or one sample; None if a batch does not hold a system for each of several samples."""
     samples = len(next(iter(inputs.values())))
     ledgers: list[Ledger] = []
 
-    def solve(systems: Systems) -> np.ndarray:
+    def answer(systems: Systems) -> np.ndarray | None:
         nonlocal carry
         if samples > 1 and len(systems) != samples:
-            raise _Uneven
+            return None
         solutions, carry = solver.solve(systems, rtol=rtol, carry=carry)
         ledger = solutions.ledger
         if samples == 1:
@@ -112,7 +94,9 @@ def _simulated(
         return solutions.x
 
     start = time.perf_counter()
-    fields = problem.simulate(inputs, solve)
+    fields = simulated(problem, inputs, answer)
+    if isinstance(fields, Systems):
+        return None
     for name, values in fields.items():
         if len(values) != samples:
             raise ValueError(

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from ritz.compute.kind import OneOf
-from ritz.compute.solvers.choice import CANDIDATES, SINGLE, Auto
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.choice.candidates import CANDIDATES, SINGLE
 from ritz.compute.solvers.solver import Solver
 
 AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto), group=SINGLE.group)]

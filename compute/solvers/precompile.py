@@ -10,13 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion
-from ritz.compute.solvers.iterative import Krylov
-from ritz.compute.solvers.matrices import Matrices
-from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.solvers.systems import Systems
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.transform.transform import Transform
 
 CELLS = 24
 """Cells per axis: more than one level of multigrid."""

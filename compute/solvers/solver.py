@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,8 +36,35 @@ class Solutions:
     ledger: Ledger
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What a solver has to say about one system.
+
+    Attributes
+    ----------
+    x
+        Flat solution, or None if there is none.
+    iterations, matvecs
+        Iterations and applications of the operator that were done.
+    reason
+        Why there is no good answer, as far as the solver knows; ``""`` if it thinks there is one.
+    residual
+        The true ``‖b − Ax‖/‖b‖`` of ``x`` if the solver has computed it, in float64 and from ``x`` itself; None to
+        have it computed.
+    """
+
+    x: np.ndarray | None
+    iterations: int
+    matvecs: int
+    reason: str = ""
+    residual: float | None = None
+
+
 class Solver(Kind, ABC):
     """Answers batches of linear systems and measures the true residual of every answer."""
+
+    by_itself: ClassVar[bool] = True
+    """Whether it solves by itself; not if it chooses among others."""
 
     kind: str
 

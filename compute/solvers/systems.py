@@ -21,7 +21,8 @@ class Systems:
     operators
         The ``n`` matrices.
     rhs
-        ``(n, *operators.shape)`` right-hand sides, float64 (complex128 for complex problems).
+        ``(n, *operators.shape)`` right-hand sides, float64 (complex128 for complex problems). Where the operators
+        lie on a device these lie there too, as tensors of torch.
     guess
         First guesses in the shape of ``rhs``, such as the solutions of the time step before, or None. An
         iterative solver starts from them.
@@ -35,7 +36,7 @@ class Systems:
         expected = (len(self.operators), *self.operators.shape)
         if self.rhs.shape != expected:
             raise ValueError(f"rhs has shape {self.rhs.shape}, expected {expected}: one right-hand side an operator")
-        if self.rhs.dtype not in (np.float64, np.complex128):
+        if str(self.rhs.dtype).removeprefix("torch.") not in ("float64", "complex128"):
             raise ValueError(f"rhs has dtype {self.rhs.dtype}, expected float64 or complex128")
         if self.guess is not None and self.guess.shape != self.rhs.shape:
             raise ValueError(f"guess has shape {self.guess.shape}, expected that of rhs, {self.rhs.shape}")
@@ -51,7 +52,8 @@ class Systems:
 
     def finite(self) -> np.ndarray:
         """Return whether matrix and right-hand side of every system have finite entries, ``(n,)``."""
-        return np.isfinite(self._sizes()).all(axis=0)
+        values: np.ndarray = np.isfinite(self._sizes()).all(axis=0)
+        return values
 
     def _sizes(self) -> np.ndarray:
         """Return the largest moduli of the matrices and of the right-hand sides, ``(2, n)``."""

@@ -135,7 +135,7 @@ class Scan:
     @property
     def sample_bytes(self) -> int:
         """Size of the fields of one sample, uncompressed."""
-        return sum(self._arrays[name].nbytes for name in self.fields) // self.samples
+        return int(sum(self._arrays[name].nbytes for name in self.fields) // self.samples)
 
     def same_content(self, seal: Seal) -> bool:
         """Return whether the snapshot has the contents that were sealed, in any bytes."""

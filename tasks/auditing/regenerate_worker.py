@@ -9,8 +9,8 @@ import numpy as np
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.sensitivity import disturbed
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.sequential import Sequential
 from ritz.storage.integrity.scan import Scan
 from ritz.storage.ledger import COLUMNS, decode

@@ -12,7 +12,7 @@ from ritz.compute.cluster.channel import Channel
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.stream import Completed, groups, stream
 from ritz.compute.sampling.order import order
-from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.solver import Solver
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.problems.problem import Arrays, Problem
-from ritz.compute.simulation.simulate import first_systems, simulate
-from ritz.compute.solvers.choice import Auto, panel
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.simulation.posing import all_systems, first_systems
+from ritz.compute.simulation.simulate import simulate
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.choice.panel import panel
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.solver import Ledger, Solver
-from ritz.compute.solvers.systems import Systems
 from ritz.storage.datasets import Dataset
 from ritz.storage.shards import Fork, write_shard
 from ritz.storage.store import Store
@@ -65,8 +66,8 @@ class Probed:
     choice
         JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
     panel
-        JSON-able rows, see `ritz.compute.solvers.choice.panel`: recycling with and without carry, sorted and unsorted,
-        and the direct solver; none where a system takes so long that there is no time for one in each way.
+        JSON-able rows, see `ritz.compute.solvers.choice.panel.panel`: recycling with and without carry, sorted and
+        unsorted, and the direct solver; none where a system takes so long that there is no time for one in each way.
     """
 
     solver: Solver
@@ -109,28 +110,13 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
     named = solver.candidates if isinstance(solver, Auto) else (solver,)
     recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
     if isinstance(solver, Auto):
-        batches = _batches(problem, seed, rtol, ordered[:2], solver.leader(alike))
+        batches = all_systems(problem, problem.draw(seed, ordered[:2]), solver.leader(alike), rtol)
         solver, choice = solver.choose(batches if len(batches) > 1 else alike, rtol=rtol)
     if len(alike) != len(ordered):
         return Probed(solver, choice, [])
     limit = FOR_PANEL * max(SHORTEST, each * (solver.expected(alike) or 0))
     mixed = alike.take(np.argsort(ordered))
     return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit))
-
-
-def _batches(problem: Problem, seed: int, rtol: float, ids: np.ndarray, solver: Solver) -> list[Systems]:
-    """Return all systems of some samples, batch by batch: one a time step or Newton step."""
-    posed: list[Systems] = []
-    carry: Any = None
-
-    def record(systems: Systems) -> np.ndarray:
-        nonlocal carry
-        posed.append(systems)
-        solutions, carry = solver.solve(systems, rtol=rtol, carry=carry)
-        return solutions.x
-
-    problem.simulate(problem.draw(seed, ids), record)
-    return posed
 
 
 @dataclass(frozen=True, repr=False)

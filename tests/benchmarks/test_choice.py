@@ -1,9 +1,9 @@
 from benchmarks.choice import BLOCK, contest
 from benchmarks.families import posed
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.solvers.choice import Auto
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.transform.transform import Transform
 
 
 def test_who_is_not_the_best_has_spent_its_time_without_finishing():

@@ -18,7 +18,11 @@ from ritz.compute.fields.arrays import double, padded
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.evolution import State
 from ritz.compute.problems.problem import Arrays, Solve
-from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
+from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.training.buffers.buffer import OneRead
 from ritz.compute.training.losses.loss import Batch, Loss, Penalty
 from ritz.compute.uncertainty.uncertainty import Calibrated, Coverage, Need, Predicted, Uncertainty
@@ -98,6 +102,24 @@ class Dense(Sequential):
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
         return Attempt(np.linalg.solve(systems.operators.csr(i).toarray(), systems.rhs[i].ravel()), 0, 0), carry
+
+
+class Neumann(Preconditioner):
+    """The first terms of the Neumann series of the inverse, around the diagonal."""
+
+    kind: Literal["neumann"] = "neumann"
+    terms: int = 1
+
+    def inverse(self, operators: Operators, i: int) -> ApproximateInverse:
+        matrix, diagonal = operators.csr(i), operators.diagonal(i).ravel()
+
+        def solve(v: np.ndarray) -> np.ndarray:
+            x = v / diagonal
+            for _ in range(self.terms - 1):
+                x = x + (v - matrix @ x) / diagonal
+            return x
+
+        return ApproximateInverse(solve, operators, i)
 
 
 class PointByPoint(Surrogate):

@@ -10,7 +10,7 @@ import xarray as xr
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from tests.end_to_end.conftest import example
 
 PROBLEM = Darcy(shape=(16, 16))

@@ -19,6 +19,8 @@ POINTS = """
 cooling = ritz_cooling:Cooling
 [ritz.solvers]
 dense = ritz_cooling:Dense
+[ritz.preconditioners]
+neumann = ritz_cooling:Neumann
 [ritz.surrogates]
 point_by_point = ritz_cooling:PointByPoint
 [ritz.losses]
@@ -55,7 +57,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, s
     return {**environment, "PYTHONPATH": path}
 
 
-@pytest.mark.parametrize("solver", ["dense", "auto"])
+PRECONDITIONED = "{kind: recycled, preconditioner: {kind: neumann, terms: 3}}"
+
+
+@pytest.mark.parametrize("solver", ["dense", "auto", PRECONDITIONED], ids=["dense", "auto", "neumann"])
 def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, solver: str) -> None:
     changes = [part for name, value in {**RECIPE, "solver": solver}.items() for part in ("--set", f"{name}={value}")]
     done = ritz("run", SMALL, *changes, "--store", str(tmp_path / "store"), "--json", env=installed)
@@ -69,6 +74,9 @@ def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, 
     assert set(record["coverage"]) == {"0.5", "0.9"}
     if solver == "dense":
         assert record["ledger"]["solvers"] == {"dense": 40}
+    elif solver == PRECONDITIONED:
+        assert record["ledger"]["solvers"] == {"recycled": 40}
+        assert record["recipe"]["solver"]["preconditioner"] == {"kind": "neumann", "terms": 3}
     else:
         tried = {row["solver"]["kind"] for row in record["choice"]["tried"]}
         assert "dense" in tried

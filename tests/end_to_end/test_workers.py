@@ -11,7 +11,7 @@ import xarray as xr
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.local import Local
 from ritz.compute.cluster.profile import Role
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.generation.generate import generate
@@ -58,7 +58,7 @@ def test_solve_workers_load_neither_prefect_nor_torch(made: xr.Dataset, folder: 
     assert set() < {pid for pid, _ in solved(folder)} <= set(solvers)
     assert len(seen) == len(solvers) + 1, "one train worker, on which nothing was solved"
     for modules in solvers.values():
-        assert "ritz.compute.solvers.recycled" in modules
+        assert "ritz.compute.solvers.iterative.recycled" in modules
         assert not modules & {"prefect", "torch", "neuralop", "sklearn", "matplotlib"}
     for _, modules in seen.values():
         assert not modules & set(ROOMS), "a room under its bare name"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.cluster.cluster import Cluster
-from ritz.compute.solvers.choice import Auto
+from ritz.compute.solvers.choice.auto import Auto
 from ritz.storage.reading import read
 from ritz.tasks.generation.worker import probe
 from tests import attached

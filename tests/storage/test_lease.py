@@ -13,7 +13,7 @@ from ritz.storage.backends import lease
 from ritz.storage.backends.bucket import Bucket
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, Refused, StorageError
-from ritz.storage.shards import write_shard
+from ritz.storage.shards import check_changes, write_shard
 from ritz.storage.store import Store
 from tests.storage.fields import SHARD, definition, fields, in_both, ledger, stored
 
@@ -142,7 +142,7 @@ def test_of_two_that_both_think_they_hold_it_one_commits(store, monkeypatch):
     other = Committer.open(store, "made")
     late = {name: values + 1 for name, values in fields(0).items()}
     written = write_shard(one.fork(), 0, late, ledger(0))
-    check = committing.check_changes
+    check = check_changes
 
     def meanwhile(*arguments):
         monkeypatch.setattr(committing, "check_changes", check)

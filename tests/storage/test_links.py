@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from ritz.storage import models, runs
-from ritz.storage.backends import inside
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset, look
 from ritz.storage.errors import StorageError
@@ -203,7 +203,7 @@ def test_a_link_that_appears_between_check_and_use_is_not_followed(
 ) -> None:
     """Who removes a folder has opened the one above it: a link that is put there meanwhile leads nowhere."""
     store.write("fits/one/sub/file", b"x")
-    remove = inside.shutil.rmtree
+    remove = shutil.rmtree
 
     def exchanged(name: str, dir_fd: int) -> None:
         Path(store.location("fits")).rename(store.location("was"))
@@ -212,7 +212,7 @@ def test_a_link_that_appears_between_check_and_use_is_not_followed(
         remove(name, dir_fd=dir_fd)
         (outside / "one").rmdir()
 
-    monkeypatch.setattr(inside.shutil, "rmtree", exchanged)
+    monkeypatch.setattr(shutil, "rmtree", exchanged)
     store.remove("fits/one")
     assert untouched(outside)
     assert not Path(store.location("was/one")).exists()

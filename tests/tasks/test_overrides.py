@@ -9,7 +9,7 @@ import pytest
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.parsing.overrides import parse_assignments
 from ritz.tasks.recipes import load

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from ritz.compute.cluster.attach import Attach
 from ritz.compute.cluster.local import Local
 from ritz.compute.kind import Kind, OneOf
-from ritz.compute.solvers.choice import Auto
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.tasks.measuring.gate import Gate, better_baselines, release_of
 from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.pipeline import BLOCK, Pipeline, Splits

@@ -11,7 +11,7 @@ import yaml
 from prefect.client.schemas.schedules import CronSchedule
 
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.training.online import Online
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.pipeline import Pipeline

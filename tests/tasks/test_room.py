@@ -24,7 +24,7 @@ MEASURE = """
 import sys
 import numpy as np
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.simulation.simulate import simulate
 problem = Darcy(shape=(128, 128))
 simulate(problem, problem.draw(0, np.arange(int(sys.argv[1]))), Multigrid(), 1e-6)

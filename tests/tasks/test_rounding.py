@@ -9,7 +9,7 @@ import pytest
 
 from ritz.compute.problems.problem import Problem
 from ritz.compute.solvers.catalogue import answering
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read

@@ -73,5 +73,7 @@ def _splu(matrix: scipy.sparse.sparray, **options: object) -> scipy.sparse.linal
 def _solve(factor: scipy.sparse.linalg.SuperLU, rhs: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Solve with a factored transpose of a dtype; a real factor takes a complex right-hand side in two parts."""
     if np.iscomplexobj(rhs) and dtype.kind != "c":
-        return factor.solve(rhs.real.copy(), "T") + 1j * factor.solve(rhs.imag.copy(), "T")
-    return factor.solve(rhs.astype(dtype, copy=False), "T")
+        both: np.ndarray = factor.solve(rhs.real.copy(), "T") + 1j * factor.solve(rhs.imag.copy(), "T")
+        return both
+    values: np.ndarray = factor.solve(rhs.astype(dtype, copy=False), "T")
+    return values

@@ -236,7 +236,8 @@ def _scaled(matrix: Any, shift: int, dtype: np.dtype) -> tuple[LinearOperator, C
 def _product(matrix: Any, operator: LinearOperator) -> Callable[[np.ndarray], np.ndarray]:
     """Return the product with a vector; SciPy's operator around a matrix takes the slower product with a block."""
     if sp.issparse(matrix):
-        return matrix.__matmul__
+        result: Callable[[np.ndarray], np.ndarray] = matrix.__matmul__
+        return result
     return np.asarray(matrix).__matmul__ if isinstance(matrix, np.ndarray) else operator.matvec
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from ritz.compute.solvers.guard import BLOCK, small_work
+from ritz.compute.solvers.iterative.guard import BLOCK, small_work
 from ritz.compute.solvers.krylov.arguments import System
 from ritz.compute.solvers.krylov.deflation import Space, harmonic, orthonormalise
 from ritz.compute.solvers.scaling import norm
@@ -18,7 +18,7 @@ class Cycle:
     Attributes
     ----------
     passes, deflation
-        Work on long vectors so far and that of `deflate`, as `ritz.compute.solvers.guard` counts it.
+        Work on long vectors so far and that of `deflate`, as `ritz.compute.solvers.iterative.guard` counts it.
     """
 
     def __init__(self, system: System, W: np.ndarray, k: int, r: np.ndarray, limit: int) -> None:
@@ -114,7 +114,8 @@ class Cycle:
         """
         j = self.steps
         right = self.beta * np.eye(j, 1, dtype=self.W.dtype)[:, 0]
-        return scipy.linalg.lstsq(self.H[:j, :j], right, cond=10 * j * self.eps, check_finite=False)[0]
+        values: np.ndarray = scipy.linalg.lstsq(self.H[:j, :j], right, cond=10 * j * self.eps, check_finite=False)[0]
+        return values
 
     def _left_over(self) -> float:
         """Return the residual of that answer."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ritz.compute.solvers.guard import APPLICATION, BLOCK
+from ritz.compute.solvers.iterative.guard import APPLICATION, BLOCK
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.krylov.arguments import System, at_least_one, attempted, limit
 from ritz.compute.solvers.krylov.cycle import Cycle
 from ritz.compute.solvers.krylov.deflation import Space, image
-from ritz.compute.solvers.recycling import Recycler
 from ritz.compute.solvers.scaling import norm
 
 _BREAKDOWN = -1

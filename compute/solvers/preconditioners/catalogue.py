@@ -1,31 +1,24 @@
 from __future__ import annotations
 
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated
 
-from ritz.compute.solvers.operators import Operators
+from ritz.compute.kind import OneOf
+from ritz.compute.solvers.preconditioners.amg import AMG
+from ritz.compute.solvers.preconditioners.hypre import Hypre
+from ritz.compute.solvers.preconditioners.icc import ICC
+from ritz.compute.solvers.preconditioners.ilu import ILU
+from ritz.compute.solvers.preconditioners.jacobi import Jacobi
+from ritz.compute.solvers.preconditioners.none import NoPreconditioner
+from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.preconditioners.ssor import SSOR
 
-if TYPE_CHECKING:
-    from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+PRECONDITIONERS = OneOf(
+    Preconditioner,
+    lambda: (NoPreconditioner, Jacobi, SSOR, ILU, ICC, AMG, Hypre),
+    group="ritz.preconditioners",
+    short=True,
+)
+"""The shipped preconditioners, and those of installed packages; one without settings of its own is a name alone."""
 
-PreconditionerName = Literal["none", "jacobi", "ssor", "ilu", "icc", "amg", "hypre"]
-"""Field type: what a Krylov solver is preconditioned with. ``"none"``: nothing; else the function of that name."""
-
-_LIBRARIES = {"amg": "pyamg", "hypre": "petsc4py"}
-
-
-def missing(name: PreconditionerName) -> str:
-    """Return what has to be installed for the named preconditioner, ``""`` if it is there."""
-    library = _LIBRARIES.get(name)
-    return "" if library is None or find_spec(library) else f"preconditioner {name!r} needs {library}"
-
-
-def build(name: PreconditionerName, operators: Operators, i: int) -> Preconditioner | None:
-    """Return the named preconditioner of operator ``i`` with its default settings, None for ``"none"``."""
-    from ritz.compute.solvers.preconditioners.hypre import hypre
-    from ritz.compute.solvers.preconditioners.incomplete import icc, ilu
-    from ritz.compute.solvers.preconditioners.multilevel import amg
-    from ritz.compute.solvers.preconditioners.relaxation import jacobi, ssor
-
-    builders = {"jacobi": jacobi, "ssor": ssor, "ilu": ilu, "icc": icc, "amg": amg, "hypre": hypre}
-    return None if name == "none" else builders[name](operators, i)
+AnyPreconditioner = Annotated[Preconditioner, PRECONDITIONERS]
+"""Field type: what a Krylov solver is preconditioned with."""

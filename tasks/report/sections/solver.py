@@ -76,5 +76,5 @@ def _left_out(rows: Sequence[Mapping[str, Any]]) -> Markup:
 def _solver(solver: Any) -> str:
     if not isinstance(solver, Mapping):
         return str(solver)
-    rest = ", ".join(f"{name} {value}" for name, value in solver.items() if name != "kind")
+    rest = ", ".join(f"{name} {_solver(value)}" for name, value in solver.items() if name != "kind")
     return f"{solver.get('kind')}" + (f" ({rest})" if rest else "")

@@ -8,7 +8,7 @@ from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.simulation.coarsening import Grids
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 
 
 def test_the_fastest_accurate_solve_is_found_and_everything_tried_is_told() -> None:

@@ -9,7 +9,7 @@ from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion, shifted
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.tasks.recipes import load
 
 

@@ -6,7 +6,7 @@ import pytest
 from ritz.compute.problems.convection import Convection
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import convection_diffusion
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
 

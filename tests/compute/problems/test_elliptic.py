@@ -11,7 +11,7 @@ from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 
 
 class Answers:

@@ -18,7 +18,7 @@ from ritz.compute.problems.evolution import Coupling, Evolution
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.operators import Operators
 from ritz.compute.solvers.systems import Systems
 from tests.compute.problems.families import SMALL, kinds, rough

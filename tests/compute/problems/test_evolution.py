@@ -7,7 +7,7 @@ from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import SHIPPED
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.heat import Heat
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
 SMALL = [Heat(shape=(12, 16), steps=5), Burgers(points=32, steps=6)]

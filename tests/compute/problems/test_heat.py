@@ -10,7 +10,7 @@ from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from ritz.compute.problems.evolution import Evolution
 from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Arrays, Problem, Solve
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.systems import Systems
 from tests.explicit import Explicit
 

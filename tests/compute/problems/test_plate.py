@@ -12,7 +12,7 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.slotted import SLOTS, TIPS, SlottedPlate, slotted_plate
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 
 IDS = np.arange(6)
 

@@ -8,7 +8,7 @@ from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion, wall_source
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 
 WALLS = ("south", "east", "north", "west")
 

@@ -68,7 +68,7 @@ def test_prolonging_is_exact_for_cubics_in_space_and_time() -> None:
 
 def test_a_coarse_solve_converges_to_the_fine_one() -> None:
     from ritz.compute.simulation.simulate import simulate
-    from ritz.compute.solvers.direct import Direct
+    from ritz.compute.solvers.factorization.direct import Direct
 
     problem = Darcy(shape=(64, 64))
     inputs = problem.draw(0, np.arange(2))

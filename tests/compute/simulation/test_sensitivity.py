@@ -6,8 +6,8 @@ import pytest
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.simulation.sensitivity import disturbed
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.recycled import Recycled
 from tests.compute.solvers.test_families import FAMILIES
 
 RTOL = 1e-6

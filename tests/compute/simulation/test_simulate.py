@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.simulation.simulate import ITSELF, combine, first_systems, simulate
+from ritz.compute.simulation.posing import first_systems
+from ritz.compute.simulation.simulate import ITSELF, combine, simulate
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.recycled import Recycled
 from ritz.compute.solvers.solver import Ledger
 from ritz.compute.solvers.systems import Systems
 from tests.explicit import Explicit

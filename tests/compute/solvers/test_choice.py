@@ -9,10 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.choice import Auto, panel
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.choice.panel import panel
 from ritz.compute.solvers.factorization.analysis import importable
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.systems import Systems
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
-from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import importable
-from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.systems import Systems
 
 LIBRARIES = importable()
@@ -109,8 +109,8 @@ def test_operators_that_come_again_are_factored_twice_at_most(monkeypatch):
 
 
 def test_the_library_is_chosen_among_those_that_fit():
-    assert Direct().chosen(plane()) == LIBRARIES[0]
-    assert Direct().chosen(Stencil(plane().coefficients.astype(complex), symmetric=True)) == "superlu"
+    assert Direct().elimination.chosen(plane()) == LIBRARIES[0]
+    assert Direct().elimination.chosen(Stencil(plane().coefficients.astype(complex), symmetric=True)) == "superlu"
     if "cholmod" in LIBRARIES:
         with pytest.raises(ValueError, match=r"solver is 'direct': cholmod needs .* definite"):
             Direct(library="cholmod").solve(Systems(flow(), rhs(flow())), rtol=1e-8)
@@ -120,4 +120,4 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(analysis, "importable", lambda: ("superlu",))
     with pytest.raises(ValueError, match=r"pardiso needs .*ritz\[pardiso\]"):
         Direct(library="pardiso").solve(Systems(plane(), rhs(plane())), rtol=1e-8)
-    assert Direct().chosen(plane()) == "superlu"
+    assert Direct().elimination.chosen(plane()) == "superlu"

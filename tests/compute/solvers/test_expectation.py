@@ -8,10 +8,10 @@ from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.choice import Auto
-from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.systems import Systems
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.transform.transform import Transform
 
 
 def cost(solver, systems):

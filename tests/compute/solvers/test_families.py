@@ -15,12 +15,12 @@ from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import TwoPhase
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
-from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.factorization.analysis import importable
-from ritz.compute.solvers.iterative import Krylov
-from ritz.compute.solvers.multigrid.solver import Multigrid
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
+from ritz.compute.solvers.transform.transform import Transform
 
 FAMILIES = {
     "darcy": Darcy(shape=(24, 20)),
@@ -81,3 +81,23 @@ def test_every_solver_answers_every_family_alike(solver, posed):
         assert max(solutions.ledger["residual"]) <= 1e-10
         for x, y in zip(solutions.x, exact, strict=True):
             assert np.linalg.norm(x - y) <= 1e-7 * np.linalg.norm(y)
+
+
+def test_transposed_operators_are_the_transposes(posed):
+    """⟨Ax, y⟩ = ⟨x, Aᵀy⟩ without conjugation, and ⟨Ax, y⟩ = ⟨x, Aᴴy⟩ with it; once more they are the operators."""
+    rng = np.random.default_rng(0)
+    for systems, _ in posed:
+        operators = systems.operators
+        turned = operators.transposed()
+        assert type(turned) is type(operators)
+        assert (len(turned), turned.shape, turned.dtype) == (len(operators), operators.shape, operators.dtype)
+        assert (turned.symmetric, turned.definite) == (operators.symmetric, operators.definite)
+        assert turned.constant == operators.constant
+        for i in range(len(operators)):
+            x, y = (rng.standard_normal(operators.shape) + 1j * rng.standard_normal(operators.shape) for _ in range(2))
+            there, back = operators.matvec(i, x), turned.matvec(i, y)
+            scale = np.linalg.norm(there) * np.linalg.norm(y)
+            assert abs(np.sum(there * y) - np.sum(x * back)) <= 1e-13 * scale
+            adjoint = np.conj(turned.matvec(i, np.conj(y)))
+            assert abs(np.vdot(y, there) - np.vdot(adjoint, x)) <= 1e-13 * scale
+            assert np.array_equal(turned.transposed().entries(i), operators.entries(i))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.guard import Guard
+from ritz.compute.solvers.iterative.guard import Guard
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.krylov import gcrodr
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.recycling import Recycler
 from ritz.compute.solvers.solver import Solutions
 from ritz.compute.solvers.systems import Systems
 

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.preconditioners.incomplete import ilu
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.preconditioners.ilu import ILU
 from ritz.compute.solvers.systems import Systems
 
 
@@ -33,7 +33,7 @@ def test_iterations_are_those_of_scipy_with_the_same_preconditioner(darcy, metho
             darcy.operators.csr(i),
             darcy.rhs[i].ravel(),
             rtol=0.999e-8,
-            M=ilu(darcy.operators, i),
+            M=ILU().inverse(darcy.operators, i),
             callback=calls.append,
         )
         # SciPy's BiCGStab does not call for the half of an iteration that it ends with.

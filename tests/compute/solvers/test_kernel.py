@@ -82,10 +82,10 @@ compiled.clear()
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.poisson import Poisson
-from ritz.compute.solvers.iterative import Krylov
-from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.transform.transform import Transform
 for problem in (Darcy(shape=(16, 16)), Darcy(shape=(8, 8, 8)), Poisson(shape=(16, 16)), Convection(shape=(16, 16))):
     for solver in (Multigrid(), Krylov(), Transform()):
         simulate(problem, problem.draw(0, np.arange(2)), solver, 1e-8)

@@ -11,8 +11,8 @@ import scipy.sparse.linalg as spla
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.krylov import gcrodr, gmres
-from ritz.compute.solvers.recycling import Recycler
 
 N = 80
 

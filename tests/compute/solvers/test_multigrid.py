@@ -5,8 +5,9 @@ import pytest
 
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.multigrid import cycle, hierarchy
+from ritz.compute.solvers.multigrid.multigrid import Multigrid, Workspace
 from ritz.compute.solvers.multigrid.plan import (
     COLOURS,
     GATHER,
@@ -23,7 +24,6 @@ from ritz.compute.solvers.multigrid.plan import (
     SUPPORT,
     plan,
 )
-from ritz.compute.solvers.multigrid.solver import Multigrid, Workspace
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
 

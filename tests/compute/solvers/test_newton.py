@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.newton import halving, newton
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from ritz.compute.solvers.assembly import diffusion, shifted
-from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.operators import Matrices, Stencil
 from ritz.compute.solvers.systems import Systems
 
 
@@ -93,3 +94,30 @@ def test_a_shift_keeps_the_entries_of_an_operator_together():
     a = np.broadcast_to(1.0, (3, 8, 9))
     varied = shifted(diffusion(a), -np.random.default_rng(0).random((3, 8, 9)), definite=True)
     assert varied.coefficients.flags.c_contiguous
+
+
+def test_a_transposed_stencil_is_the_transposed_matrix(stencil):
+    for i in range(len(stencil)):
+        assert np.array_equal(stencil.transposed().csr(i).toarray(), stencil.csr(i).toarray().T)
+    one = Stencil(np.broadcast_to(stencil.coefficients[:1], stencil.coefficients.shape))
+    assert one.transposed().constant
+    assert np.array_equal(one.transposed().csr(2).toarray(), stencil.csr(0).toarray().T)
+
+
+@pytest.mark.parametrize("complex_entries", [False, True])
+def test_transposed_matrices_may_have_another_pattern(complex_entries):
+    rng = np.random.default_rng(0)
+    A = sp.csr_array(sp.random_array((9, 9), density=0.3, rng=rng))
+    A.sort_indices()
+    values = rng.standard_normal((3, A.nnz)) * (1 + 2j if complex_entries else 1)
+    operators = Matrices(values, Matrices.pattern_of(A), (9,))
+    turned = operators.transposed()
+    for i in range(3):
+        assert np.array_equal(turned.csr(i).toarray(), operators.csr(i).toarray().T)
+        assert turned.csr(i).has_sorted_indices
+    assert operators.transposed().pattern is turned.pattern
+    one = Matrices(np.broadcast_to(values[:1], values.shape), operators.pattern, (9,)).transposed()
+    assert one.constant
+    assert np.array_equal(one.entries(2), turned.entries(0))
+    known = Matrices(values, operators.pattern, (9,), symmetric=True)
+    assert known.transposed() is known

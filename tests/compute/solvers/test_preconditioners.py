@@ -5,18 +5,25 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from pydantic import TypeAdapter, ValidationError
 
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.krylov import cg, gmres
-from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.preconditioners.hypre import hypre
-from ritz.compute.solvers.preconditioners.incomplete import icc, ilu
-from ritz.compute.solvers.preconditioners.multilevel import amg
-from ritz.compute.solvers.preconditioners.relaxation import jacobi, ssor
+from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.preconditioners.amg import AMG
+from ritz.compute.solvers.preconditioners.catalogue import PRECONDITIONERS, AnyPreconditioner
+from ritz.compute.solvers.preconditioners.hypre import Hypre
+from ritz.compute.solvers.preconditioners.icc import ICC
+from ritz.compute.solvers.preconditioners.ilu import ILU
+from ritz.compute.solvers.preconditioners.jacobi import Jacobi
+from ritz.compute.solvers.preconditioners.none import NoPreconditioner
+from ritz.compute.solvers.preconditioners.ssor import SSOR
 from ritz.compute.solvers.systems import Systems
 
+ilu, icc, ssor, jacobi = (kind().inverse for kind in (ILU, ICC, SSOR, Jacobi))
 SWEEPS = [ilu, ssor, jacobi]
 
 
@@ -95,7 +102,7 @@ def test_ssor_is_the_product_of_its_triangles(family, known):
     M = (D + sp.tril(A, -1)) @ sp.diags_array(1.3 / A.diagonal()) @ (D + sp.triu(A, 1))
     x = np.random.default_rng(0).standard_normal(A.shape[0])
     operators = family.operators if known else as_matrices(family.operators)
-    assert ssor(operators, 1, omega=1.3) @ (M @ x) == pytest.approx(x, rel=1e-10, abs=1e-10)
+    assert SSOR(omega=1.3).inverse(operators, 1) @ (M @ x) == pytest.approx(x, rel=1e-10, abs=1e-10)
 
 
 def test_jacobi_divides_by_the_diagonal(family):
@@ -186,7 +193,7 @@ def test_amg_needs_as_many_iterations_on_any_grid(method):
         before = operators.pattern.indices.copy()
         steps: list[np.ndarray] = []
         b = np.ones(size * size)
-        _, info = cg(operators.csr(0), b, rtol=1e-9, M=amg(operators, 0, method), callback=steps.append)
+        _, info = cg(operators.csr(0), b, rtol=1e-9, M=AMG(method=method).inverse(operators, 0), callback=steps.append)
         assert info == 0
         assert np.array_equal(operators.pattern.indices, before)
         counts.append(len(steps))
@@ -204,7 +211,9 @@ def test_hypre_solves_a_family_in_few_iterations():
     assert solutions.ledger["iterations"][0] < 15
 
 
-@pytest.mark.parametrize(("build", "module", "extra"), [(amg, "pyamg", "amg"), (hypre, "petsc4py", "petsc")])
+@pytest.mark.parametrize(
+    ("build", "module", "extra"), [(AMG().inverse, "pyamg", "amg"), (Hypre().inverse, "petsc4py", "petsc")]
+)
 def test_a_library_that_is_missing_is_named_with_its_extra(build, module, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"ritz\[{extra}\]"):
@@ -234,5 +243,88 @@ def test_one_matrix_for_all_systems_can_be_preconditioned():
 
 
 def test_omega_is_checked():
-    with pytest.raises(ValueError, match="omega is 2"):
-        ssor(Stencil(np.ones((1, 3, 1)) * [[[1], [0], [0]]]), 0, omega=2.0)
+    for omega in (0.0, 2.0):
+        with pytest.raises(ValidationError, match=r"omega\n  Input should be (less than 2|greater than 0)"):
+            SSOR(omega=omega)
+
+
+KINDS = tuple(PRECONDITIONERS.kinds().values())
+CHANGED = (SSOR(omega=1.3), ILU(fill=2), ICC(fill=1), AMG(method="smoothed-aggregation"), Hypre(threshold=0.5))
+
+
+def test_all_preconditioners_are_on_the_lists():
+    assert {type(one) for one in CHANGED} == {kind for kind in KINDS if set(kind.model_fields) != {"kind"}}
+
+
+@pytest.mark.parametrize("M", [*(kind() for kind in KINDS), *CHANGED], ids=str)
+def test_every_preconditioner_fits_or_says_why(family, M):
+    operators, reason = family.operators, M.unfit(family.operators)
+    if reason:
+        solver = Krylov(method="gmres", preconditioner=M)
+        with pytest.raises(ValueError, match="solver is 'krylov'"):
+            solver.solve(family, rtol=1e-8)
+        return
+    inverse = M.inverse(operators, 1)
+    if inverse is None:
+        assert type(M) is NoPreconditioner
+        return
+    rng = np.random.default_rng(0)
+    v, w = (rng.standard_normal(inverse.shape[0]) for _ in range(2))
+    assert (inverse.shape, inverse.dtype) == (operators.csr(1).shape, operators.dtype)
+    assert inverse @ (v - 2 * w) == pytest.approx(inverse @ v - 2 * (inverse @ w), rel=1e-8, abs=1e-9)
+    image = operators.csr(1) @ (inverse @ v)
+    assert inverse.image() @ v == pytest.approx(image, rel=1e-9, abs=1e-9 * np.abs(image).max())
+    assert np.array_equal(M.inverse(operators, 1) @ v, inverse @ v)
+
+
+@pytest.mark.parametrize("M", [*(kind() for kind in KINDS), *CHANGED], ids=str)
+def test_a_recipe_names_a_preconditioner_with_what_differs_from_its_defaults(M):
+    adapter = TypeAdapter(AnyPreconditioner)
+    written = adapter.dump_python(M, mode="json")
+    assert written == (M.kind if type(M)() == M else M.model_dump(mode="json"))
+    assert adapter.validate_python(written) == M
+    solver = Recycled(preconditioner=written)
+    assert solver == Recycled(preconditioner=M) == Recycled.model_validate_json(solver.model_dump_json())
+    assert solver.model_dump()["preconditioner"] == written
+
+
+def test_levels_of_fill_are_those_of_the_textbook():
+    A = scattered()
+    n = A.shape[0]
+    for fill in (0, 1, 2, 3):
+        levels = np.where(A.toarray() != 0, 0, n)
+        for i in range(n):
+            for k in range(i):
+                if levels[i, k] <= fill:
+                    levels[i] = np.minimum(levels[i], np.where(np.arange(n) > k, levels[i, k] + levels[k] + 1, n))
+        dense, kept = A.toarray(), levels <= fill
+        for i in range(n):
+            for k in map(int, np.flatnonzero(kept[i, :i])):
+                dense[i, k] /= dense[k, k]
+                for j in range(k + 1, n):
+                    if kept[i, j]:
+                        dense[i, j] -= dense[i, k] * dense[k, j]
+        M = (np.tril(dense, -1) + np.eye(n)) @ np.triu(dense)
+        x = np.random.default_rng(0).standard_normal(n)
+        assert ILU(fill=fill).inverse(matrices([A]), 0) @ (M @ x) == pytest.approx(x, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("fill", [1, 4, 20])
+def test_more_fill_comes_closer_to_the_inverse(family, fill):
+    if family.operators.dtype.kind == "c":
+        # These are indefinite, where incomplete factors promise nothing until they are complete.
+        fill = 20
+    A, v = family.operators.csr(0), np.ones(family.operators.pattern.size)
+    few, more = (np.linalg.norm(A @ (ILU(fill=k).inverse(family.operators, 0) @ v) - v) for k in (0, fill))
+    assert more < 0.9 * few
+
+
+def test_fill_cuts_the_iterations_and_all_of_it_is_a_factorisation():
+    operators = diffusion(np.exp(np.random.default_rng(0).standard_normal((1, 8, 8))))
+    systems = Systems(operators, np.ones((1, 8, 8)))
+    counts = [
+        Krylov(method="cg", preconditioner=ICC(fill=fill)).solve(systems, rtol=1e-10)[0].ledger["iterations"][0]
+        for fill in (0, 2, 20)
+    ]
+    assert counts[0] > counts[1] > counts[2]
+    assert counts[2] <= 2

@@ -8,10 +8,10 @@ import pytest
 import scipy.linalg as la
 import scipy.sparse.linalg as spla
 
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.krylov import gcrodr
 from ritz.compute.solvers.krylov.deflation import harmonic, image, orthonormalise
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.recycling import Recycler
 
 
 @pytest.mark.parametrize("dtype", [float, complex])

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.krylov import bicgstab, cg, gcrodr, gmres
-from ritz.compute.solvers.recycling import Recycler
 from ritz.compute.solvers.scaling import norm, norms, shifted
 from tests.compute.solvers.extended import check
 

@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.catalogue import AnySolver
-from ritz.compute.solvers.choice import Auto
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.iterative import Krylov
+from ritz.compute.solvers.choice.auto import Auto
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.recycled import Recycled
 from ritz.compute.solvers.solver import COLUMNS
 from ritz.compute.solvers.systems import Systems
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.matrices import Matrices
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.systems import Systems
-from ritz.compute.solvers.transform import Separable, Transform
+from ritz.compute.solvers.transform.separable import Separable
+from ritz.compute.solvers.transform.transform import Transform
 
 WALLS = [("dirichlet", "dirichlet"), ("neumann", "dirichlet"), ("dirichlet", "neumann"), ("neumann", "neumann")]
 

@@ -16,18 +16,18 @@ from ritz.compute.problems.poisson import Poisson
 from ritz.compute.simulation.sensitivity import disturbed
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.choice import Auto
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.certify import relative_residual
+from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.factorization.analysis import importable
-from ritz.compute.solvers.iterative import Krylov
-from ritz.compute.solvers.matrices import Matrices
-from ritz.compute.solvers.multigrid.solver import Multigrid
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.krylov import Krylov
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.solvers.operators.matrices import Matrices
 from ritz.compute.solvers.scaling import shifted
-from ritz.compute.solvers.sequential import relative_residual
 from ritz.compute.solvers.systems import Systems
-from ritz.compute.solvers.transform import Transform
+from ritz.compute.solvers.transform.transform import Transform
 from tests.compute.solvers.extended import check
 
 SOLVERS = (

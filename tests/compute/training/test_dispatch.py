@@ -12,7 +12,7 @@ from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.sampling.order import order
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.reservoir import Reservoir

@@ -19,7 +19,7 @@ from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.direct import Direct
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.training.losses.fields import RelativeH1, RelativeL2
 from ritz.compute.training.losses.loss import Batch, Loss

@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ritz.compute.kind import in_units
-from ritz.compute.solvers.composed import MARGIN, minimal_residual, reason
 from ritz.compute.solvers.expectation import extent
-from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from ritz.compute.solvers.recycling import Recycler
-from ritz.compute.solvers.sequential import Attempt, Sequential
-from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.iterative.composed import MARGIN, minimal_residual, reason
+from ritz.compute.solvers.iterative.recycler import Recycler
+from ritz.compute.solvers.preconditioners.catalogue import AnyPreconditioner
+from ritz.compute.solvers.preconditioners.icc import ICC
+from ritz.compute.solvers.preconditioners.ilu import ILU
+from ritz.compute.solvers.preconditioners.ssor import SSOR
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt, Solver
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+    from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
 
 
 class Krylov(Sequential):
@@ -26,7 +29,7 @@ class Krylov(Sequential):
     kind: Literal["krylov"] = "krylov"
     method: Literal["cg", "bicgstab", "gmres"] = "gmres"
     """Conjugate gradients for real symmetric definite operators, the others for any."""
-    preconditioner: PreconditionerName = "ilu"
+    preconditioner: AnyPreconditioner = ILU()
     """Made anew for every system; see `ritz.compute.solvers.preconditioners`. With ``cg`` it has to be symmetric
     definite, as all of them are for M-matrices."""
     restart: int = Field(default=50, ge=1, le=1000, json_schema_extra=in_units("vectors"))
@@ -39,32 +42,32 @@ class Krylov(Sequential):
         operators = systems.operators
         if self.method == "cg" and not (operators.symmetric and operators.definite and operators.dtype.kind != "c"):
             return "method 'cg' needs real symmetric positive definite operators"
-        return missing(self.preconditioner)
+        return self.preconditioner.unfit(operators)
 
     @classmethod
     def candidates_of(cls) -> tuple[Solver, ...]:
         """Return each method with the preconditioner that suits most; see `Solver.candidates_of`."""
-        return cls(method="cg", preconditioner="icc"), cls(method="bicgstab"), cls()
+        return cls(method="cg", preconditioner=ICC()), cls(method="bicgstab"), cls()
 
     def expected(self, systems: Systems) -> float | None:
         """Estimate the seconds per system; see `Solver.expected`."""
         operators = systems.operators
-        if self.preconditioner not in ("ilu", "icc", "ssor"):
+        if self.preconditioner not in (ILU(), ICC(), SSOR()):
             return None
         unknowns, solid, grown = extent(operators)
         per_unknown = 5e-6 if self.method == "gmres" else 2.2e-6
         if solid:
             # Indefinite systems are another matter: some converge, some never do.
-            return unknowns * (8e-7 if operators.definite else 3 * per_unknown) * grown ** (1 / 3)
+            return float(unknowns * (8e-7 if operators.definite else 3 * per_unknown) * grown ** (1 / 3))
         if operators.definite and not operators.symmetric:
-            return unknowns * 1.2 * per_unknown * max(grown, 0.6) ** 0.5
-        return unknowns * (per_unknown if operators.definite else 1e-4) * grown**0.5
+            return float(unknowns * 1.2 * per_unknown * max(grown, 0.6) ** 0.5)
+        return float(unknowns * (per_unknown if operators.definite else 1e-4) * grown**0.5)
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Any) -> tuple[Attempt, Any]:
         """Answer one system; see `Sequential.attempt`."""
         operators = systems.operators
         try:
-            M = build(self.preconditioner, operators, i)
+            M = self.preconditioner.inverse(operators, i)
         except FloatingPointError:
             return Attempt(None, 0, 0, "breakdown"), carry
         if self.method == "gmres":
@@ -76,7 +79,7 @@ class Krylov(Sequential):
             attempt = self._short_recurrence(systems, i, M, rtol)
         return attempt, carry
 
-    def _short_recurrence(self, systems: Systems, i: int, M: Preconditioner | None, rtol: float) -> Attempt:
+    def _short_recurrence(self, systems: Systems, i: int, M: ApproximateInverse | None, rtol: float) -> Attempt:
         from ritz.compute.solvers.krylov import biconjugate_gradients, conjugate_gradients
         from ritz.compute.solvers.krylov.arguments import System, attempted
 

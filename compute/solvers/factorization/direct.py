@@ -2,25 +2,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from ritz.compute.solvers.certify import Fallback
 from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
-from ritz.compute.solvers.factorization.superlu import partial_pivoting
+from ritz.compute.solvers.factorization.elimination import Elimination, Kept
 from ritz.compute.solvers.operators import Operators, Pattern
-from ritz.compute.solvers.sequential import Attempt, Sequential, relative_residual
-from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt, Solver
 from ritz.compute.solvers.systems import Systems
 
 log = logging.getLogger(__name__)
-
-_REFINEMENTS = 2
-_KEPT = 1_000_000
-"""Unknowns, all together, of the factorisations that are kept: about 300 MB of factors on plane grids."""
 
 
 class Direct(Sequential):
@@ -42,15 +38,14 @@ class Direct(Sequential):
         """Return what keeps it from solving such systems; see `Solver.unfit`."""
         return "" if self.library == "auto" else lacks(self.library, systems.operators)
 
-    def chosen(self, operators: Operators) -> Library:
-        """Return the library that factors such operators."""
-        if self.library == "auto":
-            return next(library for library in analysis.importable() if not lacks(library, operators))
-        return self.library
+    @property
+    def elimination(self) -> Elimination:
+        """What it does to a system."""
+        return Elimination(self.library)
 
     def settled(self, systems: Systems) -> Direct:
         """Return the solver with its library; see `Solver.settled`."""
-        return self.model_copy(update={"library": self.chosen(systems.operators)})
+        return self.model_copy(update={"library": self.elimination.chosen(systems.operators)})
 
     @classmethod
     def candidates_of(cls) -> tuple[Solver, ...]:
@@ -65,38 +60,20 @@ class Direct(Sequential):
             self.library, operators.constant, operators.symmetric and operators.definite, solid, grown
         )
 
+    def fallback(self) -> Fallback | None:
+        """Return nothing: what it cannot do, no other does; see `Sequential.fallback`."""
+        return None
+
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
         """Answer one system; see `Sequential.attempt`. The carry is what was factored."""
-        operators, rhs = systems.operators, systems.rhs[i].ravel()
-        kept = Kept(operators) if carry is None or carry.operators is not operators else carry
-        solve = kept.factors.get(i)
-        attempt = Attempt(None, 0, 0, "breakdown")
-        if solve is not None:
-            attempt = _refined(solve, operators, i, rhs, rtol)
-        else:
-            library = self.chosen(operators)
-            try:
-                solve = analyze(library, operators).factor(operators.entries(i))
-                attempt = _refined(solve, operators, i, rhs, rtol)
-                kept = kept.with_factor(i, solve if library == "superlu" else None)
-            except ZeroDivisionError as error:
-                log.info("system %d: %s", i, error)
-        if attempt.reason:
-            try:
-                best = _refined(partial_pivoting(operators, i), operators, i, rhs, rtol)
-            except ZeroDivisionError as error:
-                log.info("system %d: %s", i, error)
-                best = Attempt(None, 0, 0, "breakdown")
-            steps, products = attempt.iterations + best.iterations, attempt.matvecs + best.matvecs
-            attempt = Attempt(best.x, steps, products, best.reason, best.residual)
-        return attempt, kept
+        return self.elimination.attempt(systems, i, rtol=rtol, carry=carry)
 
     def together(self, systems: Systems) -> np.ndarray | None:
         """Answer all systems at once if they share a matrix; see `Sequential.together`."""
         operators = systems.operators
         if not operators.constant or len(systems) < 2:
             return None
-        library = self.chosen(operators)
+        library = self.elimination.chosen(operators)
         try:
             solve = _shared(library, operators)
         except ZeroDivisionError as error:
@@ -106,30 +83,6 @@ class Direct(Sequential):
         # Measured: CHOLMOD and PARDISO take less for a block than for its columns, SuperLU more.
         x = np.stack([solve(row) for row in rhs]) if library == "superlu" else solve(rhs.T).T
         return x.reshape(systems.rhs.shape)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Factorisations of a batch of operators, kept from the second time that it comes.
-
-    A batch that comes once, as in steady problems, leaves nothing. Factors cannot be pickled: a copy factors again
-    and gets the same bits.
-    """
-
-    operators: Operators | None
-    seen: frozenset[int] = frozenset()
-    factors: dict[int, Solve] = field(default_factory=dict)
-
-    def with_factor(self, i: int, solve: Solve | None) -> Kept:
-        """Return this with operator ``i`` factored; it is kept if the operator was met before and memory allows."""
-        assert self.operators is not None
-        room = (len(self.factors) + 1) * self.operators.pattern.size <= _KEPT
-        if i in self.seen and solve is not None and room:
-            return Kept(self.operators, self.seen, {**self.factors, i: solve})
-        return Kept(self.operators, self.seen | {i}, self.factors)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, (None,)
 
 
 _local = threading.local()
@@ -148,17 +101,6 @@ def _shared(library: Library, operators: Operators) -> Solve:
     return solve
 
 
-def _refined(solve: Solve, operators: Operators, i: int, rhs: np.ndarray, rtol: float) -> Attempt:
-    """Solve, and refine until the residual is small enough or two steps are done."""
-    x = solve(rhs)
-    steps = 0
-    while not (residual := relative_residual(operators, i, x, rhs)) <= rtol and steps < _REFINEMENTS:
-        x = x + solve(rhs - operators.matvec(i, x))
-        steps += 1
-    reason = "" if residual <= rtol else "not_converged" if np.isfinite(residual) else "breakdown"
-    return Attempt(x if np.isfinite(residual) else None, steps, 2 * steps + 1, reason, residual)
-
-
 def _per_unknown(library: str, constant: bool, definite: bool, solid: bool, grown: float) -> float:
     """Return the seconds per unknown."""
     if constant:
@@ -167,7 +109,7 @@ def _per_unknown(library: str, constant: bool, definite: bool, solid: bool, grow
     if solid:
         return {"pardiso": 5.5e-6, "cholmod": 8.5e-6}.get(library, 2e-5) * grown
     if library == "pardiso":
-        return (5.5e-7 if definite else 7.5e-7) * max(grown, 1.0) ** 0.15
+        return float((5.5e-7 if definite else 7.5e-7) * max(grown, 1.0) ** 0.15)
     if library == "cholmod":
-        return 1.2e-6 * min(grown, 1.0) ** 0.7 * max(grown, 1.0) ** 0.15
-    return 1.3e-6 * max(grown, 0.3) ** 0.3
+        return float(1.2e-6 * min(grown, 1.0) ** 0.7 * max(grown, 1.0) ** 0.15)
+    return float(1.3e-6 * max(grown, 0.3) ** 0.3)

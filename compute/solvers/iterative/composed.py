@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.scaling import norm
-from ritz.compute.solvers.sequential import Attempt
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+    from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
 
 MARGIN = 0.999
 """Part of rtol that is asked of a Krylov method, which sums the residual in another order than the ledger."""
@@ -17,7 +17,7 @@ MARGIN = 0.999
 def minimal_residual(
     systems: Systems,
     i: int,
-    M: Preconditioner | None,
+    M: ApproximateInverse | None,
     *,
     rtol: float,
     restart: int,
@@ -28,7 +28,7 @@ def minimal_residual(
     """Answer one system with GCRO-DR in the variables ``t`` of ``x = guess + M t``.
 
     Those are the variables of right preconditioning, so residuals, iterates and the recycler's basis are the same as
-    with ``A`` and ``M`` apart; but ``A M`` is applied as one operator, see `Preconditioner.image`.
+    with ``A`` and ``M`` apart; but ``A M`` is applied as one operator, see `ApproximateInverse.image`.
 
     Parameters
     ----------

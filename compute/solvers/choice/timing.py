@@ -14,28 +14,28 @@ from ritz.compute.solvers.systems import Systems
 
 
 @dataclass
-class Lane:
+class Trial:
     """A solver, the systems it is to solve in this order, and what came of it.
 
     Attributes
     ----------
-    heats
+    batches
         The systems, cut in parts that are solved in one call.
     carries
-        Whether the state goes on from heat to heat.
+        Whether the state goes on from batch to batch.
     cold
-        The state every heat begins with if it does not.
+        The state every batch begins with if it does not.
     ledger
         Of the systems solved so far.
     running
         Whether it is still to be measured.
     cost
-        Processor seconds per system, heat by heat: unlike the time in the ledger it does not grow when the machine is
+        Processor seconds per system, batch by batch: unlike the time in the ledger it does not grow when the machine is
         busy with something else.
     """
 
     solver: Solver
-    heats: Sequence[Systems]
+    batches: Sequence[Systems]
     carries: bool = True
     cold: Any = None
     ledger: Ledger = field(default_factory=lambda: {name: [] for name in COLUMNS})
@@ -45,7 +45,7 @@ class Lane:
 
     @property
     def seconds(self) -> float:
-        """Processor seconds per system, the median over the heats."""
+        """Processor seconds per system, the median over the batches."""
         return float(np.median(self.cost)) if self.cost else 0.0
 
     @property
@@ -54,11 +54,13 @@ class Lane:
         rows = zip(self.ledger["status"], self.ledger["solver"], strict=True)
         return sum(status != "ok" or name != self.solver.kind for status, name in rows)
 
-    def heat(self, i: int, rtol: float) -> None:
-        """Solve one heat."""
+    def measure(self, i: int, rtol: float) -> None:
+        """Solve one batch and take its time."""
         start = time.process_time()
-        solutions, carry = self.solver.solve(self.heats[i], rtol=rtol, carry=self.carry if self.carries else self.cold)
-        self.cost.append((time.process_time() - start) / len(self.heats[i]))
+        solutions, carry = self.solver.solve(
+            self.batches[i], rtol=rtol, carry=self.carry if self.carries else self.cold
+        )
+        self.cost.append((time.process_time() - start) / len(self.batches[i]))
         self.carry = carry
         for name in COLUMNS:
             self.ledger[name] += solutions.ledger[name]
@@ -75,38 +77,38 @@ class Lane:
         }
 
 
-def race(lanes: Sequence[Lane], rtol: float, *, reach: float = np.inf, limit: float = np.inf) -> None:
-    """Run lanes beside each other, one heat of each in turn, so that a change of the machine's speed meets all.
+def interleave(trials: Sequence[Trial], rtol: float, *, reach: float = np.inf, limit: float = np.inf) -> None:
+    """Measure solvers beside each other, one batch of each in turn, so that a change of the machine's speed meets all.
 
     Parameters
     ----------
-    lanes
+    trials
         What is measured; they are filled in.
     rtol
         Largest true relative residual of a good answer.
     reach
-        A lane that takes more than this many times the time of the quickest one that missed nothing stops; after the
-        first heat, where nothing has been carried yet, only one that takes more than the square of it, and from the
-        third heat on already one that takes more than the root of it, unless its last heat was better.
+        A trial that takes more than this many times the time of the quickest one that missed nothing stops; after the
+        first batch, where nothing has been carried yet, only one that takes more than the square of it, and from the
+        third batch on already one that takes more than the root of it, unless its last batch was better.
     limit
-        Seconds after which no further heat begins; every lane has at least one.
+        Seconds after which no further batch begins; every trial has at least one.
     """
     start = time.perf_counter()
-    for i in range(max(len(lane.heats) for lane in lanes)):
+    for i in range(max(len(trial.batches) for trial in trials)):
         if i > 0 and time.perf_counter() - start > limit:
             return
-        running = [lane for lane in lanes if lane.running and i < len(lane.heats)]
+        running = [trial for trial in trials if trial.running and i < len(trial.batches)]
         # Each comes first in its turn: what one leaves in the caches is the next one's.
         for k in range(len(running)):
-            lane = running[(i + k) % len(running)]
+            trial = running[(i + k) % len(running)]
             if i == 0:
                 # What is done once for a pattern or for the one matrix of a block, and the first touch of libraries,
                 # belongs to no system.
-                block = lane.heats[0].operators.constant and len(lane.heats[0]) > 1
-                lane.solver.solve(lane.heats[0].take(slice(2 if block else 1)), rtol=rtol)
-            lane.heat(i, rtol)
-        able = [lane.seconds for lane in running if lane.missed == 0]
+                block = trial.batches[0].operators.constant and len(trial.batches[0]) > 1
+                trial.solver.solve(trial.batches[0].take(slice(2 if block else 1)), rtol=rtol)
+            trial.measure(i, rtol)
+        able = [trial.seconds for trial in running if trial.missed == 0]
         allowed = reach ** (2.0 if i == 0 else 1.0 if i == 1 else 0.5)
-        for lane in running:
-            if able and min(lane.seconds, lane.cost[-1]) > allowed * min(able):
-                lane.running = False
+        for trial in running:
+            if able and min(trial.seconds, trial.cost[-1]) > allowed * min(able):
+                trial.running = False

@@ -6,12 +6,14 @@ from typing import Literal
 from pydantic import Field
 
 from ritz.compute.kind import Fault, in_units
-from ritz.compute.solvers.composed import minimal_residual
 from ritz.compute.solvers.expectation import extent
-from ritz.compute.solvers.guard import Guard
-from ritz.compute.solvers.preconditioners.catalogue import PreconditionerName, build, missing
-from ritz.compute.solvers.recycling import Recycler
-from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.iterative.composed import minimal_residual
+from ritz.compute.solvers.iterative.guard import Guard
+from ritz.compute.solvers.iterative.recycler import Recycler
+from ritz.compute.solvers.preconditioners.catalogue import AnyPreconditioner
+from ritz.compute.solvers.preconditioners.ilu import ILU
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
 
 
@@ -26,7 +28,7 @@ class Recycled(Sequential):
     """Dimension of the space of one cycle, recycled vectors included."""
     recycle: int = Field(default=20, ge=0, le=500, json_schema_extra=in_units("vectors"))
     """Vectors carried on; less than ``restart``. 0 is restarted GMRES."""
-    preconditioner: PreconditionerName = "ilu"
+    preconditioner: AnyPreconditioner = ILU()
     """Applied from the right, made anew for every system; see `ritz.compute.solvers.preconditioners`."""
     maxiter: int = Field(default=200, ge=1, le=100_000, json_schema_extra=in_units("cycles"))
     """Cycles after which a system is given up and handed to the direct solver."""
@@ -43,22 +45,21 @@ class Recycled(Sequential):
 
     def unfit(self, systems: Systems) -> str:
         """Return what keeps it from solving such systems; see `Solver.unfit`."""
-        del systems
-        return missing(self.preconditioner)
+        return self.preconditioner.unfit(systems.operators)
 
     def expected(self, systems: Systems) -> float:
         """Estimate the seconds per system; see `Solver.expected`."""
         operators = systems.operators
         unknowns, solid, grown = extent(operators)
         if solid:
-            return unknowns * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3)
-        return unknowns * (3e-6 if operators.definite else 2.4e-5) * grown**0.5
+            return float(unknowns * (1e-6 if operators.definite else 3e-6) * grown ** (1 / 3))
+        return float(unknowns * (3e-6 if operators.definite else 2.4e-5) * grown**0.5)
 
     def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Recycler | None) -> tuple[Attempt, Recycler]:
         """Answer one system; see `Sequential.attempt`."""
         recycler = Recycler(guard=Guard() if self.guard else None) if carry is None else carry.copy()
         try:
-            M = build(self.preconditioner, systems.operators, i)
+            M = self.preconditioner.inverse(systems.operators, i)
         except FloatingPointError:
             return Attempt(None, 0, 0, "breakdown"), recycler
         attempt = minimal_residual(

@@ -9,8 +9,8 @@ from typing import TypeGuard
 import numpy as np
 
 from ritz.compute.solvers.operators import Operators, Pattern, Stencil
-from ritz.compute.solvers.preconditioners import pattern_sweeps, stencil_sweeps
-from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
+from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
+from ritz.compute.solvers.preconditioners.sweeps import pattern_sweeps, stencil_sweeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ def has_sweeps(operators: Operators) -> TypeGuard[Stencil]:
     return isinstance(operators, Stencil) and operators.dtype.kind != "c"
 
 
-def stencil_split(operators: Stencil, i: int, pivots: np.ndarray) -> Preconditioner:
+def stencil_split(operators: Stencil, i: int, pivots: np.ndarray) -> ApproximateInverse:
     """Return the inverse of ``(D + L) D⁻¹ (D + U)`` with the off-diagonal triangles of a stencil.
 
     Parameters
@@ -95,16 +95,18 @@ def stencil_split(operators: Stencil, i: int, pivots: np.ndarray) -> Preconditio
         stencil_sweeps.image(lower, pivots, shift, shape, t, s, product)
         return product
 
-    return Preconditioner(solve, operators, i, image)
+    return ApproximateInverse(solve, operators, i, image)
 
 
-def pattern_split(operators: Operators, i: int, factors: np.ndarray) -> Preconditioner:
-    """Return the inverse of ``L U`` with factors on the pattern of the operators.
+def pattern_split(operators: Operators, i: int, pattern: Pattern, factors: np.ndarray) -> ApproximateInverse:
+    """Return the inverse of ``L U`` with factors on a pattern.
 
     Parameters
     ----------
     operators, i
         What it is for.
+    pattern
+        That of the operators, or one with more entries.
     factors
         ``(entries,)`` the strict lower triangle of L, whose diagonal is 1, and the upper triangle U.
 
@@ -113,7 +115,7 @@ def pattern_split(operators: Operators, i: int, factors: np.ndarray) -> Precondi
     FloatingPointError
         If a pivot is zero or not finite.
     """
-    about = layout(operators.pattern)
+    about = layout(pattern)
     indptr, indices, diagonal = about.indptr, about.indices, about.diagonal
     check(factors[diagonal], i)
     inverse = 1 / factors[diagonal]
@@ -124,7 +126,7 @@ def pattern_split(operators: Operators, i: int, factors: np.ndarray) -> Precondi
         pattern_sweeps.backward(factors, indptr, indices, diagonal, inverse, t, s)
         return s
 
-    return Preconditioner(solve, operators, i)
+    return ApproximateInverse(solve, operators, i)
 
 
 def grid(shape: tuple[int, ...]) -> tuple[int, int, int]:

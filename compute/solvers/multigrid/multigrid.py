@@ -11,7 +11,8 @@ from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.multigrid import cycle, hierarchy, iterate
 from ritz.compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, Plan, plan
 from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.sequential import Attempt, Sequential
+from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
 
 # The recursive residual of the iteration and the true one differ in the last digits.

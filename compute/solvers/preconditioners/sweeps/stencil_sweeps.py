@@ -16,7 +16,7 @@ from ritz.compute.solvers.kernel import kernel
 def pivots(c: np.ndarray, shape: tuple[int, int, int], axes: int) -> np.ndarray:
     """Return the pivots of ILU(0) of stencil coefficients ``c``, ``(1 + 2 axes, unknowns)``."""
     nz, ny, nx = shape
-    found = np.empty_like(c[0])
+    found: np.ndarray = np.empty_like(c[0])
     for line in range(nz * ny):
         start, stop = line * nx, (line + 1) * nx
         here = found[start:stop]

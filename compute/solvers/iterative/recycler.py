@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ritz.compute.solvers.guard import Guard
+from ritz.compute.solvers.iterative.guard import Guard
 
 
 @dataclass

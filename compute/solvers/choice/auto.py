@@ -2,22 +2,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from ritz.compute.kind import OneOf, in_units
-from ritz.compute.solvers.direct import Direct
-from ritz.compute.solvers.guard import Guard
-from ritz.compute.solvers.iterative import Krylov
-from ritz.compute.solvers.multigrid.solver import Multigrid
-from ritz.compute.solvers.race import Lane, race
-from ritz.compute.solvers.recycled import Recycled
-from ritz.compute.solvers.recycling import Recycler
+from ritz.compute.kind import in_units
+from ritz.compute.solvers.choice.candidates import SINGLE, AnyCandidate
+from ritz.compute.solvers.choice.timing import Trial, interleave
 from ritz.compute.solvers.solver import Solutions, Solver
 from ritz.compute.solvers.systems import Systems
-from ritz.compute.solvers.transform import Transform
 
 log = logging.getLogger(__name__)
 
@@ -27,23 +21,18 @@ REACH = 3.0
 _SLACK = 1.5
 """Factor by which an expectation may be wrong."""
 
-CANDIDATES: tuple[type[Solver], ...] = (Multigrid, Transform, Direct, Krylov, Recycled)
-"""The shipped solvers that solve by themselves."""
-
-SINGLE = OneOf(Solver, lambda: CANDIDATES, group="ritz.solvers")
-"""Those, and the ones of installed packages."""
-
-AnyCandidate = Annotated[Solver, SINGLE]
-
 
 class Auto(Solver):
     """Chooses a solver by structure, size and measurement on the first systems of a run.
 
     What fits the structure of the systems is put in the order of its expected cost; what cannot come
     within three times the leader is left out. The others solve the same systems, in the same order and with
-    their carry, in turn, until each has had all or has fallen behind (see `ritz.compute.solvers.race.race`). The one
-    with the least time per system (median) wins among those that answered every system themselves to the tolerance.
+    their carry, in turn, until each has had all or has fallen behind (see `timing.interleave`).
+    The one with the least time per system (median) wins among those that answered every system themselves to the
+    tolerance.
     """
+
+    by_itself: ClassVar[bool] = False
 
     kind: Literal["auto"] = "auto"
     candidates: tuple[AnyCandidate, ...] = ()
@@ -54,7 +43,7 @@ class Auto(Solver):
     @field_validator("candidates")
     @classmethod
     def _no_choice_of_choices(cls, candidates: tuple[Solver, ...]) -> tuple[Solver, ...]:
-        if any(isinstance(candidate, Auto) for candidate in candidates):
+        if not all(candidate.by_itself for candidate in candidates):
             raise ValueError("candidates holds auto, expected solvers that solve by themselves")
         return candidates
 
@@ -90,20 +79,20 @@ class Auto(Solver):
         if not batches or len(batches[0]) == 0:
             raise ValueError("systems is empty, expected at least one system to try the candidates on")
         able, left_out = self._able(batches[0])
-        heats = _heats(batches, self.probe)
-        lanes = [Lane(solver, heats) for solver, _ in able]
-        race(lanes, rtol, reach=REACH)
+        probed = _probed(batches, self.probe)
+        trials = [Trial(solver, probed) for solver, _ in able]
+        interleave(trials, rtol, reach=REACH)
         tried = [
-            {"solver": _fields(solver), **lane.summary(), "expected": cost, "missed": lane.missed}
-            for (solver, cost), lane in zip(able, lanes, strict=True)
+            {"solver": _fields(solver), **trial.summary(), "expected": cost, "missed": trial.missed}
+            for (solver, cost), trial in zip(able, trials, strict=True)
         ]
         good = [i for i, row in enumerate(tried) if row["missed"] == 0]
         if not good:
-            log.warning("no candidate answered all %d systems of the probe: the first is taken", len(heats))
+            log.warning("no candidate answered all %d systems of the probe: the first is taken", len(probed))
         ranked = sorted(good, key=lambda i: tried[i]["seconds"]) or [0]
         winner = ranked[0]
         record = {
-            "systems": sum(len(heat) for heat in heats),
+            "systems": sum(len(batch) for batch in probed),
             "unknowns": batches[0].operators.pattern.size,
             "rtol": rtol,
             "tried": tried,
@@ -178,7 +167,7 @@ def _fields(solver: Solver) -> dict[str, Any]:
     return solver.model_dump(mode="json")
 
 
-def _heats(batches: Sequence[Systems], probe: int) -> list[Systems]:
+def _probed(batches: Sequence[Systems], probe: int) -> list[Systems]:
     """Cut what is tried on: single systems of one batch, or the first two samples of a sequence of batches.
 
     Systems that are not finite fail with every solver and are left out.
@@ -198,49 +187,3 @@ def _heats(batches: Sequence[Systems], probe: int) -> list[Systems]:
         Systems(few[id(batch.operators)], batch.rhs[good[:2]], None if batch.guess is None else batch.guess[good[:2]])
         for batch in batches
     ]
-
-
-def panel(
-    systems_sorted: Systems,
-    systems_unsorted: Systems,
-    rtol: float,
-    *,
-    recycled: Recycled | None = None,
-    direct: Direct | None = None,
-    limit: float = 30.0,
-) -> list[dict[str, Any]]:
-    """Measure what sorting and carrying are worth, whoever wins.
-
-    Parameters
-    ----------
-    systems_sorted, systems_unsorted
-        The same systems in the order of a shard and as they were drawn.
-    rtol
-        Largest true relative residual of a good answer.
-    recycled, direct
-        Solvers to compare; with their defaults if None. The recycling one carries without its guard.
-    limit
-        Seconds after which no further system is begun; where one in each way is expected to take longer, none is.
-
-    Returns
-    -------
-    list of dict
-        Rows {``method`` (``"recycled, carry"``, ``"recycled, no carry"``, ``"direct"``), ``order``
-        (``"sorted"`` or ``"unsorted"``), ``systems``, ``iterations`` and ``matvecs`` (means), ``seconds`` (median a
-        system), ``max_residual`` (None if not finite)}, measured in turn system by system. They go into JSON.
-    """
-    method = (recycled or Recycled()).model_copy(update={"guard": False})
-    # Each of four ways to recycle and two without takes one system before its clock starts, and one at least after.
-    costs = 8 * method.expected(systems_sorted), 4 * (direct or Direct()).expected(systems_sorted)
-    if sum(costs) > limit:
-        return []
-    # Without the carry no time goes into a space that nobody takes up.
-    cold = Recycler(guard=Guard(phase="rest", left=2))
-    lanes: list[Lane] = []
-    rows: list[dict[str, Any]] = []
-    for order, systems in (("sorted", systems_sorted), ("unsorted", systems_unsorted)):
-        heats = [systems.take(slice(i, i + 1)) for i in range(len(systems))]
-        lanes += [Lane(method, heats), Lane(method, heats, False, cold), Lane(direct or Direct(), heats, False)]
-        rows += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
-    race(lanes, rtol, limit=limit)
-    return [row | lane.summary() for row, lane in zip(rows, lanes, strict=True)]

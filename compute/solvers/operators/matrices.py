@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy
 
-from ritz.compute.solvers.operators import Operators, Pattern, is_broadcast, scaled, take
+from ritz.compute.solvers.operators.broadcast import is_broadcast, scaled, take
+from ritz.compute.solvers.operators.operators import Operators, Pattern
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +69,52 @@ class Matrices(Operators):
         """Return some of the matrices, in the given order."""
         return Matrices(take(self.values, index), self.pattern, self.shape, self.symmetric, self.definite)
 
+    def transposed(self) -> Matrices:
+        """Return the transposes; see `Operators.transposed`."""
+        if self.symmetric:
+            return self
+        pattern, places = _transposed(self.pattern)
+        values = self.values[:1] if self.constant else self.values
+        moved = np.broadcast_to(values[:, places], self.values.shape)
+        return Matrices(moved, pattern, self.shape, self.symmetric, self.definite)
+
     def scaled(self, powers: np.ndarray) -> Matrices:
         """Return the matrices times powers of two; see `Operators.scaled`."""
         return Matrices(scaled(self.values, powers), self.pattern, self.shape, self.symmetric, self.definite)
 
     def entries(self, i: int) -> np.ndarray:
         """Return the values of matrix ``i`` in the order of the pattern."""
-        return self.values[i]
+        result: np.ndarray = self.values[i]
+        return result
 
     def diagonal(self, i: int) -> np.ndarray:
         """Return the diagonal of matrix ``i``, shape ``shape``."""
-        return self.csr(i).diagonal().reshape(self.shape)
+        values: np.ndarray = self.csr(i).diagonal().reshape(self.shape)
+        return values
+
+    def residuals(self, x: np.ndarray, rhs: np.ndarray, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``‖b − A_i x‖`` and ``‖b‖`` of some systems; see `Operators.residuals`."""
+        if not self.constant or not rows:
+            return super().residuals(x, rhs, rows)
+        # One by one: for a block SciPy wants it transposed, which takes longer than the product.
+        matrix = self.csr(0)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            left = [np.linalg.norm(rhs[i].ravel() - matrix @ x[i].ravel()) for i in rows]
+            return np.array(left), np.array([np.linalg.norm(rhs[i].ravel()) for i in rows])
 
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply matrix ``i`` to a vector; the result has the shape of ``x``."""
-        return (self.csr(i) @ x.ravel()).reshape(x.shape)
+        values: np.ndarray = (self.csr(i) @ x.ravel()).reshape(x.shape)
+        return values
+
+
+@lru_cache(maxsize=16)
+def _transposed(pattern: Pattern) -> tuple[Pattern, np.ndarray]:
+    """Return the pattern of the transposes, itself where it is the same, and where their entries are in the others."""
+    matrix = pattern.matrix(np.arange(len(pattern.indices)))
+    turned = scipy.sparse.csr_array(matrix.T)
+    turned.sort_indices()
+    same = np.array_equal(turned.indptr, pattern.indptr) and np.array_equal(turned.indices, pattern.indices)
+    if not same:
+        pattern = Pattern(turned.indptr.astype(np.int32), turned.indices.astype(np.int32))
+    return pattern, turned.data

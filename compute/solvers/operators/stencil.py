@@ -1,109 +1,14 @@
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy
 
-from ritz.compute.solvers.scaling import magnitude, shifted
-from ritz.compute.solvers.stencil_product import product, residual_squares
-
-
-@dataclass(frozen=True, eq=False)
-class Pattern:
-    """Where the entries of a sparse matrix lie, shared by all systems of a family.
-
-    Compared and hashed by identity, so work that depends on the pattern only (an elimination order, a
-    splitting in triangles) is done once for the object and found again.
-
-    Attributes
-    ----------
-    indptr, indices
-        As in `scipy.sparse.csr_array`, int32, column indices sorted within a row.
-    """
-
-    indptr: np.ndarray
-    indices: np.ndarray
-
-    @property
-    def size(self) -> int:
-        """Number of unknowns."""
-        return len(self.indptr) - 1
-
-    def rows(self) -> np.ndarray:
-        """Return the row of every entry."""
-        return np.repeat(np.arange(self.size, dtype=self.indices.dtype), np.diff(self.indptr))
-
-
-class Operators(ABC):
-    """A batch of linear operators of one size, one per system, that share a sparsity pattern.
-
-    A subclass says how its entries are stored; solvers need no more than these methods. Vectors come and go
-    with the shape ``shape`` of the unknowns or flat, in C order.
-    """
-
-    shape: tuple[int, ...]
-    """Shape of the unknowns of one system."""
-
-    pattern: Pattern
-    """Where the entries lie."""
-
-    symmetric: bool
-    """Whether every operator equals its transpose."""
-
-    definite: bool
-    """Whether the symmetric part of every operator is known to be positive definite."""
-
-    @property
-    @abstractmethod
-    def constant(self) -> bool:
-        """Whether all operators are known to be one matrix."""
-
-    @property
-    @abstractmethod
-    def dtype(self) -> np.dtype:
-        """Dtype of the entries: float64 or complex128."""
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """Return the number of systems."""
-
-    @abstractmethod
-    def take(self, index: slice | np.ndarray) -> Operators:
-        """Return some of the operators, in the given order."""
-
-    @abstractmethod
-    def entries(self, i: int) -> np.ndarray:
-        """Return the values of operator ``i`` in the order of the pattern."""
-
-    @abstractmethod
-    def diagonal(self, i: int) -> np.ndarray:
-        """Return the diagonal of operator ``i``, shape ``shape``."""
-
-    @abstractmethod
-    def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
-        """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
-
-    @abstractmethod
-    def scaled(self, powers: np.ndarray) -> Operators:
-        """Return the operators times ``2ᵖ``, ``p`` ``(n,)`` whole numbers; constant ones take one for all."""
-
-    def magnitude(self, i: int) -> float:
-        """Return the largest modulus of an entry of operator ``i``, see `scaling.magnitude`."""
-        return magnitude(self.entries(i))
-
-    def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
-        """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision; infinite or zero where squares leave the range."""
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return float(np.linalg.norm(rhs - self.matvec(i, x))), float(np.linalg.norm(rhs))
-
-    def csr(self, i: int) -> scipy.sparse.csr_array:
-        """Return operator ``i`` as a sparse matrix; its index arrays are shared, so do not change them."""
-        pattern = self.pattern
-        size = pattern.size
-        return scipy.sparse.csr_array((self.entries(i), pattern.indices, pattern.indptr), shape=(size, size))
+from ritz.compute.solvers.operators.broadcast import is_broadcast, scaled, take
+from ritz.compute.solvers.operators.operators import Operators, Pattern
+from ritz.compute.solvers.operators.stencil_product import product, residual_squares
+from ritz.compute.solvers.scaling import magnitude
 
 
 @dataclass(frozen=True)
@@ -179,7 +84,21 @@ class Stencil(Operators):
 
     def entries(self, i: int) -> np.ndarray:
         """Return the values of operator ``i`` in the order of the pattern."""
-        return self.coefficients[i].ravel()[_layout(self.shape)[1]]
+        values: np.ndarray = self.coefficients[i].ravel()[_layout(self.shape)[1]]
+        return values
+
+    def transposed(self) -> Stencil:
+        """Return the transposes: couplings change place with those of the neighbours; see `Operators.transposed`."""
+        if self.symmetric:
+            return self
+        c = self.coefficients[:1] if self.constant else self.coefficients
+        found = np.zeros_like(c)
+        found[:, 0] = c[:, 0]
+        for axis in range(len(self.shape)):
+            lower, upper = (np.moveaxis(c[:, 1 + 2 * axis + side], 1 + axis, 0) for side in (0, 1))
+            to_lower, to_upper = (np.moveaxis(found[:, 1 + 2 * axis + side], 1 + axis, 0) for side in (0, 1))
+            to_lower[1:], to_upper[:-1] = upper[:-1], lower[1:]
+        return Stencil(np.broadcast_to(found, self.coefficients.shape), self.symmetric, self.definite)
 
     def scaled(self, powers: np.ndarray) -> Stencil:
         """Return the operators times powers of two; see `Operators.scaled`."""
@@ -191,7 +110,8 @@ class Stencil(Operators):
 
     def diagonal(self, i: int) -> np.ndarray:
         """Return the diagonal of operator ``i``, shape ``shape``."""
-        return self.coefficients[i, 0]
+        values: np.ndarray = self.coefficients[i, 0]
+        return values
 
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply operator ``i`` to a vector; the result has the shape of ``x``."""
@@ -220,27 +140,8 @@ class Stencil(Operators):
         cells = (1,) * (3 - len(self.shape)) + self.shape
         c = self.coefficients[i].reshape(-1, *cells)
         points = [0, *(point for axis, n in enumerate(self.shape) if n > 1 for point in (1 + 2 * axis, 2 + 2 * axis))]
-        return c if len(points) == len(c) else c[points]
-
-
-def is_broadcast(values: np.ndarray) -> bool:
-    """Whether all entries along the first axis are known to be one: there is at most one, or it is broadcast."""
-    return len(values) <= 1 or values.strides[0] == 0
-
-
-def take(values: np.ndarray, index: slice | np.ndarray) -> np.ndarray:
-    """Return some entries along the first axis; what was broadcast along it still is."""
-    if len(values) > 1 and is_broadcast(values):
-        count = len(np.empty(len(values), dtype=bool)[index])
-        return np.broadcast_to(values[:1], (count, *values.shape[1:]))
-    return values[index]
-
-
-def scaled(values: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """Return values ``(n, …)`` times ``2ᵖ``; what was broadcast along the first axis still is."""
-    if len(values) > 1 and is_broadcast(values):
-        return np.broadcast_to(shifted(values[:1], int(powers[0])), values.shape)
-    return np.stack([shifted(value, int(power)) for value, power in zip(values, powers, strict=True)])
+        values: np.ndarray = c if len(points) == len(c) else c[points]
+        return values
 
 
 @lru_cache(maxsize=32)

@@ -1,0 +1,58 @@
+"""What sorting and carrying are worth on the systems at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ritz.compute.solvers.choice.timing import Trial, interleave
+from ritz.compute.solvers.factorization.direct import Direct
+from ritz.compute.solvers.iterative.guard import Guard
+from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.iterative.recycler import Recycler
+from ritz.compute.solvers.systems import Systems
+
+
+def panel(
+    systems_sorted: Systems,
+    systems_unsorted: Systems,
+    rtol: float,
+    *,
+    recycled: Recycled | None = None,
+    direct: Direct | None = None,
+    limit: float = 30.0,
+) -> list[dict[str, Any]]:
+    """Measure what sorting and carrying are worth, whoever wins.
+
+    Parameters
+    ----------
+    systems_sorted, systems_unsorted
+        The same systems in the order of a shard and as they were drawn.
+    rtol
+        Largest true relative residual of a good answer.
+    recycled, direct
+        Solvers to compare; with their defaults if None. The recycling one carries without its guard.
+    limit
+        Seconds after which no further system is begun; where one in each way is expected to take longer, none is.
+
+    Returns
+    -------
+    list of dict
+        Rows {``method`` (``"recycled, carry"``, ``"recycled, no carry"``, ``"direct"``), ``order``
+        (``"sorted"`` or ``"unsorted"``), ``systems``, ``iterations`` and ``matvecs`` (means), ``seconds`` (median per
+        system), ``max_residual`` (None if not finite)}, measured in turn system by system. They go into JSON.
+    """
+    method = (recycled or Recycled()).model_copy(update={"guard": False})
+    # Each of four ways to recycle and two without takes one system before its clock starts, and one at least after.
+    costs = 8 * method.expected(systems_sorted), 4 * (direct or Direct()).expected(systems_sorted)
+    if sum(costs) > limit:
+        return []
+    # Without the carry no time goes into a space that nobody takes up.
+    cold = Recycler(guard=Guard(phase="rest", left=2))
+    trials: list[Trial] = []
+    rows: list[dict[str, Any]] = []
+    for order, systems in (("sorted", systems_sorted), ("unsorted", systems_unsorted)):
+        single = [systems.take(slice(i, i + 1)) for i in range(len(systems))]
+        trials += [Trial(method, single), Trial(method, single, False, cold), Trial(direct or Direct(), single, False)]
+        rows += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
+    interleave(trials, rtol, limit=limit)
+    return [row | trial.summary() for row, trial in zip(rows, trials, strict=True)]

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ritz.compute.solvers.certify import relative_residual
+from ritz.compute.solvers.factorization import analysis
+from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
+from ritz.compute.solvers.factorization.superlu import partial_pivoting
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.solver import Attempt
+from ritz.compute.solvers.systems import Systems
+
+log = logging.getLogger(__name__)
+
+REFINEMENTS = 2
+"""Steps of iterative refinement before the matrix is factored once more."""
+
+KEPT = 1_000_000
+"""Unknowns, all together, of the factorisations that are kept: about 300 MB of factors on plane grids."""
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """Gaussian elimination of one sparse matrix after the other: what `Direct` does, and what stands behind the others.
+
+    Pivots are first taken from the diagonal; where that does not reach the tolerance, not even with iterative
+    refinement, the matrix is factored again by SuperLU with partial pivoting.
+
+    Attributes
+    ----------
+    library
+        What factors; ``"auto"``: of those that are installed and fit the fastest on large systems.
+    """
+
+    library: Literal["auto"] | Library = "auto"
+    kind: str = "direct"
+
+    def chosen(self, operators: Operators) -> Library:
+        """Return the library that factors such operators."""
+        if self.library == "auto":
+            return next(library for library in analysis.importable() if not lacks(library, operators))
+        return self.library
+
+    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
+        """Answer one system; see `Sequential.attempt`. The carry is what was factored."""
+        operators, rhs = systems.operators, systems.rhs[i].ravel()
+        kept = Kept(operators) if carry is None or carry.operators is not operators else carry
+        solve = kept.factors.get(i)
+        attempt = Attempt(None, 0, 0, "breakdown")
+        if solve is not None:
+            attempt = _refined(solve, operators, i, rhs, rtol)
+        else:
+            library = self.chosen(operators)
+            try:
+                solve = analyze(library, operators).factor(operators.entries(i))
+                attempt = _refined(solve, operators, i, rhs, rtol)
+                kept = kept.with_factor(i, solve if library == "superlu" else None)
+            except ZeroDivisionError as error:
+                log.info("system %d: %s", i, error)
+        if attempt.reason:
+            try:
+                best = _refined(partial_pivoting(operators, i), operators, i, rhs, rtol)
+            except ZeroDivisionError as error:
+                log.info("system %d: %s", i, error)
+                best = Attempt(None, 0, 0, "breakdown")
+            steps, products = attempt.iterations + best.iterations, attempt.matvecs + best.matvecs
+            attempt = Attempt(best.x, steps, products, best.reason, best.residual)
+        return attempt, kept
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Factorisations of a batch of operators, kept from the second time that it comes.
+
+    A batch that comes once, as in steady problems, leaves nothing. Factors cannot be pickled: a copy factors again
+    and gets the same bits.
+    """
+
+    operators: Operators | None
+    seen: frozenset[int] = frozenset()
+    factors: dict[int, Solve] = field(default_factory=dict)
+
+    def with_factor(self, i: int, solve: Solve | None) -> Kept:
+        """Return this with operator ``i`` factored; it is kept if the operator was met before and memory allows."""
+        assert self.operators is not None
+        room = (len(self.factors) + 1) * self.operators.pattern.size <= KEPT
+        if i in self.seen and solve is not None and room:
+            return Kept(self.operators, self.seen, {**self.factors, i: solve})
+        return Kept(self.operators, self.seen | {i}, self.factors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, (None,)
+
+
+def _refined(solve: Solve, operators: Operators, i: int, rhs: np.ndarray, rtol: float) -> Attempt:
+    """Solve, and refine until the residual is small enough or two steps are done."""
+    x = solve(rhs)
+    steps = 0
+    while not (residual := relative_residual(operators, i, x, rhs)) <= rtol and steps < REFINEMENTS:
+        x = x + solve(rhs - operators.matvec(i, x))
+        steps += 1
+    reason = "" if residual <= rtol else "not_converged" if np.isfinite(residual) else "breakdown"
+    return Attempt(x if np.isfinite(residual) else None, steps, 2 * steps + 1, reason, residual)
