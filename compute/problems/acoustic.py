@@ -92,7 +92,7 @@ class Acoustic(InMedium, Problem):
         return {"p": box.along_walls(self.shape)}
 
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the operators of −∇·(a∇) − k₀², one a sample."""
+        """Return the operators of −∇·(a∇) − k₀², one per sample."""
         a = inputs["a"]
         return shifted(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
 

@@ -117,7 +117,7 @@ class Convection(Problem):
         return {"u": box.along_walls(self.shape)}
 
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the operators of −ε Δ + v·∇, one a sample."""
+        """Return the operators of −ε Δ + v·∇, one per sample."""
         return convection_diffusion(self.diffusivity, self.velocity(inputs["psi"]))
 
     def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:

@@ -46,7 +46,7 @@ class Coupling:
     Attributes
     ----------
     product, transposed
-        Give ``C v`` and ``Cᵀ w`` of vectors ``(n, *shape)``, one a sample, in the shape of the operators of the step;
+        Give ``C v`` and ``Cᵀ w`` of vectors ``(n, *shape)``, one per sample, in the shape of the operators of the step;
         float64.
     """
 
@@ -209,7 +209,7 @@ class Evolution(Problem):
         Returns
         -------
         operators
-            ``∂F/∂u`` by the state after the step, one a sample; see `Problem.linearised`.
+            ``∂F/∂u`` by the state after the step, one per sample; see `Problem.linearised`.
         coupling
             Products with ``∂F/∂v``, by the state before it, and with its transpose.
 

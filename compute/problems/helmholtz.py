@@ -105,7 +105,7 @@ class Helmholtz(Problem):
         return {"u": box.along_walls(self.shape)}
 
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the operators of −Δ − k², one a sample."""
+        """Return the operators of −Δ − k², one per sample."""
         k = inputs["k"].astype(np.float64)
         return shifted(diffusion(np.broadcast_to(1.0, k.shape)), -(k**2), definite=False)
 

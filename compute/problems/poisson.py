@@ -138,7 +138,7 @@ class Poisson(Problem):
         return {"u": box.along_walls(self.shape)}
 
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the operators of −Δ, all the same, one a sample."""
+        """Return the operators of −Δ, all the same, one per sample."""
         return diffusion(np.broadcast_to(1.0, inputs["f"].shape))
 
     def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:

@@ -194,7 +194,8 @@ def _solve(
 
 def _send(channel: Channel, group: list[Completed[worker.Shard]], consumers: np.ndarray) -> None:
     """Hand what was solved to the trainer, and hold on to it no longer: workers forget what has been fetched."""
-    values = [[one.held for one in group if consumers[one.receipt.index] == lane] for lane in range(channel.queues)]
+    queues = range(channel.queues)
+    values = [[shard.held for shard in group if consumers[shard.receipt.index] == queue] for queue in queues]
     group.clear()
-    for lane, of_lane in enumerate(values):
-        channel.put(of_lane, lane)
+    for queue in queues:
+        channel.put(values[queue], queue)

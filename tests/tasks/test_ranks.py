@@ -204,5 +204,5 @@ def never(_: int) -> None:
 def test_more_ranks_than_workers_are_refused(cluster: Cluster) -> None:
     recipe = pipeline(_problem())
     training = recipe.training.model_copy(update={"ranks": 3})
-    with pytest.raises(Refused, match=r"training\.ranks is 3, but the profile has 2 workers that train"):
+    with pytest.raises(Refused, match=r"training\.ranks is 3, but the profile has 2 train workers"):
         check_ranks(recipe.model_copy(update={"training": training}), cluster)
