@@ -30,11 +30,11 @@ from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.training.augmentation import averages
-from ritz.compute.training.block import Block
-from ritz.compute.training.epochs import InMemory
 from ritz.compute.training.offline import Offline
-from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.samples.augmentation import averages
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import InMemory
 from ritz.compute.training.training import Fit
 
 log = logging.getLogger("benchmarks")

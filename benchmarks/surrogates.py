@@ -35,10 +35,10 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.training.block import Block
-from ritz.compute.training.epochs import InMemory
 from ritz.compute.training.offline import Offline
-from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import InMemory
 
 log = logging.getLogger("benchmarks")
 

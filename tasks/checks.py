@@ -8,9 +8,9 @@ import numpy as np
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.surrogates.model import network
 from ritz.compute.surrogates.surrogate import Grid
-from ritz.compute.training.augmentation import check_symmetries
 from ritz.compute.training.losses.physics import Residual
 from ritz.compute.training.online import Online
+from ritz.compute.training.samples.augmentation import check_symmetries
 from ritz.compute.training.training import outline
 from ritz.compute.uncertainty.catalogue import uncertainty
 from ritz.storage import models

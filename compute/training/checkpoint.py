@@ -10,7 +10,7 @@ import numpy as np
 from ritz.compute.fields.tensors import pack, unpack
 from ritz.compute.surrogates.model import load_weights, weights
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation
-from ritz.compute.training.block import Block
+from ritz.compute.training.samples.block import Block
 from ritz.compute.training.state import freeze, thaw
 
 if TYPE_CHECKING:

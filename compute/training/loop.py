@@ -11,16 +11,16 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model, network
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.training.augmentation import averages, check_symmetries, symmetries, transform
-from ritz.compute.training.average import Average
 from ritz.compute.training.buffers.slots import Slots
-from ritz.compute.training.gradients import check_ranks, mean_gradients
-from ritz.compute.training.group import Alone, Group
 from ritz.compute.training.losses.loss import Batch
-from ritz.compute.training.optimiser import evaluates_again
-from ritz.compute.training.precision import Arithmetic
-from ritz.compute.training.stopping import Best
-from ritz.compute.training.trace import Trace
+from ritz.compute.training.parts.average import Average
+from ritz.compute.training.parts.optimiser import evaluates_again
+from ritz.compute.training.parts.precision import Arithmetic
+from ritz.compute.training.parts.stopping import Best
+from ritz.compute.training.parts.trace import Trace
+from ritz.compute.training.ranks.gradients import check_ranks, mean_gradients
+from ritz.compute.training.ranks.group import Alone, Group
+from ritz.compute.training.samples.augmentation import averages, check_symmetries, symmetries, transform
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ class Loop:
     training, surrogate, normalisation
         What is trained, and how.
     symmetry
-        Which symmetries the problem has; see `ritz.compute.training.augmentation.symmetries`.
+        Which symmetries the problem has; see `ritz.compute.training.samples.augmentation.symmetries`.
     total
         Steps to be done.
     problem

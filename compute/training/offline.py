@@ -13,9 +13,9 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training import checkpoint
-from ritz.compute.training.epochs import Epochs, batches
-from ritz.compute.training.group import Alone, Group
+from ritz.compute.training.ranks.group import Alone, Group
 from ritz.compute.training.run import Run, Surroundings, seeded
+from ritz.compute.training.samples.epochs import Epochs, batches
 from ritz.compute.training.training import Fit, Training
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Offline(Training):
             to be had.
         FloatingPointError
             If the loss or the validation error is not finite.
-        ritz.compute.training.group.PeerLost
+        ritz.compute.training.ranks.group.PeerLost
             If another rank is gone.
         """
         if epochs.samples == 0:

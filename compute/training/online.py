@@ -14,14 +14,14 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training import checkpoint
-from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.buffer import Buffer, Pace
 from ritz.compute.training.buffers.catalogue import BUFFERS, AnyBuffer
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.buffers.slots import Slots
-from ritz.compute.training.group import Alone, Group
 from ritz.compute.training.loop import Loop
+from ritz.compute.training.ranks.group import Alone, Group
 from ritz.compute.training.run import Run, Surroundings, seeded
+from ritz.compute.training.samples.block import Block
 from ritz.compute.training.training import Fit, Training
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Online(Training):
             to be had.
         FloatingPointError
             If the loss or the validation error is not finite.
-        ritz.compute.training.group.PeerLost
+        ritz.compute.training.ranks.group.PeerLost
             If another rank is gone.
         """
         around = Surroundings(problem, device, load, save, progress, save_every_s, group or Alone())

@@ -10,8 +10,8 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model, weights
 from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.training.loop import Loop
+from ritz.compute.training.parts.trace import EXACT, machine
 from ritz.compute.training.run import seeded
-from ritz.compute.training.trace import EXACT, machine
 from ritz.compute.training.training import Training
 
 TOLERANCE = 0.02
@@ -40,7 +40,7 @@ class Recorded:
     total
         Steps that the schedule of the learning rate was made for.
     machines
-        See `ritz.compute.training.trace.Trace`.
+        See `ritz.compute.training.parts.trace.Trace`.
     model
         What came of it.
     """

@@ -14,10 +14,10 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training import checkpoint
-from ritz.compute.training.group import Alone, Group, PeerLost
 from ritz.compute.training.loop import Loop
-from ritz.compute.training.precision import Arithmetic
-from ritz.compute.training.trace import EXACT, machine
+from ritz.compute.training.parts.precision import Arithmetic
+from ritz.compute.training.parts.trace import EXACT, machine
+from ritz.compute.training.ranks.group import Alone, Group, PeerLost
 from ritz.compute.training.training import Fit, Training, outline
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Normalisation, Variable
 from ritz.compute.training.losses.catalogue import AnyLoss
 from ritz.compute.training.losses.fields import RelativeL2
-from ritz.compute.training.optimiser import AdamW, AnyOptimiser
-from ritz.compute.training.precision import Precision
-from ritz.compute.training.rate import AnyRate, Cosine
-from ritz.compute.training.stopping import Stopping
-from ritz.compute.training.trace import Trace
+from ritz.compute.training.parts.optimiser import AdamW, AnyOptimiser
+from ritz.compute.training.parts.precision import Precision
+from ritz.compute.training.parts.rate import AnyRate, Cosine
+from ritz.compute.training.parts.stopping import Stopping
+from ritz.compute.training.parts.trace import Trace
 
 if TYPE_CHECKING:
     import torch

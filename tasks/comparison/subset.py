@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ritz.compute.surrogates.normalisation import Arrays
-from ritz.compute.training.block import Block
-from ritz.compute.training.epochs import parts
 from ritz.compute.training.replay import stack
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import parts
 from ritz.storage.cached import CachedSamples
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
@@ -19,8 +19,8 @@ _CHOICE, _ARRIVAL = 0, 1
 class Chosen:
     """Some training samples of a version, drawn by a seed: as epochs for offline and as a stream for online training.
 
-    With one seed the fewer are among the more. It is `ritz.compute.training.epochs.Epochs`, with the orders of
-    `ritz.compute.training.epochs.InMemory`.
+    With one seed the fewer are among the more. It is `ritz.compute.training.samples.epochs.Epochs`, with the orders of
+    `ritz.compute.training.samples.epochs.InMemory`.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ class Chosen:
         self._fields = CachedSamples(Selection(store, spec, splits=("train", "validate")), memory)
 
     def head(self, n: int) -> Arrays:
-        """Return at most ``n`` of the samples; see `ritz.compute.training.epochs.Epochs.head`."""
+        """Return at most ``n`` of the samples; see `ritz.compute.training.samples.epochs.Epochs.head`."""
         return self._read(self.ids[:n])
 
     def epoch(self, number: int) -> Iterator[tuple[np.ndarray, Arrays]]:
-        """Yield every sample once; see `ritz.compute.training.epochs.Epochs.epoch`."""
+        """Yield every sample once; see `ritz.compute.training.samples.epochs.Epochs.epoch`."""
         for rows in parts(self.samples, self._seed, number):
             ids = self.ids[rows]
             yield ids, self._read(ids)

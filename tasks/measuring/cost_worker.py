@@ -11,7 +11,7 @@ from ritz.compute.evaluation.matched import fastest
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.training.trace import machine
+from ritz.compute.training.parts.trace import machine
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.names import split_spec

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from ritz.compute.surrogates.normalisation import Arrays
-from ritz.compute.training.epochs import Epochs, InMemory
 from ritz.compute.training.offline import Offline
+from ritz.compute.training.samples.epochs import Epochs, InMemory
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 

@@ -6,7 +6,7 @@ from socket import socket
 
 from ritz.compute.cluster.meeting import meet
 from ritz.compute.cluster.peers import Place, connected, listening, place
-from ritz.compute.training.group import Alone, Group, PeerLost, grouped
+from ritz.compute.training.ranks.group import Alone, Group, PeerLost, grouped
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def joined(meeting: str | None, rank: int, ranks: int, device: str) -> Iterator[
 
     Raises
     ------
-    ritz.compute.cluster.meeting.Missed, ritz.compute.training.group.PeerLost
+    ritz.compute.cluster.meeting.Missed, ritz.compute.training.ranks.group.PeerLost
         If one of them has died.
     ritz.compute.cluster.connection.Unreached
         If the scheduler could not be reached.

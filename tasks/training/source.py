@@ -10,7 +10,7 @@ import xarray as xr
 
 from ritz.compute.cluster.channel import receive
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.training.block import Block
+from ritz.compute.training.samples.block import Block
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.samples import Samples

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.training.block import Block
+from ritz.compute.training.samples.block import Block
 
 SHARD = 4
 

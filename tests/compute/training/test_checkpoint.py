@@ -14,9 +14,9 @@ from ritz.compute.training.buffers.firo import FIRO
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.losses.fields import RelativeH1, RelativeL2
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import TorchOptimiser
-from ritz.compute.training.rate import TorchRate
-from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.parts.optimiser import TorchOptimiser
+from ritz.compute.training.parts.rate import TorchRate
+from ritz.compute.training.parts.stopping import Stopping
 from ritz.compute.training.training import Fit
 
 from .conftest import Samples

@@ -14,10 +14,10 @@ from ritz.compute.sampling.order import order
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
-from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.samples.block import Block
 from ritz.compute.training.training import Fit
 
 SAMPLES, TEST, SHARD = 320, 64, 8

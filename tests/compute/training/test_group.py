@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from ritz.compute.cluster.peers import connected, listening, place
-from ritz.compute.training.gradients import mean_gradients
-from ritz.compute.training.group import Alone, Group, PeerLost, Ranks, _place, grouped
+from ritz.compute.training.ranks.gradients import mean_gradients
+from ritz.compute.training.ranks.group import Alone, Group, PeerLost, Ranks, _place, grouped
 
 SIZE, BATCH = 3, 2
 

@@ -20,9 +20,9 @@ from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.loop import Loop
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW
-from ritz.compute.training.precision import Arithmetic, check_device
-from ritz.compute.training.stopping import Best, Stopping
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.parts.precision import Arithmetic, check_device
+from ritz.compute.training.parts.stopping import Best, Stopping
 
 from .conftest import Samples
 

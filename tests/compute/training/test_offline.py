@@ -8,10 +8,10 @@ import xarray as xr
 
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.training.block import Block
-from ritz.compute.training.epochs import InMemory, batches
 from ritz.compute.training.offline import Offline
-from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.parts.stopping import Stopping
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import InMemory, batches
 from ritz.compute.training.training import Fit
 
 from .conftest import Samples

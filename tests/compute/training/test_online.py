@@ -10,13 +10,13 @@ import xarray as xr
 from pydantic import ValidationError
 
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.buffer import Buffer
 from ritz.compute.training.buffers.fifo import FIFO
 from ritz.compute.training.buffers.firo import FIRO
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW, TorchOptimiser
+from ritz.compute.training.parts.optimiser import AdamW, TorchOptimiser
+from ritz.compute.training.samples.block import Block
 from ritz.compute.training.training import Fit
 
 from .conftest import SHARD, Samples

@@ -7,8 +7,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ritz.compute.training.optimiser import TorchOptimiser, evaluates_again
-from ritz.compute.training.rate import Constant, Cosine, TorchRate
+from ritz.compute.training.parts.optimiser import TorchOptimiser, evaluates_again
+from ritz.compute.training.parts.rate import Constant, Cosine, TorchRate
 from ritz.compute.training.state import freeze, thaw
 
 REFUSED = {"SparseAdam", "Optimizer"}

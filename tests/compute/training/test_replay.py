@@ -12,9 +12,9 @@ from ritz.compute.fields.tensors import unpack
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.parts.stopping import Stopping
 from ritz.compute.training.replay import Recorded, compare, replay
-from ritz.compute.training.stopping import Stopping
 from ritz.compute.training.training import Fit
 
 from .conftest import Samples

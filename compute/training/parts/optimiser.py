@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ritz.compute.kind import Kind, OneOf, Source
-from ritz.compute.training.torch_choice import Setting, check_settings, found
+from ritz.compute.training.parts.torch_choice import Setting, check_settings, found
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ _EXCLUDED = {"SparseAdam": "is for sparse gradients, and those of a surrogate ar
 
 
 class Optimiser(Kind, ABC):
-    """What turns gradients into steps; its learning rate is changed by a `ritz.compute.training.rate.Rate`."""
+    """What turns gradients into steps; its learning rate is changed by a `ritz.compute.training.parts.rate.Rate`."""
 
     kind: str
 

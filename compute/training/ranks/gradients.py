@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ritz.compute.training.group import Group
+from ritz.compute.training.ranks.group import Group
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ritz.compute.kind import Kind, OneOf
-from ritz.compute.training.torch_choice import Setting, check_settings, found
+from ritz.compute.training.parts.torch_choice import Setting, check_settings, found
 
 if TYPE_CHECKING:
     import torch
