@@ -131,12 +131,12 @@ def _inference(trained: Model, inputs: Arrays) -> dict[str, Any]:
         # What else the machine did meanwhile: runnable processes, mean over a minute.
         "load": os.getloadavg()[0],
         **provenance.machine(),
-        **{key: value for key, value in machine(_device(trained)).items() if key in ("device", "threads", "torch")},
+        **{
+            key: value
+            for key, value in machine(trained.device).document().items()
+            if key in ("device", "threads", "torch")
+        },
     }
-
-
-def _device(trained: Model) -> str:
-    return str(next(trained.module.parameters()).device)
 
 
 def _paid(

@@ -77,6 +77,7 @@ def test_another_kind_takes_what_is_alike_and_drops_the_rest() -> None:
     burgers = load("darcy", {"problem.kind": "burgers", "data.samples": 320}).problem
     assert burgers.kind == "burgers"
     offline = load("darcy", {"training.kind": "offline", "training.epochs": 3}).training
+    assert isinstance(offline, Stepped)
     assert (offline.kind, offline.batch_size, offline.optimiser) == ("offline", 8, load("darcy").training.optimiser)
     # A field that is asked for by name is never dropped.
     for order in (1, -1):
@@ -95,6 +96,7 @@ def test_overrides_do_the_same_in_any_order() -> None:
 
 def test_overrides_reach_the_items_of_a_list() -> None:
     training = load("darcy", {"training.losses.0.weight": 0.5, "training.losses.1.kind": "relative_h1"}).training
+    assert isinstance(training, Stepped)
     assert [(loss.kind, loss.weight) for loss in training.losses] == [("relative_l2", 0.5), ("relative_h1", 1.0)]
     assert load("darcy", {"problem.shape.1": 32}).document()["problem"]["shape"] == [64, 32]
     heat = load("heat", {"problem": "heat", "problem.initial.tau": 4.0}).document()["problem"]["initial"]
