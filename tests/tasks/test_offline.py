@@ -12,6 +12,7 @@ import pytest
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.parts.stopping import Stopping
+from ritz.compute.training.samples.supply import Reading
 from ritz.compute.training.training import Training
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store

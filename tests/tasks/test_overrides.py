@@ -10,6 +10,7 @@ import pytest
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.solvers.recycled import Recycled
+from ritz.compute.training.stepped import Stepped
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.parsing.overrides import parse_assignments
 from ritz.tasks.recipes import load

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 
@@ -12,16 +13,28 @@ class Buffers(torch.nn.Module):
     ----------
     buffers
         What it holds, by name.
+
+    Raises
+    ------
+    ValueError
+        If they are not those of this class.
     """
+
+    names: ClassVar[tuple[str, ...]]
+    """What they are called, all of them and no others."""
 
     def __init__(self, buffers: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
+        if set(buffers) != set(self.names):
+            raise ValueError(f"the tensors are {sorted(buffers)}, expected {sorted(self.names)}")
         for name, value in buffers.items():
             self.register_buffer(name, value)
 
 
 class Constant(Buffers):
     """The field ``mean``, ``(channel, *space)``, whatever the input."""
+
+    names: ClassVar[tuple[str, ...]] = ("mean",)
 
     mean: torch.Tensor
 

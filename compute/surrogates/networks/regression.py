@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 
@@ -23,6 +24,11 @@ class Regression(Buffers):
         ``input_mean`` and ``input_components`` of the input values, each once, times the root of how often a channel
         repeats it (`Normalisation.rows`); ``coefficients`` and ``intercept``; ``output_components``, ``output_mean``.
     """
+
+    names: ClassVar[tuple[str, ...]] = (
+        *("input_mean", "input_components", "coefficients", "intercept"),
+        *("output_components", "output_mean"),
+    )
 
     input_mean: torch.Tensor
     input_components: torch.Tensor

@@ -57,11 +57,11 @@ def mean_gradients(
 
     parameters = [one for one in module.parameters() if one.requires_grad]
     mine = []
-    for rank, part in enumerate(zip(x.chunk(parts), y.chunk(parts), strict=True), start=group.rank):
+    for rank, (mine_x, mine_y) in enumerate(zip(x.chunk(parts), y.chunk(parts), strict=True), start=group.rank):
         for one in parameters:
             one.grad = None
         # Copied, because how sums are rounded depends on where in memory they begin.
-        loss = backward(*(values.clone() for values in part), rank).detach()
+        loss = backward(mine_x.clone(), mine_y.clone(), rank).detach()
         mine.append(torch.cat([loss.reshape(1), *(_flat(one) for one in parameters)]))
     everyone = mine if group.size == 1 else group.gather(mine[0])
     mean = _mean(everyone)
