@@ -5,8 +5,7 @@ from typing import Any
 from prefect import flow
 
 from ritz.tasks.auditing import audit as stage
-from ritz.tasks.checks import check_audit
-from ritz.tasks.recipes import load_profile
+from ritz.tasks.preparing import Audit, prepare
 from ritz.tasks.signals import stoppable
 
 
@@ -20,7 +19,7 @@ def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
     ritz.storage.errors.StorageError
         If there is no such dataset or version, or its problem cannot be loaded.
     """
-    check_audit(store, dataset)
-    with load_profile(profile).open(("solve",)) as cluster:
-        record: dict[str, Any] = stage.audit(store, cluster, dataset)
+    prepared = prepare(Audit(dataset), store, profile)
+    with prepared.profile.open(Audit.roles) as cluster:
+        record: dict[str, Any] = stage.audit(prepared.store, cluster, prepared.work)
     return record

@@ -4,14 +4,9 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.compute.evaluation.catalogue import metrics
-from ritz.storage import models
-from ritz.storage.reading import resolve
-from ritz.storage.store import Store
-from ritz.tasks.checks import check_measuring
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.measuring.cost import cost
-from ritz.tasks.recipes import load_profile
+from ritz.tasks.preparing import Evaluate, prepare
 from ritz.tasks.signals import stoppable
 
 
@@ -25,11 +20,10 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> di
     ritz.storage.errors.StorageError
         If there is no such model or dataset.
     """
-    check_measuring(store, model, dataset, ("train", "test"))
-    reference = models.resolve(Store(store), model)
-    version = resolve(Store(store), dataset)
-    chosen = metrics(models.read_card(Store(store), reference.spec)["recipe"].get("evaluation"))
-    with load_profile(profile).open(("train",)) as cluster:
-        result: dict[str, Any] = stage.evaluate(store, cluster, reference.spec, version.spec, chosen)
-        result |= cost(store, cluster, reference.spec, version.spec)
-    return {"model": {"name": reference.name, "version": reference.version}, **result}
+    prepared = prepare(Evaluate(model, dataset), store, profile)
+    measured, store = prepared.work, prepared.store
+    specs = (measured.model.spec, measured.dataset.spec)
+    with prepared.profile.open(Evaluate.roles) as cluster:
+        result: dict[str, Any] = stage.evaluate(store, cluster, *specs, measured.metrics)
+        result |= cost(store, cluster, *specs)
+    return {"model": {"name": measured.model.name, "version": measured.model.version}, **result}

@@ -4,13 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from ritz.compute.uncertainty.catalogue import uncertainty
-from ritz.storage import models
-from ritz.storage.reading import resolve
-from ritz.storage.store import Store
-from ritz.tasks.checks import check_measuring
 from ritz.tasks.measuring import evaluate as stage
-from ritz.tasks.recipes import load_profile
+from ritz.tasks.preparing import Quantify, prepare
 from ritz.tasks.signals import stoppable
 
 
@@ -26,10 +21,9 @@ def quantify(model: str, dataset: str, store: str, profile: str = "local") -> di
     ritz.storage.errors.StorageError
         If there is no such model or dataset, or it has too few samples to calibrate on.
     """
-    check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
-    reference = models.resolve(Store(store), model)
-    version = resolve(Store(store), dataset)
-    method = uncertainty(models.read_card(Store(store), reference.spec)["recipe"]["uncertainty"])
-    with load_profile(profile).open(("train",)) as cluster:
-        result: dict[str, Any] = stage.quantify(store, cluster, reference.spec, version.spec, method)
-    return {"model": {"name": reference.name, "version": reference.version}, **result}
+    prepared = prepare(Quantify(model, dataset), store, profile)
+    measured, store = prepared.work, prepared.store
+    specs = (measured.model.spec, measured.dataset.spec)
+    with prepared.profile.open(Quantify.roles) as cluster:
+        result: dict[str, Any] = stage.quantify(store, cluster, *specs, measured.uncertainty)
+    return {"model": {"name": measured.model.name, "version": measured.model.version}, **result}
