@@ -1,7 +1,7 @@
 """Ritz turns a parametric PDE into a versioned dataset and a neural surrogate whose error bars are measured.
 
 What a user types is here, and loaded when it is first used: `Pipeline`, `Problem` and `Evolution` to say what is to
-be computed, `Systems` and `Stencil` to pose it, `Surrogate` to learn it, and `run`.
+be computed, `Systems` and `Stencil` to pose it, `Network` and `Fitted` (both a `Surrogate`) to learn it, and `run`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
     from ritz.compute.solvers.operators import Stencil
     from ritz.compute.solvers.systems import Systems
+    from ritz.compute.surrogates.fitted.fitted import Fitted
+    from ritz.compute.surrogates.network import Network
     from ritz.compute.surrogates.surrogate import Surrogate
     from ritz.flows.run import run_pipeline as run
     from ritz.tasks.pipeline import Pipeline
 
     __version__: str
 
-__all__ = ["Evolution", "Pipeline", "Problem", "Stencil", "Surrogate", "Systems", "run"]
+__all__ = ["Evolution", "Fitted", "Network", "Pipeline", "Problem", "Stencil", "Surrogate", "Systems", "run"]
 
 _PLACES = {
     "Evolution": "ritz.compute.problems.evolution:Evolution",
+    "Fitted": "ritz.compute.surrogates.fitted.fitted:Fitted",
+    "Network": "ritz.compute.surrogates.network:Network",
     "Pipeline": "ritz.tasks.pipeline:Pipeline",
     "Problem": "ritz.compute.problems.problem:Problem",
     "Stencil": "ritz.compute.solvers.operators:Stencil",

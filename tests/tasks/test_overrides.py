@@ -78,8 +78,10 @@ def test_another_kind_takes_what_is_alike_and_drops_the_rest() -> None:
     burgers = load("darcy", {"problem.kind": "burgers", "data.samples": 320}).problem
     assert burgers.kind == "burgers"
     offline = load("darcy", {"training.kind": "offline", "training.epochs": 3}).training
+    shipped = load("darcy").training
     assert isinstance(offline, Stepped)
-    assert (offline.kind, offline.batch_size, offline.optimiser) == ("offline", 8, load("darcy").training.optimiser)
+    assert isinstance(shipped, Stepped)
+    assert (offline.kind, offline.batch_size, offline.optimiser) == ("offline", 8, shipped.optimiser)
     # A field that is asked for by name is never dropped.
     for order in (1, -1):
         wanted = [("problem.law.sigma", 0.5), ("problem.law.kind", "two_phase")][::order]

@@ -49,6 +49,7 @@ def test_training_learns(template: xr.Dataset, samples: Samples) -> None:
     online = ONLINE.model_copy(update={"batches_per_sample": 10, "coarse": 0.3})
     fit = _fit(online, template, samples)
     first, last = fit.curve[0], fit.curve[-1]
+    assert last.validate is not None
     assert last.validate < 0.5 * first.loss
     assert last.step == 300
 
@@ -84,7 +85,7 @@ def test_the_limiter_does_every_due_step_before_it_takes_a_block(
         asked.append(steps[-1])
 
     online = ONLINE.model_copy(update={"batches_per_sample": ratio, "buffer": Reservoir(capacity=30)})
-    fit = _fit(online, template, samples, arrivals=arrivals, progress=lambda report: steps.append(report["step"]))
+    fit = _fit(online, template, samples, arrivals=arrivals, progress=lambda report: steps.append(report.step))
     received = 3 * np.arange(11)
     # 10 · 2.3 is 23, not 22: the count must not suffer from rounding.
     due = [math.floor(round(ratio * n, 6)) if n >= ONLINE.watermark else 0 for n in received]
@@ -116,7 +117,13 @@ def test_a_slow_solver_does_not_make_the_trainer_repeat_what_it_has(
 
     ratio = 1 / 3 if buffer.reads_once else 1.5
     online = Online.model_validate({**dict(ONLINE), "buffer": buffer, "batches_per_sample": ratio})
-    fit = _fit(online, template, samples, arrivals=arrivals, progress=state.update)
+    fit = _fit(
+        online,
+        template,
+        samples,
+        arrivals=arrivals,
+        progress=lambda one: state.update(step=one.step, received=one.received),
+    )
     assert [steps for _, steps in seen] == [
         max(0, math.floor(due(taken) + 1e-9)) if taken >= 5 else 0 for taken, _ in seen
     ]
