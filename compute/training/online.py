@@ -61,7 +61,9 @@ class Online(Stepped):
         if isinstance(buffer, Mapping):
             buffer = buffer.get("kind")
         kind = type(buffer) if isinstance(buffer, Buffer) else BUFFERS.kinds().get(str(buffer))
-        if kind is None or not kind.reads_once or not isinstance(batch_size, int) or batch_size < 1:  # type: ignore[attr-defined]
+        if kind is None or not issubclass(kind, Buffer) or not kind.reads_once:
+            return given
+        if not isinstance(batch_size, int) or batch_size < 1:
             return given
         return {**given, "batches_per_sample": 1 / batch_size}
 

@@ -102,7 +102,7 @@ def test_a_wrong_pair_is_refused_when_the_recipe_is_read(changes: dict[str, str]
 
 def test_a_run_refuses_a_fit_and_training_takes_it(store: Store) -> None:
     recipe = load(TINY, FITTED)
-    with pytest.raises(Exception, match="training.kind is 'fit', expected 'online': a run trains while it solves"):
+    with pytest.raises(Exception, match=r"training.kind is 'fit', expected 'online': a run trains while it solves"):
         check_run(recipe, store.url, trains=True)
     check_training(recipe, store.url, f"{NAME}@v1")
 
