@@ -11,6 +11,7 @@ import pytest
 
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.network import network
 from ritz.compute.surrogates.weights import weights
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
@@ -170,7 +171,7 @@ def test_the_arms_of_a_pair_begin_with_the_same_weights(
     store: Store, quiet: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[dict[str, np.ndarray]] = []
-    build = descent.network
+    build = network
 
     def noted(*arguments: Any) -> Any:
         module = build(*arguments)

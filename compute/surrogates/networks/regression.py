@@ -57,4 +57,5 @@ class Regression(Buffers):
             scores = torch.cat([scores, scores[:, first] * scores[:, second]], dim=1)
         targets = scores @ self.coefficients.T + self.intercept
         answer = targets @ self.output_components + self.output_mean
-        return answer.float().reshape(len(x), -1, *x.shape[2:])
+        fields: torch.Tensor = answer.float().reshape(len(x), -1, *x.shape[2:])
+        return fields
