@@ -261,6 +261,6 @@ def _kept(store: Store, record: dict[str, Any]) -> str | None:
     try:
         store.write(key, json.dumps(record | {"record": key}, indent=1).encode())
     except StorageError as error:
-        log.warning("the record of the audit is not kept: %s", error)
+        log.warning("the record of the audit could not be saved: %s", error)
         return None
     return key

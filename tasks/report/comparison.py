@@ -84,7 +84,7 @@ def along(record: Mapping[str, Any], arm: str, result: Mapping[str, Any]) -> dic
 
 
 def curves(record: Mapping[str, Any], theme: Theme) -> Figure:
-    """Draw the validation error against steps, solves and seconds: a thin line a seed, their median thick."""
+    """Draw the validation error against steps, solves and seconds: a thin line per seed, their median thick."""
     whole = figure(theme, 10.6, 3.7)
     panels: list[Axes] = list(whole.subplots(1, len(AXES), sharey=True))
     every: list[np.ndarray] = []

@@ -167,14 +167,14 @@ def calibration(record: Mapping[str, Any], theme: Theme) -> Figure | None:
 
 
 def panel(record: Mapping[str, Any], theme: Theme) -> Figure | None:
-    """Draw iterations and time a system of every way to solve the probe's systems."""
+    """Draw iterations and time per system of every way to solve the probe's systems."""
     rows = record.get("panel") or []
     if not rows:
         return None
     names = [plain(panel_name(row), 36) for row in rows]
     whole = figure(theme, HALF, 0.9 + 0.36 * len(rows))
     both = whole.subplots(1, 2, sharey=True)
-    columns = (("iterations", 1.0, "iterations a system"), ("seconds", 1e3, "time a system (ms)"))
+    columns = (("iterations", 1.0, "iterations per system"), ("seconds", 1e3, "time per system (ms)"))
     for axes, (key, factor, label), colour in zip(both, columns, theme.series, strict=False):
         values = np.array([np.nan if row.get(key) is None else row[key] for row in rows], float) * factor
         bars = axes.barh(names, np.nan_to_num(values), color=colour, alpha=0.85, height=0.62)

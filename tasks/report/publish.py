@@ -53,7 +53,7 @@ def _artifacts(record: dict[str, Any]) -> None:
         create_markdown_artifact,
         links(record["run"], report),
         key=artifact_key(name, "report"),
-        description="Where the run is shown in pictures",
+        description="Link to the report",
     )
 
 

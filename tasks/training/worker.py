@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ritz.compute.cluster.cluster import Teller
+from ritz.compute.cluster.cluster import Notifier
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.tensors import pack
 from ritz.compute.problems.problem import Problem
@@ -23,7 +23,7 @@ from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring import novelty_worker as novelty
 from ritz.tasks.training.lease_guard import Fence
-from ritz.tasks.training.rendezvous import joined
+from ritz.tasks.training.ranks import joined
 from ritz.tasks.training.source import Source
 
 CHECKPOINT_EVERY = 10.0
@@ -58,8 +58,8 @@ class Fitting:
         Where the network and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
     fence
         The driver's lock: without it nothing is written.
-    rank, meeting
-        With several ``training.ranks``, which of them this is, and where they meet (`ritz.compute.cluster.meeting`).
+    rank, rendezvous
+        With several ``training.ranks``, which of them this is, and where they meet (`ritz.compute.cluster.rendezvous`).
     """
 
     identity: str
@@ -77,7 +77,7 @@ class Fitting:
     device: str = "cpu"
     fence: Fence | None = None
     rank: int = 0
-    meeting: str | None = None
+    rendezvous: str | None = None
 
 
 def fit(job: Fitting) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def fit(job: Fitting) -> dict[str, Any]:
     first of several ranks puts them.
     """
     store = Store(job.store)
-    with joined(job.meeting, job.rank, job.training.trainers, job.device) as group:
+    with joined(job.rendezvous, job.rank, job.training.trainers, job.device) as group:
         around = Surroundings(job.problem, job.device, group=group)
 
         def work(around: Surroundings) -> Trained:
@@ -130,7 +130,7 @@ def kept(
     ritz.storage.errors.Refused
         If the driver has lost its lock, or an earlier release wrote the checkpoint.
     """
-    folder, tell = f"fits/{identity}", Teller(identity)
+    folder, tell = f"fits/{identity}", Notifier(identity)
     checkpoint = f"{folder}/checkpoint.safetensors"
     # Where the training was killed between the summary and its seal, it goes on from its last checkpoint.
     if store.exists(f"{folder}/{_SUMMARY}") and (ended := sealed.Sealed(store, folder, _SUMMARY)).complete:

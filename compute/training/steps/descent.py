@@ -86,7 +86,7 @@ class Descent(Step):
         self._again = evaluates_again(self._optimiser)
         if self._again and self._arithmetic.scaler is not None:
             raise ValueError(
-                "precision is 'float16' with an optimiser that evaluates the loss several times a step, which its "
+                "precision is 'float16' with an optimiser that evaluates the loss several times per step, which its "
                 "scaling does not allow; expected 'float32' or 'bfloat16'"
             )
         check_symmetries(symmetry, normalisation.dimensions)
