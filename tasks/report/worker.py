@@ -17,9 +17,8 @@ from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.report.arrivals import seen
-from ritz.tasks.report.figures import draw
-from ritz.tasks.report.page import Material, columns, render, typical
-from ritz.tasks.report.theme import DARK, LIGHT
+from ritz.tasks.report.material import Material, columns, typical
+from ritz.tasks.report.page import pictures, render
 from ritz.tasks.samples import variables
 
 LEVEL = 0.9
@@ -41,10 +40,10 @@ def report(
         When the run began, `time.time`.
     """
     material = gather(Store(store_url), record, problem, surrogate)
-    drawn = [draw(record, material, theme) for theme in (LIGHT, DARK)]
+    figures = pictures(record, material)
     # But for writing the page, which takes milliseconds.
     record = record | {"times": {**record["times"], "total": time.time() - begun}}
-    return render(record, material, *drawn), record
+    return render(record, material, figures), record
 
 
 def gather(

@@ -24,8 +24,8 @@ from ritz.tasks.checks import check_measuring
 from ritz.tasks.errors import InputError
 from ritz.tasks.measuring.worker import evaluate, load_model, quantify
 from ritz.tasks.prediction.predict import predict
+from ritz.tasks.report.figures.shown import caption
 from ritz.tasks.report.page import pictures
-from ritz.tasks.report.shown import caption
 from ritz.tasks.report.worker import gather
 from ritz.tasks.training import worker as train
 from tests.tasks.families import FAMILIES, SAMPLES, Family
