@@ -30,12 +30,14 @@ from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.training.augmentation import averages
-from ritz.compute.training.block import Block
-from ritz.compute.training.epochs import InMemory
 from ritz.compute.training.offline import Offline
-from ritz.compute.training.optimiser import AdamW
-from ritz.compute.training.training import Fit
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.samples.augmentation import averages
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import InMemory
+from ritz.compute.training.samples.supply import Given
+from ritz.compute.training.surroundings import Progress, Surroundings
+from ritz.compute.training.trained import Trained
 
 log = logging.getLogger("benchmarks")
 
@@ -78,7 +80,7 @@ def on(points: int, fields: Arrays) -> Arrays:
     return fields
 
 
-def trained(folder: Path, fields: Arrays, epochs: float, rate: float, seed: int) -> Fit:
+def trained(folder: Path, fields: Arrays, epochs: float, rate: float, seed: int) -> Trained:
     """Train on the first samples at `POINTS` points, going on from a checkpoint of the same settings."""
     template = PROBLEM.model_copy(update={"points": POINTS}).template(1).isel(time=[-1])
     validation = Block(0, np.empty(0, np.int64), np.empty(0, str), {name: u[:0] for name, u in fields.items()})
@@ -90,18 +92,18 @@ def trained(folder: Path, fields: Arrays, epochs: float, rate: float, seed: int)
         path.with_suffix(".part").write_bytes(blob)
         path.with_suffix(".part").rename(path)
 
-    def progress(state: dict[str, Any]) -> None:
-        if state["step"] % 250 == 0:
-            log.info("step %d of %d, loss %s", state["step"], state["steps"], state["loss"])
+    def progress(state: Progress) -> None:
+        if state.step % 250 == 0:
+            log.info("step %d of %d, loss %s", state.step, state.steps, state.loss)
 
     return training.fit(
         SURROGATE,
-        template,
-        InMemory(np.arange(TRAIN), fields, (validation.ids, validation.fields), seed),
-        refill=lambda _: validation,
-        load=lambda: path.read_bytes() if path.exists() else None,
-        save=save,
-        progress=progress,
+        Given(
+            template,
+            lambda _: validation,
+            fixed=InMemory(np.arange(TRAIN), fields, (validation.ids, validation.fields), seed),
+        ),
+        Surroundings(load=lambda: path.read_bytes() if path.exists() else None, save=save, progress=progress),
     )
 
 

@@ -35,10 +35,12 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.training.block import Block
-from ritz.compute.training.epochs import InMemory
 from ritz.compute.training.offline import Offline
-from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import InMemory
+from ritz.compute.training.samples.supply import Given
+from ritz.compute.training.surroundings import Progress, Surroundings
 
 log = logging.getLogger("benchmarks")
 
@@ -83,17 +85,19 @@ def trained(
     count = len(fields["u"])
     clock = {0: time.process_time()}
 
-    def progress(state: Mapping[str, Any]) -> None:
-        clock.setdefault(state["step"], time.process_time())
+    def progress(state: Progress) -> None:
+        clock.setdefault(state.step, time.process_time())
 
     nothing = Block(0, np.empty(0, np.int64), np.empty(0, str), {name: rows[:0] for name, rows in fields.items()})
     training = Offline(optimiser=AdamW(learning_rate=rate), coarse=coarse, seed=seed)
     fit = training.model_copy(update={"epochs": steps * training.batch_size / count}).fit(
         surrogate,
-        PROBLEM.template(1),
-        InMemory(np.arange(count), fields, (nothing.ids, nothing.fields), seed),
-        refill=lambda _: nothing,
-        progress=progress,
+        Given(
+            PROBLEM.template(1),
+            lambda _: nothing,
+            fixed=InMemory(np.arange(count), fields, (nothing.ids, nothing.fields), seed),
+        ),
+        Surroundings(progress=progress),
     )
     times = [clock[step] for step in sorted(clock)]
     return fit.model, list(np.diff(times))
@@ -127,9 +131,9 @@ def row(name: str, surrogate: Surrogate, seed: int, seconds: float, train: Array
 def baseline(name: str, train: Arrays, test: Arrays) -> dict[str, Any]:
     """Fit one predictor without a network and measure it."""
     start = time.process_time()
-    predict = BASELINES[name].fit(Normalisation.fit(PROBLEM.template(1), train), train)
+    model = Model.fitted(BASELINES[name], Normalisation.fit(PROBLEM.template(1), train), [train])
     fitted = time.process_time()
-    predicted = predict({"a": test["a"]})
+    predicted = model.predict({"a": test["a"]})
     each = (time.process_time() - fitted) / TEST
     error = float(relative_l2(predicted["u"], test["u"]).mean())
     return {"seconds": fitted - start, "predict": each, "error": error}

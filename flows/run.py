@@ -178,7 +178,7 @@ def _fit_identity(pipeline: Pipeline) -> str:
 
 def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, Trained]:
     identity = _fit_identity(pipeline)
-    channel = cluster.channel(run, CHANNEL, pipeline.training.ranks)
+    channel = cluster.channel(run, CHANNEL, pipeline.training.trainers)
     try:
         training = train.submit(pipeline, store, cluster, identity=identity, dataset=pipeline.name, channel=channel)
         training.add_done_callback(

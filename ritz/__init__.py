@@ -1,8 +1,8 @@
 """Ritz turns a parametric PDE into a versioned dataset and a neural surrogate whose error bars are measured.
 
 What a user types is here, and loaded when it is first used: `Pipeline`, `Problem` and `Evolution` to say what is to
-be computed, `Systems` and `Stencil` to pose it, `Surrogate` to learn it; `run` and `generate` to do it; `open_dataset`
-and `load_model` to use what came of it.
+be computed, `Systems` and `Stencil` to pose it, `Network` and `Fitted` (both a `Surrogate`) to learn it; `run` and
+`generate` to do it; `open_dataset` and `load_model` to use what came of it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
     from ritz.compute.solvers.operators import Stencil
     from ritz.compute.solvers.systems import Systems
+    from ritz.compute.surrogates.fitted.fitted import Fitted
+    from ritz.compute.surrogates.network import Network
     from ritz.compute.surrogates.surrogate import Surrogate
     from ritz.flows.generate import generate_dataset as generate
     from ritz.flows.open import load_model, open_dataset
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Evolution",
+    "Fitted",
+    "Network",
     "Pipeline",
     "Problem",
     "Stencil",
@@ -39,6 +43,8 @@ __all__ = [
 
 _PLACES = {
     "Evolution": "ritz.compute.problems.evolution:Evolution",
+    "Fitted": "ritz.compute.surrogates.fitted.fitted:Fitted",
+    "Network": "ritz.compute.surrogates.network:Network",
     "Pipeline": "ritz.tasks.pipeline:Pipeline",
     "Problem": "ritz.compute.problems.problem:Problem",
     "Stencil": "ritz.compute.solvers.operators:Stencil",

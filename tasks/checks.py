@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.surrogates.model import network
 from ritz.compute.surrogates.surrogate import Grid
-from ritz.compute.training.augmentation import check_symmetries
-from ritz.compute.training.losses.physics import Residual
-from ritz.compute.training.online import Online
+from ritz.compute.training.samples.augmentation import check_symmetries
 from ritz.compute.training.training import outline
 from ritz.compute.uncertainty.catalogue import uncertainty
 from ritz.storage import models
@@ -56,7 +53,7 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
         unmet = "; ".join(fault.message for fault in pipeline.unmet())
         if unmet:
             raise Refused(unmet)
-        if not isinstance(pipeline.training, Online):
+        if not pipeline.training.while_solving:
             raise Refused(
                 f"training.kind is {pipeline.training.kind!r}, expected 'online': a run trains while it solves; "
                 "use `ritz generate` and then `ritz train` to train on what is published"
@@ -79,7 +76,7 @@ def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
     ritz.storage.errors.Refused
         If there are too few.
     """
-    ranks, workers = pipeline.training.ranks, cluster.workers("train")
+    ranks, workers = pipeline.training.trainers, cluster.workers("train")
     if ranks > 1 and cluster.device == "mps":
         raise Refused(f"training.ranks is {ranks} on the device 'mps', expected 1: nothing connects several of them")
     if ranks > workers:
@@ -106,19 +103,11 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
     if version.samples != data.samples:
         raise Refused(f"dataset {version.spec} holds {version.samples} of {data.samples} samples; finish it first")
     train = int(np.count_nonzero(data.index()[1] == "train"))
-    if isinstance(pipeline.training, Online) and pipeline.training.least > train:
-        ranks = f" on each of {pipeline.training.ranks} ranks" if pipeline.training.ranks > 1 else ""
-        raise Refused(
-            f"training.watermark = {pipeline.training.watermark}{ranks} is above the {train} training samples "
-            f"of {version.spec}"
-        )
-    if train < pipeline.training.least:
-        raise Refused(
-            f"dataset {version.spec} has {train} training samples; expected {pipeline.training.least} or more"
-        )
+    if short := pipeline.training.short(train, version.spec):
+        raise Refused(short)
     _check_grid(pipeline, data.template)
     ours, theirs = pipeline.document()["problem"], data.recipe.get("problem")
-    if any(isinstance(loss, Residual) for loss in pipeline.training.losses) and ours != theirs:
+    if pipeline.training.needs_equations and ours != theirs:
         raise Refused(
             f"dataset {version.spec} is of the problem {theirs}; expected that of the recipe, {ours}, whose equations "
             "the loss 'residual' takes"
@@ -231,12 +220,8 @@ def _check_grid(pipeline: Pipeline, template: xr.Dataset) -> None:
 
 def _check_learning(pipeline: Pipeline, template: xr.Dataset, samples: int) -> None:
     """Refuse losses, an optimiser or a rate that do not go with the problem and the surrogate."""
-    training, normalisation = pipeline.training, outline(template)
     try:
-        training.check(samples)
-        training.check_losses(normalisation, pipeline.problem)
-        if training.asks_torch:
-            training.try_on(network(pipeline.surrogate, normalisation))
+        pipeline.training.check_learning(pipeline.surrogate, outline(template), pipeline.problem, samples)
     except ValueError as error:
         raise Refused(f"training.{error}") from error
 

@@ -149,7 +149,9 @@ class Pipeline(Kind):
     schedule: Schedule | None = Field(None, description="Schedule of a served recipe.")
 
     def faults(self) -> Iterator[Fault]:
-        """Yield a gate on what is not measured; see `Kind.faults`."""
+        """Yield a surrogate that is not trained so, and a gate on what is not measured; see `Kind.faults`."""
+        if unfit := self.training.unfit(self.surrogate):
+            yield Fault(("training.kind", "surrogate.kind"), unfit)
         kinds = [metric.kind for metric in self.evaluation]
         if "relative_l2" not in kinds or len(set(kinds)) < len(kinds):
             yield Fault(
@@ -195,11 +197,9 @@ class Pipeline(Kind):
             fields = tuple(f"training.{field}" for field in fault.fields)
             yield Fault((*fields, "data.samples", "data.splits"), f"training.{fault.message}")
         shards = self.data.samples // self.data.shard
-        if isinstance(self.training, Online) and self.training.ranks > max(1, shards):
-            yield Fault(
-                ("training.ranks", "data.samples", "data.shard"),
-                f"training.ranks is {self.training.ranks}, expected at most {shards}: one for every shard",
-            )
+        for fault in self.training.unshared(shards):
+            fields = tuple(f"training.{field}" for field in fault.fields)
+            yield Fault((*fields, "data.samples", "data.shard"), f"training.{fault.message}")
 
     def _wanted(self, stages: Collection[str]) -> dict[str, tuple[int, str, tuple[str, ...]]]:
         """Return for splits how many samples stages ask for, why, and by which fields."""

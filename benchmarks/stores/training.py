@@ -20,6 +20,8 @@ from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.loop import Loop
 from ritz.compute.training.online import Online
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.surroundings import Surroundings
 from ritz.storage.loading import ShardStream
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
@@ -104,7 +106,12 @@ def training(made: Ritz, samples: Samples, batch: int, steps: int) -> tuple[floa
 
 def new_loop(template: xr.Dataset, first: Arrays, surrogate: Surrogate, online: Online, steps: int) -> Loop:
     """Return a loop of so many steps, normalised by the samples given."""
-    return Loop(online, surrogate, Normalisation.fit(template, first), template.attrs["symmetries"], steps)
+
+    def refill(ids: np.ndarray) -> Block:
+        raise AssertionError(ids)
+
+    normalisation, symmetry = Normalisation.fit(template, first), template.attrs["symmetries"]
+    return online.loop(surrogate, normalisation, symmetry, steps, refill=refill, around=Surroundings())
 
 
 def forever(batches: ShardStream) -> Any:

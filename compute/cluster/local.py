@@ -43,7 +43,7 @@ class Local(Profile):
     def check(self, roles: Sequence[str] = ROLES) -> None:
         """Refuse a device that this machine lacks; see `Profile.check`."""
         if "train" in roles and self.train.device != "cpu":
-            from ritz.compute.training.precision import check_device
+            from ritz.compute.training.parts.precision import check_device
 
             try:
                 check_device(self.train.device)

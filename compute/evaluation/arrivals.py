@@ -32,7 +32,8 @@ def scores(features: np.ndarray) -> np.ndarray:
     _, vectors = np.linalg.eigh(standard.T @ standard)
     axis = vectors[:, -1]
     found: np.ndarray = standard @ (axis * np.sign(axis[np.abs(axis).argmax()]))
-    return found / found.std()
+    values: np.ndarray = found / found.std()
+    return values
 
 
 def quarters(values: np.ndarray) -> list[np.ndarray]:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ritz.compute.fields.tensors import pack, unpack
+from ritz.compute.surrogates.fitted.fitted import Blocks, Fitted
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation, Variable
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.predictor import Predictor
+from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.surrogates.weights import weights
 
 if TYPE_CHECKING:
     import torch
@@ -17,17 +21,17 @@ _FORMAT = "ritz-model/1"
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained surrogate: configuration, normalisation and network, in and out in physical units.
+class Model(Predictor):
+    """A trained surrogate: configuration, normalisation and what was learnt, in and out in physical units.
 
     Attributes
     ----------
     surrogate
-        What built the network.
+        What learnt it.
     normalisation
         Frozen when training began; names the variables.
     module
-        The trained network.
+        What was learnt: the trained network, or the buffers of a fit.
     """
 
     surrogate: Surrogate
@@ -39,44 +43,47 @@ class Model:
         """Inputs and outputs with transform, units and scale."""
         return self.normalisation.variables
 
+    @classmethod
+    def fitted(cls, surrogate: Fitted, normalisation: Normalisation, blocks: Blocks) -> Model:
+        """Return the model that comes of a fit; see `Fitted.fit`."""
+        return cls(surrogate, normalisation, surrogate.fit(normalisation, blocks).eval())
+
+    @property
+    def size(self) -> int:
+        """How many numbers were learnt."""
+        return self.surrogate.size(self.module)
+
+    @property
+    def device(self) -> str:
+        """Where they lie."""
+        state = (value for part in (self.module.parameters(), self.module.buffers()) for value in part)
+        return str(next(state).device)
+
     def predict(self, inputs: Mapping[str, np.ndarray], batch: int = 32) -> Arrays:
-        """Predict the outputs of ``n`` samples.
+        """Predict the outputs of ``n`` samples; see `Predictor.predict`."""
+        inputs = self._checked(inputs)
+        parts = []
+        with self._evaluated():
+            for channels in self._blocks(inputs, batch):
+                parts.append(self.normalisation.decode(self.module(channels)).cpu().numpy())
+        return self.normalisation.unstack(np.concatenate(parts) if parts else self._nothing(inputs))
 
-        Parameters
-        ----------
-        inputs
-            ``(n, *dims)`` for every input variable, in physical units; other entries are ignored.
-        batch
-            Samples in one pass; bounds the memory. The answer may depend on it in the last bits.
-
-        Returns
-        -------
-        dict
-            ``(n, *dims)`` float32 for every output variable.
-
-        Raises
-        ------
-        ValueError
-            If an input is missing, has other dimensions or values outside the variable's range, or lies on a grid on
-            which the surrogate does not work.
-        """
+    def sample(self, inputs: Mapping[str, np.ndarray], members: int, seed: int, batch: int = 32) -> Arrays:
+        """Draw from the distribution of the outputs of ``n`` samples; see `Predictor.sample`."""
         import torch
 
-        inputs = {v.name: inputs[v.name] for v in self.normalisation.inputs if v.name in inputs}
-        self._check(inputs)
-        n = len(next(iter(inputs.values())))
-        device = next(self.module.parameters()).device
-        was_training = self.module.training
-        self.module.eval()
+        if members < 1:
+            raise ValueError(f"members is {members}, expected at least 1")
+        inputs, generator = self._checked(inputs), torch.Generator().manual_seed(seed)
         parts = []
-        with torch.no_grad():
-            for start in range(0, n, batch):
-                block = {name: values[start : start + batch] for name, values in inputs.items()}
-                # Copied into memory that is aligned, on which rounding depends.
-                channels = torch.from_numpy(self.normalisation.encode("input", block)).to(device, copy=True)
-                parts.append(self.normalisation.decode(self.module(channels)).cpu().numpy())
-        self.module.train(was_training)
-        return self.normalisation.unstack(np.concatenate(parts) if parts else self._nothing(inputs))
+        with self._evaluated():
+            for channels in self._blocks(inputs, batch):
+                drawn = self.surrogate.sample(self.module, channels, members, generator)
+                decoded = self.normalisation.decode(drawn.flatten(0, 1)).cpu().numpy()
+                parts.append(decoded.reshape(members, -1, *decoded.shape[1:]))
+        drawn_channels = np.concatenate(parts, axis=1) if parts else np.stack([self._nothing(inputs)] * members)
+        flat = self.normalisation.unstack(drawn_channels.reshape(-1, *drawn_channels.shape[2:]))
+        return {name: values.reshape(members, -1, *values.shape[1:]) for name, values in flat.items()}
 
     def to_bytes(self) -> bytes:
         """Return the model as one safetensors blob; the same model gives the same bytes."""
@@ -96,7 +103,7 @@ class Model:
         blob
             The bytes.
         surrogate
-            What built the network, for a class that is not registered under ``ritz.surrogates``.
+            What learnt it, for a class that is not registered under ``ritz.surrogates``.
 
         Raises
         ------
@@ -108,13 +115,35 @@ class Model:
             raise ValueError(f"the header has the format {header.get('format')!r}, expected {_FORMAT!r}")
         normalisation = Normalisation.model_validate(header["normalisation"])
         built = surrogate or known(header["surrogate"])
-        module = network(built, normalisation)
-        load_weights(module, tensors)
-        return cls(built, normalisation, module.eval())
+        return cls(built, normalisation, built.restored(normalisation, tensors).eval())
 
-    def _check(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Refuse missing variables, wrong dimensions and fields that do not share one grid."""
+    @contextmanager
+    def _evaluated(self) -> Iterator[None]:
+        """Put the module into the mode of predictions for a while."""
+        import torch
+
+        was_training = self.module.training
+        self.module.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.module.train(was_training)
+
+    def _blocks(self, inputs: Mapping[str, np.ndarray], batch: int) -> Iterator[torch.Tensor]:
+        """Yield the normalised inputs of some samples at a time, where the module lies."""
+        import torch
+
+        device = self.device
+        for start in range(0, len(next(iter(inputs.values()))), batch):
+            block = {name: values[start : start + batch] for name, values in inputs.items()}
+            # Copied into memory that is aligned, on which rounding depends.
+            yield torch.from_numpy(self.normalisation.encode("input", block)).to(device, copy=True)
+
+    def _checked(self, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Return the input variables; refuse missing ones, wrong dimensions and fields that do not share one grid."""
         expected = self.normalisation.inputs
+        inputs = {v.name: inputs[v.name] for v in expected if v.name in inputs}
         missing = [v.name for v in expected if v.name not in inputs]
         if missing:
             raise ValueError(f"input variables {missing} are missing, expected {[v.name for v in expected]}")
@@ -123,17 +152,12 @@ class Model:
             if not np.all(np.isfinite(values)):
                 bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
                 raise ValueError(f"input {name!r} holds values that are not finite, in samples {bad[:5].tolist()}")
+        return inputs
 
     def _nothing(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the channels of the outputs of no samples."""
         channels = self.normalisation.channels("output")[-1].stop
         return np.empty((0, channels, *self.normalisation.dimensions.grid(inputs)), np.float32)
-
-
-def network(surrogate: Surrogate, normalisation: Normalisation) -> torch.nn.Module:
-    """Return the untrained network for the variables of ``normalisation`` and the grid it was fitted on."""
-    inputs, outputs = (normalisation.channels(role)[-1].stop for role in ("input", "output"))
-    return surrogate.build_on(inputs, outputs, Grid.of(normalisation.dimensions))
 
 
 def known(recipe: Mapping[str, object]) -> Surrogate:
@@ -150,28 +174,3 @@ def known(recipe: Mapping[str, object]) -> Surrogate:
 
     surrogate: Surrogate = TypeAdapter(AnySurrogate).validate_python(dict(recipe))
     return surrogate
-
-
-def weights(module: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Return the tensors of a network's state by name, without what else a library keeps there."""
-    import torch
-
-    return {name: value.detach().cpu().numpy() for name, value in module.state_dict().items() if torch.is_tensor(value)}
-
-
-def load_weights(module: torch.nn.Module, tensors: Mapping[str, np.ndarray]) -> None:
-    """Set the state of a network to ``tensors``, all of them and no others.
-
-    Raises
-    ------
-    ValueError
-        If names or shapes are not those of the network.
-    """
-    import torch
-
-    expected = {name: value.shape for name, value in weights(module).items()}
-    got = {name: value.shape for name, value in tensors.items()}
-    if expected != got:
-        differing = sorted(name for name in expected | got if expected.get(name) != got.get(name))
-        raise ValueError(f"tensors {differing[:5]} do not fit the network that the configuration builds")
-    module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in tensors.items()})

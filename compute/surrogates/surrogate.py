@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
+from ritz.compute.surrogates.normalisation import Normalisation
 
 if TYPE_CHECKING:
     import torch
@@ -44,46 +48,63 @@ class Grid:
 
 
 class Surrogate(Kind, ABC):
-    """A family of networks that map input fields to output fields.
+    """A family of maps from input fields to output fields; with what it has learnt it is a `Predictor`.
 
-    A subclass has a field ``kind: Literal[...]`` and the method `build`. It imports torch inside its methods, so that
-    a process which only reads a configuration does not load it. One that must know the grid has `build_on` too.
+    There are two sorts: a `Network` is trained by steps, a `Fitted` by one fit. What either has learnt is a torch
+    module from normalised input channels to normalised output channels. torch is imported inside methods, so that a
+    process which only reads a configuration does not load it.
     """
 
     kind: str
 
     any_grid: ClassVar[bool] = True
-    """Whether a network works on any grid; if not, on that of its training alone."""
+    """Whether what was learnt works on any grid; if not, on that of its training alone."""
+
+    stochastic: ClassVar[bool] = False
+    """Whether `sample` draws from a distribution of outputs."""
 
     @abstractmethod
-    def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
-        """Return an untrained network, its weights drawn from torch's global generator.
-
-        Parameters
-        ----------
-        inputs, outputs
-            Number of channels. A variable is one; with dimensions other than those of space, such as time, it is as
-            many as it has values at a point.
-        axes
-            Number of space axes of a field; 1 for the nodes of a mesh.
-
-        Returns
-        -------
-        torch.nn.Module
-            Maps float32 ``(batch, inputs, *space)`` to ``(batch, outputs, *space)``. It works on any grid
-            unless the class says otherwise, and every parameter has a part in the output.
-        """
-
-    def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
-        """Return an untrained network for the grid of a training: what `build` returns, unless the class needs it.
+    def restored(self, normalisation: Normalisation, tensors: Mapping[str, np.ndarray]) -> torch.nn.Module:
+        """Return the module that had this state, as `ritz.compute.surrogates.weights.weights` returned it.
 
         Raises
         ------
         ValueError
-            As `check` does.
+            If the tensors are not those of such a module.
         """
-        self.check(grid)
-        return self.build(inputs, outputs, len(grid.shape))
+
+    @abstractmethod
+    def size(self, module: torch.nn.Module) -> int:
+        """Return how many numbers were learnt."""
+
+    def sample(
+        self, module: torch.nn.Module, x: torch.Tensor, members: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Draw outputs; a surrogate that is stochastic overrides this and says so in `stochastic`.
+
+        Parameters
+        ----------
+        module
+            What was learnt.
+        x
+            Normalised inputs ``(n, channel, *space)``.
+        members
+            Draws of every sample.
+        generator
+            Source of all random numbers, on the CPU.
+
+        Returns
+        -------
+        torch.Tensor
+            Normalised outputs ``(member, n, channel, *space)``.
+
+        Raises
+        ------
+        ValueError
+            If it is deterministic.
+        """
+        del module, x, members, generator
+        raise ValueError(f"the surrogate {self.kind!r} is deterministic: there is nothing to draw; use predict")
 
     def check(self, grid: Grid) -> None:
         """Raise a ValueError where this surrogate cannot work; most work anywhere."""
@@ -95,10 +116,3 @@ class Surrogate(Kind, ABC):
                 f"the surrogate {self.kind!r} needs a regular grid, and this problem lies on the nodes of a mesh: take "
                 "'fully_connected' or 'transolver'"
             )
-
-    def needs_grid(self, inputs: int, outputs: int, axes: int) -> ValueError:
-        """Return what `build` raises where the size of the network depends on the grid."""
-        return ValueError(
-            f"{inputs} and {outputs} channels on {axes} axes do not tell how large a network of the kind {self.kind!r} "
-            "is: build it with build_on, which is told the grid"
-        )

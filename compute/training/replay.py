@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ritz.compute.problems.problem import Problem
-from ritz.compute.surrogates.model import Model, weights
+from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays
-from ritz.compute.training.loop import Loop
+from ritz.compute.surrogates.weights import weights
+from ritz.compute.training.parts.curve import Record
+from ritz.compute.training.parts.trace import EXACT, Stretch, machine
 from ritz.compute.training.run import seeded
-from ritz.compute.training.trace import EXACT, machine
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.training.training import Training
 
 TOLERANCE = 0.02
@@ -34,23 +37,23 @@ class Recorded:
     losses
         ``(steps,)`` float64.
     curve
-        Records of the training; see `ritz.compute.training.loop.Loop`.
+        Records of the training.
     validation
         Ids of the samples of the validation error, in the order in which they came.
     total
         Steps that the schedule of the learning rate was made for.
     machines
-        See `ritz.compute.training.trace.Trace`.
+        On what each part of it was done.
     model
         What came of it.
     """
 
     schedule: np.ndarray
     losses: np.ndarray
-    curve: list[dict[str, Any]]
+    curve: list[Record]
     validation: np.ndarray
     total: int
-    machines: list[dict[str, Any]]
+    machines: list[Stretch]
     model: Model
 
 
@@ -63,14 +66,14 @@ class Replayed:
     losses, curve
         As in `Recorded`.
     machines
-        On what each part of it was done, with ``first``; as many as there are recorded.
+        On what each part of it was done; as many as there are recorded.
     model
         What came of it.
     """
 
     losses: np.ndarray
-    curve: list[dict[str, Any]]
-    machines: list[dict[str, Any]]
+    curve: list[Record]
+    machines: list[Stretch]
     model: Model
 
 
@@ -114,76 +117,132 @@ def replay(
     import torch
 
     before = torch.get_num_threads()
-    begins = {one["first"]: one for one in recorded.machines}
-    shown = {record["step"]: record["validation"] for record in recorded.curve}
-    machines: list[dict[str, Any]] = []
+    begins = {one.first: one.machine for one in recorded.machines}
+    shown = {record.step: record.validation for record in recorded.curve}
+    machines: list[Stretch] = []
     try:
         with seeded(training.seed, device):
-            surrogate, normalisation = recorded.model.surrogate, recorded.model.normalisation
-            loop = Loop(training, surrogate, normalisation, symmetries, recorded.total, problem=problem, device=device)
-            where = str(next(loop.module.parameters()).device)
+            loop = training.loop(
+                recorded.model.surrogate,
+                recorded.model.normalisation,
+                symmetries,
+                recorded.total,
+                refill=_never,
+                around=Surroundings(problem, device),
+            )
             for ids, fields in steps:
                 if loop.step in begins:
-                    torch.set_num_threads(threads or begins[loop.step]["threads"])
-                    machines.append({"first": loop.step, **machine(where)})
-                known = shown.get(loop.step + 1, len(loop.validation_ids))
-                if known != len(loop.validation_ids):
+                    torch.set_num_threads(threads or begins[loop.step].threads or before)
+                    machines.append(Stretch(loop.step, machine(loop.action.device)))
+                known = shown.get(loop.step + 1, len(loop.validation))
+                if known != len(loop.validation):
                     # As many as had arrived when the record was made.
                     part = {name: values[:known] for name, values in validation.items()}
-                    loop.set_validation(recorded.validation[:known], part)
+                    loop.validation.replace(recorded.validation[:known], part)
                 loss = loop.learn(ids, fields)
                 if progress is not None:
                     progress(loop.step, loss)
             loop.settle()
-            return Replayed(np.array(loop.trace.losses), loop.curve, machines, loop.finish())
+            return Replayed(np.array(loop.trace.losses), loop.curve.records, machines, loop.finish())
     finally:
         torch.set_num_threads(before)
 
 
-def compare(recorded: Recorded, again: Replayed) -> dict[str, Any]:
-    """Compare a replay with what was recorded, bit for bit where machine, versions and threads are the same.
+def _never(ids: np.ndarray) -> Block:
+    raise AssertionError(f"a replay has no checkpoint, but was asked for {ids}")
 
-    Returns
-    -------
-    dict
-        JSON-able. ``exact``: whether bits were compared; ``differing``: what of the machine is not as recorded, as
-        ``{"what", "recorded", "here"}``; ``tolerance``: None if exact, else `TOLERANCE`, for the losses of the curve;
-        ``agrees``: the verdict; ``equal``: whether all bits are equal, losses, curve and weights;
-        ``first_difference``: the first step whose loss is another, ``{"step", "recorded", "replayed"}`` with the first
-        step 1, or None; ``steps``; ``steps_differing``; ``records``: those of the curve that were compared;
-        ``curve_difference``: largest relative difference of their losses and validation errors;
-        ``weights_difference``: largest of a weight over the largest weight of its tensor; ``tensors``.
+
+@dataclass(frozen=True)
+class Differing:
+    """What of a machine is not as recorded: an attribute of a `Machine`, as it was and as it is."""
+
+    what: str
+    recorded: str | int | bool | None
+    here: str | int | bool | None
+
+
+@dataclass(frozen=True)
+class FirstDifference:
+    """The first step, from 1, whose loss is another."""
+
+    step: int
+    recorded: float
+    replayed: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a replay compares with what was recorded.
+
+    Attributes
+    ----------
+    agrees
+        The verdict.
+    exact
+        Whether bits were compared.
+    differing
+        What of the machine is not as recorded.
+    tolerance
+        None if exact, else `TOLERANCE`, for the losses of the curve.
+    equal
+        Whether all bits are equal, losses, curve and weights.
+    first_difference
+        None if there is none.
+    steps, steps_differing
+        All of them, and those whose loss is another.
+    records
+        Those of the curve that were compared.
+    curve_difference
+        Largest relative difference of their losses and validation errors.
+    weights_difference
+        Largest of a weight over the largest weight of its tensor.
+    tensors
+        Of the network.
     """
+
+    agrees: bool
+    exact: bool
+    differing: tuple[Differing, ...]
+    tolerance: float | None
+    equal: bool
+    first_difference: FirstDifference | None
+    steps: int
+    steps_differing: int
+    records: int
+    curve_difference: float
+    weights_difference: float
+    tensors: int
+
+
+def compare(recorded: Recorded, again: Replayed) -> Comparison:
+    """Compare a replay with what was recorded, bit for bit where machine, versions and threads are the same."""
     differing = _differing(recorded.machines, again.machines)
     unequal = np.flatnonzero(recorded.losses != again.losses)
     first = int(unequal[0]) if len(unequal) else None
     pairs = _pairs(recorded.curve, again.curve)
     curve = max((_relative(one, other) for one, other in pairs), default=0.0)
     before, after = weights(recorded.model.module), weights(again.model.module)
-    moved = max(_moved(before[name], after[name]) for name in before)
-    same_weights = all(np.array_equal(before[name], after[name]) for name in before)
+    same_tensors = {name: before[name].shape for name in before} == {name: after[name].shape for name in after}
+    moved = max(_moved(before[name], after[name]) for name in before) if same_tensors else math.inf
+    same_weights = same_tensors and all(np.array_equal(before[name], after[name]) for name in before)
     equal = first is None and curve == 0.0 and same_weights
     exact = not differing
-    return {
-        "agrees": equal if exact else curve <= TOLERANCE,
-        "exact": exact,
-        "differing": differing,
-        "tolerance": None if exact else TOLERANCE,
-        "equal": equal,
-        "first_difference": None
+    return Comparison(
+        agrees=equal if exact else curve <= TOLERANCE,
+        exact=exact,
+        differing=differing,
+        tolerance=None if exact else TOLERANCE,
+        equal=equal,
+        first_difference=None
         if first is None
-        else {
-            "step": first + 1,
-            "recorded": float(recorded.losses[first]),
-            "replayed": float(again.losses[first]),
-        },
-        "steps": len(recorded.losses),
-        "steps_differing": len(unequal),
-        "records": len({record["step"] for record in recorded.curve} & {record["step"] for record in again.curve}),
-        "curve_difference": curve,
-        "weights_difference": moved,
-        "tensors": len(before),
-    }
+        else FirstDifference(first + 1, float(recorded.losses[first]), float(again.losses[first])),
+        steps=len(recorded.losses),
+        steps_differing=len(unequal),
+        records=len({record.step for record in recorded.curve} & {record.step for record in again.curve}),
+        curve_difference=curve,
+        weights_difference=moved,
+        tensors=len(before),
+    )
 
 
 def stack(ids: np.ndarray, samples: Mapping[int, Arrays]) -> Arrays:
@@ -192,27 +251,30 @@ def stack(ids: np.ndarray, samples: Mapping[int, Arrays]) -> Arrays:
     return {name: np.stack([samples[int(one)][name] for one in ids]) for name in names}
 
 
-def _differing(recorded: list[dict[str, Any]], here: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _differing(recorded: list[Stretch], here: list[Stretch]) -> tuple[Differing, ...]:
     """Return what is not as recorded, each once; and a device other than the processor, which promises no bits."""
-    found: list[dict[str, Any]] = []
+    found: list[Differing] = []
     for then, now in zip(recorded, here, strict=True):
         for what in EXACT:
-            entry = {"what": what, "recorded": then.get(what), "here": now[what]}
-            if (then.get(what) != now[what] or (what == "device" and now[what] != "cpu")) and entry not in found:
+            entry = Differing(what, getattr(then.machine, what), getattr(now.machine, what))
+            other = entry.recorded != entry.here or (what == "device" and entry.here != "cpu")
+            if other and entry not in found:
                 found.append(entry)
-    return found
+    return tuple(found)
 
 
-def _pairs(recorded: list[dict[str, Any]], again: list[dict[str, Any]]) -> list[tuple[float, float]]:
+def _pairs(recorded: list[Record], again: list[Record]) -> list[tuple[float, float]]:
     """Return the losses and validation errors that both curves have at one step."""
-    replayed = {record["step"]: record for record in again}
-    return [
-        (record[name], replayed[record["step"]][name])
-        for record in recorded
-        if record["step"] in replayed
-        for name in ("loss", "validate")
-        if record[name] is not None and replayed[record["step"]][name] is not None
-    ]
+    replayed = {record.step: record for record in again}
+    pairs = []
+    for record in recorded:
+        if record.step not in replayed:
+            continue
+        other = replayed[record.step]
+        pairs.append((record.loss, other.loss))
+        if record.validate is not None and other.validate is not None:
+            pairs.append((record.validate, other.validate))
+    return pairs
 
 
 def _relative(one: float, other: float) -> float:

@@ -1,117 +1,103 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Fault, Kind, in_units
 from ritz.compute.problems.problem import Problem
-from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Normalisation, Variable
-from ritz.compute.training.losses.catalogue import AnyLoss
-from ritz.compute.training.losses.fields import RelativeL2
-from ritz.compute.training.optimiser import AdamW, AnyOptimiser
-from ritz.compute.training.precision import Precision
-from ritz.compute.training.rate import AnyRate, Cosine
-from ritz.compute.training.stopping import Stopping
-from ritz.compute.training.trace import Trace
+from ritz.compute.surrogates.surrogate import Surrogate
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
-
-@dataclass(frozen=True)
-class Fit:
-    """What a training gives.
-
-    Attributes
-    ----------
-    model
-        The trained model, on the CPU.
-    curve
-        Records ``{"step", "time", "loss", "received", "validate", "validation"}``: mean loss since the record before,
-        training samples received until then, seconds since the epoch, validation error or None, samples it is of.
-    schedule
-        ``(steps, ranks * batch_size)`` int64, the sample ids that made each step, in the order of the ranks.
-    received
-        Time at which each shard arrived at its rank, in seconds since the epoch, by its number; empty offline.
-    waited
-        Seconds this process waited for samples after the first step.
-    validation
-        Ids of the samples of the validation error, ``(m,)`` int64, in the order in which they came to the first rank.
-    total
-        Steps that the schedule of the learning rate was made for.
-    trace
-        Loss of every step, the time they took and on what.
-    stopped
-        Step after which early stopping ended the training, or None.
-    best
-        ``{"step", "error"}`` of the weights that were kept, where there is early stopping and a validation; else None.
-    unseen
-        Training samples that arrived and are in no step.
-    """
-
-    model: Model
-    curve: list[dict[str, Any]]
-    schedule: np.ndarray
-    received: dict[int, float]
-    waited: float
-    validation: np.ndarray
-    total: int
-    trace: Trace
-    stopped: int | None = None
-    best: dict[str, float] | None = None
-    unseen: int = 0
+    from ritz.compute.training.loop import Loop
+    from ritz.compute.training.parts.part import Part
+    from ritz.compute.training.samples.refill import Refill
+    from ritz.compute.training.samples.supply import Supply
+    from ritz.compute.training.surroundings import Surroundings
+    from ritz.compute.training.trained import Trained
 
 
 class Training(Kind, ABC):
-    """How a surrogate is trained, whatever way its samples come.
-
-    The loss is the weighted sum of ``losses``. The first share ``coarse`` of the steps sees means over blocks of two
-    points along every axis of space, which costs a quarter in two dimensions.
-    """
+    """How a surrogate learns, whatever way its samples come."""
 
     kind: str
-    batch_size: int = Field(default=8, ge=1, le=4096, json_schema_extra=in_units("samples"))
-    """Samples in a step, for every rank."""
-    ranks: int = Field(default=1, ge=1, le=1024)
-    """Trainers that take every step together, each on samples of its own; their gradients are averaged."""
-    optimiser: AnyOptimiser = AdamW()
-    """What turns gradients into steps."""
-    rate: AnyRate = Cosine()
-    """How the learning rate changes over the steps."""
-    losses: tuple[AnyLoss, ...] = Field(default=(RelativeL2(),), min_length=1, max_length=8)
-    """What is kept small: the sum of these."""
-    clip: float | None = Field(default=1.0, gt=0, le=1e6)
-    """Largest norm of the gradient; None for no limit."""
-    precision: Precision = "float32"
-    """In what the network multiplies; 16 bits only where the device has them."""
-    ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of an exponential moving average of the weights, which is then validated and saved; None for none."""
-    stopping: Stopping | None = None
-    """When to stop early; None for never."""
-    coarse: float = Field(default=0.75, ge=0, le=1)
-    """Share of the steps at half the resolution, where the grid is even and the surrogate works on any; 0 for none."""
-    augment: bool = True
-    """Whether every drawn sample is moved by a random symmetry of the problem."""
     validation: int = Field(default=32, ge=0, le=100_000, json_schema_extra=in_units("samples"))
     """Samples of the validate split on which the curve's validation error is taken."""
     seed: int = Field(default=0, ge=0)
     """Seed of the weights, the batches and the symmetries."""
 
-    def faults(self) -> Iterator[Fault]:
-        """Yield early stopping that has nothing to go by; see `Kind.faults`."""
-        if self.stopping is not None and self.validation == 0:
-            yield Fault(
-                ("validation", "stopping"),
-                "validation is 0, expected at least 1: early stopping goes by the validation error",
-            )
+    while_solving: ClassVar[bool] = False
+    """Whether it learns from samples while others are solved, as a run does; else from a published version."""
+
+    @abstractmethod
+    def fit(self, surrogate: Surrogate, source: Supply, around: Surroundings) -> Trained:
+        """Train a surrogate, going on from a checkpoint if there is one.
+
+        A training that was interrupted and goes on from its checkpoint ends with the same bits as one that was not, if
+        the samples it had not yet received come in the same order and on one thread count of a CPU.
+
+        Parameters
+        ----------
+        surrogate
+            What is trained.
+        source
+            Where its samples come from.
+        around
+            Device, checkpoints, other ranks.
+
+        Raises
+        ------
+        ValueError
+            If there is no training sample, the surrogate is not trained so, the checkpoint is of another recipe, or
+            device, losses or optimiser are not to be had.
+        FloatingPointError
+            If the loss or the validation error is not finite.
+        ritz.compute.training.ranks.group.PeerLost
+            If another rank is gone.
+        """
+
+    @abstractmethod
+    def loop(
+        self,
+        surrogate: Surrogate,
+        normalisation: Normalisation,
+        symmetry: str,
+        total: int,
+        *,
+        refill: Refill,
+        around: Surroundings,
+        parts: Sequence[Part] = (),
+    ) -> Loop:
+        """Return a loop before its first step, its weights drawn from torch's global generator.
+
+        Parameters
+        ----------
+        surrogate, normalisation
+            What learns, and how fields become channels.
+        symmetry
+            Attribute of the dataset; see `Problem.template`.
+        total
+            Steps to be done.
+        refill
+            Returns the samples of a checkpoint again.
+        parts
+            What else goes along with the steps.
+        """
+
+    @abstractmethod
+    def unfit(self, surrogate: Surrogate) -> str:
+        """Say why a surrogate cannot be trained so; empty where it can."""
+
+    @property
+    @abstractmethod
+    def trainers(self) -> int:
+        """Number of processes that do every step together."""
 
     @property
     @abstractmethod
@@ -122,9 +108,25 @@ class Training(Kind, ABC):
     def steps(self, samples: int) -> int:
         """Return the number of steps for ``samples`` training samples, at least one."""
 
+    def short(self, samples: int, dataset: str) -> str:
+        """Say that ``samples`` training samples of a dataset are too few to begin; empty where they are not."""
+        if samples >= self.least:
+            return ""
+        return f"dataset {dataset} has {samples} training samples; expected {self.least} or more"
+
+    def held(self, samples: Mapping[str, int]) -> int:
+        """Return how many of the samples, counted by split, lie in memory while others are solved."""
+        del samples
+        return 0
+
     def unmet(self, samples: int) -> Iterator[Fault]:
         """Yield for what ``samples`` training samples are not enough."""
         del samples
+        yield from ()
+
+    def unshared(self, shards: int) -> Iterator[Fault]:
+        """Yield that ``shards`` shards cannot be shared among the ranks."""
+        del shards
         yield from ()
 
     def check(self, samples: int) -> None:
@@ -133,24 +135,35 @@ class Training(Kind, ABC):
         if found:
             raise ValueError("; ".join(found))
 
-    @property
-    def asks_torch(self) -> bool:
-        """Whether optimiser or rate are torch's own, which may not go with every network."""
-        return self.optimiser.kind == "torch" or self.rate.kind == "torch"
-
-    def try_on(self, module: torch.nn.Module) -> None:
-        """Raise a ValueError where the optimiser does not go with a network, which is thrown away, or with the rate."""
-        self.optimiser.try_on(module)
-        try:
-            self.rate.follow(self.optimiser.build(module.parameters()), 100)
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"rate {self.rate.kind!r} does not go with this optimiser: {error}") from error
+    def check_device(self, device: str) -> None:
+        """Raise a ValueError where this process has no such device, or it not the arithmetic that is asked for."""
 
     def check_losses(self, normalisation: Normalisation, problem: Problem | None) -> None:
         """Raise a ValueError where a loss is not for the variables or the problem; needs no torch."""
-        penalty = problem.penalty if problem is not None and problem.has_penalty else None
-        for loss in self.losses:
-            loss.check(normalisation, penalty, "" if problem is None else problem.kind, self.coarse)
+
+    def check_learning(
+        self, surrogate: Surrogate, normalisation: Normalisation, problem: Problem, samples: int
+    ) -> None:
+        """Raise a ValueError where this cannot be learnt: too few samples, losses or an optimiser that do not fit."""
+        del surrogate
+        self.check(samples)
+        self.check_losses(normalisation, problem)
+
+    @property
+    def needs_equations(self) -> bool:
+        """Whether it learns from the equations of the problem too, not from samples alone."""
+        return False
+
+    def unpaired(self) -> str:
+        """Say why it is nothing to compare online with offline training by; empty where it is."""
+        return f"training.kind is {self.kind!r}, expected 'online' or 'offline': there are no steps to compare"
+
+    def repeats(self, fresh: int) -> float:
+        """Return how often offline training sees each sample where online at equal steps sees ``fresh`` times as many.
+
+        Only where `unpaired` is empty.
+        """
+        raise NotImplementedError(f"{self.kind!r} training with {fresh} times the samples: {self.unpaired()}")
 
 
 def outline(template: xr.Dataset) -> Normalisation:

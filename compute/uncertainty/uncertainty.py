@@ -33,7 +33,8 @@ class Predicted:
 
     def error(self, name: str) -> np.ndarray:
         """Return the absolute error of one output, float64."""
-        return np.abs(self.prediction[name].astype(np.float64) - self.truth[name])
+        values: np.ndarray = np.abs(self.prediction[name].astype(np.float64) - self.truth[name])
+        return values
 
 
 @dataclass(frozen=True)

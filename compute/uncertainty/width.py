@@ -126,7 +126,8 @@ class Width(Kind):
 
 def _standard(rows: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """Return standardised features, held within bounds so that a strange sample is not extrapolated to."""
-    return np.clip((rows - mean) / deviation, -_CLIP, _CLIP)
+    values: np.ndarray = np.clip((rows - mean) / deviation, -_CLIP, _CLIP)
+    return values
 
 
 def _regress(rows: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
@@ -173,13 +174,15 @@ class _Profiles:
 
     def mean(self) -> np.ndarray:
         """Return the mean over the samples, ``(nodes,)``."""
-        return self._total / len(self._logs)
+        values: np.ndarray = self._total / len(self._logs)
+        return values
 
     def without(self, i: int) -> np.ndarray:
         """Return the mean over the samples but one; of a single sample, the mean of its nodes."""
         if len(self._logs) == 1:
             return np.full_like(self._total, self._total.mean())
-        return (self._total - self._logs[i]) / (len(self._logs) - 1)
+        values: np.ndarray = (self._total - self._logs[i]) / (len(self._logs) - 1)
+        return values
 
 
 def features(

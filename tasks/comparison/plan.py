@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
+from ritz.compute.training.stepped import Stepped
 from ritz.compute.training.training import Training
 from ritz.compute.uncertainty.catalogue import LEAST
 from ritz.storage.store import Store
@@ -117,8 +117,7 @@ class Contest:
         pool
             Training simulations there are; no more are taken, and the solvers wait.
         """
-        training = self.pipeline.training
-        assert isinstance(training, Online)
+        training = _streaming(self.pipeline.training)
         total = self.samples * simulation + self.steps * step
         begin = training.watermark * simulation
         steps = max(1, math.floor((total - begin) / step + 1e-9))
@@ -176,7 +175,8 @@ def contest(
         If the recipe cannot be compared so; before any work.
     """
     training = pipeline.training
-    _check(training)
+    if unpaired := training.unpaired():
+        raise RecipeError(unpaired)
     count = pipeline.train_samples // fresh if samples is None else samples
     if count < 1:
         raise RecipeError(
@@ -184,9 +184,7 @@ def contest(
             f"training gets one in --fresh {fresh}: none; give --samples"
         )
     if epochs is None:
-        repeats = training.batches_per_sample * training.batch_size * fresh if isinstance(training, Online) else None
-        epochs = training.epochs if isinstance(training, Offline) else repeats
-    assert epochs is not None
+        epochs = training.repeats(fresh)
     try:
         steps = Offline(**_common(training), epochs=epochs).steps(count)
         online = _streaming(training, steps / (fresh * count))
@@ -204,29 +202,15 @@ def contest(
     return Contest(_pool(pipeline, online, fresh * count), count, float(epochs), fresh, _seeds(training.seed, seeds))
 
 
-def _check(training: Training) -> None:
-    if training.ranks > 1:
-        raise RecipeError(f"training.ranks is {training.ranks}, expected 1: the arms are trained side by side")
-    if training.stopping is not None:
-        raise RecipeError("training.stopping is set, expected none: the arms are compared at equal numbers of steps")
-    if training.validation == 0:
-        raise RecipeError("training.validation is 0, expected at least 1: the curves are of the validation error")
-    if isinstance(training, Online) and not isinstance(training.buffer, Reservoir):
-        raise RecipeError(
-            f"training.buffer is {training.buffer.kind!r}, expected 'reservoir': the others give every sample to one "
-            "batch, so that the same simulations cannot make the same number of steps"
-        )
-
-
-def _streaming(training: Training, ratio: float) -> Online:
-    if isinstance(training, Online):
-        return Online.model_validate({**dict(training), "batches_per_sample": ratio})
-    return Online(**_common(training), batches_per_sample=ratio)
+def _streaming(training: Training, ratio: float | None = None) -> Online:
+    """Return online training with the fields of ``training`` that it has too, and another ratio if one is given."""
+    given = {name: value for name, value in training if name in Online.model_fields and name != "kind"}
+    return Online.model_validate(given if ratio is None else given | {"batches_per_sample": ratio})
 
 
 def _common(training: Training) -> dict[str, Any]:
-    """Return the fields that every kind of training has, but for the seed."""
-    return {name: getattr(training, name) for name in Training.model_fields if name not in ("kind", "seed")}
+    """Return the fields that training by steps has however its samples come, but for the seed."""
+    return {name: value for name, value in training if name in Stepped.model_fields and name not in ("kind", "seed")}
 
 
 def _pool(pipeline: Pipeline, online: Online, wanted: int) -> Pipeline:

@@ -10,13 +10,15 @@ import numpy as np
 
 from ritz.compute.fields.errors import relative_l2, summary
 from ritz.compute.problems.problem import Problem
-from ritz.compute.surrogates.model import Model, network, weights
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.training.offline import Offline
-from ritz.compute.training.online import Online
+from ritz.compute.surrogates.weights import weights
 from ritz.compute.training.run import seeded
-from ritz.compute.training.training import Fit, Training
+from ritz.compute.training.surroundings import Surroundings
+from ritz.compute.training.trained import Trained
+from ritz.compute.training.training import Training
 from ritz.storage.errors import StorageError
 from ritz.storage.reading import read
 from ritz.storage.store import Store
@@ -101,7 +103,8 @@ def learn(job: Learning) -> Learnt:
 
 
 def _learnt(job: Learning, store: Store) -> dict[str, Any]:
-    done = kept(store, job.identity, lambda **around: _fit(job, store, around), job.fence)
+    around = Surroundings(job.problem, job.device)
+    done = kept(store, job.identity, lambda around: _fit(job, store, around), around, job.fence)
     files = left(store, job.identity, (*LEFT, "history.json"))
     history = json.loads(files["history.json"])
     schedule = np.load(io.BytesIO(files["schedule.npy"]), allow_pickle=False)
@@ -124,22 +127,17 @@ def _learnt(job: Learning, store: Store) -> dict[str, Any]:
     }
 
 
-def _fit(job: Learning, store: Store, around: dict[str, Any]) -> Fit:
-    chosen = Chosen(store, job.dataset, job.samples, job.training.seed, MEMORY)
-    template = read(store, job.dataset)
-    around = {"refill": chosen.again, "problem": job.problem, "device": job.device, **around}
-    if isinstance(job.training, Offline):
-        return job.training.fit(job.surrogate, template, chosen, **around)
-    assert isinstance(job.training, Online)
-
-    def arrivals(received: frozenset[int]) -> Any:
-        return chosen.arrivals(job.shard, job.training.validation, received)
-
-    return job.training.fit(job.surrogate, template, arrivals, samples=job.samples, **around)
+def _fit(job: Learning, store: Store, around: Surroundings) -> Trained:
+    chosen = Chosen(
+        store, job.dataset, job.samples, job.training.seed, MEMORY, shard=job.shard, validate=job.training.validation
+    )
+    return job.training.fit(job.surrogate, chosen, around)
 
 
 def first_weights(job: Learning, normalisation: Normalisation) -> str:
     """Return the SHA-256 of the weights that the training began with, built again from its seed."""
+    if not isinstance(job.surrogate, Network):
+        raise ValueError(job.training.unfit(job.surrogate))
     with seeded(job.training.seed, job.device):
         tensors = weights(network(job.surrogate, normalisation))
     digest = hashlib.sha256()

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ritz.compute.training.online import Online
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
@@ -109,11 +108,9 @@ def _needs(pipeline: Pipeline, store: Store, limits: Mapping[str, int], trains: 
             "a solve worker has",
             "lower data.shard or the size of the grid, or raise profile.solve.memory",
         )
-    if trains and "train" in limits and isinstance(pipeline.training, Online):
+    held = pipeline.training.held(data.splits.count(data.samples)) if trains else 0
+    if held and "train" in limits:
         there = limits["train"]
-        counts = data.splits.count(data.samples)
-        held = min(pipeline.training.buffer.capacity, counts["train"])
-        held += min(pipeline.training.validation, counts["validate"])
         yield Need(
             f"training.buffer.capacity: to hold {held} samples of {each}",
             TRAINER + held * sample,

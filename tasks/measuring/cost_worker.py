@@ -11,7 +11,7 @@ from ritz.compute.evaluation.matched import fastest
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.training.trace import machine
+from ritz.compute.training.parts.trace import machine
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.names import split_spec
@@ -131,12 +131,12 @@ def _inference(trained: Model, inputs: Arrays) -> dict[str, Any]:
         # What else the machine did meanwhile: runnable processes, mean over a minute.
         "load": os.getloadavg()[0],
         **provenance.machine(),
-        **{key: value for key, value in machine(_device(trained)).items() if key in ("device", "threads", "torch")},
+        **{
+            key: value
+            for key, value in machine(trained.device).document().items()
+            if key in ("device", "threads", "torch")
+        },
     }
-
-
-def _device(trained: Model) -> str:
-    return str(next(trained.module.parameters()).device)
 
 
 def _paid(

@@ -12,6 +12,7 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.errors import summary
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.surrogates.fitted.baselines import BASELINES
+from ritz.compute.surrogates.fitted.fitted import Fitted
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.catalogue import calibrated
@@ -63,7 +64,7 @@ def evaluate(
     fit = [metric for metric in metrics if not metric.unfit(dimensions)]
     errors = _errors(trained.predict(inputs), truth, dimensions, fit)
     baselines = {
-        name: _summaries(_errors(baseline.fit(trained.normalisation, fields)(inputs), truth, dimensions, fit))
+        name: _summaries(_errors(_fitted(baseline, trained, fields).predict(inputs), truth, dimensions, fit))
         for name, baseline in BASELINES.items()
     }
     result = {
@@ -88,6 +89,11 @@ def _errors(
         outputs = [metric.measure(prediction[name], truth[name], dimensions, name) for name in truth]
         found[metric.kind] = {part: np.mean([one[part] for one in outputs], axis=0) for part in outputs[0]}
     return found
+
+
+def _fitted(baseline: Fitted, trained: Model, fields: Arrays) -> Model:
+    """Return a baseline, fitted to samples with the normalisation of a model."""
+    return Model.fitted(baseline, trained.normalisation, [fields])
 
 
 def _summaries(found: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:

@@ -5,35 +5,35 @@ from collections.abc import Iterator
 import numpy as np
 
 from ritz.compute.surrogates.normalisation import Arrays
-from ritz.compute.training.epochs import Epochs, InMemory
-from ritz.compute.training.offline import Offline
+from ritz.compute.training.samples.epochs import PART, Epochs, InMemory
+from ritz.compute.training.samples.supply import Reading
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 
 _MIB = 2**20
 
 
-def passes(store: Store, spec: str, training: Offline) -> Epochs:
+def passes(store: Store, spec: str, reading: Reading) -> Epochs:
     """Return the samples of a version to train on: in memory if they may be kept there, else read in every epoch."""
     train, validate = (Selection(store, spec, splits=(split,)) for split in ("train", "validate"))
-    if len(train) and _bytes(train) > training.memory * _MIB:
-        return _Streamed(train, validate, training)
+    if len(train) and _bytes(train) > reading.memory * _MIB:
+        return _Streamed(train, validate, reading)
     kept = dict(train.reader.empty(len(train)))
     for shard, places in train.by_shard().items():
         train.read_shard(shard, places, kept, places)
-    return InMemory(train.sample_id, kept, _first(validate, training.validation), training.seed)
+    return InMemory(train.sample_id, kept, _first(validate, reading.validation), reading.seed)
 
 
 class _Streamed:
     """Samples that are read from the store in every epoch, shard by shard; see `ritz.storage.loading.ShardStream`."""
 
-    def __init__(self, train: Selection, validate: Selection, training: Offline) -> None:
+    def __init__(self, train: Selection, validate: Selection, reading: Reading) -> None:
         self.samples = len(train)
-        self._train, self._validate, self._training = train, validate, training
+        self._train, self._validate, self._reading = train, validate, reading
 
     def head(self, n: int) -> Arrays:
         """Return samples from all over the set; see `Epochs.head`."""
-        rng = np.random.default_rng(self._training.seed)
+        rng = np.random.default_rng(self._reading.seed)
         places = np.sort(rng.choice(self.samples, min(n, self.samples), replace=False))
         return dict(self._train.read(places))
 
@@ -41,8 +41,8 @@ class _Streamed:
         """Yield every sample once; see `Epochs.epoch`."""
         from ritz.storage.loading import ShardStream
 
-        training = self._training
-        stream = ShardStream(self._train, batch_size=64, seed=training.seed, window=training.window)
+        reading = self._reading
+        stream = ShardStream(self._train, batch_size=PART, seed=reading.seed, window=reading.window)
         stream.set_epoch(number)
         for batch in stream:
             arrays = {name: values.numpy() for name, values in batch.items()}

@@ -6,7 +6,7 @@ from socket import socket
 
 from ritz.compute.cluster.peers import Endpoint, connected, endpoint, listen
 from ritz.compute.cluster.rendezvous import join
-from ritz.compute.training.group import Alone, Group, PeerLost, grouped
+from ritz.compute.training.ranks.group import Alone, Group, PeerLost, grouped
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def joined(rendezvous: str | None, rank: int, ranks: int, device: str) -> Iterat
 
     Raises
     ------
-    ritz.compute.cluster.rendezvous.Missed, ritz.compute.training.group.PeerLost
+    ritz.compute.cluster.rendezvous.Missed, ritz.compute.training.ranks.group.PeerLost
         If one of the ranks has died.
     ritz.compute.cluster.connection.Unreached
         If the scheduler could not be reached.

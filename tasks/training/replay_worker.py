@@ -4,7 +4,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.catalogue import AnyTraining
+from ritz.compute.training.parts.curve import Record
+from ritz.compute.training.parts.trace import Stretch
 from ritz.compute.training.replay import Recorded, compare, replay, stack
 from ritz.compute.training.training import Training
 from ritz.storage import models
@@ -84,8 +86,13 @@ def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
     steps = batches(recorded.schedule, kept.samples)
     replayed = replay(kept.training, kept.symmetries, recorded, steps, validation, problem=kept.problem, **options)
-    about = {"machines": recorded.machines, "here": replayed.machines, "seconds": time.monotonic() - start}
-    return {**compare(recorded, replayed), **about}
+    about = {
+        "machines": [one.document() for one in recorded.machines],
+        "here": [one.document() for one in replayed.machines],
+        "seconds": time.monotonic() - start,
+    }
+    found = asdict(compare(recorded, replayed))
+    return {**found, "differing": list(found["differing"]), **about}
 
 
 def batches(schedule: np.ndarray, samples: CachedSamples) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -109,10 +116,10 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
     recorded = Recorded(
         schedule=left.schedule,
         losses=left.losses,
-        curve=left.history["curve"],
+        curve=[Record(**row) for row in left.history["curve"]],
         validation=left.validation,
         total=left.history["total"],
-        machines=left.history["machines"],
+        machines=[Stretch.read(one) for one in left.history["machines"]],
         model=Model.from_bytes(left.blob, surrogate),
     )
     recipe = left.card["recipe"]

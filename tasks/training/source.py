@@ -10,29 +10,38 @@ import xarray as xr
 
 from ritz.compute.cluster.consumer import receive
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.training.block import Block
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import Epochs
+from ritz.compute.training.samples.supply import Reading
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.samples import Samples
 from ritz.storage.store import Store
 from ritz.tasks.generation.dispatch import dispatch, owners
 from ritz.tasks.generation.worker import Solved
+from ritz.tasks.training.epochs import passes
 
 if TYPE_CHECKING:
     from ritz.tasks.training.worker import Fitting
 
 
 class Source:
-    """Where the blocks of one training come from: the channel, the store, or first one and then the other."""
+    """Where the samples of one training come from: the channel, the store, or first one and then the other.
+
+    It is a `ritz.compute.training.samples.supply.Supply`.
+    """
 
     def __init__(self, job: Fitting) -> None:
-        self.job, self.store = job, Store(job.store)
+        self.job, self.store, self.samples = job, Store(job.store), job.samples
+        self.template: xr.Dataset = (
+            job.problem.template(1) if job.version is None else read(self.store, f"{job.dataset}@{job.version}")
+        )
 
-    def template(self) -> xr.Dataset:
-        """Return variables and coordinates of the samples."""
+    def epochs(self, reading: Reading) -> Epochs:
+        """Return the samples of the version; see `Supply.epochs`."""
         if self.job.version is None:
-            return self.job.problem.template(1)
-        return read(self.store, f"{self.job.dataset}@{self.job.version}")
+            raise RuntimeError(f"dataset {self.job.dataset!r} still grows: it is no fixed set of samples yet")
+        return passes(self.store, f"{self.job.dataset}@{self.job.version}", reading)
 
     def refill(self, ids: np.ndarray) -> Block:
         """Return stored samples that a checkpoint had in its buffer."""
@@ -43,7 +52,7 @@ class Source:
 
     def arrivals(self, received: frozenset[int]) -> Iterator[Block]:
         """Yield the shards of this rank that were not received before, each once, as they come."""
-        ranks = owners(self.job.seed, self.job.shards, self.job.training.ranks)
+        ranks = owners(self.job.seed, self.job.shards, self.job.training.trainers)
         missing = set(np.flatnonzero(ranks == self.job.rank).tolist()) - received
         if self.job.channel is None:
             yield from self._stored(missing)

@@ -12,7 +12,7 @@ from ritz.compute.cluster.cluster import Cluster, WorkersLost
 from ritz.compute.cluster.connection import Unreached
 from ritz.compute.cluster.consumer import Abandoned
 from ritz.compute.cluster.rendezvous import Missed
-from ritz.compute.training.group import PeerLost
+from ritz.compute.training.ranks.group import PeerLost
 from ritz.tasks.driver.progress import Reporter
 
 log = logging.getLogger("ritz")

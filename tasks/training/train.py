@@ -84,7 +84,7 @@ def train(
             raise ProducerFailed("training stopped because generating the data failed; see its own error")
 
     report = Reporter("train", pipeline.training.steps(job.samples), pipeline.name)
-    ranks = pipeline.training.ranks
+    ranks = pipeline.training.trainers
     if ranks == 1:
         summary = follow(cluster, report, identity, worker.fit, job, check)
     else:

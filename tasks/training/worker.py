@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,15 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.tensors import pack
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.training.checkpoint import Corrupt
-from ritz.compute.training.offline import Offline
-from ritz.compute.training.online import Online
-from ritz.compute.training.training import Fit, Training
+from ritz.compute.training.checkpoint import Corrupt, Outdated
+from ritz.compute.training.surroundings import Progress, Surroundings
+from ritz.compute.training.trained import Trained
+from ritz.compute.training.training import Training
 from ritz.storage import models, sealed
-from ritz.storage.errors import Damaged
+from ritz.storage.errors import Damaged, Refused
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring import novelty_worker as novelty
-from ritz.tasks.training.epochs import passes
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.ranks import joined
 from ritz.tasks.training.source import Source
@@ -88,22 +87,32 @@ def fit(job: Fitting) -> dict[str, Any]:
     first of several ranks puts them.
     """
     store = Store(job.store)
-    with joined(job.rendezvous, job.rank, job.training.ranks, job.device) as group:
-        return kept(
-            store, job.identity, lambda **around: _fit(job, group=group, **around), job.fence, silent=job.rank > 0
-        )
+    with joined(job.rendezvous, job.rank, job.training.trainers, job.device) as group:
+        around = Surroundings(job.problem, job.device, group=group)
+
+        def work(around: Surroundings) -> Trained:
+            return job.training.fit(job.surrogate, Source(job), around)
+
+        return kept(store, job.identity, work, around, job.fence, silent=job.rank > 0)
 
 
 def kept(
-    store: Store, identity: str, work: Callable[..., Fit], fence: Fence | None = None, *, silent: bool = False
+    store: Store,
+    identity: str,
+    work: Callable[[Surroundings], Trained],
+    around: Surroundings,
+    fence: Fence | None = None,
+    *,
+    silent: bool = False,
 ) -> dict[str, Any]:
     """Do a training of which model, history, schedule and checkpoints lie under ``fits/<identity>/``.
 
     Parameters
     ----------
     work
-        Trains with ``load``, ``save``, ``progress`` and ``save_every_s`` of `ritz.compute.training.run.Surroundings`;
-        not called where the training is finished.
+        Trains; not called where the training is finished.
+    around
+        What it has around it, but for checkpoints and progress, which are kept and sent here.
     fence
         The driver's lock: without it nothing is written.
     silent
@@ -119,7 +128,7 @@ def kept(
     ritz.storage.errors.Damaged
         If the checkpoint, or what a finished training left, has other bytes than were written.
     ritz.storage.errors.Refused
-        If the driver has lost its lock.
+        If the driver has lost its lock, or an earlier release wrote the checkpoint.
     """
     folder, tell = f"fits/{identity}", Notifier(identity)
     checkpoint = f"{folder}/checkpoint.safetensors"
@@ -137,44 +146,48 @@ def kept(
         check()
         store.write(checkpoint, blob)
 
+    def progress(state: Progress) -> None:
+        if not silent:
+            tell(state.document())
+
+    def load() -> bytes | None:
+        return store.read(checkpoint) if store.exists(checkpoint) else None
+
     try:
-        fitted = work(
-            load=lambda: store.read(checkpoint) if store.exists(checkpoint) else None,
-            save=save,
-            progress=lambda state: None if silent else tell(state),
-            save_every_s=CHECKPOINT_EVERY,
-        )
+        trained = work(replace(around, load=load, save=save, progress=progress, save_every_s=CHECKPOINT_EVERY))
     except Corrupt as error:
         raise Damaged(f"{store.location(checkpoint)}: {error}") from error
+    except Outdated as error:
+        raise Refused(f"{store.location(checkpoint)}: {error}") from error
     history = {
-        "curve": fitted.curve,
-        "received": [{"shard": shard, "time": when} for shard, when in fitted.received.items()],
-        "validation": fitted.validation.tolist(),
-        "total": fitted.total,
-        **fitted.trace.document(),
+        "curve": [record.document() for record in trained.curve],
+        "received": [{"shard": shard, "time": when} for shard, when in trained.received.items()],
+        "validation": trained.validation.tolist(),
+        "total": trained.total,
+        **trained.trace.document(),
     }
     summary = {
-        "steps": len(fitted.schedule),
-        "first_step": fitted.curve[0]["time"],
-        "last_step": fitted.curve[-1]["time"],
-        "parameters": sum(weights.numel() for weights in fitted.model.module.parameters()),
-        "waited": fitted.waited,
-        "seconds": fitted.trace.seconds,
-        "machines": fitted.trace.machines,
-        "samples_received": fitted.curve[-1]["received"],
-        "any_grid": fitted.model.surrogate.any_grid,
-        "stopped": fitted.stopped,
-        "best": fitted.best,
-        "unseen": fitted.unseen,
+        "steps": len(trained.schedule),
+        "first_step": trained.curve[0].time,
+        "last_step": trained.curve[-1].time,
+        "parameters": trained.model.size,
+        "waited": trained.waited,
+        "seconds": trained.trace.seconds,
+        "machines": [one.document() for one in trained.trace.machines],
+        "samples_received": trained.curve[-1].received,
+        "any_grid": trained.model.surrogate.any_grid,
+        "stopped": trained.stopped,
+        "best": trained.best,
+        "unseen": trained.unseen,
     }
     if silent:
         return summary
     # Which may not be the last one that was asked for: a training stops early.
-    tell({"step": summary["steps"], "loss": fitted.curve[-1]["loss"]}, last=True)
+    tell({"step": summary["steps"], "loss": trained.curve[-1].loss}, last=True)
     files = {
-        "model.safetensors": fitted.model.to_bytes(),
-        "schedule.npy": _npy(fitted.schedule),
-        "losses.npy": _npy(np.array(fitted.trace.losses)),
+        "model.safetensors": trained.model.to_bytes(),
+        "schedule.npy": _npy(trained.schedule),
+        "losses.npy": _npy(np.array(trained.trace.losses)),
         "history.json": json.dumps(history).encode(),
     }
     check()
@@ -192,17 +205,6 @@ def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:
     """
     found = sealed.Sealed(store, f"fits/{identity}", _SUMMARY)
     return {name: found.file(name) for name in names}
-
-
-def _fit(job: Fitting, **keeping: Any) -> Fit:
-    """Train on the samples in the way that the kind of training asks for."""
-    store, source = Store(job.store), Source(job)
-    around = {"refill": source.refill, "problem": job.problem, "device": job.device, **keeping}
-    if isinstance(job.training, Offline):
-        samples = passes(store, f"{job.dataset}@{job.version}", job.training)
-        return job.training.fit(job.surrogate, source.template(), samples, **around)
-    assert isinstance(job.training, Online)
-    return job.training.fit(job.surrogate, source.template(), source.arrivals, samples=job.samples, **around)
 
 
 def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> dict[str, Any]:

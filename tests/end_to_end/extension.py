@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import xarray as xr
 
-from ritz import Evolution, Stencil, Surrogate, Systems
+from ritz import Evolution, Fitted, Network, Stencil, Systems
 from ritz.compute.evaluation.metric import Found, Metric
 from ritz.compute.fields.arrays import double, padded
 from ritz.compute.fields.dimensions import Dimensions
@@ -23,6 +23,8 @@ from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
 from ritz.compute.solvers.preconditioners.preconditioner import Preconditioner
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
+from ritz.compute.surrogates.fitted.fitted import Blocks
+from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.training.buffers.buffer import OneRead
 from ritz.compute.training.losses.loss import Batch, Loss, Penalty
 from ritz.compute.uncertainty.uncertainty import Calibrated, Coverage, Need, Predicted, Uncertainty
@@ -122,7 +124,7 @@ class Neumann(Preconditioner):
         return ApproximateInverse(solve, operators, i)
 
 
-class PointByPoint(Surrogate):
+class PointByPoint(Network):
     """The same small network at every point."""
 
     kind: Literal["point_by_point"] = "point_by_point"
@@ -133,6 +135,35 @@ class PointByPoint(Surrogate):
 
         conv = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[axes]
         return torch.nn.Sequential(conv(inputs, self.width, 1), torch.nn.GELU(), conv(self.width, outputs, 1))
+
+
+class Nearest(Fitted):
+    """The output of the training sample whose input is the nearest."""
+
+    kind: Literal["nearest"] = "nearest"
+    any_grid: ClassVar[bool] = False
+
+    def learn(self, normalisation: Normalisation, blocks: Blocks) -> dict[str, np.ndarray]:
+        samples = list(blocks)
+        return {
+            role: np.concatenate([normalisation.encode(role, block) for block in samples])
+            for role in ("input", "output")
+        }
+
+    def module(self, normalisation: Normalisation, buffers: dict[str, Any]) -> Any:
+        import torch
+
+        from ritz.compute.surrogates.networks.buffers import Buffers
+
+        class Lookup(Buffers):
+            names = ("input", "output")
+            input: Any
+            output: Any
+
+            def forward(self, x: Any) -> Any:
+                return self.output[torch.cdist(x.flatten(1), self.input.flatten(1)).argmin(dim=1)]
+
+        return Lookup(buffers)
 
 
 class MeanSquare(Loss):

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ dense = ritz_cooling:Dense
 neumann = ritz_cooling:Neumann
 [ritz.surrogates]
 point_by_point = ritz_cooling:PointByPoint
+nearest = ritz_cooling:Nearest
 [ritz.losses]
 mean_square = ritz_cooling:MeanSquare
 [ritz.buffers]
@@ -84,3 +86,22 @@ def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, 
     assert "largest error, size" in page
     # Nothing is said of bands that are not there.
     assert "conformal" not in page.split('<section id="coverage">')[1].split("</section>")[0]
+
+
+def test_its_fitted_surrogate_becomes_a_model_of_a_dataset(installed: dict[str, str], tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "store"), "--json")
+
+    def command(*arguments: str) -> Any:
+        done = ritz(*arguments, *store, env=installed)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    command("generate", SMALL, "--set", "problem=cooling", "--set", "uncertainty={kind: worst, levels: [0.5, 0.9]}")
+    recipe = {"problem": "cooling", "uncertainty": "{kind: worst, levels: [0.5, 0.9]}", "evaluation": "[relative_l2]"}
+    changes = [part for name, value in recipe.items() for part in ("--set", f"{name}={value}")]
+    fitted = ("--set", "surrogate=nearest", "--set", "training=fit")
+    trained = command("train", SMALL, "--dataset", "small@v1", *changes, *fitted)
+    assert (trained["training"]["steps"], trained["training"]["samples_received"]) == (1, 24)
+    evaluated = command("evaluate", "small@v1", "--dataset", "small@v1")
+    assert 0 < evaluated["metrics"]["relative_l2"]["mean"] < 2
+    assert set(command("quantify", "small@v1", "--dataset", "small@v1")["coverage"]) == {"0.5", "0.9"}

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
-from ritz.compute.surrogates.model import Model, weights
-from ritz.compute.training import loop
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.network import network
+from ritz.compute.surrogates.weights import weights
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
+from ritz.compute.training.steps import descent
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.comparison import worker as compare
@@ -122,18 +124,22 @@ def test_what_cannot_be_compared_is_one_error(changes: dict[str, Any], sizes: di
     assert "\n" not in str(caught.value)
 
 
+def _chosen(store: Store, samples: int, seed: int) -> Chosen:
+    return Chosen(store, SPEC, samples, seed, 2**20, shard=5, validate=3)
+
+
 def test_a_seed_draws_the_samples_and_the_fewer_are_among_the_more(store: Store) -> None:
-    few, more, other = (Chosen(store, SPEC, n, seed, 2**20) for n, seed in ((8, 1), (20, 1), (8, 2)))
+    few, more, other = (_chosen(store, n, seed) for n, seed in ((8, 1), (20, 1), (8, 2)))
     assert set(few.ids) < set(more.ids)
     assert set(few.ids) != set(other.ids)
-    assert FAILED not in Chosen(store, SPEC, 23, 1, 2**20).ids
+    assert FAILED not in _chosen(store, 23, 1).ids
     with pytest.raises(ValueError, match="samples is 24, expected at most the 23 good training samples"):
-        Chosen(store, SPEC, 24, 1, 2**20)
+        _chosen(store, 24, 1)
     for ours, theirs in zip(few.validation(3)[0], other.validation(3)[0], strict=True):
         assert ours == theirs
     truth = {int(one): row for ids, fields in more.epoch(0) for one, row in zip(ids, fields["u"], strict=True)}
     assert sorted(truth) == sorted(more.ids.tolist())
-    blocks = list(more.arrivals(5, 3, frozenset()))
+    blocks = list(more.arrivals(frozenset()))
     assert [len(block) for block in blocks if block.shard] == [5, 5, 5, 5]
     assert sorted(np.concatenate([block.ids for block in blocks[1:]])) == sorted(more.ids)
     assert blocks[0].split.tolist() == ["validate"] * 3
@@ -142,7 +148,7 @@ def test_a_seed_draws_the_samples_and_the_fewer_are_among_the_more(store: Store)
     for block in blocks[1:]:
         assert [solved[int(one)] for one in block.ids] == list(range(5 * (block.shard - 1), 5 * block.shard))
         np.testing.assert_array_equal(block.fields["u"], [truth[int(one)] for one in block.ids])
-    left = list(more.arrivals(5, 3, frozenset({0, blocks[1].shard})))
+    left = list(more.arrivals(frozenset({0, blocks[1].shard})))
     assert [block.shard for block in left] == [block.shard for block in blocks[2:]]
 
 
@@ -165,14 +171,14 @@ def test_the_arms_of_a_pair_begin_with_the_same_weights(
     store: Store, quiet: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[dict[str, np.ndarray]] = []
-    build = loop.network
+    build = network
 
     def noted(*arguments: Any) -> Any:
         module = build(*arguments)
         begun.append({name: value.copy() for name, value in weights(module).items()})
         return module
 
-    monkeypatch.setattr(loop, "network", noted)
+    monkeypatch.setattr(descent, "network", noted)
     results = [compare.learn(_job(store, f"same-{arm.name}", arm)).receipt for arm in ARMS]
     assert len(begun) == 3
     for other in begun[1:]:

@@ -12,7 +12,8 @@ import pytest
 from ritz.compute.problems.plate import Plate
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.training.offline import Offline
-from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.parts.stopping import Stopping
+from ritz.compute.training.samples.supply import Reading
 from ritz.compute.training.training import Training
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
@@ -63,7 +64,9 @@ def test_epochs_over_a_version_leave_failed_samples_out(memory: int, store: Stor
 
 
 def test_a_version_that_is_streamed_gives_the_samples_and_the_same_order_again(store: Store) -> None:
-    kept, streamed = (passes(store, f"{NAME}@v1", OFFLINE.model_copy(update={"memory": mib})) for mib in (1, 0))
+    kept, streamed = (
+        passes(store, f"{NAME}@v1", Reading(OFFLINE.seed, mib, OFFLINE.window, OFFLINE.validation)) for mib in (1, 0)
+    )
     truth = {int(sample): row for ids, fields in kept.epoch(0) for sample, row in zip(ids, fields["u"], strict=True)}
     orders = []
     for _ in range(2):

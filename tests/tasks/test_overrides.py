@@ -10,6 +10,7 @@ import pytest
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.training.stepped import Stepped
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.parsing.overrides import parse_assignments
 from ritz.tasks.recipes import load
@@ -77,7 +78,10 @@ def test_another_kind_takes_what_is_alike_and_drops_the_rest() -> None:
     burgers = load("darcy", {"problem.kind": "burgers", "data.samples": 320}).problem
     assert burgers.kind == "burgers"
     offline = load("darcy", {"training.kind": "offline", "training.epochs": 3}).training
-    assert (offline.kind, offline.batch_size, offline.optimiser) == ("offline", 8, load("darcy").training.optimiser)
+    shipped = load("darcy").training
+    assert isinstance(offline, Stepped)
+    assert isinstance(shipped, Stepped)
+    assert (offline.kind, offline.batch_size, offline.optimiser) == ("offline", 8, shipped.optimiser)
     # A field that is asked for by name is never dropped.
     for order in (1, -1):
         wanted = [("problem.law.sigma", 0.5), ("problem.law.kind", "two_phase")][::order]
@@ -95,6 +99,7 @@ def test_overrides_do_the_same_in_any_order() -> None:
 
 def test_overrides_reach_the_items_of_a_list() -> None:
     training = load("darcy", {"training.losses.0.weight": 0.5, "training.losses.1.kind": "relative_h1"}).training
+    assert isinstance(training, Stepped)
     assert [(loss.kind, loss.weight) for loss in training.losses] == [("relative_l2", 0.5), ("relative_h1", 1.0)]
     assert load("darcy", {"problem.shape.1": 32}).document()["problem"]["shape"] == [64, 32]
     heat = load("heat", {"problem": "heat", "problem.initial.tau": 4.0}).document()["problem"]["initial"]

@@ -21,11 +21,11 @@ from ritz.compute.cluster.profile import Role
 from ritz.compute.cluster.rendezvous import join
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.training.group import PeerLost
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import TorchOptimiser
-from ritz.compute.training.stopping import Stopping
+from ritz.compute.training.parts.optimiser import TorchOptimiser
+from ritz.compute.training.parts.stopping import Stopping
+from ritz.compute.training.ranks.group import PeerLost
 from ritz.compute.training.training import Training
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused

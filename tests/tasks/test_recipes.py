@@ -221,6 +221,7 @@ def test_the_training_in_the_readme_is_a_training() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     block = next(part for part in readme.split("```yaml\n")[1:] if part.startswith("training:")).partition("```")[0]
     training = Pipeline.model_validate({"name": "readme", **yaml.safe_load(block)}).training
+    assert isinstance(training, Online)
     assert [loss.kind for loss in training.losses] == ["relative_l2", "residual"]
     assert training.steps(100) == 250
 

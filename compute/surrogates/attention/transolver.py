@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Fault, Source, in_units
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.network import Network
+from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch
 
 
-class Transolver(Surrogate):
+class Transolver(Network):
     """Transformer with physics attention, for any grid in one, two or three dimensions and for one mesh.
 
     Each point belongs to ``slices`` slices by learnt shares; the slices attend to each other, and the points take
@@ -54,11 +55,11 @@ class Transolver(Surrogate):
             )
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
-        """Return an untrained network for grids; see `Surrogate.build`."""
+        """Return an untrained network for grids; see `Network.build`."""
         return self._build(inputs, outputs, axes, None)
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
-        """Return an untrained network for grids or for one mesh; see `Surrogate.build_on`."""
+        """Return an untrained network for grids or for one mesh; see `Network.build_on`."""
         return self._build(inputs, outputs, len(grid.shape), grid if grid.mesh else None)
 
     def _build(self, inputs: int, outputs: int, axes: int, mesh: Grid | None) -> torch.nn.Module:

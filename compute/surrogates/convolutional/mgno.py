@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Source, in_units
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.network import Network
+from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch
 
 
-class MgNO(Surrogate):
+class MgNO(Network):
     """Neural operator whose linear maps are multigrid cycles, for any grid in one, two or three dimensions.
 
     ``layers`` layers u ↦ GELU(W u + B u + b), a pointwise map at the end. W is a cycle through ``levels`` grids, each
@@ -43,7 +44,7 @@ class MgNO(Surrogate):
     """Smoothing steps on every grid; the coarsest has one more."""
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
-        """Return an untrained network; see `Surrogate.build`."""
+        """Return an untrained network; see `Network.build`."""
         from ritz.compute.surrogates.networks import mgno
 
         return mgno.MgNO(inputs, outputs, axes, self.width, self.layers, self.levels, self.smoothings)

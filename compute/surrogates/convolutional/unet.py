@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Source, in_units
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.network import Network
+from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch
 
 
-class UNet(Surrogate):
+class UNet(Network):
     """Convolutional U-Net, for any grid in one, two or three dimensions.
 
     Residual blocks of two 3-point convolutions with GELU on the grid and on ``depth`` coarser ones, each of half the
@@ -42,7 +43,7 @@ class UNet(Surrogate):
     """Whether the network also sees where a point lies: one channel an axis, from −1 to 1 between the walls."""
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
-        """Return an untrained network; see `Surrogate.build`."""
+        """Return an untrained network; see `Network.build`."""
         from ritz.compute.surrogates.networks import unet
 
         return unet.UNet(inputs, outputs, axes, self.width, self.depth, self.coordinates)

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Source, in_units
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.network import Network
+from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch
 
 
-class DeepONet(Surrogate):
+class DeepONet(Network):
     """DeepONet, for one grid in one, two or three dimensions: Σₖ bₖ(inputs) tₖ(coordinates).
 
     The branch b sees all values of the inputs on the training grid, each once (a number per sample is one), the trunk t
@@ -48,7 +49,7 @@ class DeepONet(Surrogate):
         raise self.needs_grid(inputs, outputs, axes)
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
-        """Return an untrained network; see `Surrogate.build_on`."""
+        """Return an untrained network; see `Network.build_on`."""
         from ritz.compute.surrogates.networks import deeponet
 
         self.check(grid)

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import in_units
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.network import Network
+from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch
 
 
-class FullyConnected(Surrogate):
+class FullyConnected(Network):
     """Fully connected network from all input values to all output values, for any one grid or mesh.
 
     The inputs are flattened, each value once: a number per sample is one, values along a wall are as many as they are.
@@ -32,7 +33,7 @@ class FullyConnected(Surrogate):
         raise self.needs_grid(inputs, outputs, axes)
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
-        """Return an untrained network; see `Surrogate.build_on`."""
+        """Return an untrained network; see `Network.build_on`."""
         from ritz.compute.surrogates.networks.flat import Flat
 
         grid.check_inputs(inputs)

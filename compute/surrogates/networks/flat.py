@@ -58,7 +58,8 @@ class Perceptron(torch.nn.Module):
         """Apply all layers."""
         for layer in self.layers[:-1]:
             x = torch.nn.functional.gelu(layer(x))
-        return self.layers[-1](x)
+        answer: torch.Tensor = self.layers[-1](x)
+        return answer
 
 
 class Flat(torch.nn.Module):
@@ -81,4 +82,5 @@ class Flat(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, outputs, *space)`` for ``x`` ``(batch, inputs, *space)``; see `Values.forward`."""
-        return self.perceptron(self.values(x)).reshape(len(x), self.outputs, *x.shape[2:])
+        answer: torch.Tensor = self.perceptron(self.values(x)).reshape(len(x), self.outputs, *x.shape[2:])
+        return answer

@@ -4,7 +4,7 @@ import torch
 from neuralop.layers.spectral_convolution import SpectralConv
 
 
-class TruncatedConv(SpectralConv):
+class TruncatedConv(SpectralConv):  # type: ignore[misc]  # neuraloperator has no types
     """The spectral convolution of neuraloperator, transformed one axis after the other and cut in between.
 
     Weights and result are the library's on grids with an even number of points along every axis but the last.
@@ -47,7 +47,8 @@ class TruncatedConv(SpectralConv):
             negative, positive = spectrum.split((count // 2, count - count // 2), dim=axis)
             spectrum = torch.fft.ifft(torch.cat((positive, gap, negative), dim=axis), dim=axis, norm=self.fft_norm)
         out = torch.fft.irfft(spectrum, n=space[-1], dim=-1, norm=self.fft_norm)
-        return out if self.bias is None else out + self.bias
+        answer: torch.Tensor = out if self.bias is None else out + self.bias
+        return answer
 
     def _answer(self, x: torch.Tensor, output_shape: tuple[int, ...] | None) -> tuple[int, ...]:
         """Return the points of the answer along each axis, at least one."""

@@ -42,7 +42,8 @@ class LocalConv(TruncatedConv):
         space = x.shape[2:]
         # One width for all axes: the kernels' derivatives are right on grids refined alike along all of them.
         width = self.reference / math.prod(space) ** (1 / len(space))
-        return super().forward(x) + self.difference(x, width) + self.integral(x)
+        answer: torch.Tensor = super().forward(x) + self.difference(x, width) + self.integral(x)
+        return answer
 
 
 class LocalIntegral(torch.nn.Module):

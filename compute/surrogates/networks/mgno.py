@@ -36,7 +36,8 @@ class MgNO(torch.nn.Module):
         """Return ``(batch, outputs, *space)`` for ``x`` ``(batch, inputs, *space)``."""
         for cycle, pointwise in zip(self.cycles, self.pointwise, strict=True):
             x = torch.nn.functional.gelu(cycle(x) + pointwise(x))
-        return self.projection(x)
+        answer: torch.Tensor = self.projection(x)
+        return answer
 
 
 class Cycle(torch.nn.Module):
@@ -81,4 +82,5 @@ class Cycle(torch.nn.Module):
         u = found.pop()
         for fine, prolong in zip(reversed(found), reversed(self.prolong), strict=True):
             u = fine + prolong(u, output_size=fine.shape[2:])
-        return u
+        answer: torch.Tensor = u
+        return answer

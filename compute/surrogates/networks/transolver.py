@@ -69,7 +69,8 @@ class Transolver(torch.nn.Module):
             x = x + self.nodes
         for block in self.blocks:
             x = block(x, space)
-        return self.projection(x).transpose(1, 2).reshape(len(x), -1, *space)
+        answer: torch.Tensor = self.projection(x).transpose(1, 2).reshape(len(x), -1, *space)
+        return answer
 
 
 class Block(torch.nn.Module):
@@ -86,7 +87,8 @@ class Block(torch.nn.Module):
     def forward(self, x: torch.Tensor, space: torch.Size) -> torch.Tensor:
         """Return ``(batch, points, width)`` for ``x`` of that shape, whose points lie on a grid ``space``."""
         x = x + self.attention(self.before(x), space)
-        return x + self.perceptron(self.between(x))
+        answer: torch.Tensor = x + self.perceptron(self.between(x))
+        return answer
 
 
 class PhysicsAttention(torch.nn.Module):
@@ -120,4 +122,5 @@ class PhysicsAttention(torch.nn.Module):
             self.asks(tokens), self.answers(tokens), self.says(tokens)
         )
         out = (tokens.transpose(2, 3) @ shares).flatten(1, 2)
-        return self.mixing(out.transpose(1, 2))
+        answer: torch.Tensor = self.mixing(out.transpose(1, 2))
+        return answer

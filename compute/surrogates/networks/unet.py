@@ -56,7 +56,8 @@ class UNet(torch.nn.Module):
             x = functional.interpolate(x, scale_factor=2, mode=mode, align_corners=False)
             x = self.up[level](torch.cat([x, levels[level]], dim=1))
         inside: tuple[Any, ...] = (..., *(slice(n) for n in space))
-        return self.projection(functional.gelu(x))[inside]
+        answer: torch.Tensor = self.projection(functional.gelu(x))[inside]
+        return answer
 
 
 class Residual(torch.nn.Module):
@@ -72,4 +73,5 @@ class Residual(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``(batch, outputs, *space)`` for ``x`` ``(batch, inputs, *space)``."""
         gelu = torch.nn.functional.gelu
-        return self.beside(x) + self.second(gelu(self.first(gelu(x))))
+        answer: torch.Tensor = self.beside(x) + self.second(gelu(self.first(gelu(x))))
+        return answer

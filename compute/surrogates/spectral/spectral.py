@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ritz.compute.kind import in_units
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.network import Network
+from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch
 
 
-class Spectral(Surrogate):
+class Spectral(Network):
     """What the Fourier neural operators of one resolution share: fields, coordinates, multigrid patching.
 
     With ``levels`` above 0 the network sees the box in ``2**levels`` patches along every axis, each beside what
@@ -40,7 +41,7 @@ class Spectral(Surrogate):
         """Return what a family asks of the library's FNO beyond what they all do; may import torch."""
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
-        """Return an untrained network; see `Surrogate.build`."""
+        """Return an untrained network; see `Network.build`."""
         # neuralop imports wandb, which would look for an account.
         os.environ.setdefault("WANDB_MODE", "disabled")
         import torch

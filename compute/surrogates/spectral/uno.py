@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Source, in_units
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.network import Network
+from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch
 
 
-class UNO(Surrogate):
+class UNO(Network):
     """U-shaped neural operator of the neuraloperator library, for any grid in one, two or three dimensions.
 
     A Fourier block on the grid, one to each of ``depth`` grids of half the points, one there, one to each finer grid
@@ -47,7 +48,7 @@ class UNO(Surrogate):
     """Whether the network also sees where a point lies: one channel an axis, from −1 to 1 between the walls."""
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
-        """Return an untrained network; see `Surrogate.build`."""
+        """Return an untrained network; see `Network.build`."""
         # neuralop imports wandb, which would look for an account.
         os.environ.setdefault("WANDB_MODE", "disabled")
         import torch

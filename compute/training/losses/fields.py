@@ -95,4 +95,5 @@ def _by_modes(u: torch.Tensor, lengths: tuple[float, ...]) -> torch.Tensor:
             # The derivative of the highest mode of an even number of points is zero at all of them.
             numbers = numbers.where(numbers.abs() < points / 2 / length * (1 - 1e-6), 0)
         weight = weight + (2 * math.pi * numbers).square().reshape(-1, *(1,) * (u.ndim - 1 - axis))
-    return (modes.abs().square() * weight).flatten(1).sum(dim=1).clamp_min(1e-36)
+    answer: torch.Tensor = (modes.abs().square() * weight).flatten(1).sum(dim=1).clamp_min(1e-36)
+    return answer

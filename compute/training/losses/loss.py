@@ -3,7 +3,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -51,6 +51,9 @@ class Loss(Kind, ABC):
     kind: str
     weight: float = Field(default=1.0, gt=0, le=1e9)
     """By which it is multiplied."""
+
+    needs_equations: ClassVar[bool] = False
+    """Whether it takes the equations of the problem, so that the samples must be of that very problem."""
 
     def check(self, normalisation: Normalisation, penalty: Penalty | None, problem: str, coarse: float) -> None:
         """Refuse variables, or a problem, that this loss is not for.

@@ -32,6 +32,8 @@ class Residual(Loss):
 
     kind: Literal["residual"] = "residual"
 
+    needs_equations: ClassVar[bool] = True
+
     def check(self, normalisation: Normalisation, penalty: Penalty | None, problem: str, coarse: float) -> None:  # noqa: ARG002
         """Refuse a problem without `Problem.penalty`, and steps at another resolution."""
         if penalty is None:

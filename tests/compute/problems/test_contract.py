@@ -20,7 +20,7 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.slotted import slotted_plate
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.training.augmentation import symmetries, transform
+from ritz.compute.training.samples.augmentation import symmetries, transform
 from ritz.tasks.recipes import load, names
 from tests.compute.problems.families import SMALL, kinds
 

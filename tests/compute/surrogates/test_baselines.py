@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.surrogates.fitted.baselines import BASELINES, PCARidge
+from ritz.compute.surrogates.fitted.baselines import BASELINES
+from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
+from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Normalisation
 
 POINTS = 10
@@ -33,7 +35,7 @@ def normalisation() -> Normalisation:
 
 def _error(name: str, power: int, normalisation: Normalisation) -> float:
     test = _samples(40, power, 1)
-    predicted = BASELINES[name].fit(normalisation, _samples(60, power, 0))({"a": test["a"]})["u"]
+    predicted = Model.fitted(BASELINES[name], normalisation, [_samples(60, power, 0)]).predict({"a": test["a"]})["u"]
     assert predicted.shape == test["u"].shape
     assert predicted.dtype == np.float32
     return float(np.linalg.norm(predicted - test["u"]) / np.linalg.norm(test["u"] - test["u"].mean(axis=0)))
@@ -49,10 +51,10 @@ def test_each_baseline_learns_its_own_kind_of_map(normalisation: Normalisation) 
 
 def test_the_mean_is_that_of_the_training_samples(normalisation: Normalisation) -> None:
     fields = _samples(7, 2, 5)
-    predicted = BASELINES["mean"].fit(normalisation, fields)({"a": fields["a"][:2]})["u"]
+    predicted = Model.fitted(BASELINES["mean"], normalisation, [fields]).predict({"a": fields["a"][:2]})["u"]
     np.testing.assert_allclose(predicted, np.stack([fields["u"].mean(axis=0)] * 2), rtol=1e-6)
 
 
 def test_too_few_samples_are_refused(normalisation: Normalisation) -> None:
     with pytest.raises(ValueError, match="got 2 training samples, expected at least 3"):
-        PCARidge().fit(normalisation, _samples(2, 1, 0))
+        PCARidge().fit(normalisation, [_samples(2, 1, 0)])

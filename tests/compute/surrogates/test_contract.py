@@ -10,20 +10,22 @@ import torch
 import xarray as xr
 
 from ritz.compute.surrogates.attention.transolver import Transolver
-from ritz.compute.surrogates.catalogue import SHIPPED
+from ritz.compute.surrogates.catalogue import NETWORKS
 from ritz.compute.surrogates.convolutional.mgno import MgNO
 from ritz.compute.surrogates.convolutional.unet import UNet
 from ritz.compute.surrogates.coordinate.deeponet import DeepONet
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
-from ritz.compute.surrogates.model import Model, network, weights
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.spectral.local_no import LocalNO
 from ritz.compute.surrogates.spectral.tfno import TFNO
 from ritz.compute.surrogates.spectral.uno import UNO
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.surrogate import Grid
+from ritz.compute.surrogates.weights import weights
 
-ANY_GRID: dict[str, Surrogate] = {
+ANY_GRID: dict[str, Network] = {
     "fno": FNO(modes=4, width=6, layers=2),
     "fno-without-coordinates": FNO(modes=4, width=6, layers=2, coordinates=False),
     "fno-patched": FNO(modes=4, width=6, layers=2, levels=1, overlap=0.25),
@@ -36,7 +38,7 @@ ANY_GRID: dict[str, Surrogate] = {
     "transolver": Transolver(width=6, layers=2, heads=2, slices=4),
 }
 
-ONE_GRID: dict[str, Surrogate] = {
+ONE_GRID: dict[str, Network] = {
     "fully-connected": FullyConnected(width=6, layers=2),
     "deeponet": DeepONet(width=6, layers=2, basis=5),
 }
@@ -52,7 +54,7 @@ def _grid(inputs: int, *shape: int) -> Grid:
     return Grid(shape, ((True,) * len(shape),) * inputs)
 
 
-def _model(surrogate: Surrogate, template: xr.Dataset, fields: dict[str, np.ndarray]) -> Model:
+def _model(surrogate: Network, template: xr.Dataset, fields: dict[str, np.ndarray]) -> Model:
     torch.manual_seed(0)
     normalisation = Normalisation.fit(template, fields)
     return Model(surrogate, normalisation, network(surrogate, normalisation))
@@ -60,7 +62,7 @@ def _model(surrogate: Surrogate, template: xr.Dataset, fields: dict[str, np.ndar
 
 @surrogates
 @pytest.mark.parametrize("space", [(16,), (16, 16), (8, 12), (9, 7), (3, 4), (6, 8, 4)])
-def test_any_grid_in_one_two_and_three_dimensions(surrogate: Surrogate, space: tuple[int, ...]) -> None:
+def test_any_grid_in_one_two_and_three_dimensions(surrogate: Network, space: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     built = surrogate.build_on(3, 2, _grid(3, *space))
     out = built(torch.randn(2, 3, *space))
@@ -69,13 +71,13 @@ def test_any_grid_in_one_two_and_three_dimensions(surrogate: Surrogate, space: t
     assert torch.isfinite(out).all()
 
 
-def test_every_shipped_surrogate_is_tested_here() -> None:
-    assert {type(surrogate) for surrogate in SURROGATES.values()} == set(SHIPPED)
+def test_every_shipped_network_is_tested_here() -> None:
+    assert {type(surrogate) for surrogate in SURROGATES.values()} == set(NETWORKS)
 
 
 @surrogates
 @pytest.mark.parametrize("space", GRIDS)
-def test_gradients_reach_every_parameter(surrogate: Surrogate, space: tuple[int, ...]) -> None:
+def test_gradients_reach_every_parameter(surrogate: Network, space: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     built = surrogate.build_on(2, 1, _grid(2, *space))
     built(torch.randn(3, 2, *space)).square().sum().backward()
@@ -84,7 +86,7 @@ def test_gradients_reach_every_parameter(surrogate: Surrogate, space: tuple[int,
 
 
 @surrogates
-def test_every_part_of_the_network_changes_the_answer(surrogate: Surrogate) -> None:
+def test_every_part_of_the_network_changes_the_answer(surrogate: Network) -> None:
     # A block whose answer is thrown away, or a state that is saved and not used, passes all else.
     torch.manual_seed(0)
     built = surrogate.build_on(2, 1, _grid(2, 12, 12)).eval()
@@ -102,7 +104,7 @@ def test_every_part_of_the_network_changes_the_answer(surrogate: Surrogate) -> N
 
 
 @surrogates
-def test_every_input_channel_is_seen_and_samples_do_not_mix(surrogate: Surrogate) -> None:
+def test_every_input_channel_is_seen_and_samples_do_not_mix(surrogate: Network) -> None:
     torch.manual_seed(0)
     built = surrogate.build_on(2, 1, _grid(2, 8, 8)).eval()
     x = torch.randn(3, 2, 8, 8, requires_grad=True)
@@ -114,7 +116,7 @@ def test_every_input_channel_is_seen_and_samples_do_not_mix(surrogate: Surrogate
 
 
 @pytest.mark.parametrize("surrogate", ANY_GRID.values(), ids=ANY_GRID)
-def test_what_is_for_any_grid_is_built_without_one(surrogate: Surrogate) -> None:
+def test_what_is_for_any_grid_is_built_without_one(surrogate: Network) -> None:
     torch.manual_seed(0)
     plain = surrogate.build(2, 1)
     torch.manual_seed(0)
@@ -135,7 +137,7 @@ def test_what_is_for_any_grid_is_built_without_one(surrogate: Surrogate) -> None
     ],
     ids=["fno", "fno-patched", "tfno", "uno", "local-no"],
 )
-def test_an_operator_gives_the_same_on_a_finer_grid(surrogate: Surrogate) -> None:
+def test_an_operator_gives_the_same_on_a_finer_grid(surrogate: Network) -> None:
     torch.manual_seed(0)
     built = surrogate.build(1, 1).eval()
 
@@ -152,7 +154,7 @@ def test_an_operator_gives_the_same_on_a_finer_grid(surrogate: Surrogate) -> Non
 
 
 @pytest.mark.parametrize("surrogate", ONE_GRID.values(), ids=ONE_GRID)
-def test_what_is_for_one_grid_refuses_another(surrogate: Surrogate) -> None:
+def test_what_is_for_one_grid_refuses_another(surrogate: Network) -> None:
     built = surrogate.build_on(1, 1, _grid(1, 8, 6))
     assert not surrogate.any_grid
     with pytest.raises(ValueError, match=r"on a grid of \(6, 8\) points; .* training alone, \(8, 6\)"):
@@ -178,7 +180,7 @@ MESH = Grid((50,), ((False,),), mesh=True)
 
 
 @surrogates
-def test_a_mesh_is_learnt_or_refused(surrogate: Surrogate) -> None:
+def test_a_mesh_is_learnt_or_refused(surrogate: Network) -> None:
     if surrogate.kind in ("fully_connected", "transolver"):
         torch.manual_seed(0)
         built = surrogate.build_on(1, 2, MESH)
@@ -195,7 +197,7 @@ def test_a_mesh_is_learnt_or_refused(surrogate: Surrogate) -> None:
 
 @surrogates
 def test_save_and_load_are_equal_to_the_bit(
-    surrogate: Surrogate, template: xr.Dataset, fields: dict[str, np.ndarray]
+    surrogate: Network, template: xr.Dataset, fields: dict[str, np.ndarray]
 ) -> None:
     model = _model(surrogate, template, fields)
     blob = model.to_bytes()
@@ -210,7 +212,7 @@ def test_save_and_load_are_equal_to_the_bit(
 
 
 @pytest.mark.parametrize("surrogate", [FullyConnected(width=6), DeepONet(width=6, basis=4), FNO(modes=2, width=4)])
-def test_numbers_alone_are_inputs(surrogate: Surrogate) -> None:
+def test_numbers_alone_are_inputs(surrogate: Network) -> None:
     fields = {
         "source": np.linspace(1, 2, 6, dtype=np.float32),
         "walls": np.arange(12, dtype=np.float32).reshape(6, 2),
@@ -270,7 +272,7 @@ np.savez("outputs.npz", **found)
 def test_configuration_alone_loads_no_torch() -> None:
     program = """
 import sys
-from ritz.compute.surrogates.catalogue import SHIPPED
+from ritz.compute.surrogates.catalogue import NETWORKS
 import ritz.compute.surrogates.model, ritz.compute.surrogates.fitted.baselines
 import ritz.compute.training.online, ritz.compute.uncertainty.conformal, ritz.compute.fields.errors
 [surrogate() for surrogate in SHIPPED]; ritz.compute.training.online.Online()

@@ -11,13 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 from ritz.compute.fields.tensors import pack, unpack
 from ritz.compute.surrogates.catalogue import SHIPPED, AnySurrogate
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
-from ritz.compute.surrogates.model import Model, network
+from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
 
 
-class Scaled(Surrogate):
+class Scaled(Network):
     kind: str = "scaled"
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:

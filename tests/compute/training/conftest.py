@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.compute.training.block import Block
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.supply import Arrivals, Given
 
 SHARD = 4
 
@@ -49,6 +50,10 @@ class Samples:
                     yield self.block(shard)
 
         return blocks
+
+    def source(self, template: xr.Dataset, arrivals: Arrivals | None = None, samples: int = 30) -> Given:
+        """All of it as a stream of ``samples`` training samples."""
+        return Given(template, lambda ids: self.refill(ids), arrivals or self.arrivals(), samples)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.training.augmentation import averages, check_symmetries, symmetries, transform
+from ritz.compute.training.samples.augmentation import averages, check_symmetries, symmetries, transform
 
 
 @pytest.mark.parametrize(

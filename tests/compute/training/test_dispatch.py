@@ -14,11 +14,13 @@ from ritz.compute.sampling.order import order
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
-from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW
-from ritz.compute.training.training import Fit
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.supply import Given
+from ritz.compute.training.surroundings import Surroundings
+from ritz.compute.training.trained import Trained
 
 SAMPLES, TEST, SHARD = 320, 64, 8
 PROBLEM = Burgers(points=32, steps=4, viscosity=0.05)
@@ -40,7 +42,7 @@ def fields() -> Arrays:
     return inputs | {name: values.astype(np.float32) for name, values in found.items()}
 
 
-def _fit(fields: Arrays, dispatched: np.ndarray, seed: int) -> Fit:
+def _fit(fields: Arrays, dispatched: np.ndarray, seed: int) -> Trained:
     # Ordered once, so that neighbours are alike, and cut into shards: as a run does it.
     ordered = order(PROBLEM.features({"u0": fields["u0"][:SAMPLES]}))
 
@@ -56,17 +58,17 @@ def _fit(fields: Arrays, dispatched: np.ndarray, seed: int) -> Fit:
 
     online = ONLINE.model_copy(update={"seed": seed})
     network = FullyConnected(width=64, layers=2)
-    return online.fit(network, PROBLEM.template(1), arrivals, samples=SAMPLES, refill=refill)
+    return online.fit(network, Given(PROBLEM.template(1), refill, arrivals, SAMPLES), Surroundings())
 
 
-def _drift(fit: Fit, features: np.ndarray) -> float:
+def _drift(fit: Trained, features: np.ndarray) -> float:
     """Return how far the means over the first half of all draws are off, the worst of them, in standard errors."""
     half = fit.schedule[: len(fit.schedule) // 2].ravel()
     error = features.std(axis=0) / np.sqrt(SAMPLES / 2)
     return float(np.abs((features[half].mean(axis=0) - features.mean(axis=0)) / error).max())
 
 
-def _error(fit: Fit, fields: Arrays) -> float:
+def _error(fit: Trained, fields: Arrays) -> float:
     predicted = fit.model.predict({"u0": fields["u0"][SAMPLES:]})["u"]
     return float(relative_l2(predicted, fields["u"][SAMPLES:]).mean())
 

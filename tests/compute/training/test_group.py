@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from ritz.compute.cluster.peers import connected, endpoint, listen
-from ritz.compute.training.gradients import mean_gradients
-from ritz.compute.training.group import Alone, Group, PeerLost, Ranks, _place, grouped
+from ritz.compute.training.ranks.gradients import mean_gradients
+from ritz.compute.training.ranks.group import Alone, Group, PeerLost, Ranks, _place, grouped
 
 SIZE, BATCH = 3, 2
 
@@ -39,7 +39,7 @@ def _step(group: Group, x: torch.Tensor, y: torch.Tensor, parts: int) -> list[li
     """The loss, and then the gradients, of one step."""
     network = _network()
 
-    def backward(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def backward(x: torch.Tensor, y: torch.Tensor, rank: int) -> torch.Tensor:
         loss = ((network(x) - y) ** 2).mean()
         loss.backward()
         return loss

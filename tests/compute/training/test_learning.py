@@ -13,16 +13,19 @@ import xarray as xr
 from pydantic import ValidationError
 
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
-from ritz.compute.surrogates.model import weights
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.surrogates.weights import weights
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.loop import Loop
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW
-from ritz.compute.training.precision import Arithmetic, check_device
-from ritz.compute.training.stopping import Best, Stopping
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.parts.part import Validated
+from ritz.compute.training.parts.precision import Arithmetic, check_device
+from ritz.compute.training.parts.stopping import Best, Stopping
+from ritz.compute.training.steps.descent import Descent
+from ritz.compute.training.surroundings import Progress, Surroundings
 
 from .conftest import Samples
 
@@ -36,10 +39,17 @@ def _loop(
     given = {"buffer": Reservoir(capacity=8), "watermark": 4, "batch_size": 4, "coarse": 0.0, "augment": False}
     online = Online.model_validate(given | {"validation": 8} | options)
     torch.manual_seed(0)
-    loop = Loop(online, surrogate, Normalisation.fit(template, samples.fields), "square", total)
+    normalisation = Normalisation.fit(template, samples.fields)
+    loop = online.loop(surrogate, normalisation, "square", total, refill=samples.refill, around=Surroundings())
     validation = np.flatnonzero(samples.split == "validate")
-    loop.add_validation(validation, _fields(samples, validation))
+    loop.validation.add(validation, _fields(samples, validation))
     return loop, np.flatnonzero(samples.split == "train")
+
+
+def _module(loop: Loop) -> torch.nn.Module:
+    """The network that is trained, whose weights may be averaged in another."""
+    assert isinstance(loop.action, Descent)
+    return loop.action.module
 
 
 def _fields(samples: Samples, ids: np.ndarray) -> dict[str, np.ndarray]:
@@ -48,7 +58,7 @@ def _fields(samples: Samples, ids: np.ndarray) -> dict[str, np.ndarray]:
 
 def _learn(loop: Loop, samples: Samples, ids: np.ndarray, steps: int) -> None:
     for step in range(steps):
-        batch = np.roll(ids, 3 * step)[: loop.training.batch_size]
+        batch = np.roll(ids, 3 * step)[:4]
         loop.learn(batch, _fields(samples, batch))
 
 
@@ -56,21 +66,21 @@ def test_the_default_is_adamw_with_warm_up_cosine_and_clipping_bit_for_bit(
     template: xr.Dataset, samples: Samples
 ) -> None:
     loop, ids = _loop(template, samples)
-    module = copy.deepcopy(loop.module)
+    module = copy.deepcopy(_module(loop))
     optimiser = torch.optim.AdamW(module.parameters(), lr=5e-3, weight_decay=1e-4)
     _learn(loop, samples, ids, STEPS)
     for step in range(STEPS):
         rise, past = 0.15 * STEPS, (step - 0.15 * STEPS) / (STEPS - 0.15 * STEPS)
         for group in optimiser.param_groups:
             group["lr"] = 5e-3 * (step + 1) / (rise + 1) if step < rise else 5e-3 * 0.5 * (1 + math.cos(math.pi * past))
-        fields = _fields(samples, loop.schedule[step])
-        x, y = (torch.from_numpy(loop.normalisation.encode(role, fields)) for role in ("input", "output"))
+        fields = _fields(samples, loop.schedule.steps[step])
+        x, y = (torch.from_numpy(loop.model().normalisation.encode(role, fields)) for role in ("input", "output"))
         optimiser.zero_grad()
-        p, t = (loop.normalisation.decode(values).flatten(1) for values in (module(x), y))
+        p, t = (loop.model().normalisation.decode(values).flatten(1) for values in (module(x), y))
         ((p - t).norm(dim=1) / t.norm(dim=1)).mean().backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimiser.step()
-    for ours, theirs in zip(loop.module.parameters(), module.parameters(), strict=True):
+    for ours, theirs in zip(_module(loop).parameters(), module.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
 
@@ -78,16 +88,16 @@ def test_the_average_is_that_of_the_weights_and_is_what_is_validated_and_kept(
     template: xr.Dataset, samples: Samples
 ) -> None:
     loop, ids = _loop(template, samples, ema=0.7)
-    mean = {name: value.copy() for name, value in weights(loop.module).items()}
+    mean = {name: value.copy() for name, value in weights(_module(loop)).items()}
     for step in range(1, STEPS + 1):
         _learn(loop, samples, ids, 1)
         decay = min(0.7, (1 + step) / (10 + step))
-        mean = {name: decay * mean[name] + (1 - decay) * value for name, value in weights(loop.module).items()}
-    now, kept = weights(loop.module), weights(loop.finish().module)
+        mean = {name: decay * mean[name] + (1 - decay) * value for name, value in weights(_module(loop)).items()}
+    now, kept = weights(_module(loop)), weights(loop.finish().module)
     for name, value in kept.items():
         np.testing.assert_allclose(value, mean[name], rtol=1e-4, atol=1e-6)
         assert not np.array_equal(value, now[name])
-    assert loop.curve[-1]["validate"] == loop.validate()
+    assert loop.curve.records[-1].validate == loop.validate()
 
 
 def test_early_stopping_keeps_the_best_weights_and_counts_validations() -> None:
@@ -95,7 +105,7 @@ def test_early_stopping_keeps_the_best_weights_and_counts_validations() -> None:
     seen = []
     for step, (error, samples) in enumerate([(1.0, 4), (0.95, 4), (0.8, 8), (0.9, 8), (0.7, 8), (0.69, 8), (0.68, 8)]):
         torch.nn.init.constant_(module.weight, step)
-        best.observe(error, samples, step, module)
+        best.validated(Validated(error, samples, step, module))
         seen.append((best.error, best.step, best.stale))
     # 0.95 is not a tenth below 1; 0.8 is of other samples; 0.69 and 0.68 are not a tenth below 0.7.
     assert seen == [(1.0, 0, 0), (1.0, 0, 1), (0.8, 2, 0), (0.8, 2, 1), (0.7, 4, 0), (0.7, 4, 1), (0.7, 4, 2)]
@@ -116,22 +126,15 @@ def test_a_training_that_gets_worse_stops_and_takes_in_the_rest_without_steps(
         validation=2,
         stopping=Stopping(patience=2),
     )
-    progress: list[dict[str, Any]] = []
-    fit = online.fit(
-        TINY,
-        template,
-        samples.arrivals(),
-        samples=30,
-        refill=samples.refill,
-        progress=progress.append,
-    )
+    progress: list[Progress] = []
+    fit = online.fit(TINY, samples.source(template), Surroundings(progress=progress.append))
     assert fit.stopped is not None
     assert fit.stopped == len(fit.schedule) < 240
     assert sorted(fit.received) == list(range(10))
-    assert progress[-1]["received"] == 30
-    assert progress[-1]["step"] == fit.stopped
+    assert progress[-1].received == 30
+    assert progress[-1].step == fit.stopped
     assert fit.best is not None
-    errors = [record["validate"] for record in fit.curve if record["validate"] is not None]
+    errors = [record.validate for record in fit.curve if record.validate is not None]
     assert fit.best["error"] == min(errors)
     # What was restored is what had that error.
     held = np.array([3, 7])
@@ -145,9 +148,9 @@ def test_clipping_bounds_the_step_and_none_leaves_it(template: xr.Dataset, sampl
     for clip in (1e-3, None):
         sgd = {"kind": "torch", "name": "SGD", "settings": {"lr": 1.0}}
         loop, ids = _loop(template, samples, optimiser=sgd, rate="constant", clip=clip)
-        before = {name: value.copy() for name, value in weights(loop.module).items()}
+        before = {name: value.copy() for name, value in weights(_module(loop)).items()}
         _learn(loop, samples, ids, 1)
-        after = weights(loop.module)
+        after = weights(_module(loop))
         moved[clip] = math.sqrt(sum(np.sum(np.abs(after[name] - before[name]) ** 2) for name in after))
     assert moved[1e-3] == pytest.approx(1e-3, rel=1e-2)
     assert moved[None] > 0.01
@@ -161,8 +164,8 @@ def test_bfloat16_learns_about_as_float32_does_and_keeps_float32_weights(
     for precision in ("float32", "bfloat16"):
         loop, ids = _loop(template, samples, surrogate, precision=precision, total=40)
         _learn(loop, samples, ids, 40)
-        losses[precision] = loop.curve[-1]["loss"]
-        assert all(value.dtype in (np.float32, np.complex64) for value in weights(loop.module).values())
+        losses[precision] = loop.curve.records[-1].loss
+        assert all(value.dtype in (np.float32, np.complex64) for value in weights(_module(loop)).values())
     assert losses["bfloat16"] != losses["float32"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.1)
 

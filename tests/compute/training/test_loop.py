@@ -14,6 +14,8 @@ from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.loop import Loop
 from ritz.compute.training.online import Online
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.surroundings import Surroundings
 
 STEPS = 4
 
@@ -31,7 +33,14 @@ def _loop(surrogate: Surrogate, points: int = 8, **options: Any) -> tuple[Loop, 
     template = xr.Dataset({name: (dims[name], values, about[name]) for name, values in fields.items()})
     torch.manual_seed(0)
     online = Online(buffer=Reservoir(capacity=4), watermark=4, batch_size=4, coarse=0.5, **options)
-    return Loop(online, surrogate, Normalisation.fit(template, fields), "flips", STEPS), fields
+    return _made(online, surrogate, Normalisation.fit(template, fields), "flips"), fields
+
+
+def _made(online: Online, surrogate: Surrogate, normalisation: Normalisation, symmetry: str) -> Loop:
+    def refill(ids: np.ndarray) -> Block:
+        raise AssertionError(ids)
+
+    return online.loop(surrogate, normalisation, symmetry, STEPS, refill=refill, around=Surroundings())
 
 
 @pytest.mark.parametrize(
@@ -48,7 +57,7 @@ def test_coarse_steps_are_where_the_grid_and_the_surrogate_allow(
 ) -> None:
     loop, fields = _loop(surrogate, points)
     seen: list[int] = []
-    loop.module.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
+    loop.model().module.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
     for _ in range(STEPS):
         loop.learn(np.arange(4), fields)
     assert seen == expected
@@ -68,4 +77,4 @@ def test_the_loss_is_relative_in_every_output_over_all_times() -> None:
 def test_symmetries_that_do_not_fit_are_refused_before_the_first_step() -> None:
     loop, _ = _loop(FNO(modes=2, width=4, layers=1))
     with pytest.raises(ValueError, match="symmetries is 'hexagon'"):
-        Loop(loop.training, loop.surrogate, loop.normalisation, "hexagon", STEPS)
+        _made(Online(), loop.model().surrogate, loop.model().normalisation, "hexagon")

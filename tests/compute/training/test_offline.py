@@ -8,11 +8,13 @@ import xarray as xr
 
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.training.block import Block
-from ritz.compute.training.epochs import InMemory, batches
 from ritz.compute.training.offline import Offline
-from ritz.compute.training.stopping import Stopping
-from ritz.compute.training.training import Fit
+from ritz.compute.training.parts.stopping import Stopping
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.samples.epochs import InMemory, batches
+from ritz.compute.training.samples.supply import Given
+from ritz.compute.training.surroundings import Surroundings
+from ritz.compute.training.trained import Trained
 
 from .conftest import Samples
 from .test_checkpoint import Checkpoints, Killed
@@ -29,15 +31,11 @@ def _passes(samples: Samples, seed: int = 2, part: int = 7) -> InMemory:
     return InMemory(*of("train"), of("validate"), seed, part)
 
 
-def _fit(template: xr.Dataset, samples: Samples, kept: Checkpoints, offline: Offline = OFFLINE) -> Fit:
+def _fit(template: xr.Dataset, samples: Samples, kept: Checkpoints, offline: Offline = OFFLINE) -> Trained:
     return offline.fit(
         TINY,
-        template,
-        _passes(samples),
-        refill=samples.refill,
-        load=kept.load,
-        save=kept.save,
-        save_every_s=0,
+        Given(template, samples.refill, fixed=_passes(samples)),
+        Surroundings(load=kept.load, save=kept.save, save_every_s=0),
     )
 
 
@@ -97,8 +95,9 @@ def test_offline_training_learns_and_its_normalisation_is_of_all_samples(
 ) -> None:
     passes = _passes(samples)
     offline = Offline(epochs=30, batch_size=6, coarse=0.0, validation=10)
-    fit = offline.fit(FullyConnected(width=64, layers=1), template, passes, refill=samples.refill)
-    assert fit.curve[-1]["loss"] < 0.5 * fit.curve[0]["loss"]
+    source = Given(template, samples.refill, fixed=passes)
+    fit = offline.fit(FullyConnected(width=64, layers=1), source, Surroundings())
+    assert fit.curve[-1].loss < 0.5 * fit.curve[0].loss
     logs = np.log(samples.fields["a"][samples.split == "train"].astype(np.float64))
     assert fit.model.normalisation.inputs[0].mean == pytest.approx(logs.mean(), abs=1e-6)
 
@@ -111,7 +110,7 @@ def test_a_set_without_training_samples_is_an_error(template: xr.Dataset, sample
         raise AssertionError(ids)
 
     with pytest.raises(ValueError, match="there is no training sample"):
-        OFFLINE.fit(TINY, template, empty, refill=refill)
+        OFFLINE.fit(TINY, Given(template, refill, fixed=empty), Surroundings())
 
 
 def test_a_set_is_not_read_further_than_the_steps_need(samples: Samples) -> None:

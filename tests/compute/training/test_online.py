@@ -10,14 +10,15 @@ import xarray as xr
 from pydantic import ValidationError
 
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.training.block import Block
 from ritz.compute.training.buffers.buffer import Buffer
 from ritz.compute.training.buffers.fifo import FIFO
 from ritz.compute.training.buffers.firo import FIRO
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW, TorchOptimiser
-from ritz.compute.training.training import Fit
+from ritz.compute.training.parts.optimiser import AdamW, TorchOptimiser
+from ritz.compute.training.samples.block import Block
+from ritz.compute.training.surroundings import Surroundings
+from ritz.compute.training.trained import Trained
 
 from .conftest import SHARD, Samples
 
@@ -34,13 +35,13 @@ ONLINE = Online(
 TRAIN = 30
 
 
-def _fit(online: Online, template: xr.Dataset, samples: Samples, **options: Any) -> Fit:
-    arguments: dict[str, Any] = {"samples": TRAIN, "refill": samples.refill, "arrivals": samples.arrivals()}
-    return online.fit(TINY, template, **arguments | options)
+def _fit(online: Online, template: xr.Dataset, samples: Samples, **options: Any) -> Trained:
+    source = samples.source(template, options.pop("arrivals", None), TRAIN)
+    return online.fit(TINY, source, Surroundings(**options))
 
 
 @pytest.fixture
-def fit(template: xr.Dataset, samples: Samples) -> Fit:
+def fit(template: xr.Dataset, samples: Samples) -> Trained:
     return _fit(ONLINE, template, samples)
 
 
@@ -48,25 +49,26 @@ def test_training_learns(template: xr.Dataset, samples: Samples) -> None:
     online = ONLINE.model_copy(update={"batches_per_sample": 10, "coarse": 0.3})
     fit = _fit(online, template, samples)
     first, last = fit.curve[0], fit.curve[-1]
-    assert last["validate"] < 0.5 * first["loss"]
-    assert last["step"] == 300
+    assert last.validate is not None
+    assert last.validate < 0.5 * first.loss
+    assert last.step == 300
 
 
-def test_the_schedule_holds_every_step_and_only_training_samples(fit: Fit, samples: Samples) -> None:
+def test_the_schedule_holds_every_step_and_only_training_samples(fit: Trained, samples: Samples) -> None:
     assert fit.schedule.shape == (42, 3)
     assert fit.schedule.dtype == np.int64
     assert set(samples.split[fit.schedule.ravel()]) == {"train"}
     assert sorted(fit.received) == list(range(10))
-    assert [record["step"] for record in fit.curve] == list(range(1, 43))
-    assert all(record["validate"] is not None for record in fit.curve if record["step"] % 2 == 0)
+    assert [record.step for record in fit.curve] == list(range(1, 43))
+    assert all(record.validate is not None for record in fit.curve if record.step % 2 == 0)
 
 
-def test_a_step_uses_only_samples_that_had_arrived(fit: Fit) -> None:
+def test_a_step_uses_only_samples_that_had_arrived(fit: Trained) -> None:
     for step, ids in enumerate(fit.schedule, start=1):
-        arrived = fit.curve[step - 1]["received"] // 3
+        arrived = fit.curve[step - 1].received // 3
         assert ids.max() < arrived * SHARD
         # A step is due only once the samples received allow it.
-        assert step <= math.floor(1.4 * fit.curve[step - 1]["received"])
+        assert step <= math.floor(1.4 * fit.curve[step - 1].received)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 1.4, 2.3])
@@ -83,7 +85,7 @@ def test_the_limiter_does_every_due_step_before_it_takes_a_block(
         asked.append(steps[-1])
 
     online = ONLINE.model_copy(update={"batches_per_sample": ratio, "buffer": Reservoir(capacity=30)})
-    fit = _fit(online, template, samples, arrivals=arrivals, progress=lambda report: steps.append(report["step"]))
+    fit = _fit(online, template, samples, arrivals=arrivals, progress=lambda report: steps.append(report.step))
     received = 3 * np.arange(11)
     # 10 · 2.3 is 23, not 22: the count must not suffer from rounding.
     due = [math.floor(round(ratio * n, 6)) if n >= ONLINE.watermark else 0 for n in received]
@@ -115,7 +117,13 @@ def test_a_slow_solver_does_not_make_the_trainer_repeat_what_it_has(
 
     ratio = 1 / 3 if buffer.reads_once else 1.5
     online = Online.model_validate({**dict(ONLINE), "buffer": buffer, "batches_per_sample": ratio})
-    fit = _fit(online, template, samples, arrivals=arrivals, progress=state.update)
+    fit = _fit(
+        online,
+        template,
+        samples,
+        arrivals=arrivals,
+        progress=lambda one: state.update(step=one.step, received=one.received),
+    )
     assert [steps for _, steps in seen] == [
         max(0, math.floor(due(taken) + 1e-9)) if taken >= 5 else 0 for taken, _ in seen
     ]
@@ -146,14 +154,14 @@ def test_a_buffer_full_of_unseen_samples_makes_steps_due_early(template: xr.Data
     assert sorted(fit.received) == list(range(10))
 
 
-def test_a_repeated_shard_is_dropped(template: xr.Dataset, samples: Samples, fit: Fit) -> None:
+def test_a_repeated_shard_is_dropped(template: xr.Dataset, samples: Samples, fit: Trained) -> None:
     again = _fit(ONLINE, template, samples, arrivals=samples.arrivals([0, 0, 1, 0, 2, 1, *range(2, 10), 9]))
     np.testing.assert_array_equal(again.schedule, fit.schedule)
     assert again.model.to_bytes() == fit.model.to_bytes()
 
 
 def test_the_schedule_depends_on_the_order_of_arrival_and_the_seed(
-    template: xr.Dataset, samples: Samples, fit: Fit
+    template: xr.Dataset, samples: Samples, fit: Trained
 ) -> None:
     np.testing.assert_array_equal(_fit(ONLINE, template, samples).schedule, fit.schedule)
     other_order = _fit(ONLINE, template, samples, arrivals=samples.arrivals(list(range(9, -1, -1))))
@@ -162,7 +170,7 @@ def test_the_schedule_depends_on_the_order_of_arrival_and_the_seed(
     assert not np.array_equal(other_seed.schedule, fit.schedule)
 
 
-def test_normalisation_comes_from_the_samples_at_the_watermark(fit: Fit, samples: Samples) -> None:
+def test_normalisation_comes_from_the_samples_at_the_watermark(fit: Trained, samples: Samples) -> None:
     at_watermark = [sample for sample in range(8) if samples.split[sample] == "train"]
     logs = np.log(samples.fields["a"][at_watermark].astype(np.float64))
     assert fit.model.normalisation.inputs[0].mean == pytest.approx(logs.mean(), abs=1e-6)

@@ -7,9 +7,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ritz.compute.training.optimiser import TorchOptimiser, evaluates_again
-from ritz.compute.training.rate import Constant, Cosine, TorchRate
-from ritz.compute.training.state import freeze, thaw
+from ritz.compute.training.parts.optimiser import TorchOptimiser, evaluates_again
+from ritz.compute.training.parts.part import Validated
+from ritz.compute.training.parts.rate import Constant, Cosine, TorchRate
+from ritz.compute.training.parts.state import freeze, thaw
 
 REFUSED = {"SparseAdam", "Optimizer"}
 OPTIMISERS = sorted(
@@ -45,7 +46,7 @@ def _train(
         weight.data.copy_(torch.from_numpy(kept["tensors"]["weight"].copy()))
         state = thaw(kept["state"], kept["tensors"])
         built.load_state_dict(state["optimiser"])
-        follower.load_state_dict(state["rate"])
+        follower.load(state["rate"])
     rates = []
     for step in range(0 if kept is None else kept["step"], steps):
         follower.before(step)
@@ -62,11 +63,11 @@ def _train(
         else:
             evaluate()
             built.step()
-        follower.after()
+        follower.after(step + 1)
         if step % 2:
-            follower.validated(1.0)
+            follower.validated(Validated(1.0, 1, step + 1, torch.nn.Identity()))
     tensors: dict[str, Any] = {}
-    state = freeze({"optimiser": built.state_dict(), "rate": follower.state_dict()}, "state", tensors)
+    state = freeze({"optimiser": built.state_dict(), "rate": follower.state()}, "state", tensors)
     tensors["weight"] = weight.detach().numpy().copy()
     return rates, weight.detach(), {"state": state, "tensors": tensors, "step": steps}, built.state_dict()
 

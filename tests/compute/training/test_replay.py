@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ from ritz.compute.fields.tensors import unpack
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
-from ritz.compute.training.optimiser import AdamW
+from ritz.compute.training.parts.optimiser import AdamW
+from ritz.compute.training.parts.stopping import Stopping
+from ritz.compute.training.parts.trace import Stretch
 from ritz.compute.training.replay import Recorded, compare, replay
-from ritz.compute.training.stopping import Stopping
-from ritz.compute.training.training import Fit
+from ritz.compute.training.surroundings import Surroundings
+from ritz.compute.training.trained import Trained
 
 from .conftest import Samples
 
@@ -35,7 +37,7 @@ class Killed(Exception):
     pass
 
 
-def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = (), online: Online = ONLINE) -> Fit:
+def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = (), online: Online = ONLINE) -> Trained:
     """Train, killed after some steps and going on each time."""
     blobs: list[bytes] = []
     to_come = list(die_at)
@@ -50,19 +52,14 @@ def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = (), o
         try:
             return online.fit(
                 TINY,
-                template,
-                samples.arrivals([3, 1, 4, 0, 5, 9, 2, 6, 8, 7]),
-                samples=30,
-                refill=samples.refill,
-                load=lambda: blobs[-1] if blobs else None,
-                save=save,
-                save_every_s=0 if die_at else 60,
+                samples.source(template, samples.arrivals([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])),
+                Surroundings(load=lambda: blobs[-1] if blobs else None, save=save, save_every_s=0 if die_at else 60),
             )
         except Killed:
             continue
 
 
-def _recorded(fit: Fit) -> Recorded:
+def _recorded(fit: Trained) -> Recorded:
     return Recorded(
         schedule=fit.schedule,
         losses=np.array(fit.trace.losses),
@@ -82,7 +79,8 @@ def _again(recorded: Recorded, samples: Samples, online: Online = ONLINE, **opti
         for ids in recorded.schedule:
             yield ids, fields(ids)
 
-    return compare(recorded, replay(online, "square", recorded, steps(), fields(recorded.validation), **options))
+    replayed = replay(online, "square", recorded, steps(), fields(recorded.validation), **options)
+    return asdict(compare(recorded, replayed))
 
 
 @pytest.fixture
@@ -95,9 +93,9 @@ def test_a_training_is_done_again_bit_for_bit(recorded: Recorded, samples: Sampl
     assert (found["agrees"], found["exact"], found["equal"], found["first_difference"]) == (True, True, True, None)
     assert (found["steps"], found["records"], found["curve_difference"], found["weights_difference"]) == (36, 36, 0, 0)
     assert len(recorded.losses) == len(recorded.schedule) == 36
-    assert sum(record["validate"] is not None for record in recorded.curve) == 36
+    assert sum(record.validate is not None for record in recorded.curve) == 36
     # The set of the validation error grew meanwhile.
-    assert recorded.curve[0]["validation"] < recorded.curve[-1]["validation"] == 5
+    assert recorded.curve[0].validation < recorded.curve[-1].validation == 5
 
 
 @pytest.mark.parametrize("die_at", [(17,), (1, 9, 30)])
@@ -106,7 +104,7 @@ def test_a_training_that_was_killed_too(
 ) -> None:
     killed = _recorded(_fit(template, samples, die_at))
     np.testing.assert_array_equal(killed.losses, recorded.losses)
-    assert [one["first"] for one in killed.machines] == [0]
+    assert [one.first for one in killed.machines] == [0]
     found = _again(killed, samples)
     assert (found["agrees"], found["exact"], found["equal"]) == (True, True, True)
 
@@ -168,9 +166,10 @@ def test_other_weights_are_found(recorded: Recorded, samples: Samples) -> None:
 def test_another_machine_is_said_and_compared_with_a_tolerance(
     what: str, value: Any, recorded: Recorded, samples: Samples
 ) -> None:
-    elsewhere = replace(recorded, machines=[recorded.machines[0] | {what: value}])
+    elsewhere = replace(recorded, machines=[Stretch(0, replace(recorded.machines[0].machine, **{what: value}))])
     found = _again(elsewhere, samples, threads=1)
-    assert found["differing"] == [{"what": what, "recorded": value, "here": recorded.machines[0][what]}]
+    here = getattr(recorded.machines[0].machine, what)
+    assert found["differing"] == ({"what": what, "recorded": value, "here": here},)
     assert (found["exact"], found["agrees"], found["tolerance"]) == (False, True, 0.02)
     other = _again(_swap_a_sample(elsewhere), samples, threads=1)
     assert not other["agrees"]

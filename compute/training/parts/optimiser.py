@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ritz.compute.kind import Kind, OneOf, Source
-from ritz.compute.training.torch_choice import Setting, check_settings, found
+from ritz.compute.training.parts.part import Part, State
+from ritz.compute.training.parts.torch_choice import Setting, check_settings, found
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ _EXCLUDED = {"SparseAdam": "is for sparse gradients, and those of a surrogate ar
 
 
 class Optimiser(Kind, ABC):
-    """What turns gradients into steps; its learning rate is changed by a `ritz.compute.training.rate.Rate`."""
+    """What turns gradients into steps; its learning rate is changed by a `ritz.compute.training.parts.rate.Rate`."""
 
     kind: str
 
@@ -113,6 +114,23 @@ class TorchOptimiser(Optimiser):
         import torch
 
         return found(torch.optim, torch.optim.Optimizer, self.name, _EXCLUDED)
+
+
+class Moments(Part):
+    """What an optimiser remembers of earlier steps."""
+
+    name: ClassVar[str] = "optimiser"
+
+    def __init__(self, optimiser: torch.optim.Optimizer) -> None:
+        self.optimiser = optimiser
+
+    def state(self) -> State:
+        """Return it as torch does; see `Part.state`."""
+        return self.optimiser.state_dict()
+
+    def load(self, state: State) -> None:
+        """Go on from it; see `Part.load`."""
+        self.optimiser.load_state_dict(state)
 
 
 def evaluates_again(optimiser: torch.optim.Optimizer) -> bool:

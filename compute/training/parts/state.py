@@ -11,12 +11,12 @@ import numpy as np
 
 
 def freeze(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
-    """Return a JSON-able picture of a state; its tensors are copied to the CPU and put into ``tensors``.
+    """Return a JSON-able picture of a state; its tensors and arrays are copied into ``tensors``, on the CPU.
 
     Parameters
     ----------
     value
-        Dicts, lists, tuples, numbers, texts and tensors, nested as a ``state_dict`` is.
+        Dicts, lists, tuples, numbers, texts, tensors and arrays, nested as a ``state_dict`` is.
     name
         Prefix of the tensors' names.
 
@@ -31,6 +31,9 @@ def freeze(value: Any, name: str, tensors: dict[str, np.ndarray]) -> Any:
         # A copy: the arrays of a state on the CPU are written to by the next step.
         tensors[name] = value.detach().cpu().numpy().copy()
         return {"tensor": name}
+    if isinstance(value, np.ndarray):
+        tensors[name] = value.copy()
+        return {"array": name}
     if isinstance(value, dict):
         pairs = [[key, freeze(item, f"{name}/{key}", tensors)] for key, item in value.items()]
         return {"counter" if isinstance(value, Counter) else "dict": pairs}
@@ -55,6 +58,8 @@ def thaw(frozen: Any, tensors: Mapping[str, np.ndarray]) -> Any:
     [(what, content)] = frozen.items()
     if what == "tensor":
         return torch.from_numpy(tensors[content].copy())
+    if what == "array":
+        return tensors[content].copy()
     if what == "float":
         return float(content)
     if what in ("list", "tuple"):

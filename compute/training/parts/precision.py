@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from ritz.compute.training.parts.part import Part, State
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +32,7 @@ def check_device(device: str) -> None:
         )
 
 
-class Arithmetic:
+class Arithmetic(Part):
     """The arithmetic of a training on one device: float32, or the network's products in 16 bits.
 
     bfloat16 has the range of float32 and is used as it is. float16 has not: the loss is scaled, so that small gradients
@@ -46,6 +48,8 @@ class Arithmetic:
     ValueError
         If the device is not there or has no such arithmetic.
     """
+
+    name: ClassVar[str] = "precision"
 
     def __init__(self, precision: Precision, device: str) -> None:
         import torch
@@ -65,7 +69,7 @@ class Arithmetic:
         self.precision, self.device = precision, device
         self.scaler: Any = torch.amp.GradScaler(device) if precision == "float16" else None
 
-    def forward(self) -> AbstractContextManager[Any]:
+    def forward(self) -> AbstractContextManager[None]:
         """Return the context in which the network is evaluated."""
         import torch
 
@@ -90,11 +94,11 @@ class Arithmetic:
             self.scaler.step(optimiser)
             self.scaler.update()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what changes: the scale."""
+    def state(self) -> State:
+        """Return the scale; see `Part.state`."""
         return {} if self.scaler is None else self.scaler.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+    def load(self, state: State) -> None:
+        """Go on from it; see `Part.load`."""
         if self.scaler is not None:
             self.scaler.load_state_dict(state)

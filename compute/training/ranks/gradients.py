@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ritz.compute.training.group import Group
+from ritz.compute.training.ranks.group import Group
 
 if TYPE_CHECKING:
     import torch
 
-Backward = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-"""Takes the gradients of the loss on ``x`` and ``y`` into the network's parameters, and returns that loss."""
+Backward = Callable[["torch.Tensor", "torch.Tensor", int], "torch.Tensor"]
+"""Takes the gradients of the loss on ``x`` and ``y`` of a rank into the network's parameters, and returns that loss."""
 
 
 def check_ranks(module: torch.nn.Module) -> None:
@@ -57,11 +57,11 @@ def mean_gradients(
 
     parameters = [one for one in module.parameters() if one.requires_grad]
     mine = []
-    for part in zip(x.chunk(parts), y.chunk(parts), strict=True):
+    for rank, (mine_x, mine_y) in enumerate(zip(x.chunk(parts), y.chunk(parts), strict=True), start=group.rank):
         for one in parameters:
             one.grad = None
         # Copied, because how sums are rounded depends on where in memory they begin.
-        loss = backward(*(values.clone() for values in part)).detach()
+        loss = backward(mine_x.clone(), mine_y.clone(), rank).detach()
         mine.append(torch.cat([loss.reshape(1), *(_flat(one) for one in parameters)]))
     everyone = mine if group.size == 1 else group.gather(mine[0])
     mean = _mean(everyone)

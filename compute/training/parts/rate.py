@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ritz.compute.kind import Kind, OneOf
-from ritz.compute.training.torch_choice import Setting, check_settings, found
+from ritz.compute.training.parts.part import Part, State, Validated
+from ritz.compute.training.parts.torch_choice import Setting, check_settings, found
 
 if TYPE_CHECKING:
     import torch
@@ -17,25 +18,10 @@ _NESTED = "is made of other schedules or of a function, which a recipe cannot ho
 _EXCLUDED = dict.fromkeys(("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"), _NESTED)
 
 
-class Follower(ABC):
+class Follower(Part):
     """Sets the learning rate of one optimiser, step after step; all that changes is in its state."""
 
-    @abstractmethod
-    def before(self, step: int) -> None:
-        """Set what holds for step ``step``, which is about to be done."""
-
-    def after(self) -> None:  # noqa: B027
-        """Hear that a step was done."""
-
-    def validated(self, error: float) -> None:  # noqa: B027
-        """Hear of a validation error."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what changes; nothing where the rate follows from the number of the step."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
-        """Go on from a state."""
+    name: ClassVar[str] = "rate"
 
 
 class Rate(Kind, ABC):
@@ -151,21 +137,19 @@ class _Scheduled(Follower):
     def __init__(self, scheduler: Any, plateau: bool) -> None:
         self.scheduler, self.plateau = scheduler, plateau
 
-    def before(self, step: int) -> None:
-        """Nothing: torch sets the rate of the next step after each."""
-
-    def after(self) -> None:
+    def after(self, step: int) -> None:  # noqa: ARG002
+        # torch sets the rate of the next step after each.
         if not self.plateau:
             self.scheduler.step()
 
-    def validated(self, error: float) -> None:
+    def validated(self, validated: Validated) -> None:
         if self.plateau:
-            self.scheduler.step(error)
+            self.scheduler.step(validated.error)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state(self) -> State:
         return dict(self.scheduler.state_dict())
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         self.scheduler.load_state_dict(state)
 
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from ritz.compute.kind import Kind, in_units
-from ritz.compute.surrogates.model import load_weights, weights
+from ritz.compute.surrogates.weights import load_weights, weights
+from ritz.compute.training.parts.part import Part, State, Validated
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ class Stopping(Kind):
     """By what share of the lowest error another must be below it to count as lower."""
 
 
-class Best:
+class Best(Part):
     """The lowest validation error so far, with the weights that had it.
 
     Attributes
@@ -41,17 +42,19 @@ class Best:
         The weights of that step, on the CPU.
     """
 
+    name: ClassVar[str] = "best"
+
     def __init__(self, stopping: Stopping) -> None:
         self.stopping = stopping
         self.error, self.step, self.stale, self.samples = math.inf, 0, 0, 0
         self.tensors: dict[str, np.ndarray] = {}
 
-    def observe(self, error: float, samples: int, step: int, module: torch.nn.Module) -> None:
-        """Take in a validation error of the network as it is after ``step`` steps."""
-        grown = samples != self.samples
-        if grown or error < self.error * (1 - self.stopping.least):
-            self.error, self.step, self.stale, self.samples = error, step, 0, samples
-            self.tensors = {name: value.copy() for name, value in weights(module).items()}
+    def validated(self, validated: Validated) -> None:
+        """Take in a validation error; see `Part.validated`."""
+        grown = validated.samples != self.samples
+        if grown or validated.error < self.error * (1 - self.stopping.least):
+            self.error, self.step, self.stale, self.samples = validated.error, validated.step, 0, validated.samples
+            self.tensors = {name: value.copy() for name, value in weights(validated.module).items()}
         else:
             self.stale += 1
 
@@ -65,13 +68,12 @@ class Best:
         if self.tensors:
             load_weights(module, self.tensors)
 
-    def state(self) -> dict[str, Any]:
-        """Return the numbers; `tensors` go beside them."""
-        error = self.error if math.isfinite(self.error) else None
-        return {"error": error, "step": self.step, "stale": self.stale, "samples": self.samples}
+    def state(self) -> State:
+        """Return the numbers and the weights; see `Part.state`."""
+        numbers = {"error": self.error, "step": self.step, "stale": self.stale, "samples": self.samples}
+        return numbers | {"tensors": dict(self.tensors)}
 
-    def load(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-        """Go on from a state."""
-        self.error = math.inf if state["error"] is None else state["error"]
-        self.step, self.stale, self.samples = state["step"], state["stale"], state["samples"]
-        self.tensors = tensors
+    def load(self, state: State) -> None:
+        """Go on from them; see `Part.load`."""
+        self.error, self.step, self.stale = state["error"], state["step"], state["stale"]
+        self.samples, self.tensors = state["samples"], state["tensors"]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -81,7 +81,7 @@ def parts(samples: int, seed: int, number: int, part: int = PART) -> Iterator[np
         yield order[start : start + part]
 
 
-def batches(epochs: Epochs, batch_size: int, done: int) -> Iterator[tuple[np.ndarray, Arrays]]:
+def batches(epochs: Epochs, batch_size: int, done: int) -> Generator[tuple[np.ndarray, Arrays], None, None]:
     """Yield batches without end: one epoch after the other, cut into batches that may reach over into the next.
 
     Parameters

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ritz.compute.surrogates.model import Model
+from ritz.compute.training.parts.curve import Record
+from ritz.compute.training.parts.trace import Trace
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    Attributes
+    ----------
+    model
+        The trained model, on the CPU.
+    curve
+        How losses and validation errors went.
+    schedule
+        ``(steps, ranks * batch_size)`` int64, the sample ids that made each step, in the order of the ranks.
+    received
+        Time at which each shard arrived at its rank, in seconds since the epoch, by its number; empty offline.
+    waited
+        Seconds this process waited for samples after the first step.
+    validation
+        Ids of the samples of the validation error, ``(m,)`` int64, in the order in which they came to the first rank.
+    total
+        Steps that the schedule of the learning rate was made for.
+    trace
+        Loss of every step, the time they took and on what.
+    stopped
+        Step after which early stopping ended the training, or None.
+    best
+        ``{"step", "error"}`` of the weights that were kept, where there is early stopping and a validation; else None.
+    unseen
+        Training samples that arrived and are in no step.
+    """
+
+    model: Model
+    curve: list[Record]
+    schedule: np.ndarray
+    received: dict[int, float]
+    waited: float
+    validation: np.ndarray
+    total: int
+    trace: Trace
+    stopped: int | None = None
+    best: dict[str, float] | None = None
+    unseen: int = 0

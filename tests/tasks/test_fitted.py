@@ -1,0 +1,114 @@
+"""A fitted surrogate on the train worker, without a cluster: kept, registered, measured, audited, done again."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from ritz.compute.surrogates.fitted.mean import Mean
+from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
+from ritz.compute.surrogates.spectral.fno import FNO
+from ritz.compute.training.fit import Fit
+from ritz.compute.uncertainty.catalogue import uncertainty
+from ritz.storage import models
+from ritz.storage.reading import resolve
+from ritz.storage.selection import Selection
+from ritz.storage.store import Store
+from ritz.tasks.auditing import model_files
+from ritz.tasks.checks import check_run, check_training
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.measuring import worker as measuring
+from ritz.tasks.recipes import load
+from ritz.tasks.training import worker as train
+from ritz.tasks.training.replay_worker import done_again, opened
+from tests.command import TINY
+from tests.tasks.made import FAILED, NAME, make, pipeline
+
+FITTED = {"surrogate": "pca_ridge", "training": "fit", "problem.shape": [8, 8]}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return make(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def job(store: Store) -> train.Fitting:
+    recipe = pipeline(load(TINY, {"problem.shape": [8, 8]}).problem)
+    return train.Fitting(
+        identity="fitted", store=store.url, dataset=NAME, version="v1", problem=recipe.problem, surrogate=PCARidge(),
+        training=Fit(), shards=5, samples=24, seed=3, dataset_identity=None, channel=None,
+    )  # fmt: skip
+
+
+def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
+    store: Store, job: train.Fitting, quiet: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = train.fit(job)
+    assert (summary["steps"], summary["samples_received"], summary["unseen"], summary["best"]) == (1, 23, 0, None)
+    assert summary["parameters"] > 500
+    [schedule] = np.load(io.BytesIO(store.read("fits/fitted/schedule.npy")))
+    ids = Selection(store, f"{NAME}@v1").sample_id
+    assert sorted(schedule) == sorted(ids)
+    assert FAILED not in schedule
+    # What is finished is taken as it is.
+    with monkeypatch.context() as patched:
+        patched.setattr(PCARidge, "learn", None)
+        assert train.fit(job) == summary
+    version = resolve(store, f"{NAME}@v1")
+    card = {
+        "name": NAME,
+        "dataset": {"name": version.name, "version": version.version, "snapshot": version.snapshot},
+        "recipe": pipeline(job.problem).document() | {"surrogate": {"kind": "pca_ridge"}, "training": {"kind": "fit"}},
+        "mode": "offline",
+        "training": summary,
+    }
+    model = train.register(store.url, "fitted", NAME, card)
+    assert train.register(store.url, "fitted", NAME, card) == model
+    evaluated = measuring.evaluate(store.url, f"{NAME}@v1", f"{NAME}@v1")
+    linear = evaluated["baselines"]["linear"]["relative_l2"]["mean"]
+    # The same regression, of the same samples in another order.
+    assert evaluated["metrics"]["relative_l2"]["mean"] == pytest.approx(linear, rel=1e-3)
+    method = uncertainty({"kind": "conformal", "levels": [0.5]})
+    assert 0 <= measuring.quantify(store.url, f"{NAME}@v1", f"{NAME}@v1", method)["coverage"]["0.5"]["measured"] <= 1
+    loaded, bands = measuring.load_model(store, f"{NAME}@v1")
+    assert (loaded.surrogate, bands is not None) == (PCARidge(), True)
+    assert model_files.audit(store.url, f"{NAME}@v1")["clean"]
+    found = done_again(opened(store, f"{NAME}@v1"))
+    assert (found["agrees"], found["equal"], found["steps"], found["tensors"]) == (True, True, 1, 6)
+    assert json.dumps(found)
+    assert models.read_card(store, f"{NAME}@v1")["training"]["any_grid"] is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"surrogate": "pca_ridge"}, "training.kind is 'online' with the surrogate 'pca_ridge', expected 'fit'"),
+        (
+            {"surrogate": "mean", "training": "offline"},
+            "training.kind is 'offline' with the surrogate 'mean', expected",
+        ),
+        ({"training": "fit"}, "training.kind is 'fit' with the surrogate 'fno', expected 'online' or 'offline'"),
+    ],
+)
+def test_a_wrong_pair_is_refused_when_the_recipe_is_read(changes: dict[str, str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        load(TINY, changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_refuses_a_fit_and_training_takes_it(store: Store) -> None:
+    recipe = load(TINY, FITTED)
+    with pytest.raises(Exception, match=r"training.kind is 'fit', expected 'online': a run trains while it solves"):
+        check_run(recipe, store.url, trains=True)
+    check_training(recipe, store.url, f"{NAME}@v1")
+
+
+def test_a_fit_is_no_arm_of_a_comparison() -> None:
+    assert Fit().unpaired() == "training.kind is 'fit', expected 'online' or 'offline': there are no steps to compare"
+    with pytest.raises(NotImplementedError):
+        Fit().repeats(2)
+    assert (Fit().unfit(Mean()), bool(Fit().unfit(FNO()))) == ("", True)
