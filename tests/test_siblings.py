@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 COVERED = tuple(
-    f"compute/{room}" for room in ("cluster", "evaluation", "problems", "solvers", "surrogates", "uncertainty")
+    f"compute/{room}"
+    for room in ("cluster", "evaluation", "problems", "solvers", "surrogates", "training", "uncertainty")
 )
 """Rooms of kinds in which no sibling is asked for."""
 

@@ -57,7 +57,7 @@ class Unknowns:
     def of(cls, problem: Problem) -> Unknowns:
         """Read them from the template of a problem on a grid."""
         template = problem.template(1)
-        dimensions, gone = Dimensions.of(template), ("time",) if isinstance(problem, Evolution) else ()
+        dimensions, gone = Dimensions.of(template), problem.step_dims
         outputs = [name for name in dimensions.variables if name not in dimensions.inputs]
         dims = {name: tuple(dim for dim in dimensions.variables[name] if dim not in gone) for name in outputs}
         space = tuple(dim for dim in dims[outputs[0]] if dim in dimensions.space)
@@ -132,10 +132,7 @@ def hindrance(problem: Problem) -> str:
         one, other = (
             {name: rng.uniform(0.5, 1.5, (1, *shape)) for name, shape in unknowns.shapes.items()} for _ in range(2)
         )
-        if isinstance(problem, Evolution):
-            coloured_step(problem, inputs, one, other, len(problem.times) - 1)
-        else:
-            coloured(problem, inputs, one)
+        problem.derived(inputs, one, other)
     # What somebody's equations do with tensors can be anything.
     except Exception as error:  # noqa: BLE001
         return str(error) if isinstance(error, Beyond) else f"{type(error).__name__}: {error}".partition("\n")[0]

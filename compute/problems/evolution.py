@@ -61,6 +61,8 @@ class Evolution(Problem):
     Its equations are told step by step: ``F(u, v) = 0``, where u is the state after a step and v that before it.
     """
 
+    step_dims = ("time",)
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         refuse_overriding(cls, Evolution, ("simulate", "advance"), "expected `start` and `step`, which it is made of")
@@ -237,6 +239,10 @@ class Evolution(Problem):
         if type(self).step_linearised is Evolution.step_linearised:
             return hindrance(self)
         return "" if self.in_torch else NUMPY_ALONE
+
+    def derived(self, inputs: Arrays, before: Arrays, after: Arrays) -> Operators:
+        """Return the derivatives at some states, of the last step; see `Problem.derived`."""
+        return self.step_linearised(inputs, before, after, len(self.times) - 1)
 
     def step_linearised(self, inputs: Arrays, before: Arrays, after: Arrays, step: int) -> Operators:
         """Return ``∂F/∂u`` of a step; see `linearised`. By default by coloured derivatives, as in `Problem.linearised`.

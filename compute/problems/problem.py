@@ -37,6 +37,9 @@ class Problem(Kind, ABC):
     in_torch: ClassVar[bool] = True
     """Whether `equations` takes torch tensors too. One for NumPy alone has no `penalty` and is not `linearised`."""
 
+    step_dims: ClassVar[tuple[str, ...]] = ()
+    """Dimensions of outputs whose points are states of their own, each with derivatives of its own."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         refuse_overriding(
@@ -248,6 +251,13 @@ class Problem(Kind, ABC):
         from ritz.compute.problems.derivatives import hindrance
 
         return "" if type(self).linearised is not Problem.linearised else hindrance(self)
+
+    def derived(self, inputs: Arrays, before: Arrays, after: Arrays) -> Operators:
+        """Return the derivatives at some states, in float64: of the last step where there are steps."""
+        from ritz.compute.problems.derivatives import coloured
+
+        del before
+        return coloured(self, inputs, after)
 
     @property
     def rings(self) -> tuple[str, ...]:
