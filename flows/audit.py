@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from ritz.tasks.auditing import audit as stage
+from ritz.tasks.auditing.audit_record import AuditRecord
 from ritz.tasks.checks import check_audit
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
@@ -12,7 +11,7 @@ from ritz.tasks.signals import stoppable
 
 @flow(name="audit")
 @stoppable
-def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+def audit(dataset: str, store: str, profile: str = "local") -> AuditRecord:
     """Look for anything in a version of a dataset that is not as it must be; return the record.
 
     Raises
@@ -22,5 +21,5 @@ def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
     """
     check_audit(store, dataset)
     with load_profile(profile).open(("solve",)) as cluster:
-        record: dict[str, Any] = stage.audit(store, cluster, dataset)
+        record: AuditRecord = stage.audit(store, cluster, dataset)
     return record

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
+from ritz.compute.document import Json
 from ritz.tasks.checks import check_run
 from ritz.tasks.comparison import compare as stage
+from ritz.tasks.comparison.comparison_record import ComparisonRecord
 from ritz.tasks.comparison.plan import FRESH, SEEDS, contest, finished
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import complete
@@ -19,14 +19,14 @@ from ritz.tasks.signals import stoppable
 @stoppable
 def online_offline(
     recipe: str,
-    overrides: dict[str, Any] | None,
+    overrides: dict[str, object] | None,
     store: str,
     profile: str = "local",
     seeds: int = SEEDS,
     samples: int | None = None,
     epochs: float | None = None,
     fresh: int = FRESH,
-) -> dict[str, Any]:
+) -> ComparisonRecord:
     """Train the surrogate of a recipe online and offline and compare; return the record.
 
     All simulations are solved once, into the dataset ``<name>-compare``; `ritz.tasks.comparison.plan.contest` has the
@@ -39,7 +39,7 @@ def online_offline(
     ritz.storage.errors.StorageError
         If the dataset cannot be made.
     """
-    sizes: dict[str, Any] = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
+    sizes: Json = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
     compared = contest(load(recipe, overrides, stages=(), store_url=store), **sizes)
     done = finished(compared, store)
     if done is not None:
@@ -52,5 +52,5 @@ def online_offline(
         command += [f"--{name}", str(value)] if value is not None else []
     with load_profile(profile).open() as cluster:
         made = complete(compared.pipeline, store) or generate(compared.pipeline, store, cluster)
-        record: dict[str, Any] = stage.compare(compared, store, cluster, made, command)
+        record: ComparisonRecord = stage.compare(compared, store, cluster, made, command)
     return record

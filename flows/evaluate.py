@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from ritz.compute.evaluation.catalogue import metrics
@@ -9,15 +7,25 @@ from ritz.storage import models
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_measuring
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.card import ModelVersion
+from ritz.tasks.documents.cost import Priced
+from ritz.tasks.documents.evaluation import Evaluation
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.measuring.cost import cost
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
 
 
+class EvaluatedModel(Priced, Evaluation):
+    """A model, and what was measured of it."""
+
+    model: ModelVersion
+
+
 @flow(name="evaluate")
 @stoppable
-def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> EvaluatedModel:
     """Measure a model, the baselines and their costs on the test split of a dataset; both as ``NAME[@VERSION]``.
 
     Raises
@@ -28,8 +36,9 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> di
     check_measuring(store, model, dataset, ("train", "test"))
     reference = models.resolve(Store(store), model)
     version = resolve(Store(store), dataset)
-    chosen = metrics(models.read_card(Store(store), reference.spec)["recipe"].get("evaluation"))
+    chosen = metrics(of_model.card(Store(store), reference.spec).recipe.get("evaluation"))
     with load_profile(profile).open(("train",)) as cluster:
-        result: dict[str, Any] = stage.evaluate(store, cluster, reference.spec, version.spec, chosen)
-        result |= cost(store, cluster, reference.spec, version.spec)
-    return {"model": {"name": reference.name, "version": reference.version}, **result}
+        result: Evaluation = stage.evaluate(store, cluster, reference.spec, version.spec, chosen)
+        priced: Priced = cost(store, cluster, reference.spec, version.spec)
+    named = ModelVersion(name=reference.name, version=reference.version)
+    return EvaluatedModel(model=named, **result.entries(), **priced.entries())

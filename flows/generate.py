@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 from prefect import flow
 
 from ritz.tasks.checks import check_run
 from ritz.tasks.generation import generate as stage
 from ritz.tasks.generation.growth import planned, published
+from ritz.tasks.generation.result import Generated
 from ritz.tasks.recipes import load, load_profile
 from ritz.tasks.resources import check_room
 from ritz.tasks.signals import stoppable
@@ -15,8 +13,8 @@ from ritz.tasks.signals import stoppable
 
 @flow(name="generate")
 @stoppable
-def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile: str = "local") -> dict[str, Any]:
-    """Make the dataset of a recipe; return ``dataset``, ``ledger``, ``choice``, ``panel``, ``seconds``.
+def generate(recipe: str, overrides: dict[str, object] | None, store: str, profile: str = "local") -> Generated:
+    """Make the dataset of a recipe.
 
     Raises
     ------
@@ -28,5 +26,4 @@ def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile:
     place = load_profile(profile)
     check_room(pipeline, store, place.limits(), trains=False)
     with place.open(("solve",)) as cluster:
-        generated = stage.generate(pipeline, store, cluster)
-    return dataclasses.asdict(generated)
+        return stage.generate(pipeline, store, cluster)

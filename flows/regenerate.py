@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from ritz.tasks.auditing import regenerate as stage
+from ritz.tasks.auditing.audit_record import RegeneratedSample
 from ritz.tasks.auditing.version import sample_of
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
@@ -12,7 +11,7 @@ from ritz.tasks.signals import stoppable
 
 @flow(name="regenerate")
 @stoppable
-def regenerate(dataset: str, sample: int, store: str, profile: str = "local") -> dict[str, Any]:
+def regenerate(dataset: str, sample: int, store: str, profile: str = "local") -> RegeneratedSample:
     """Make one sample of a version again and compare it with what is stored.
 
     Raises
@@ -22,5 +21,5 @@ def regenerate(dataset: str, sample: int, store: str, profile: str = "local") ->
     """
     sample_of(store, dataset, sample)
     with load_profile(profile).open(("solve",)) as cluster:
-        found: dict[str, Any] = stage.regenerate(store, cluster, dataset, sample)
+        found: RegeneratedSample = stage.regenerate(store, cluster, dataset, sample)
     return found

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from ritz.tasks.checks import check_replay
 from ritz.tasks.recipes import load_profile
 from ritz.tasks.signals import stoppable
 from ritz.tasks.training import replay as stage
+from ritz.tasks.training.replay_record import ReplayedModel
 
 
 @flow(name="replay")
 @stoppable
-def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> dict[str, Any]:
-    """Do the training of a run again and compare; return what `ritz.tasks.training.replay.replay` returns.
+def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> ReplayedModel:
+    """Do the training of a run again and compare.
 
     Parameters
     ----------
@@ -27,5 +26,5 @@ def replay(run: str, store: str, profile: str = "local", threads: int | None = N
     """
     model = check_replay(store, run)
     with load_profile(profile).open(("train",)) as cluster:
-        found: dict[str, Any] = stage.replay(store, cluster, model, threads=threads)
+        found: ReplayedModel = stage.replay(store, cluster, model, threads=threads)
     return found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from ritz.storage.documents import LARGEST, mapping
+from ritz.storage.documents import LARGEST, Json, mapping
 from ritz.storage.errors import StorageError
 from ritz.storage.places.bucket import Bucket
 from ritz.storage.places.folder import Folder
@@ -108,7 +108,7 @@ class Store:
         """
         return self._place.read(_checked(key), most)
 
-    def document(self, key: str) -> dict[str, Any]:
+    def document(self, key: str) -> Json:
         """Return what the JSON file ``key`` says, a mapping; see `ritz.storage.documents.mapping`.
 
         Raises

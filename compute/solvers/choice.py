@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 from pydantic import Field, field_validator
 
+from ritz.compute.document import Json
 from ritz.compute.kind import OneOf, in_units
+from ritz.compute.solvers.choice_record import Choice, LeftOut, PanelRow, Tried
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.solvers.guard import Guard
 from ritz.compute.solvers.iterative import Krylov
@@ -58,7 +60,7 @@ class Auto(Solver):
             raise ValueError("candidates holds auto, expected solvers that solve by themselves")
         return candidates
 
-    def choose(self, systems: Systems | Sequence[Systems], rtol: float) -> tuple[Solver, dict[str, Any]]:
+    def choose(self, systems: Systems | Sequence[Systems], rtol: float) -> tuple[Solver, Choice]:
         """Try the candidates on the first systems and name the best.
 
         Parameters
@@ -73,13 +75,8 @@ class Auto(Solver):
         -------
         solver
             The winner; the first candidate, and a warning in the log, if none answered every system itself.
-        record
-            Goes into JSON: ``systems``, ``unknowns``, ``rtol``; ``tried``, a list of {``solver`` (its fields),
-            ``systems`` (how many it was given), ``iterations`` and ``matvecs`` (means), ``seconds`` (of the
-            processor, median a system), ``expected`` (seconds, or None), ``max_residual`` (None if not finite),
-            ``missed`` (systems it could not answer itself)}; ``left_out``, a list of {``solver``, ``reason``};
-            ``chosen`` (fields of the winner); ``ratio``: seconds of the best other candidate that missed nothing
-            over those of the winner, None if there is none.
+        choice
+            What was measured.
 
         Raises
         ------
@@ -94,24 +91,24 @@ class Auto(Solver):
         lanes = [Lane(solver, heats) for solver, _ in able]
         race(lanes, rtol, reach=REACH)
         tried = [
-            {"solver": _fields(solver), **lane.summary(), "expected": cost, "missed": lane.missed}
+            Tried(solver=_fields(solver), **lane.summary(), expected=cost, missed=lane.missed)
             for (solver, cost), lane in zip(able, lanes, strict=True)
         ]
-        good = [i for i, row in enumerate(tried) if row["missed"] == 0]
+        good = [i for i, one in enumerate(tried) if one.missed == 0]
         if not good:
             log.warning("no candidate answered all %d systems of the probe: the first is taken", len(heats))
-        ranked = sorted(good, key=lambda i: tried[i]["seconds"]) or [0]
+        ranked = sorted(good, key=lambda i: tried[i].seconds) or [0]
         winner = ranked[0]
-        record = {
-            "systems": sum(len(heat) for heat in heats),
-            "unknowns": batches[0].operators.pattern.size,
-            "rtol": rtol,
-            "tried": tried,
-            "left_out": left_out,
-            "chosen": tried[winner]["solver"],
-            "ratio": tried[ranked[1]]["seconds"] / tried[winner]["seconds"] if len(ranked) > 1 else None,
-        }
-        return able[winner][0], record
+        choice = Choice(
+            systems=sum(len(heat) for heat in heats),
+            unknowns=batches[0].operators.pattern.size,
+            rtol=rtol,
+            tried=tuple(tried),
+            left_out=tuple(left_out),
+            chosen=tried[winner].solver,
+            ratio=tried[ranked[1]].seconds / tried[winner].seconds if len(ranked) > 1 else None,
+        )
+        return able[winner][0], choice
 
     def again(self, chosen: Mapping[str, Any]) -> Solver:
         """Return the candidate that was chosen before, from its fields."""
@@ -129,14 +126,14 @@ class Auto(Solver):
         able, _ = self._able(systems)
         return able[0][0]
 
-    def _able(self, systems: Systems) -> tuple[list[tuple[Solver, float | None]], list[dict[str, Any]]]:
+    def _able(self, systems: Systems) -> tuple[list[tuple[Solver, float | None]], list[LeftOut]]:
         """Return the candidates to try with their expected seconds, cheapest first, and why others are left out."""
-        left_out: list[dict[str, Any]] = []
+        left_out: list[LeftOut] = []
         fitting: list[tuple[Solver, float | None]] = []
         for solver in self.candidates or _known():
             reason = solver.unfit(systems)
             if reason:
-                left_out.append({"solver": _fields(solver), "reason": reason})
+                left_out.append(LeftOut(solver=_fields(solver), reason=reason))
                 continue
             solver = solver.settled(systems)
             fitting.append((solver, solver.expected(systems)))
@@ -151,7 +148,7 @@ class Auto(Solver):
                 able.append((solver, cost))
             else:
                 reason = f"expected to take {cost / least:.0f} times what {able[0][0].kind} takes"
-                left_out.append({"solver": _fields(solver), "reason": reason})
+                left_out.append(LeftOut(solver=_fields(solver), reason=reason))
         return able, left_out
 
     def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
@@ -174,7 +171,7 @@ def _classes() -> dict[str, type[Solver]]:
     return cast(dict[str, type[Solver]], SINGLE.kinds())
 
 
-def _fields(solver: Solver) -> dict[str, Any]:
+def _fields(solver: Solver) -> Json:
     return solver.model_dump(mode="json")
 
 
@@ -208,7 +205,7 @@ def panel(
     recycled: Recycled | None = None,
     direct: Direct | None = None,
     limit: float = 30.0,
-) -> list[dict[str, Any]]:
+) -> tuple[PanelRow, ...]:
     """Measure what sorting and carrying are worth, whoever wins.
 
     Parameters
@@ -224,23 +221,21 @@ def panel(
 
     Returns
     -------
-    list of dict
-        Rows {``method`` (``"recycled, carry"``, ``"recycled, no carry"``, ``"direct"``), ``order``
-        (``"sorted"`` or ``"unsorted"``), ``systems``, ``iterations`` and ``matvecs`` (means), ``seconds`` (median a
-        system), ``max_residual`` (None if not finite)}, measured in turn system by system. They go into JSON.
+    tuple of PanelRow
+        Measured in turn system by system.
     """
     method = (recycled or Recycled()).model_copy(update={"guard": False})
     # Each of four ways to recycle and two without takes one system before its clock starts, and one at least after.
     costs = 8 * method.expected(systems_sorted), 4 * (direct or Direct()).expected(systems_sorted)
     if sum(costs) > limit:
-        return []
+        return ()
     # Without the carry no time goes into a space that nobody takes up.
     cold = Recycler(guard=Guard(phase="rest", left=2))
     lanes: list[Lane] = []
-    rows: list[dict[str, Any]] = []
+    named: list[dict[str, str]] = []
     for order, systems in (("sorted", systems_sorted), ("unsorted", systems_unsorted)):
         heats = [systems.take(slice(i, i + 1)) for i in range(len(systems))]
         lanes += [Lane(method, heats), Lane(method, heats, False, cold), Lane(direct or Direct(), heats, False)]
-        rows += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
+        named += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
     race(lanes, rtol, limit=limit)
-    return [row | lane.summary() for row, lane in zip(rows, lanes, strict=True)]
+    return tuple(PanelRow(**one, **lane.summary()) for one, lane in zip(named, lanes, strict=True))

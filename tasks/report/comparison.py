@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ritz.tasks.comparison.comparison_record import ComparisonRecord
 from ritz.tasks.comparison.gains import WORDS, rows, sentences
 from ritz.tasks.report.page import template, uri
 from ritz.tasks.report.theme import DARK, LIGHT, SMALL, Theme, dress, figure, legend, log_axis, png
@@ -46,8 +47,8 @@ def render(record: Mapping[str, Any], light: Mapping[str, bytes] | None = None) 
     view = {
         **record,
         "pictures": {name: (uri(bright[name]), uri(dark[name])) for name in bright},
-        "rows": rows(dict(record)),
-        "sentences": sentences(dict(record)),
+        "rows": rows(ComparisonRecord.model_validate(record)),
+        "sentences": sentences(ComparisonRecord.model_validate(record)),
         "per_seed": [
             [record["arms"][name]["seeds"][place]["test"]["mean"] for name in NAMES]
             for place in range(len(record["seeds"]))

@@ -11,7 +11,9 @@ import numpy as np
 from ritz.compute.evaluation.catalogue import METRICS
 from ritz.compute.uncertainty.catalogue import about
 from ritz.storage.ledger import SPLITS
-from ritz.tasks.measuring.gate import better_baselines, release_of
+from ritz.tasks.documents.evaluation import Metrics
+from ritz.tasks.documents.verdict import Verdict
+from ritz.tasks.measuring.gate import better_baselines
 from ritz.tasks.report import figures
 from ritz.tasks.report.material import Material, columns, typical
 from ritz.tasks.report.shown import explanation
@@ -137,8 +139,10 @@ def _view(record: Mapping[str, Any], material: Material, drawn: Mapping[str, tup
         "left_out": [{**row, "solver": _solver(row.get("solver"))} for row in found["choice"].get("left_out") or ()],
         "verdict": _verdict(found["choice"]),
         "solve_time": timing(found["break_even"]["fastest"]) if found["break_even"].get("measured") else "",
-        "release": release_of(found["model"], record.get("recipe") or {}) if "released" in found["model"] else None,
-        "better": better_baselines(found["metrics"], found["baselines"]) if found["metrics"] else {},
+        "release": Verdict.model_validate(found["model"]).release_by(record.get("recipe") or {})
+        if "released" in found["model"]
+        else None,
+        "better": _better(found["metrics"], found["baselines"]) if found["metrics"] else {},
         "machine": record.get("machine") or {},
         "by_solver": _by_solver(material),
         "failures": _failures(material),
@@ -212,6 +216,12 @@ def _verdict(choice: Mapping[str, Any]) -> str:
     of = f" of {number(unknowns)} unknowns" if systems and unknowns else ""
     next_best = f", {number(ratio)} times as fast as the next" if ratio else ""
     return f"Auto tried the candidates below{on}{of} and chose {_solver(choice['chosen'])}{next_best}."
+
+
+def _better(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> dict[str, float]:
+    return better_baselines(
+        Metrics.model_validate(metrics), {name: Metrics.model_validate(one) for name, one in baselines.items()}
+    )
 
 
 def _by_solver(material: Material) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +23,11 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused, StorageError, Unknown
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.card import Card
+from ritz.tasks.documents.training import History, TrainingMachine
 from ritz.tasks.recorded_problem import problem_of
+from ritz.tasks.training.replay_record import Replayed
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -67,8 +70,8 @@ class Kept:
     samples: CachedSamples
 
 
-def again(job: Replaying) -> dict[str, Any]:
-    """Do a training again from its schedule and snapshot; return what `ritz.compute.training.replay.compare` does."""
+def again(job: Replaying) -> Replayed:
+    """Do a training again from its schedule and snapshot, and compare."""
     kept = opened(Store(job.store), job.model, job.surrogate)
     tell, steps = Teller(job.topic), len(kept.recorded.schedule)
 
@@ -78,14 +81,14 @@ def again(job: Replaying) -> dict[str, Any]:
     return done_again(kept, threads=job.threads, device=job.device, progress=progress)
 
 
-def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
+def done_again(kept: Kept, **options: Any) -> Replayed:
     """Do a training again and compare; the options are those of `ritz.compute.training.replay.replay`."""
     start, recorded = time.monotonic(), kept.recorded
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
     steps = batches(recorded.schedule, kept.samples)
     replayed = replay(kept.training, kept.symmetries, recorded, steps, validation, problem=kept.problem, **options)
     about = {"machines": recorded.machines, "here": replayed.machines, "seconds": time.monotonic() - start}
-    return {**compare(recorded, replayed), **about}
+    return Replayed.model_validate({**compare(recorded, replayed), **about})
 
 
 def batches(schedule: np.ndarray, samples: CachedSamples) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -109,13 +112,13 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
     recorded = Recorded(
         schedule=left.schedule,
         losses=left.losses,
-        curve=left.history["curve"],
+        curve=[dict(row) for row in left.history.curve],
         validation=left.validation,
-        total=left.history["total"],
-        machines=left.history["machines"],
+        total=left.total,
+        machines=[one.document() for one in left.machines],
         model=Model.from_bytes(left.blob, surrogate),
     )
-    recipe = left.card["recipe"]
+    recipe = left.card.recipe
     training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])
     return Kept(training, problem_of(recipe), left.symmetries, recorded, left.samples)
 
@@ -124,8 +127,10 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
 class Found:
     """What the store has of a training, before its network is built."""
 
-    card: dict[str, Any]
-    history: dict[str, Any]
+    card: Card
+    history: History
+    total: int
+    machines: tuple[TrainingMachine, ...]
     schedule: np.ndarray
     losses: np.ndarray
     blob: bytes
@@ -135,7 +140,7 @@ class Found:
     @property
     def validation(self) -> np.ndarray:
         """Ids of the samples of the validation error."""
-        return np.array(self.history["validation"], np.int64)
+        return np.array(self.history.validation, np.int64)
 
 
 def found(store: Store, spec: str) -> Found:
@@ -150,10 +155,10 @@ def found(store: Store, spec: str) -> Found:
     ritz.storage.errors.StorageError
         If the schedule or the losses are none.
     """
-    files, card = models.load(store, spec)
-    history = json.loads(files.get("history.json", b"{}"))
+    files, _ = models.load(store, spec)
+    card, history = of_model.card(store, spec), of_model.history(store, spec)
     missing = [name for name in ("schedule.npy", "losses.npy", "history.json") if name not in files]
-    if missing or "machines" not in history:
+    if missing or history is None or history.machines is None or history.total is None:
         raise Refused(
             f"model {spec}: {missing[0] if missing else 'machines in history.json'} is not there, so its training "
             "cannot be compared; it was registered by an older release: train it anew"
@@ -164,15 +169,23 @@ def found(store: Store, spec: str) -> Found:
             f"model {spec}: schedule.npy has the shape {schedule.shape} and losses.npy {losses.shape}; expected "
             "(steps, batch) and (steps,)"
         )
-    data = card["dataset"]
-    snapshot = f"dataset {data['name']}@{data['version']}, snapshot {data['snapshot']}"
+    data = card.dataset
+    snapshot = f"dataset {data.spec}, snapshot {data.snapshot}"
     try:
-        samples = CachedSamples(Selection(store, f"{data['name']}@{data['snapshot']}", splits=None))
-        attrs = Dataset.open(store, data["name"]).at(data["snapshot"]).attrs
+        samples = CachedSamples(Selection(store, f"{data.name}@{data.snapshot}", splits=None))
+        attrs = Dataset.open(store, data.name).at(data.snapshot).attrs
     except Unknown as error:
         raise Unknown(f"model {spec} was trained on {snapshot}, which is gone: {error}") from error
     left = Found(
-        card, history, schedule, losses, files["model.safetensors"], str(attrs.get("symmetries", "none")), samples
+        card=card,
+        history=history,
+        total=history.total,
+        machines=history.machines,
+        schedule=schedule,
+        losses=losses,
+        blob=files["model.safetensors"],
+        symmetries=str(attrs.get("symmetries", "none")),
+        samples=samples,
     )
     for what, ids in (("the schedule", schedule), ("the validation", left.validation)):
         if len(gone := samples.missing(ids)):
