@@ -45,11 +45,13 @@ layouts: .venv/run.stamp
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 
-# The kernels of the solvers are compiled while Python compiles what was installed, whose own test suites nobody runs.
+# The kernels of the solvers are compiled while Python compiles what was installed, whose own test suites nobody runs;
+# then Prefect makes the database that every new home of its begins with.
 .venv/run.stamp: pyproject.toml $(VERSIONS) $(CONSTRAINTS) | .venv/bin/pip
 	$(BIN)/pip install --quiet --no-compile -c $(VERSIONS) -c $(CONSTRAINTS) -e .
 	$(BIN)/python -m ritz.compute.solvers.precompile & kernels=$$!; \
-		$(BIN)/python -m compileall -qq -x '[\\/]tests?[\\/]' .venv/lib; wait $$kernels
+		$(BIN)/python -m compileall -qq -x '[\\/]tests?[\\/]' .venv/lib && $(BIN)/python -m ritz.flows.database; \
+		made=$$?; wait $$kernels && exit $$made
 	touch $@
 
 .venv/test.stamp: .venv/run.stamp

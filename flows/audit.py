@@ -4,8 +4,7 @@ from prefect import flow
 
 from ritz.tasks.auditing import audit as stage
 from ritz.tasks.auditing.audit_record import AuditRecord
-from ritz.tasks.checks import check_audit
-from ritz.tasks.recipes import load_profile
+from ritz.tasks.preparing import Audit, prepare
 from ritz.tasks.signals import stoppable
 
 
@@ -19,7 +18,7 @@ def audit(dataset: str, store: str, profile: str = "local") -> AuditRecord:
     ritz.storage.errors.StorageError
         If there is no such dataset or version, or its problem cannot be loaded.
     """
-    check_audit(store, dataset)
-    with load_profile(profile).open(("solve",)) as cluster:
-        record: AuditRecord = stage.audit(store, cluster, dataset)
+    prepared = prepare(Audit(dataset), store, profile)
+    with prepared.profile.open(Audit.roles) as cluster:
+        record: AuditRecord = stage.audit(prepared.store, cluster, prepared.work)
     return record

@@ -3,15 +3,13 @@ from __future__ import annotations
 from prefect import flow
 
 from ritz.compute.document import Json
-from ritz.tasks.checks import check_run
 from ritz.tasks.comparison import compare as stage
 from ritz.tasks.comparison.comparison_record import ComparisonRecord
-from ritz.tasks.comparison.plan import FRESH, SEEDS, contest, finished
+from ritz.tasks.comparison.plan import FRESH, SEEDS
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import complete
 from ritz.tasks.parsing.overrides import assignments
-from ritz.tasks.recipes import load, load_profile
-from ritz.tasks.resources import check_room
+from ritz.tasks.preparing import Compare, prepare
 from ritz.tasks.signals import stoppable
 
 
@@ -40,17 +38,15 @@ def online_offline(
         If the dataset cannot be made.
     """
     sizes: Json = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
-    compared = contest(load(recipe, overrides, stages=(), store_url=store), **sizes)
-    done = finished(compared, store)
-    if done is not None:
-        return done
-    check_run(compared.pipeline, store, trains=True)
-    check_room(compared.pipeline, store, load_profile(profile).limits(), trains=True)
+    prepared = prepare(Compare.read(recipe, overrides, store, **sizes), store, profile)
+    if prepared.done is not None:
+        return prepared.done
+    compared, store = prepared.work, prepared.store
     place = ("--store", store, "--profile", profile)
     command = ["ritz", "compare", "online-offline", recipe, *place, *assignments(overrides)]
     for name, value in sizes.items():
         command += [f"--{name}", str(value)] if value is not None else []
-    with load_profile(profile).open() as cluster:
+    with prepared.profile.open(Compare.roles) as cluster:
         made = complete(compared.pipeline, store) or generate(compared.pipeline, store, cluster)
         record: ComparisonRecord = stage.compare(compared, store, cluster, made, command)
     return record

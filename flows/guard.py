@@ -14,6 +14,7 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_SERVER
 from sqlalchemy.engine import make_url
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from ritz.compute.cluster.silence import silence
 from ritz.flows import key as keys
 from ritz.flows.api import PROOF
 
@@ -57,8 +58,15 @@ class _Guard:
                 self.news("")
             await send(message)
 
+        async def received() -> Scope:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                # Services of Prefect's that have hardly begun do not know how to end.
+                silence()
+            return message
+
         try:
-            await self.app(scope, receive, sent)
+            await self.app(scope, received, sent)
         except Exception as error:
             # The cause is in the first line; what follows is SQL, or where to read about it.
             self.news(str(getattr(error, "orig", None) or error).partition("\n")[0] + _file())

@@ -2,16 +2,10 @@ from __future__ import annotations
 
 from prefect import flow
 
-from ritz.compute.uncertainty.catalogue import uncertainty
-from ritz.storage import models
-from ritz.storage.reading import resolve
-from ritz.storage.store import Store
-from ritz.tasks.checks import check_measuring
-from ritz.tasks.documents import of_model
 from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.measuring import evaluate as stage
-from ritz.tasks.recipes import load_profile
+from ritz.tasks.preparing import Quantify, prepare
 from ritz.tasks.signals import stoppable
 
 
@@ -33,10 +27,10 @@ def quantify(model: str, dataset: str, store: str, profile: str = "local") -> Qu
     ritz.storage.errors.StorageError
         If there is no such model or dataset, or it has too few samples to calibrate on.
     """
-    check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
-    reference = models.resolve(Store(store), model)
-    version = resolve(Store(store), dataset)
-    method = uncertainty(of_model.card(Store(store), reference.spec).recipe["uncertainty"])
-    with load_profile(profile).open(("train",)) as cluster:
-        result: Calibration = stage.quantify(store, cluster, reference.spec, version.spec, method)
-    return QuantifiedModel(model=ModelVersion(name=reference.name, version=reference.version), **result.entries())
+    prepared = prepare(Quantify(model, dataset), store, profile)
+    measured, store = prepared.work, prepared.store
+    specs = (measured.model.spec, measured.dataset.spec)
+    with prepared.profile.open(Quantify.roles) as cluster:
+        result: Calibration = stage.quantify(store, cluster, *specs, measured.uncertainty)
+    named = ModelVersion(name=measured.model.name, version=measured.model.version)
+    return QuantifiedModel(model=named, **result.entries())

@@ -4,8 +4,7 @@ from prefect import flow
 
 from ritz.tasks.auditing import regenerate as stage
 from ritz.tasks.auditing.audit_record import RegeneratedSample
-from ritz.tasks.auditing.version import sample_of
-from ritz.tasks.recipes import load_profile
+from ritz.tasks.preparing import Regenerate, prepare
 from ritz.tasks.signals import stoppable
 
 
@@ -19,7 +18,7 @@ def regenerate(dataset: str, sample: int, store: str, profile: str = "local") ->
     ritz.storage.errors.StorageError
         If there is no such dataset, version or sample, or its problem cannot be loaded.
     """
-    sample_of(store, dataset, sample)
-    with load_profile(profile).open(("solve",)) as cluster:
-        found: RegeneratedSample = stage.regenerate(store, cluster, dataset, sample)
+    prepared = prepare(Regenerate(dataset, sample), store, profile)
+    with prepared.profile.open(Regenerate.roles) as cluster:
+        found: RegeneratedSample = stage.regenerate(prepared.store, cluster, prepared.work, sample)
     return found

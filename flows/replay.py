@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from ritz.tasks.checks import check_replay
-from ritz.tasks.recipes import load_profile
+from ritz.tasks.preparing import Replay, prepare
 from ritz.tasks.signals import stoppable
 from ritz.tasks.training import replay as stage
 from ritz.tasks.training.replay_record import ReplayedModel
@@ -24,7 +23,7 @@ def replay(run: str, store: str, profile: str = "local", threads: int | None = N
     ritz.storage.errors.StorageError
         If there is no such run or model, or what it was trained on is gone.
     """
-    model = check_replay(store, run)
-    with load_profile(profile).open(("train",)) as cluster:
-        found: ReplayedModel = stage.replay(store, cluster, model, threads=threads)
+    prepared = prepare(Replay(run), store, profile)
+    with prepared.profile.open(Replay.roles) as cluster:
+        found: ReplayedModel = stage.replay(prepared.store, cluster, prepared.work, threads=threads)
     return found

@@ -29,7 +29,7 @@ from ritz.flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, 
 from ritz.flows.server import embedded
 from ritz.storage.errors import Busy
 from ritz.storage.store import Store
-from ritz.tasks.checks import check_ranks, check_run
+from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.provenance import machine, versions
@@ -38,20 +38,17 @@ from ritz.tasks.documents.records import recorded, run_lock
 from ritz.tasks.documents.run import FinishedRun, Memory, ModelOfRun, Paths, RunRecord, Times
 from ritz.tasks.documents.training import History
 from ritz.tasks.generation.generate import generate
-from ritz.tasks.generation.growth import planned
 from ritz.tasks.generation.result import Generated
 from ritz.tasks.measuring import evaluate as evaluation
 from ritz.tasks.measuring.cost import cost
 from ritz.tasks.measuring.release import judge, judged_again
 from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.recipes import load, load_profile
+from ritz.tasks.preparing import Run, prepare
 from ritz.tasks.report.publish import publish
-from ritz.tasks.resources import check_room
 from ritz.tasks.signals import stoppable
 from ritz.tasks.training.train import Trained, train
 from ritz.tasks.training.worker import register
-from ritz.tasks.views.lists import finished
 
 log = logging.getLogger("ritz")
 
@@ -101,22 +98,23 @@ def run_pipeline(
 def _pipeline_flow(
     pipeline: Pipeline, store: str, profile: Profile | None, command: Sequence[str], begun: float
 ) -> FinishedRun:
-    store = Store(store).url
-    pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
-    done = finished(pipeline, store)
-    if done is not None:
-        done = judged_again(store, done, pipeline)
+    return _done(Run(pipeline), store, profile or "local", command, begun)
+
+
+def _done(request: Run, store: str, profile: str | Profile, command: Sequence[str], begun: float) -> FinishedRun:
+    """Return the record of a request that was done before, or is done now."""
+    prepared = prepare(request, store, profile)
+    pipeline, store = prepared.work, prepared.store
+    if prepared.done is not None:
+        done = judged_again(store, prepared.done, pipeline)
         log.info("nothing to do: run %s made all of it", done.run)
         name_flow_run(done.run, [*tags(done), "nothing to do"])
         return done
-    check_run(pipeline, store, trains=True)
-    profile = profile or load_profile("local")
-    check_room(pipeline, store, profile.limits(), trains=True)
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
         record = _begun(pipeline, store, command)
         name_flow_run(record.run, recipe_tags(pipeline))
         with recorded(Store(store), record):
-            ended = _run(pipeline, store, profile, record, begun)
+            ended = _run(pipeline, store, prepared.profile, record, begun)
         name_flow_run(ended.run, tags(ended))
         return ended
 
@@ -262,10 +260,7 @@ def run(
         # A served run: no terminal watches, and Prefect keeps what the stages say.
         log.setLevel(logging.INFO)
     command = ["ritz", "run", recipe, "--store", store, "--profile", profile, *assignments(overrides)]
-    result: FinishedRun = _pipeline_flow.fn(
-        load(recipe, overrides, store_url=store), store, load_profile(profile), command, STARTED
-    )
-    return result
+    return _done(Run.read(recipe, overrides, store), store, profile, command, STARTED)
 
 
 @flow(name="ritz")

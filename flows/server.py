@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
+from ritz.flows import database
 from ritz.flows import key as keys
 from ritz.flows.api import ServerError, answers, check, local_url, own_key
 from ritz.flows.home import private_home
@@ -322,6 +323,7 @@ def _first(home: Path) -> Iterator[None]:
         raise ServerError(f"{place} cannot be opened ({error.strerror}); remove it") from error
     with os.fdopen(descriptor):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        database.provide(home, database.prepared())
         yield
         done.touch()
 

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import numpy as np
 from prefect import flow
 
 from ritz.compute.document import Number, Part
-from ritz.storage.datasets import Dataset
-from ritz.storage.reading import resolve
 from ritz.storage.store import Store
-from ritz.tasks.checks import check_ranks, check_training
+from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.records import fit_lock
 from ritz.tasks.documents.training import TrainingSummary
-from ritz.tasks.recipes import load, load_profile
+from ritz.tasks.preparing import Train, prepare
 from ritz.tasks.signals import stoppable
 from ritz.tasks.training import train as stage
 from ritz.tasks.training.worker import register
@@ -44,14 +41,13 @@ def train(
     ritz.tasks.recipes.RecipeError
         For bad input, before any work.
     """
-    pipeline = load(recipe, overrides, stages=(), store_url=store)
-    check_training(pipeline, store, dataset)
-    version = resolve(Store(store), dataset)
-    data = Dataset.open(Store(store), version.name).at(version.version)
+    prepared = prepare(Train.read(recipe, overrides, store, dataset), store, profile)
+    fit, store = prepared.work, prepared.store
+    pipeline, version = fit.pipeline, fit.dataset
     source = DatasetVersion(name=version.name, version=version.version, snapshot=version.snapshot)
     identity = pipeline.model_identity("offline", version.snapshot)
     lock = Store(store).lock(fit_lock(identity), f"this training of {pipeline.name!r} in {Store(store).url}")
-    with lock, load_profile(profile).open(("train",)) as cluster:
+    with lock, prepared.profile.open(Train.roles) as cluster:
         check_ranks(pipeline, cluster)
         trained = stage.train(
             pipeline,
@@ -60,8 +56,8 @@ def train(
             identity=identity,
             dataset=version.name,
             version=version.version,
-            shards=data.n_shards,
-            samples=int(np.count_nonzero(data.index()[1] == "train")),
+            shards=fit.shards,
+            samples=fit.samples,
         )
         origin = Origin(
             name=pipeline.name,

@@ -6,7 +6,7 @@ from typing import Any
 
 from ritz.tasks.comparison.comparison_record import TrainedSeed
 from ritz.tasks.documents.calibration import Coverage, CoverageRow, key
-from ritz.tasks.documents.card import Origin
+from ritz.tasks.documents.card import Card, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.evaluation import ErrorSummary, Metrics
 from ritz.tasks.documents.run import FinishedRun
@@ -32,6 +32,14 @@ def training(steps: int = 1) -> TrainingSummary:
 def origin(dataset: DatasetVersion, recipe: dict[str, Any], summary: TrainingSummary | None = None) -> Origin:
     """What made a model, by default in one step."""
     return Origin(name="one", dataset=dataset, recipe=recipe, mode="offline", training=summary or training())
+
+
+def card(recipe: dict[str, Any]) -> Card:
+    """The card of a model of one input and one output, in the plane and on any grid."""
+    variable = {"dims": ["y", "x"], "dtype": "float32", "attrs": {}}
+    made = origin(DatasetVersion(name="data", version="v1", snapshot="S"), recipe, training().changed(any_grid=True))
+    interface = {"inputs": {"a": variable}, "outputs": {"u": variable}, "space": ["y", "x"], "sizes": {}}
+    return Card.model_validate({**made.entries(), **interface, "grid": {}, "coordinates": {}, "identity": "two"})
 
 
 def finished(**entries: Any) -> FinishedRun:

@@ -10,50 +10,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+import time
 from typing import Any
 
 from distributed import Nanny
+from threadpoolctl import threadpool_limits
 
-_BEFORE = dict(os.environ)
-"""The environment of this process before it started workers."""
+from ritz.compute.cluster.forking import environment
+from ritz.compute.cluster.silence import silence
 
-_LOCK = threading.Lock()
-_CHANGES: list[Mapping[str, str]] = []
-"""What processes that are being started begin with, those of other clusters too."""
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables while a process is started; the last one that is leaves the environment as it was."""
-    with _LOCK:
-        _CHANGES.append(values)
-        os.environ.update(values)
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _CHANGES.remove(values)
-            needed = {name for change in _CHANGES for name in change}
-            for name in values.keys() - needed:
-                if name in _BEFORE:
-                    os.environ[name] = _BEFORE[name]
-                else:
-                    os.environ.pop(name, None)
-
-
-def start_tracker() -> None:
-    """Start what removes the semaphores of dead workers, without its warning that there were some.
-
-    A worker that is busy when the driver ends is killed. Started by the event loop of the driver, the tracker would
-    unmask the signals of its thread.
-    """
-    warnings = ",".join(filter(None, [_BEFORE.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
-    # It would look for modules in the working directory first, as a worker would.
-    with _environment({"PYTHONWARNINGS": warnings, "PYTHONSAFEPATH": "1"}):
-        resource_tracker.ensure_running()
+LOOK = 1.0
+"""Seconds between two looks whether the process is there that has started this one."""
 
 
 class Apart(Nanny):
@@ -67,20 +34,28 @@ class Apart(Nanny):
     async def instantiate(self) -> Any:
         """Start the worker's process, and leave the environment of this one as it was."""
         # Dask puts what that process begins with into the environment of this one, and leaves it there.
-        with _environment(self.pre_spawn_env):
+        with environment(self.pre_spawn_env):
             return await super().instantiate()
 
 
 def dask_setup(_: object) -> None:
     """Leave the process group of the driver, and its terminal: Dask calls this in every worker before it begins."""
     os.setsid()
+    # Libraries that were there before the fork have not read how many threads they may take.
+    threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    """End when what this process was forked from is gone: Dask takes it for dead then, and starts another one."""
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    os._exit(1)
 
 
 def dask_teardown(_: object) -> None:
     """Say nothing more: Dask calls this in every worker when it ends, because the driver wants it to.
 
-    A task that is still at work then finds its connections closed, and Python would print what it makes of that.
+    A task that is still at work then finds its connections closed.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    silence()

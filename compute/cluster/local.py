@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
+from ritz.compute.cluster import forking
 from ritz.compute.cluster.errors import ClusterError
 from ritz.compute.cluster.presence import ROLES
 from ritz.compute.cluster.profile import Profile, Role, wait_for
@@ -48,6 +50,10 @@ class Local(Profile):
             except ValueError as error:
                 raise ClusterError(f"profile.train.{error}") from error
 
+    def ahead(self, modules: Sequence[str]) -> None:
+        """Begin to load what the workers will need; see `Profile.ahead`."""
+        forking.start(modules)
+
     def limits(self) -> dict[str, int]:
         """Return what this machine and the profile allow; see `Profile.limits`."""
         from distributed.system import MEMORY_LIMIT
@@ -67,13 +73,13 @@ class Local(Profile):
         from distributed import Client, Scheduler, SpecCluster
         from distributed.comm.inproc import global_manager
 
-        from ritz.compute.cluster.apart import Apart, start_tracker
+        from ritz.compute.cluster.apart import Apart
         from ritz.compute.cluster.cluster import Cluster
 
         # Dask names this process by the machine's address on the internet, and warns where there is none.
         with warnings.catch_warnings(action="ignore"):
             _ = global_manager.ip
-        start_tracker()
+        forking.start()
         with settings():
             (scheme, security), folder = self._transport(), scratch()
             workers = {}
@@ -91,7 +97,8 @@ class Local(Profile):
                     "silence_logs": logging.CRITICAL,
                     "preload": [f"ritz.compute.cluster.{part}" for part in ("priority", "apart", "pages")],
                     "security": security,
-                    "env": {f"{library}_NUM_THREADS": str(role.threads) for library in ("OMP", "MKL", "OPENBLAS")},
+                    # What this process was told since there is one to fork from, too.
+                    "env": {**os.environ, **dict.fromkeys(forking.THREADS, str(role.threads))},
                 }
                 for index in range(role.count):
                     workers[f"{name}-{index}"] = {"cls": Apart, "options": options}

@@ -73,6 +73,12 @@ class Profile(Kind, ABC):
     def check(self, roles: Sequence[str] = ROLES) -> None:
         """Raise what `open` would raise about a cluster that others run; nothing is started."""
 
+    def ahead(self, modules: Sequence[str]) -> None:
+        """Begin to load ``modules`` for the workers that `open` will start on this machine, if any; returns at once.
+
+        They must start no thread when they are loaded.
+        """
+
     def limits(self) -> dict[str, int]:
         """Return the bytes of memory of the least worker of each role, and of the ``driver``, as far as they limit."""
         return {}

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ritz.compute.cluster.forking import BEGINNING, METHOD
+
 log = logging.getLogger("ritz")
 
 
@@ -27,19 +29,11 @@ def settings() -> Iterator[None]:
             {
                 # A run survives many dead workers: what a task did is in the store, so trying again is cheap.
                 "distributed.scheduler.allowed-failures": 20,
-                # Dask makes malloc give memory back above 64 KiB. A training step then takes and returns the same
-                # pages all the time and is 3 to 4 times slower; here windows bound what is in flight instead.
-                # malloc reads this when a process starts: a worker's own `env` comes too late.
-                "distributed.nanny.pre-spawn-environ": {
-                    "MALLOC_TRIM_THRESHOLD_": 2**30,
-                    "MALLOC_MMAP_THRESHOLD_": 2**30,
-                    # A worker would look for modules in the working directory first, where others may have put some.
-                    "PYTHONSAFEPATH": 1,
-                },
+                "distributed.nanny.pre-spawn-environ": BEGINNING,
                 # Pages for a browser, which nobody asked for and which anybody could read.
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
-                "distributed.worker.multiprocessing-method": "spawn",
+                "distributed.worker.multiprocessing-method": METHOD,
                 "distributed.worker.daemon": sys.platform != "win32",
                 # Dask looks at itself, for a dashboard that is not there, and at the memory of its workers: with three
                 # of them that took 7 % of a core in an idle driver's process alone, and takes 1 % like this.

@@ -51,17 +51,14 @@ def audit(
 
 def _dataset(name: str, store: str, profile: str) -> AuditRecord:
     from ritz.flows.terminal import STARTING, watching
-    from ritz.storage.store import Store
-    from ritz.tasks.checks import check_audit
-    from ritz.tasks.recipes import load_profile
+    from ritz.tasks.preparing import Audit, prepare
 
-    check_audit(store, name)
-    load_profile(profile).check(("solve",))
+    prepared = prepare(Audit(name), store, profile)
     with watching(STARTING), embedded():
         from ritz.flows.audit import audit as flow
         from ritz.flows.launch import launch
 
-        record: AuditRecord = launch(flow, name, Store(store).url, profile)
+        record: AuditRecord = launch(flow, name, prepared.store, profile)
     return record
 
 
@@ -91,17 +88,14 @@ def regenerate(
     import yaml
 
     from ritz.flows.terminal import STARTING, print_json, watching
-    from ritz.storage.store import Store
-    from ritz.tasks.auditing.version import sample_of
-    from ritz.tasks.recipes import load_profile
+    from ritz.tasks.preparing import Regenerate, prepare
 
-    sample_of(store, dataset, sample)
-    load_profile(profile).check(("solve",))
+    prepared = prepare(Regenerate(dataset, sample), store, profile)
     with watching(STARTING), embedded():
         from ritz.flows.launch import launch
         from ritz.flows.regenerate import regenerate as flow
 
-        found = launch(flow, dataset, sample, Store(store).url, profile)
+        found = launch(flow, dataset, sample, prepared.store, profile)
     if as_json:
         print_json(found.document())
     else:

@@ -37,30 +37,20 @@ def online_offline(
     Example: ritz compare online-offline heat --set surrogate=fully_connected --samples 100 --epochs 100 --fresh 8
     """
     from ritz.flows.terminal import STARTING, print_json, print_table, watching
-    from ritz.storage.store import Store
-    from ritz.tasks.checks import check_run
     from ritz.tasks.comparison.gains import PUBLISHED, rows, sentences
-    from ritz.tasks.comparison.plan import contest, finished
     from ritz.tasks.parsing.overrides import parse_assignments
-    from ritz.tasks.recipes import load, load_profile
-    from ritz.tasks.resources import check_room
+    from ritz.tasks.preparing import Compare, prepare
 
     changes = parse_assignments(overrides or [])
-    compared = contest(
-        load(recipe, changes, stages=(), store_url=store), seeds=seeds, samples=samples, epochs=epochs, fresh=fresh
-    )
-    url = Store(store).url
-    record = finished(compared, url)
+    asked = Compare.read(recipe, changes, store, seeds=seeds, samples=samples, epochs=epochs, fresh=fresh)
+    prepared = prepare(asked, store, profile)
+    record = prepared.done
     if record is None:
-        cluster = load_profile(profile)
-        cluster.check()
-        check_run(compared.pipeline, url, trains=True)
-        check_room(compared.pipeline, url, cluster.limits(), trains=True)
         with watching(STARTING), embedded():
             from ritz.flows.compare import online_offline as flow
             from ritz.flows.launch import launch
 
-            record = launch(flow, recipe, changes, url, profile, seeds, samples, epochs, fresh)
+            record = launch(flow, recipe, changes, prepared.store, profile, seeds, samples, epochs, fresh)
     else:
         typer.echo(f"nothing to do: comparison {record.comparison} has all {seeds} seeds", err=True)
     if as_json:

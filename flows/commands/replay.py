@@ -21,18 +21,15 @@ def replay(
     Nothing is solved. Ends with code 1 if they differ. Example: ritz replay darcy@v1
     """
     from ritz.flows.terminal import STARTING, print_json, watching
-    from ritz.storage.store import Store
-    from ritz.tasks.checks import check_replay
-    from ritz.tasks.recipes import load_profile
+    from ritz.tasks.preparing import Replay, prepare
 
-    check_replay(store, run)
-    load_profile(profile).check(("train",))
+    prepared = prepare(Replay(run), store, profile)
     with watching(STARTING), embedded():
         from ritz.flows.launch import launch
         from ritz.flows.replay import replay as flow
         from ritz.tasks.training.replay import sentence
 
-        found = launch(flow, run, Store(store).url, profile, threads)
+        found = launch(flow, run, prepared.store, profile, threads)
     if as_json:
         print_json(found.document())
     else:

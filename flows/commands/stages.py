@@ -37,37 +37,28 @@ def run(
 
     Example: ritz run darcy --set data.samples=2048 --store /data/ritz
     """
-    from ritz.tasks.recipes import load, load_profile
+    from ritz.tasks.preparing import Run, prepare
 
     changes = _changes(overrides, samples)
-    pipeline, cluster = load(recipe, changes, store_url=store), load_profile(profile)
+    asked = Run.read(recipe, changes, store)
     # A recipe that is refused waits for no more than it takes to read.
     from ritz.flows.terminal import STARTING, print_json, print_table, watching
-    from ritz.tasks.checks import check_run
-    from ritz.tasks.generation.growth import planned
-    from ritz.tasks.resources import check_room
-    from ritz.tasks.views.lists import finished
 
+    log = logging.getLogger("ritz")
     with watching():
-        pipeline = planned(pipeline, store, lambda one: finished(one, store) is not None)
-        record = finished(pipeline, store)
-        if record is None:
-            logging.getLogger("ritz").info(STARTING)
-            cluster.check()
-            new = _new(store)
-            check_run(pipeline, store, trains=True)
-            check_room(pipeline, store, cluster.limits(), trains=True)
-            if new:
-                logging.getLogger("ritz").info("store: %s", new)
+        prepared = prepare(asked, store, profile, begin=lambda: log.info(STARTING))
+        if prepared.done is None:
+            if prepared.new_store:
+                log.info("store: %s", prepared.new_store)
             with embedded("ritz.flows.run"):
                 from ritz.flows.launch import launch
                 from ritz.flows.run import run as flow
 
-                record = launch(flow, recipe, changes, _absolute(store), profile)
+                record = launch(flow, recipe, changes, prepared.store, profile)
         else:
             from ritz.tasks.measuring.release import judged_again
 
-            record = judged_again(store, record, pipeline)
+            record = judged_again(prepared.store, prepared.done, prepared.work)
             typer.echo(f"nothing to do: run {record.run} made all of it", err=True)
     if as_json:
         print_json(record.document())
@@ -96,34 +87,23 @@ def generate(
 
     Example: ritz generate darcy --samples 4096
     """
-    from ritz.tasks.recipes import load, load_profile
+    from ritz.tasks.preparing import Generate, prepare
 
     changes = _changes(overrides, samples)
-    pipeline = load(recipe, changes, stages=(), store_url=store)
-    from ritz.flows.terminal import STARTING, watching
-    from ritz.tasks.checks import check_run
-    from ritz.tasks.generation.growth import planned, published
-    from ritz.tasks.generation.result import complete
-    from ritz.tasks.resources import check_room
-
-    cluster = load_profile(profile)
-    cluster.check(("solve",))
-    pipeline = planned(pipeline, store, lambda one: published(one, store))
     # Who finds all of it done needs no right to write.
-    done = complete(pipeline, store)
-    if done is not None:
-        typer.echo(f"nothing to do: {done.dataset.spec} has all samples", err=True)
-        result = done
+    prepared = prepare(Generate.read(recipe, changes, store), store, profile)
+    if prepared.done is not None:
+        typer.echo(f"nothing to do: {prepared.done.dataset.spec} has all samples", err=True)
+        result = prepared.done
     else:
-        new = _new(store)
-        check_run(pipeline, store)
-        check_room(pipeline, store, cluster.limits(), trains=False)
-        typer.echo(new, err=True, nl=bool(new))
+        from ritz.flows.terminal import STARTING, watching
+
+        typer.echo(prepared.new_store, err=True, nl=bool(prepared.new_store))
         with watching(STARTING), embedded():
             from ritz.flows.generate import generate as flow
             from ritz.flows.launch import launch
 
-            result = launch(flow, recipe, changes, _absolute(store), profile)
+            result = launch(flow, recipe, changes, prepared.store, profile)
     _report(result, as_json, ("dataset", "ledger"))
 
 
@@ -139,20 +119,17 @@ def train(
 
     Example: ritz train darcy --dataset darcy@v1 --set surrogate.width=48
     """
-    from ritz.tasks.recipes import load, load_profile
+    from ritz.tasks.preparing import Train, prepare
 
     changes = _changes(overrides, None)
-    pipeline = load(recipe, changes, stages=(), store_url=store)
+    prepared = prepare(Train.read(recipe, changes, store, dataset), store, profile)
     from ritz.flows.terminal import STARTING, watching
-    from ritz.tasks.checks import check_training
 
-    check_training(pipeline, store, dataset)
-    load_profile(profile).check(("train",))
     with watching(STARTING), embedded():
         from ritz.flows.launch import launch
         from ritz.flows.train import train as flow
 
-        result = launch(flow, recipe, changes, dataset, _absolute(store), profile)
+        result = launch(flow, recipe, changes, dataset, prepared.store, profile)
     _report(result, as_json, ("model", "dataset", "training"))
 
 
@@ -168,16 +145,14 @@ def evaluate(
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
     from ritz.flows.terminal import STARTING, watching
-    from ritz.tasks.checks import check_measuring
-    from ritz.tasks.recipes import load_profile
+    from ritz.tasks.preparing import Evaluate, prepare
 
-    check_measuring(store, model, dataset, ("train", "test"))
-    load_profile(profile).check(("train",))
+    prepared = prepare(Evaluate(model, dataset), store, profile)
     with watching(STARTING), embedded():
         from ritz.flows.evaluate import evaluate as flow
         from ritz.flows.launch import launch
 
-        result = launch(flow, model, dataset, _absolute(store), profile)
+        result = launch(flow, model, dataset, prepared.store, profile)
     _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
 
 
@@ -193,16 +168,14 @@ def quantify(
     Example: ritz quantify darcy@v1 --dataset darcy@v1
     """
     from ritz.flows.terminal import STARTING, watching
-    from ritz.tasks.checks import check_measuring
-    from ritz.tasks.recipes import load_profile
+    from ritz.tasks.preparing import Quantify, prepare
 
-    check_measuring(store, model, dataset, ("validate", "calibrate", "test"))
-    load_profile(profile).check(("train",))
+    prepared = prepare(Quantify(model, dataset), store, profile)
     with watching(STARTING), embedded():
         from ritz.flows.launch import launch
         from ritz.flows.quantify import quantify as flow
 
-        result = launch(flow, model, dataset, _absolute(store), profile)
+        result = launch(flow, model, dataset, prepared.store, profile)
     _report(result, as_json, ("model", "coverage"))
 
 
@@ -244,23 +217,6 @@ def _changes(overrides: list[str] | None, samples: int | None) -> Changes:
     if samples is not None:
         add(changes, "data.samples", samples, "--samples, ")
     return changes
-
-
-def _new(store: str) -> str:
-    """Return in words that a store will be made, which may be one that was mistyped; nothing if it is there."""
-    from ritz.storage.store import Store
-
-    place = Store(store)
-    nothing = place.nothing()
-    mistyped = nothing.partition("; did you mean")
-    return f"new store {place.url}{''.join(mistyped[1:])}" if nothing else ""
-
-
-def _absolute(store: str) -> str:
-    """Return the URL that means the same store in every process."""
-    from ritz.storage.store import Store
-
-    return Store(store).url
 
 
 def _report(result: Part, as_json: bool, parts: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import psutil
 
-from tests.faults.processes import children
+from tests.faults.processes import children, forks
 from tests.patience import PATIENCE
 
 KILL, TERM, STOP, CONT = signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP, signal.SIGCONT
@@ -52,7 +52,7 @@ def workers(driver: psutil.Process, role: str) -> list[psutil.Process]:
 
     All are started alike: the one that trains is told by its PyTorch, which those that solve do not load.
     """
-    return [worker for worker in children(driver, "spawn_main") if _trains(worker) == (role == "trainer")]
+    return [worker for worker in forks(driver) if _trains(worker) == (role == "trainer")]
 
 
 def _trains(worker: psutil.Process) -> bool:

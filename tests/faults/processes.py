@@ -37,3 +37,12 @@ def children(parent: psutil.Process, word: str) -> list[psutil.Process]:
                 if any(word in argument for argument in process.cmdline()) and alive(process):
                     found.append(process)
     return found
+
+
+def forks(driver: psutil.Process) -> list[psutil.Process]:
+    """The live Dask workers of a driver, which are forks of a process of its own."""
+    found = []
+    for origin in children(driver, "multiprocessing.forkserver"):
+        with suppress(psutil.NoSuchProcess):
+            found += [worker for worker in origin.children() if alive(worker)]
+    return found

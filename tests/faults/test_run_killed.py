@@ -25,7 +25,7 @@ from ritz.storage.store import Store
 from ritz.tasks.generation.generate import generate as make
 from ritz.tasks.recipes import load
 from tests.command import RITZ, TINY, ritz, started
-from tests.faults.processes import children, in_group
+from tests.faults.processes import forks, in_group
 from tests.history import commits
 
 SAMPLES, SHARD = 640, 8
@@ -132,7 +132,7 @@ def wait_for_solving(driver: subprocess.Popen[str]) -> bool:
 
 def kill_a_worker(driver: int, chosen: random.Random) -> None:
     """Kill one of the driver's Dask workers, if it has any yet."""
-    found = children(psutil.Process(driver), "spawn_main")
+    found = forks(psutil.Process(driver))
     if found:
         with suppress(psutil.NoSuchProcess):
             chosen.choice(found).kill()

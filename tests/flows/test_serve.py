@@ -16,7 +16,8 @@ from ritz.flows.api import own_key
 from ritz.storage import runs
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import VANISHED, run_lock
-from tests.command import RITZ, SMALL, ritz, started
+from ritz.tasks.parsing.overrides import assignments
+from tests.command import RITZ, SMALL, inside, ritz, started
 from tests.patience import PATIENCE, until
 from tests.served import Server, free_port
 
@@ -188,6 +189,15 @@ def test_a_bad_value_over_rest_fails_before_any_work_and_is_named(served: Server
     assert state["type"] == "FAILED"
     assert "training.batch_size: Input should be greater than or equal to 1 (got -1)" in state["message"]
     assert sorted(served.store.rglob("*")) == before
+
+
+def test_what_a_command_refuses_a_run_over_rest_is_refused_for_in_the_same_line(served: Server) -> None:
+    changes: list[dict[str, Any]] = [{"problem.shap": [8, 8]}, {"problem": {"kind": "plate", "cells": 8}}]
+    states = [served.start("small", {"overrides": overrides}) for overrides in changes]
+    for overrides, state in zip(changes, map(served.end, states), strict=True):
+        done = inside("run", SMALL, *assignments(overrides), "--store", str(served.store))
+        assert (done.returncode, state["type"]) == (2, "FAILED")
+        assert state["message"].endswith(done.stderr.splitlines()[-1].removeprefix("ritz: "))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def test_roles_have_their_own_workers_and_threads(cluster: Cluster) -> None:
     solve, train = cluster.call("solve", environment), cluster.call("train", environment)
     assert (cluster.workers("solve"), cluster.workers("train")) == (2, 1)
     assert (solve["threads"], train["threads"]) == ("1", "2")
+    assert (solve["blas"], train["blas"]) == ({1}, {2})
     assert solve["pid"] != train["pid"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ritz.compute.cluster import apart
+from ritz.compute.cluster import forking
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.stream import WINDOWS, groups, stream
 from tests.compute.cluster.work import fail_at_seven, square, wait_for
@@ -162,10 +162,10 @@ def test_starting_workers_leaves_the_environment_of_the_driver_as_it_was(cluster
 
 
 def test_the_environment_is_left_when_the_last_worker_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(apart._BEFORE, "RITZ_TEST_BOTH", "before")
+    monkeypatch.setitem(forking._BEFORE, "RITZ_TEST_BOTH", "before")
     monkeypatch.setenv("RITZ_TEST_BOTH", "before")
-    with apart._environment({"RITZ_TEST_BOTH": "1", "RITZ_TEST_SECOND": "2"}):
-        with apart._environment({"RITZ_TEST_BOTH": "1"}):
+    with forking.environment({"RITZ_TEST_BOTH": "1", "RITZ_TEST_SECOND": "2"}):
+        with forking.environment({"RITZ_TEST_BOTH": "1"}):
             pass
         assert (os.environ["RITZ_TEST_BOTH"], os.environ["RITZ_TEST_SECOND"]) == ("1", "2")
     assert os.environ["RITZ_TEST_BOTH"] == "before"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import resource
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from ritz.compute.cluster.channel import receive
 from ritz.compute.cluster.cluster import Teller
@@ -65,7 +67,16 @@ def chatter(topic: str) -> None:
 
 
 def environment() -> dict[str, object]:
-    return {"threads": os.environ["OMP_NUM_THREADS"], "pid": os.getpid()}
+    pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    return {"threads": os.environ["OMP_NUM_THREADS"], "blas": pools, "pid": os.getpid(), "parent": os.getppid()}
+
+
+def variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def loaded(module: str) -> bool:
+    return module in sys.modules
 
 
 def page_faults() -> int:
