@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ritz.compute.document import Json, Number, Part
 from ritz.compute.evaluation.cost import spread
+from ritz.compute.evaluation.matched_record import LeftOutGrids, Matched, Trial
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.simulation.coarsening import Grids
 from ritz.compute.simulation.simulate import ITSELF, first_systems, simulate
@@ -36,65 +36,6 @@ RTOLS = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
 
 REPEATS = 3
 """Of a measurement, of which the quickest counts."""
-
-
-class Trial(Part):
-    """A solve that was tried.
-
-    Attributes
-    ----------
-    space, time
-        Times fewer points along an axis, and times fewer steps.
-    solver
-        Its fields.
-    error
-        Mean relative L2 error, None where a sample failed.
-    seconds
-        Per sample.
-    spread
-        By what factor its repeats differ, see `ritz.compute.evaluation.cost.spread`.
-    accurate
-        Whether the error is small enough.
-    """
-
-    space: int
-    time: int
-    rtol: Number
-    solver: Json
-    error: Number | None
-    seconds: Number
-    spread: Number = 1.0
-    accurate: bool
-
-
-class LeftOutGrids(Part):
-    """Grids that were not tried, as pairs of ``space`` and ``time``, and why."""
-
-    reason: str
-    grids: tuple[tuple[int, int], ...]
-
-
-class Matched(Part):
-    """What the search for the fastest solve came to.
-
-    Attributes
-    ----------
-    error
-        What was to be matched.
-    samples
-        On how many it was measured.
-    complete
-        Whether the limit cut nothing off.
-    fastest
-        One of those tried, None if none is accurate.
-    """
-
-    error: Number
-    samples: int
-    tried: tuple[Trial, ...]
-    left_out: tuple[LeftOutGrids, ...]
-    complete: bool
-    fastest: Trial | None
 
 
 def fastest(

@@ -68,9 +68,8 @@ def _print(record: AuditRecord | ModelAudit) -> None:
     print_table([_row(name, check) for name, check in record.checks.items()])
     for finding in record.findings:
         typer.echo(finding.text)
-    left = getattr(record, "not_done", ())
-    if left:
-        typer.echo(f"not done, because of the damage: {', '.join(left)}")
+    if record.not_done:
+        typer.echo(f"not done, because of the damage: {', '.join(record.not_done)}")
     typer.echo(f"{record.title} is {'clean' if record.clean else 'NOT clean'}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from ritz.compute.document import Document, Number, Part
 
@@ -90,6 +91,9 @@ class ModelAudit(Part):
     digests
         Whether it has any; a model of an older release has none.
     """
+
+    not_done: ClassVar[tuple[str, ...]] = ()
+    """No check of a model is made impossible by damage."""
 
     model: str
     version: str

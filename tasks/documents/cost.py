@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ritz.compute.document import Number, Part
-from ritz.compute.evaluation.matched import LeftOutGrids, Trial
+from ritz.compute.evaluation.matched_record import LeftOutGrids, Trial
 
 UNKNOWN = 1.0
 """Spread of timings of which it was not measured: they are worth one digit."""

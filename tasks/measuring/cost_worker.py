@@ -7,7 +7,8 @@ import xarray as xr
 
 from ritz.compute.document import Number
 from ritz.compute.evaluation.cost import break_even, digits, rounded, timed
-from ritz.compute.evaluation.matched import Trial, fastest
+from ritz.compute.evaluation.matched import fastest
+from ritz.compute.evaluation.matched_record import Trial
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate

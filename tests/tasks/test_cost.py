@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ritz.compute.evaluation.cost import digits, rounded
-from ritz.compute.evaluation.matched import Matched, Trial
+from ritz.compute.evaluation.matched_record import Matched, Trial
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
