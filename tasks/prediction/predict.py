@@ -224,7 +224,7 @@ class _Predicted:
 
 def _grid(store: Store, spec: str, card: Card) -> xr.Dataset:
     """Return the coordinates of a model's fields."""
-    coordinates: Coordinates = {dim: (dim, values, card.coordinates[dim]) for dim, values in card.grid.items()}
+    coordinates: Coordinates = {dim: (dim, list(values), card.coordinates[dim]) for dim, values in card.grid.items()}
     blob = models.read_file(store, spec, "mesh.safetensors")
     if blob is not None:
         arrays, about = unpack(blob)

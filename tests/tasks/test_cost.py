@@ -51,7 +51,7 @@ def test_break_even_is_against_the_fastest_solve_at_the_error_of_the_model(tiny_
         assert found[asked] == (None if gain <= 0 else math.ceil(spent / gain))
     # A Darcy problem of 16² is solved in well under a millisecond, and a network is not that quick.
     assert found["queries"] is None
-    assert "never pays for itself" in found.sentence
+    assert "never pays for itself" in found["sentence"]
 
 
 def test_a_surrogate_of_a_slow_solver_pays(

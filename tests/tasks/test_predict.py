@@ -276,7 +276,7 @@ def test_a_surrogate_that_knows_its_grid_refuses_another(inputs: xr.Dataset, tin
     store = Store(tiny_store[0])
     card = of_model.card(store, "tiny")
     card = card.changed(training=card.training.changed(any_grid=False))
-    grid = xr.Dataset(coords={dim: (dim, values) for dim, values in card.grid.items()})
+    grid = xr.Dataset(coords={dim: (dim, list(values)) for dim, values in card.grid.items()})
     with tempfile.TemporaryDirectory() as folder:
         _box(inputs, 24, _centres).to_netcdf(Path(folder) / "in.nc", engine="h5netcdf")
         with pytest.raises(InputError, match="has 24 points along 'y'; the model is for 16 alone: its surrogate works"):
