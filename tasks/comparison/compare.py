@@ -83,7 +83,7 @@ def compare(
             versions={name: package_version(name) for name in ("ritz", "torch", "neuraloperator", "scipy")},
             paths=ComparisonPaths(store=store.url, page=store.location(f"{place}/page.html")),
         )
-        drawn, page = cluster.call("train", shown, record.document())
+        drawn, page = cluster.call("train", shown, record)
         for title, picture in drawn.items():
             store.write(f"{place}/{title}.png", picture)
         store.write(f"{place}/page.html", page)

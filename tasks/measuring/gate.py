@@ -40,7 +40,10 @@ class Gate(Kind):
 
 def better_baselines(metrics: Metrics, baselines: Mapping[str, Metrics]) -> dict[str, float]:
     """Return the baselines whose mean relative L2 error is not above that of the model, with theirs, best first."""
-    error = metrics.relative_l2.mean
-    errors = {name: row.relative_l2.mean for name, row in baselines.items()}
+    return not_above(metrics.relative_l2.mean, {name: row.relative_l2.mean for name, row in baselines.items()})
+
+
+def not_above(error: float, errors: Mapping[str, float]) -> dict[str, float]:
+    """Return those of some errors that are not above another one, by their names, the least first."""
     # Written so that an error that is not a number is better than nothing.
     return {name: its for name, its in sorted(errors.items(), key=lambda item: item[1]) if not error < its}

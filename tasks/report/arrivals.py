@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from ritz.compute.evaluation.arrivals import scores
+from ritz.compute.evaluation.arrivals import by_chance, differences, largest, scores
 from ritz.compute.problems.problem import Problem
 from ritz.storage.datasets import Dataset
+from ritz.tasks.documents.training import History
 from ritz.tasks.recorded_problem import problem_of
-from ritz.tasks.report.arrival_figures import Stream
 
 SAMPLES = 4096
 """Most training samples that are looked at; of more, so many at random."""
@@ -18,7 +18,54 @@ BLOCK = 64
 """Samples whose inputs are drawn together."""
 
 
-def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Problem | None = None) -> Stream | None:
+@dataclass(frozen=True)
+class Stream:
+    """What the trainer saw and in which order, each sample by one number, its standard score in the training set.
+
+    Attributes
+    ----------
+    whole
+        ``(n,)`` scores of the training samples that are looked at.
+    shards
+        Those of each shard, in the order of arrival.
+    batches
+        ``(m,)`` scores of all samples of all steps, in the order of the steps.
+    what
+        What the score is of, in a few words.
+    of
+        Training samples there are; ``n`` of them are looked at.
+    """
+
+    whole: np.ndarray
+    shards: tuple[np.ndarray, ...]
+    batches: np.ndarray
+    what: str
+    of: int
+
+    @property
+    def arrivals(self) -> np.ndarray:
+        """Scores in the order of arrival, ``(n,)``."""
+        return np.concatenate(self.shards) if self.shards else np.empty(0)
+
+    def table(self) -> list[dict[str, float | None]]:
+        """Return by quarter the difference of the mean from that of the whole set, in standard deviations."""
+        columns = differences(self.arrivals), differences(self.batches)
+        rows = max(map(len, columns))
+        return [
+            {"quarter": row + 1, "arrivals": _at(columns[0], row), "batches": _at(columns[1], row)}
+            for row in range(rows)
+        ]
+
+    def numbers(self) -> dict[str, float]:
+        """Return the largest difference of ``arrivals`` and ``batches``, and what is ``by_chance`` of arrivals."""
+        return {
+            "arrivals": largest(self.arrivals),
+            "batches": largest(self.batches),
+            "by_chance": by_chance(self.shards),
+        }
+
+
+def seen(dataset: Dataset, history: History, schedule: bytes, problem: Problem | None = None) -> Stream | None:
     """Return which training samples came when and which made the steps, each by the first principal component.
 
     The features are those by which the samples were ordered (`Problem.features`), so a bias of the order shows in them.
@@ -50,8 +97,8 @@ def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Pr
         dict(zip(ids[chosen].tolist(), whole, strict=True)),
     )
     shards = []
-    for entry in sorted(history["received"], key=lambda one: one["time"]):
-        first = entry["shard"] * dataset.shard
+    for entry in sorted(history.received, key=lambda one: one.time):
+        first = entry.shard * dataset.shard
         shards.append(np.array([by_position[at] for at in range(first, first + dataset.shard) if at in by_position]))
     steps = np.load(io.BytesIO(schedule), allow_pickle=False).ravel()
     return Stream(
@@ -61,3 +108,7 @@ def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Pr
         what="the first principal component of the features by which samples are ordered",
         of=len(training),
     )
+
+
+def _at(values: list[float], row: int) -> float | None:
+    return values[row] if row < len(values) else None

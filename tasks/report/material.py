@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.tasks.report.arrival_figures import Stream
+from ritz.tasks.report.arrivals import Stream
+from ritz.tasks.report.recorded import Recorded
 
 Arrays = dict[str, np.ndarray]
 
@@ -90,6 +92,23 @@ class Material:
         """Return the unit of a variable or coordinate, empty where it is dimensionless or unknown."""
         unit = self.attrs.get(name, {}).get("units", "")
         return "" if unit == "1" else unit
+
+    def common_unit(self) -> str:
+        """Return the unit of all outputs, empty where they have several."""
+        units = {self.unit(name) for name in self.truth}
+        return units.pop() if len(units) == 1 else ""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the page of a run is about; its parts are the attributes of both."""
+
+    recorded: Recorded
+    material: Material
+
+    def part(self, name: str) -> Any:
+        """Return a part of the record or of the material."""
+        return getattr(self.recorded if hasattr(self.recorded, name) else self.material, name)
 
 
 def columns(rows: Iterable[Mapping[str, float | None]]) -> Arrays:

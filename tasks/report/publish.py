@@ -10,7 +10,6 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.storage import runs
 from ritz.storage.store import Store
-from ritz.tasks.documents.reading import read
 from ritz.tasks.documents.records import save
 from ritz.tasks.documents.run import FinishedRun, Paths
 from ritz.tasks.report import worker
@@ -40,8 +39,8 @@ def publish(
     store = Store(store_url)
     report = runs.report_location(store, record.run)
     record = record.changed(paths=Paths(report=report, store=store.url))
-    page, written = cluster.call("train", worker.report, store_url, record.document(), begun, problem, surrogate)
-    record = save(store, read(FinishedRun, written, f"run {record.run}"), report=page)
+    page, record = cluster.call("train", worker.report, store_url, record, begun, problem, surrogate)
+    record = save(store, record, report=page)
     if in_prefect():
         _artifacts(record, report)
     log.info("report: %s", report)

@@ -23,7 +23,7 @@ from ritz.tasks.comparison.plan import Arm, Contest, contest
 from ritz.tasks.comparison.subset import Chosen
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.recipes import load
-from ritz.tasks.report.comparison import along
+from ritz.tasks.report.sections.compared.curves import along
 from ritz.tasks.training import worker as train
 from tests.command import TINY
 from tests.documents import finished, seed

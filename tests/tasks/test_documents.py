@@ -160,8 +160,7 @@ def _annotations(room: str) -> Iterator[tuple[str, str]]:
             elif isinstance(node, ast.AnnAssign):
                 found = [node.annotation]
             for annotation in found:
-                # A report takes the JSON of a record, in which any part may be absent.
-                if annotation is not None and "report" not in file.parts:
+                if annotation is not None:
                     yield f"{file.relative_to(ROOT)}:{annotation.lineno}", ast.unparse(annotation)
 
 

@@ -25,11 +25,11 @@ from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.errors import InputError
 from ritz.tasks.measuring.worker import evaluate, load_model, quantify
 from ritz.tasks.prediction.predict import predict
+from ritz.tasks.report.figures.shown import caption
 from ritz.tasks.report.page import pictures
-from ritz.tasks.report.shown import caption
 from ritz.tasks.report.worker import gather
 from ritz.tasks.training import worker as train
-from tests.documents import origin
+from tests.documents import finished, origin
 from tests.tasks.families import FAMILIES, SAMPLES, Family
 
 SHARD = 10
@@ -133,7 +133,8 @@ def test_a_prediction_has_the_form_of_the_data(trained: Trained) -> None:
 
 
 def test_a_report_shows_it_and_says_what_part(trained: Trained) -> None:
-    record = {"dataset": {"name": "data", "version": "v1"}, "model": {"name": "model", "version": "v1"}}
+    dataset = {"name": "data", "version": "v1", "snapshot": "S", "samples": SAMPLES, "splits": {}}
+    record = finished(dataset=dataset, model={"name": "model", "version": "v1", "released": True})
     whole = gather(trained.store, record)
     # One sample and no other figure, to be quick.
     rows: dict[str, Any] = {

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ritz.tasks.report.arrival_figures import Stream
-from ritz.tasks.report.page import Material, columns, pictures, render, typical
+from ritz.tasks.report.figures.picture import Picture
+from ritz.tasks.report.material import Material, columns, typical
+from ritz.tasks.report.page import pictures, render
 from ritz.tasks.report.wording import duration, number, percent
+from tests.tasks.reported import make_material, make_record
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
 
@@ -52,137 +54,9 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def make_material(space: tuple[int, ...], n: int = 2) -> Material:
-    rng = np.random.default_rng(0)
-    names = ("t", "y", "x")[-len(space) :]
-    truth = rng.normal(size=(n, *space)).cumsum(axis=-1)
-    error = rng.normal(size=(n, *space))
-    step = np.arange(5.0, 205.0, 5.0)
-    return Material(
-        sample_id=np.array([3, 42])[:n],
-        labels=("median error", "worst error")[:n],
-        inputs={"a": np.exp(rng.normal(size=(n, *space))), "nu": np.linspace(0.1, 0.2, n)},
-        truth={"u": truth},
-        prediction={"u": truth + error},
-        half_width={"u": np.full((n, *space), 1.5)},
-        coordinates={name: np.linspace(0, 1, points) for name, points in zip(names, space, strict=True)},
-        attrs={
-            "a": {"long_name": "permeability", "units": "m2", "transform": "log"},
-            "u": {"long_name": "pressure", "units": "Pa"},
-            "x": {"units": "m"},
-        },
-        curve={
-            "step": step,
-            "loss": 1 / step,
-            "validate": np.where(step % 50 == 0, 1.1 / step, np.nan),
-            "time": 1e9 + step,
-            "received": np.minimum(step, 120),
-        },
-        arrivals=1e9 + np.arange(0.0, 120.0, 8.0),
-        relative_l2=np.exp(rng.normal(-4, 0.4, 30)),
-        ledger={
-            "status": np.array(["ok"] * 30 + ["failed"] * 2),
-            "reason": np.array([""] * 30 + ["not_converged"] * 2),
-            "residual": np.append(np.geomspace(1e-10, 9e-9, 30), [np.nan, np.nan]),
-            "iterations": np.append(np.arange(30), [500, 500]),
-            "seconds": np.geomspace(1e-3, 1e-2, 32),
-            "solver": np.array(["recycled"] * 28 + ["direct"] * 4),
-        },
-        stream=make_stream(),
-    )
-
-
-def make_stream() -> Stream:
-    """Shards that arrive in the order of their scores: a quarter of them is 1.3 deviations off."""
-    scores = np.sort(rng_normal(80))
-    scores = (scores - scores.mean()) / scores.std()
-    return Stream(scores, tuple(np.split(scores, 20)), np.tile(scores, 3), "the first feature", 400)
-
-
-def rng_normal(n: int) -> np.ndarray:
-    return np.random.default_rng(5).normal(size=n)
-
-
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
-    error = {"mean": 0.020312, "median": 0.0181, "p95": 0.0377, "max": 0.0633}
-    recycled = {"kind": "recycled", "restart": 50, "recycle": 20, "preconditioner": "ilu"}
-    return {
-        "run": "darcy-20260101-3f2a",
-        "status": "finished",
-        "identity": "0123456789abcdef0123",
-        "command": ["ritz", "run", "darcy", "--set", "problem.shape=[32,32]"],
-        "created": "2026-01-01T00:00:00+00:00",
-        "recipe": {"name": "darcy", "problem": {"kind": "darcy", "shape": [32, 32]}},
-        "dataset": {
-            "name": "darcy",
-            "version": "v3",
-            "snapshot": "SNAP0SHOT",
-            "samples": 1024,
-            "splits": {"test": 153, "train": 616},
-        },
-        "model": {
-            "name": "darcy", "version": "v7", "parameters": 2376449,
-            "release": "released", "released": True, "missed": [],
-        },
-        "metrics": {"relative_l2": error, "h1": error, "max_error": error, "spectral": {"low": error, "high": error}},
-        "baselines": {
-            "mean": {"relative_l2": {**error, "mean": 0.4018}},
-            "quadratic": {"relative_l2": {"mean": 0.1019}},
-        },
-        "coverage": {
-            f"{level:g}": {
-                "nominal": level,
-                "measured": level + 0.004,
-                "width": 0.01 * level,
-                "constant_width": 0.0143,
-                "constant_width_at_equal_coverage": 0.0153,
-            }
-            for level in (0.5, 0.9)
-        },
-        "ledger": {
-            "max_residual": 9.81e-9, "rtol": 1e-8, "solvers": {"recycled": 1000}, "solved": 900, "reused": 122,
-            "failed": 2, "seconds": 19.4,
-        },
-        "choice": {
-            "systems": 8,
-            "unknowns": 4096,
-            "rtol": 1e-8,
-            "tried": [
-                {"solver": recycled, "iterations": 21.5, "seconds": 0.0182, "missed": 0},
-                {"solver": {"kind": "direct"}, "iterations": 1.0, "seconds": 0.0243, "missed": 0},
-            ],
-            "left_out": [{"solver": {"kind": "multigrid"}, "reason": "multigrid needs stencils on a grid"}],
-            "chosen": recycled,
-            "ratio": 1.34,
-        },
-        "panel": [
-            {"method": "recycled, carry", "order": "sorted", "iterations": 21.5, "seconds": 0.0182},
-            {"method": "direct", "order": "sorted", "iterations": 1.0, "seconds": 0.0243, "max_residual": None},
-        ],
-        "times": {
-            "first_step": 14.2, "last_shard": 128.0, "steps": 200, "steps_while_solving": 152, "generate": 128.9,
-            "train": 222.1, "total": 252.0, "warming_up": 3.5,
-        },
-        "memory": {"driver_peak": 263_000_000},
-        "cost": {
-            "training_data": {"dataset": "darcy@v3", "samples": 1024, "failed": 2, "solver_seconds": 19.4},
-            "training": {"training_seconds": 214.0, "steps": 200, "devices": ["cpu"]},
-            "inference": {
-                "seconds": 0.00271, "seconds_batched": 0.00083, "batch": 32, "device": "cpu", "threads": 1, "torch": "2"
-            },
-        },
-        "break_even": {
-            "measured": True, "queries": None, "queries_batched": 98765, "spent": 233.4, "sentence": "It never pays.",
-            "error": 0.0291, "samples": 8, "complete": False, "tried": [{}, {}, {}],
-            "fastest": {
-                "space": 2, "time": 1, "rtol": 1e-3, "solver": {"kind": "multigrid"}, "error": 0.0171,
-                "seconds": 0.00319,
-            },
-        },
-        "versions": {"ritz": "0.1.0", "torch": "2.13.0"},
-        "paths": {"report": "/data/store/runs/x/report.html", "store": "/data/store"},
-    }  # fmt: skip
+    return make_record()
 
 
 @pytest.fixture(scope="module")
@@ -191,12 +65,12 @@ def material() -> Material:
 
 
 @pytest.fixture(scope="module")
-def drawn(record: dict[str, Any], material: Material) -> dict[str, bytes]:
+def drawn(record: dict[str, Any], material: Material) -> dict[str, Picture]:
     return pictures(record, material)
 
 
 @pytest.fixture(scope="module")
-def page(record: dict[str, Any], material: Material, drawn: dict[str, bytes]) -> bytes:
+def page(record: dict[str, Any], material: Material, drawn: dict[str, Picture]) -> bytes:
     return render(record, material, drawn)
 
 
@@ -219,7 +93,7 @@ def test_loads_nothing_from_outside(page: bytes) -> None:
     assert not re.search(rb"https?://|@import|url\(", page)
 
 
-def test_pictures_are_png_in_both_themes(page: bytes, drawn: dict[str, bytes]) -> None:
+def test_pictures_are_png_in_both_themes(page: bytes, drawn: dict[str, Picture]) -> None:
     assert list(drawn) == FIGURES
     found = [address.partition(",")[2] for address in Page(page).addresses if address.startswith("data:")]
     assert len(found) == len(set(found)) == 2 * len(FIGURES)
@@ -254,7 +128,7 @@ def test_text_is_escaped(record: dict[str, Any], material: Material) -> None:
     ledger = material.ledger | {"solver": np.full(32, attack)}
     odd = Material(**(vars(material) | {"attrs": attrs, "ledger": ledger, "labels": ("$\\x{", attack)}))
     assert list(pictures(hostile, odd)) == FIGURES
-    read = Page(render(hostile, odd, light={}))
+    read = Page(render(hostile, odd, figures={}))
     assert "script" not in read.tags
     assert not any("evil" in address for address in read.addresses)
     assert read.text.count("<script>alert('x')</script>") >= 8
@@ -298,7 +172,7 @@ def test_one_missing_part_leaves_the_others(
     record: dict[str, Any], material: Material, part: str, empty: str | None
 ) -> None:
     less = {key: value for key, value in record.items() if key != part} | ({} if empty else {part: None})
-    text = Page(render(less, Material(relative_l2=material.relative_l2), light={})).text
+    text = Page(render(less, Material(relative_l2=material.relative_l2), figures={})).text
     assert ("0.0203" in text) == (part != "metrics")
     assert ("9.81e-9" in text) == (part != "ledger")
 
@@ -309,7 +183,7 @@ def test_offline_run_without_arrivals(record: dict[str, Any], material: Material
     offline["choice"], offline["panel"] = {}, []
     missed = ["mean relative L2 0.02 is above 0.01"]
     offline["model"] |= {"release": "missed", "released": False, "missed": missed}
-    text = Page(render(offline, Material(curve=material.curve), light={"training": b""})).text
+    text = Page(render(offline, Material(curve=material.curve), figures={"training": Picture(b"", b"")})).text
     assert "200 training steps, all of them on samples that had been solved before" in text
     assert "Nothing had to be chosen" in text
     assert "Not released: mean relative L2 0.02 is above 0.01." in text
@@ -324,7 +198,7 @@ def test_not_finite_values_do_not_break_it(record: dict[str, Any], material: Mat
     nowhere = np.full(30, np.nan)
     spoilt = Material(**(vars(material) | {"prediction": holes, "relative_l2": nowhere}))
     assert list(pictures(broken, spoilt)) == [name for name in FIGURES if name != "errors"]
-    assert set(SECTIONS) <= Page(render(broken, spoilt, light={})).ids
+    assert set(SECTIONS) <= Page(render(broken, spoilt, figures={})).ids
 
 
 @pytest.mark.parametrize("space", [(40,), (12, 16), (4, 6, 8)], ids=["1D", "2D", "3D"])
@@ -355,7 +229,7 @@ def test_draws_the_pictures_itself() -> None:
 
 
 def test_leaves_out_the_pictures_that_are_not_given(record: dict[str, Any], material: Material) -> None:
-    assert "img" not in Page(render(record, material, light={})).tags
+    assert "img" not in Page(render(record, material, figures={})).tags
 
 
 def test_typical_samples_are_ordered_by_error() -> None:

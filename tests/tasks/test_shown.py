@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.tasks.report.lines import group_name, grouped
+from ritz.tasks.report.figures.lines import group_name, grouped
+from ritz.tasks.report.figures.shown import Shown, caption, cut, explanation, named
 from ritz.tasks.report.material import Material
-from ritz.tasks.report.shown import Shown, caption, cut, explanation, named
 
 POINTS = {"z": 6, "y": 4, "x": 5, "time": 6, "mode": 6, "wall": 2, "component": 2}
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ritz.compute.fields.dimensions import NODE
+from ritz.tasks.report.figures.theme import plain
 from ritz.tasks.report.material import Material
-from ritz.tasks.report.theme import plain
 
 SPACE_DRAWN = 2
 """Dimensions of space that are drawn; of more, the middle of the first."""

@@ -4,23 +4,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ritz.tasks.report.figures.shown import Drawn, Shown, axis_name, band, is_log, named, positions, span
+from ritz.tasks.report.figures.theme import (
+    BACKGROUND,
+    INK,
+    MUTED,
+    NORMAL,
+    SERIES,
+    dress,
+    figure,
+    legend,
+    log_axis,
+    plain,
+)
 from ritz.tasks.report.material import Material
-from ritz.tasks.report.shown import Drawn, Shown, axis_name, band, is_log, named, positions, span
-from ritz.tasks.report.theme import NORMAL, Theme, dress, figure, legend, log_axis, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def lines(material: Material, shown: list[Shown], theme: Theme, width: float) -> Figure:
+def lines(material: Material, shown: list[Shown], width: float) -> Figure:
     """Draw samples in one dimension: inputs, truth with prediction and band, error with band, a row a sample."""
-    whole = figure(theme, width, 2.3 * len(shown))
+    whole = figure(width, 2.3 * len(shown))
     for part, sample in zip(whole.subfigures(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
-        part.set_facecolor(theme.background)
-        part.suptitle(sample.heading(material), x=0.008, ha="left", fontsize=NORMAL, color=theme.ink, weight="bold")
+        part.set_facecolor(BACKGROUND)
+        part.suptitle(sample.heading(material), x=0.008, ha="left", fontsize=NORMAL, color=INK, weight="bold")
         groups = grouped(material, sample)
-        _row(part.subplots(1, len(groups) + 2), material, sample, groups, theme, sample is shown[-1])
+        _row(part.subplots(1, len(groups) + 2), material, sample, groups, sample is shown[-1])
     return whole
 
 
@@ -43,9 +54,9 @@ def group_name(material: Material, group: dict[str, Drawn]) -> str:
     return plain(", ".join(group) + (f" ({unit})" if unit else ""), 32)
 
 
-def draw_group(ax: Axes, material: Material, group: dict[str, Drawn], theme: Theme) -> None:
+def draw_group(ax: Axes, material: Material, group: dict[str, Drawn]) -> None:
     """Draw the lines of some inputs over their dimensions."""
-    colours = (theme.ink, *theme.series)
+    colours = (INK, *SERIES)
     for position, (name, drawn) in enumerate(group.items()):
         x = positions(material, drawn.dims[0], drawn.values.size)
         marker = "" if material.is_space(drawn.dims[0]) else "o"
@@ -60,23 +71,21 @@ def draw_group(ax: Axes, material: Material, group: dict[str, Drawn], theme: The
         low, high = ax.get_ylim()
         rows = -(-len(group) // 2)
         ax.set_ylim(low, high + (0.17 * rows * (high - low) if ax.get_yscale() == "linear" else 0))
-        legend(ax, theme, loc="upper left", ncols=2, handlelength=0.8, columnspacing=0.7, borderaxespad=0.2)
+        legend(ax, loc="upper left", ncols=2, handlelength=0.8, columnspacing=0.7, borderaxespad=0.2)
 
 
-def _row(
-    row: np.ndarray, material: Material, sample: Shown, groups: list[dict[str, Drawn]], theme: Theme, last: bool
-) -> None:
-    dim, (blue, orange) = sample.dims[-1], theme.series[:2]
+def _row(row: np.ndarray, material: Material, sample: Shown, groups: list[dict[str, Drawn]], last: bool) -> None:
+    dim, (blue, orange) = sample.dims[-1], SERIES[:2]
     x = positions(material, dim, sample.truth.size)
     for ax, group in zip(row, groups, strict=False):
-        draw_group(ax, material, group, theme)
+        draw_group(ax, material, group)
         ax.set_ylabel(group_name(material, group))
     fields, error = row[-2:]
-    fields.plot(x, sample.truth, color=theme.ink, linewidth=1.2, label="truth")
+    fields.plot(x, sample.truth, color=INK, linewidth=1.2, label="truth")
     fields.plot(x, sample.prediction, color=orange, linewidth=1.2, linestyle="--", label="prediction")
     fields.set_ylabel(named(material, sample.output))
     error.plot(x, sample.prediction - sample.truth, color=orange, linewidth=1, label="prediction − truth")
-    error.axhline(0, color=theme.muted, linewidth=0.6)
+    error.axhline(0, color=MUTED, linewidth=0.6)
     error.set_ylabel("error")
     if sample.half_width is not None:
         width, look = sample.half_width, {"color": blue, "alpha": 0.25, "linewidth": 0, "label": band(material)}
@@ -84,11 +93,11 @@ def _row(
         error.fill_between(x, -width, width, **look)
     below = [next(iter(group.values())).dims[0] for group in groups] + [dim, dim]
     for ax, along in zip(row, below, strict=True):
-        dress(ax, theme)
+        dress(ax)
         ax.margins(x=0)
         if last:
             ax.set_xlabel(axis_name(material, along))
     low, high = error.get_ylim()
     error.set_ylim(low, high + 0.2 * (high - low))
-    legend(fields, theme, loc="best")
-    legend(error, theme, loc="upper left", ncols=2)
+    legend(fields, loc="best")
+    legend(error, loc="upper left", ncols=2)

@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from ritz.tasks.report.sections.ledger import Ledger
+from ritz.tasks.report.sections.panel import Panel
+from ritz.tasks.report.sections.solver import Choice
+
+SECTIONS = (Choice(), Panel(), Ledger())
+"""What a report says of the solving."""

@@ -1,0 +1,96 @@
+"""The parts that sections are written with; every text is escaped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+
+from markupsafe import Markup, escape
+
+from ritz.tasks.report.figures.picture import Picture
+
+Pictures = Mapping[str, Picture]
+"""What has been drawn, by name."""
+
+
+def joined(*parts: Markup) -> Markup:
+    """Return parts one below the other; empty ones are left out."""
+    return Markup("\n").join(part for part in parts if part)
+
+
+def paragraph(text: str, kind: str = "") -> Markup:
+    """Return a paragraph; ``text`` may be `Markup` that holds links or emphasis."""
+    return Markup("<p{}>{}</p>").format(_kind(kind), text)
+
+
+def heading(text: str) -> Markup:
+    """Return a heading within a section."""
+    return Markup("<h3>{}</h3>").format(text)
+
+
+def code(text: str) -> Markup:
+    """Return lines that are shown as they are."""
+    return Markup("<pre>{}</pre>").format(text)
+
+
+def columns(*parts: Markup) -> Markup:
+    """Return parts side by side where the page is wide enough."""
+    return Markup('<div class="pair">\n{}\n</div>').format(Markup("\n").join(parts))
+
+
+def table(
+    caption: str,
+    rows: Iterable[Sequence[str]],
+    head: Sequence[str] = (),
+    *,
+    kind: str = "",
+    own: bool = False,
+    text: bool = False,
+) -> Markup:
+    """Return a table; the first entry of a row is its name.
+
+    Parameters
+    ----------
+    kind
+        ``"narrow"`` for few columns, ``"shares"`` for short names.
+    own
+        The first row stands out.
+    text
+        All columns but the first are sentences.
+    """
+    look = Markup(' class="text"') if text else Markup()
+    parts = [Markup('<div class="scroll"><table{}>\n<caption>{}</caption>').format(_kind(kind), caption)]
+    if head:
+        first, *others = (
+            Markup('<th scope="col"{}>{}</th>').format(look if at else "", n) for at, n in enumerate(head)
+        )
+        parts.append(Markup("<thead><tr>{}</tr></thead>").format(first + Markup().join(others)))
+    parts.append(Markup("<tbody>"))
+    for position, (name, *values) in enumerate(rows):
+        cells = Markup().join(Markup("<td{}>{}</td>").format(look, value) for value in values)
+        row = _kind("own" if own and not position else "")
+        parts.append(Markup('<tr{}><th scope="row">{}</th>{}</tr>').format(row, name, cells))
+    return joined(*parts, Markup("</tbody>\n</table></div>"))
+
+
+def picture(pictures: Pictures, name: str, caption: str, *, wide: bool = False) -> Markup:
+    """Return a figure with its caption, in the theme of the reader; nothing where it was not drawn."""
+    if name not in pictures:
+        return Markup()
+    scroll = Markup(' tabindex="0" role="group" aria-label="{}"').format(caption) if wide else Markup()
+    light, dark = (_address(one) for one in (pictures[name].light, pictures[name].dark))
+    return Markup(
+        '<figure class="{}">\n<div class="scroll"{}><picture>\n'
+        '<source media="screen and (prefers-color-scheme: dark)" srcset="{}">\n'
+        '<img src="{}" alt="{}">\n'
+        "</picture></div>\n<figcaption>{}</figcaption>\n</figure>"
+    ).format("wide" if wide else "half", scroll, dark, light, caption, caption)
+
+
+def _address(png: bytes) -> Markup:
+    """Return a picture as an address that holds all of it; nothing in it has to be escaped."""
+    return Markup(f"data:image/png;base64,{base64.b64encode(png).decode()}")
+
+
+def _kind(name: str) -> Markup:
+    return Markup(' class="{}"').format(escape(name)) if name else Markup()

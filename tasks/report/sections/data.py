@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from ritz.tasks.report.html import Pictures, code, joined, paragraph
+from ritz.tasks.report.material import RunFacts
+from ritz.tasks.report.recorded import Recorded
+from ritz.tasks.report.section import Section
+
+
+class Reading(Section[RunFacts]):
+    """How the dataset is read without Ritz."""
+
+    name = "data"
+    title = "Reading the data"
+    link = "Reading the data"
+    place = 90
+    needs = ("dataset", "store")
+    absent = "Where the dataset lies was not recorded in this run."
+
+    def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
+        """Return lines of Python, and what comes of them."""
+        lines = reading(facts.recorded)
+        if not lines:
+            return Markup()
+        return joined(
+            code(lines),
+            paragraph(
+                Markup(
+                    "<code>data</code> is an <code>xarray.Dataset</code>, read lazily, exactly as this run saw it. "
+                    "Good samples have <code>data.status == 1</code>; <code>data.split.attrs</code> and "
+                    "<code>data.status.attrs</code> give the meanings of the numbers."
+                )
+            ),
+        )
+
+
+def reading(recorded: Recorded) -> str:
+    """Return a few lines of Python that read the dataset without Ritz; empty where it is not known."""
+    dataset, store = recorded.dataset, recorded.store
+    if not dataset.get("name") or not dataset.get("version") or not store:
+        return ""
+    folder, version = f"{store}/datasets/{dataset['name']}", str(dataset["version"])
+    state = f"tag={version!r}" if version.startswith("v") else f"snapshot_id={version!r}"
+    return (
+        "import icechunk, xarray\n"
+        'icechunk.set_logs_filter("error")\n'
+        f"repository = icechunk.Repository.open(icechunk.local_filesystem_storage({folder!r}))\n"
+        f"data = xarray.open_zarr(repository.readonly_session({state}).store, consolidated=False, chunks=None)\n"
+    )
