@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ritz.tasks.comparison.comparison_record import TrainedSeed
+from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
+from ritz.tasks.comparison.gains import PUBLISHED, gains
 from ritz.tasks.documents.calibration import Coverage, CoverageRow, key
 from ritz.tasks.documents.card import Card, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
@@ -64,6 +66,34 @@ def finished(**entries: Any) -> FinishedRun:
         "paths": {"report": "/store/report.html", "store": "/store"},
     }  # fmt: skip
     return FinishedRun.model_validate(record | entries)
+
+
+def comparison(found: Mapping[str, Sequence[TrainedSeed]], **entries: Any) -> ComparisonRecord:
+    """A comparison with these results by arm; the entries take the place of its own."""
+    made = finished()
+    record = {
+        "comparison": "0123456789abcdef",
+        "kind": "online-offline",
+        "name": "small",
+        "created": made.created,
+        "command": (),
+        "recipe": {"surrogate": {"kind": "fno"}},
+        "dataset": made.dataset,
+        "ledger": made.ledger,
+        "samples": 10,
+        "epochs": 20,
+        "fresh": 4,
+        "steps": 20,
+        "seeds": (0, 1, 2),
+        "clock": {"seconds": 10.0, "simulation": 0.05, "step": 0.02, "begin": 1.0, "could_solve": 80},
+        "arms": {name: {"name": name, "samples": 10, "steps": 20, "seeds": seeds} for name, seeds in found.items()},
+        "gains": gains(found),
+        "published": PUBLISHED,
+        "seconds": 1.0,
+        "versions": {"ritz": "0.1.0"},
+        "paths": {"store": "here", "page": "there"},
+    }
+    return ComparisonRecord.model_validate(record | entries)
 
 
 def seed(error: float, first_weights: str) -> TrainedSeed:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +49,7 @@ class Stream:
         """Scores in the order of arrival, ``(n,)``."""
         return np.concatenate(self.shards) if self.shards else np.empty(0)
 
-    def table(self) -> list[dict[str, float | None]]:
+    def table(self) -> list[Mapping[str, Any]]:
         """Return by quarter the difference of the mean from that of the whole set, in standard deviations."""
         columns = differences(self.arrivals), differences(self.batches)
         rows = max(map(len, columns))

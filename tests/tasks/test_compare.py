@@ -17,8 +17,8 @@ from ritz.compute.training.online import Online
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.comparison import worker as compare
-from ritz.tasks.comparison.comparison_record import ArmRecord, Clock, ComparisonPaths, ComparisonRecord, TrainedSeed
-from ritz.tasks.comparison.gains import PUBLISHED, gains, rows, sentences
+from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
+from ritz.tasks.comparison.gains import rows, sentences
 from ritz.tasks.comparison.plan import Arm, Contest, contest
 from ritz.tasks.comparison.subset import Chosen
 from ritz.tasks.errors import RecipeError
@@ -26,7 +26,7 @@ from ritz.tasks.recipes import load
 from ritz.tasks.report.sections.compared.curves import along
 from ritz.tasks.training import worker as train
 from tests.command import TINY
-from tests.documents import finished, seed
+from tests.documents import comparison, seed
 from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 
 SPEC = f"{NAME}@v1"
@@ -224,29 +224,7 @@ def _record(online: float, offline: float, kind: str = "fno") -> ComparisonRecor
     found = {"offline": results(offline)} | {
         name: results(online) for name in ("equal_steps", "equal_solves", "equal_time")
     }
-    made = finished()
-    return ComparisonRecord(
-        comparison="0123456789abcdef",
-        kind="online-offline",
-        name="small",
-        created=made.created,
-        command=(),
-        recipe={"surrogate": {"kind": kind}},
-        dataset=made.dataset,
-        ledger=made.ledger,
-        samples=10,
-        epochs=20,
-        fresh=4,
-        steps=20,
-        seeds=(0, 1, 2),
-        clock=Clock(seconds=1.0, simulation=0.1, step=0.1, begin=0.5, could_solve=10),
-        arms={name: ArmRecord(name=name, samples=10, steps=20, seeds=seeds) for name, seeds in found.items()},
-        gains=gains(found),
-        published=PUBLISHED,
-        seconds=1.0,
-        versions={},
-        paths=ComparisonPaths(store="here", page="there"),
-    )
+    return comparison(found, recipe={"surrogate": {"kind": kind}})
 
 
 def test_where_online_is_not_better_it_is_said() -> None:
