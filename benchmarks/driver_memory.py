@@ -53,8 +53,12 @@ class Tiny(Problem):
         stencil[:, 0] = inputs["d"]
         return {"u": solve(Systems(Stencil(stencil, symmetric=True), np.ones_like(stencil[:, 0])))}
 
-    def residual(self, inputs, fields):
-        return np.linalg.norm(1 - inputs["d"].astype(float) * fields["u"], axis=1) / POINTS**0.5
+    def equations(self, inputs, fields):
+        return {"u": inputs["d"] * fields["u"] - 1}
+
+    def scale(self, inputs):
+        del inputs
+        return POINTS**0.5
 
     def rounding(self, inputs, fields):
         return np.linalg.norm(inputs["d"].astype(float) * abs(fields["u"]), axis=1) / POINTS**0.5

@@ -82,7 +82,7 @@ def check(url: str) -> dict[str, str]:
     try:
         version = _get(f"{url}/admin/version", credentials)
     except (OSError, HTTPException, ValueError) as error:
-        raise ServerError(f"{URL}: the Prefect server at {shown(url)} fell silent ({_reason(error)})") from None
+        raise ServerError(f"{URL}: the Prefect server at {shown(url)} stopped answering ({_reason(error)})") from None
     if version.code in _REFUSED:
         said = "refuses the key in" if credentials else "asks for a key; set"
         own = local_url(urlsplit(url).port or 80)

@@ -120,7 +120,7 @@ def _telling(run: str) -> Iterator[SyncPrefectClient]:
             yield client
     except (httpx.HTTPError, RuntimeError) as error:
         # The client raises the latter where the server does not even tell its version.
-        log.warning("the Prefect server was not told of run %s: %s", run, str(error) or type(error).__name__)
+        log.warning("the Prefect server was not notified of run %s: %s", run, str(error) or type(error).__name__)
 
 
 def labelled(labels: Json) -> RunResult:

@@ -47,7 +47,7 @@ WAITING = "AwaitingConcurrencySlot"
 
 GONE = (
     "no process is at this run any more: it was killed, or its machine went down; "
-    "what is committed is kept, and the next run of the recipe goes on from there"
+    "committed work is kept, and the next run of the recipe goes on from there"
 )
 
 
@@ -69,7 +69,7 @@ def end_killed() -> None:
                         client.set_flow_run_state(run.id, Crashed(message=GONE), force=True)
                     settle(flow_run)
     except (httpx.HTTPError, RuntimeError) as error:
-        log.warning("the Prefect server does not say which runs were killed: %s", str(error) or type(error).__name__)
+        log.warning("the Prefect server does not answer which runs were killed: %s", str(error) or type(error).__name__)
 
 
 class Watch:
@@ -110,7 +110,7 @@ class Watch:
                 except (httpx.HTTPError, RuntimeError) as error:
                     if not silent:
                         why = str(error) or type(error).__name__
-                        log.warning("the Prefect server does not say which runs it has, asking on: %s", why)
+                        log.warning("the Prefect server does not list its runs, asking again: %s", why)
                     silent = True
                 await asyncio.sleep(LOOK)
 
@@ -184,7 +184,7 @@ class Watch:
             # It was killed before it had one.
             return None
         except StorageError as error:
-            log.warning("run %s: its record is not up to date: %s", name, error)
+            log.warning("run %s: its record could not be updated: %s", name, error)
             return None
         return record
 

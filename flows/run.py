@@ -73,7 +73,7 @@ def run_pipeline(
     pipeline
         What to run; its problem may be a class of one's own.
     store
-        Folder or URL where datasets, models and runs lie.
+        Folder or URL of the store of datasets, models and runs.
     profile
         On what to compute; the shipped profile ``local`` by default.
     command
@@ -107,7 +107,7 @@ def _done(request: Run, store: str, profile: str | Profile, command: Sequence[st
     pipeline, store = prepared.work, prepared.store
     if prepared.done is not None:
         done = judged_again(store, prepared.done, pipeline)
-        log.info("nothing to do: run %s made all of it", done.run)
+        log.info("nothing to do: run %s has done all of it", done.run)
         name_flow_run(done.run, [*tags(done), "nothing to do"])
         return done
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):

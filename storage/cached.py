@@ -22,7 +22,7 @@ class CachedSamples:
 
     def __init__(self, selection: Selection, limit: int = 2**29) -> None:
         self.selection, self.limit = selection, limit
-        self._place = {int(sample): place for place, sample in enumerate(selection.sample_id)}
+        self._row = {int(sample): row for row, sample in enumerate(selection.sample_id)}
         self._kept: OrderedDict[int, Arrays] = OrderedDict()
         self._bytes = 0
 
@@ -33,7 +33,7 @@ class CachedSamples:
 
     def missing(self, ids: np.ndarray) -> np.ndarray:
         """Return which of ``ids`` are not among the samples, each once, ascending."""
-        return np.array([one for one in np.unique(ids).tolist() if one not in self._place], np.int64)
+        return np.array([one for one in np.unique(ids).tolist() if one not in self._row], np.int64)
 
     def read(self, ids: np.ndarray) -> dict[int, Arrays]:
         """Return the fields of samples, ``dims`` each, by id.
@@ -58,7 +58,7 @@ class CachedSamples:
                 found[sample] = self._kept[sample]
         fresh = [sample for sample in wanted.tolist() if sample not in found]
         if fresh:
-            fields = self.selection.read([self._place[sample] for sample in fresh])
+            fields = self.selection.read([self._row[sample] for sample in fresh])
             for row, sample in enumerate(fresh):
                 found[sample] = {name: values[row].copy() for name, values in fields.items()}
                 self._keep(sample, found[sample])

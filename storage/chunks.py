@@ -72,7 +72,7 @@ class ShardCodec:
                 known = False
         if not known or array.shards is None:
             raise StorageError(
-                f"field {array.path!r}: its codecs are not those of this layout (a chunk a sample in shards, each "
+                f"field {array.path!r}: its codecs are not those of this layout (a chunk per sample in shards, each "
                 "bytes, blosc, crc32c); it was written by another release or program"
             )
         return cls(
@@ -86,12 +86,12 @@ class ShardCodec:
         )
 
     def key(self, shard: int) -> str:
-        """Return where a shard lies in its snapshot."""
+        """Return the location of a shard in its snapshot."""
         return "/".join([self.path, "c", str(shard), *("0" for _ in self.shape)])
 
     @property
     def index_bytes(self) -> int:
-        """Bytes at the end of a shard that say where its chunks are."""
+        """Bytes at the end of a shard that index its chunks."""
         return 16 * self.length + 4
 
     def encode(self, values: np.ndarray) -> bytes:

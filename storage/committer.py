@@ -53,7 +53,7 @@ class Committer(Dataset):
     >>> ledger = {"status": ["ok"] * 2, "reason": [""] * 2, "residual": [1e-9] * 2, "iterations": [0] * 2,
     ...           "matvecs": [1] * 2, "seconds": [0.1] * 2, "solver": ["direct"] * 2}
     >>> with dataset.lock():
-    ...     fork = dataset.fork()  # one a run; it goes to the workers
+    ...     fork = dataset.fork()  # one per run; it goes to the workers
     ...     written = write_shard(fork, 1, {"u": np.ones((2, 3), np.float32)}, ledger)  # on a worker
     ...     dataset.commit({1: (written, ledger)})
     {1}

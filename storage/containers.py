@@ -1,4 +1,4 @@
-"""What a file or folder of a user's is, told by its content and not by its name."""
+"""Formats of a user's files and folders, detected from their contents, not from their names."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Container:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Container]:
-    """Open what lies at a path.
+    """Open the file or folder at a path.
 
     Raises
     ------
     StorageError
-        There is nothing, or something that holds no variables; the message names what is inside.
+        The path does not exist or holds no variables; the message names its contents.
     """
     if not path.exists():
         raise StorageError(f"{path}: no such file; expected {READABLE}")

@@ -333,7 +333,7 @@ class Dataset:
         return {split: int(count) for split, count in sorted(zip(SPLITS, counts, strict=True)) if count}
 
     def rate(self, commits: int = 50) -> float | None:
-        """Return how many samples a second the last commits brought, None if there are less than two."""
+        """Return how many samples per second the last commits brought, None if there are less than two."""
         with self._engine():
             seen = []
             for info in self._repository.ancestry(branch=BRANCH):

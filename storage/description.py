@@ -8,7 +8,7 @@ from typing import Any
 from ritz.storage.layout import CODECS, Layout, Variable
 
 _OF_A_RECIPE = ("identity", "recipe", "ritz_version", "layout_version")
-"""Attributes that say which dataset it is, not how it lies."""
+"""Attributes that identify the dataset, not its layout."""
 
 
 def describe(layout: Layout) -> str:
@@ -42,7 +42,7 @@ def _attributes(attrs: Mapping[Any, Any]) -> list[str]:
 
 
 def _codec(fields: Mapping[str, Any]) -> str:
-    # What Zarr finds out for each array is not said here.
+    # Zarr fills these in for each array.
     settings = {k: v for k, v in fields.get("configuration", {}).items() if k not in ("typesize", "blocksize")}
     return " ".join([str(fields["name"]), *(f"{k}={v}" for k, v in sorted(settings.items()))])
 

@@ -14,7 +14,7 @@ class Refused(StorageError):
 
 
 class Overtaken(Refused):
-    """Another process committed to the dataset meanwhile; nothing was changed."""
+    """Another process has committed to the dataset first; this one changed nothing."""
 
 
 class Busy(StorageError):

@@ -68,7 +68,7 @@ def export(
         By default what the target's name says, see `SUFFIXES`.
         ``"zarr"``: a Zarr v3 store with the chunks, shards and codecs of the dataset, consolidated metadata added.
         ``"netcdf"``, ``"hdf5"``: a NetCDF-4 file, which is an HDF5 file with named dimensions, so both are the same
-        container; a chunk a sample, deflate with byte shuffle, a Fletcher-32 checksum on every chunk. What JSON holds
+        container; a chunk per sample, deflate with byte shuffle, a Fletcher-32 checksum on every chunk. What JSON holds
         in an attribute and NetCDF cannot (lists of lists, null, true) is there as JSON text. Attributes are those of
         the dataset, but for what the CF and UGRID conventions ask of a file (`ritz.storage.conventions`).
     only_ok
@@ -155,7 +155,7 @@ class _Source:
             raise StorageError(f"array {name!r}: {error}") from error
 
     def blocks(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Yield the fields, as many samples as a shard has at a time: where they begin, values."""
+        """Yield the first row and the values of the fields, one shard of samples at a time."""
         reader = FieldReader(self.arrays)
         values = reader.empty(self.shard)
         for start in range(0, len(self), self.shard):
@@ -192,7 +192,7 @@ def _write_zarr(source: _Source, path: Path, report: Callable[[int, int], None])
             file.write_bytes(codecs[name].encode(whole))
         report(min(start + source.shard, len(source)), len(source))
     with warnings.catch_warnings():
-        # Zarr v3 does not define it, but allows it; who reads over a network is glad of it.
+        # Zarr v3 does not define it, but allows it; it saves a reader over a network many requests.
         warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
         zarr.consolidate_metadata(path)
 

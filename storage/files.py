@@ -1,4 +1,4 @@
-"""Files that users bring and take away."""
+"""Files of users: inputs and outputs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_file(path: Path, names: Collection[str] | None = None) -> xr.Dataset:
     ----------
     path
         NetCDF (classic, 64-bit offset or 4) or a Zarr group (2 or 3) in a folder, in a zip or as the branch ``main`` of
-        an Icechunk repository; told by what it holds, whatever its name.
+        an Icechunk repository; detected from the contents, not from the name.
     names
         The variables that are wanted: all by default. Those that the file does not have are left out. Coordinates come
         along, others are not looked at.
@@ -53,9 +53,7 @@ def read_file(path: Path, names: Collection[str] | None = None) -> xr.Dataset:
         raise
     except UNREADABLE as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise StorageError(
-            f"{path}: not readable, it is damaged or holds what is not understood ({cut(reason)})"
-        ) from error
+        raise StorageError(f"{path}: not readable, it is damaged or of an unknown format ({cut(reason)})") from error
     found.encoding["group"] = group
     found.encoding["variables"] = [f"{key}/{name}".lstrip("/") for key, of in there.items() for name in of]
     return found
@@ -87,7 +85,7 @@ def _decoded(raw: xr.Dataset, names: Collection[str] | None) -> xr.Dataset:
     if names is None:
         found = found.drop_vars(beside, errors="ignore")
     for name in beside:
-        # What is not a field is handed on as it is, but for text in the form of characters.
+        # Variables that are no fields pass unchanged, except text stored as characters.
         text = xr.decode_cf(raw[[name]], mask_and_scale=False, decode_times=False, decode_timedelta=False)[name]
         if names is None or set(text.dims) <= set(found.dims):
             found = found.assign_coords({name: text.variable})

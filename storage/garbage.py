@@ -41,12 +41,12 @@ def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, del
     Parameters
     ----------
     dataset
-        The caller holds its lock, so that nobody is writing; not needed where nothing is deleted.
+        The caller holds its lock, so that no other process writes; a dry run needs no lock.
     named
         Snapshots that must stay: those that models and run records name. None where it is not known which those are:
         then all stay, and what goes are files of writes that were never committed.
     older_than
-        What is younger stays.
+        Younger entries stay.
     delete
         Whether to do it; without, it is only counted, and the files of the snapshots that would go are not in the
         count.
@@ -56,7 +56,7 @@ def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, del
     ritz.storage.errors.Refused
         This process does not hold the lock.
     ritz.storage.errors.StorageError
-        The history is damaged, or a link lies in the folder, which the engine would follow. Nothing was changed.
+        The history is damaged, or the folder contains a link, which the engine would follow. Nothing was changed.
     """
     with dataset.sweeping(delete) as repository:
         before = datetime.now(UTC) - older_than

@@ -43,7 +43,7 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Variable:
-    """How one array lies in a dataset; `chunks` is what is compressed, `shards` what is written at once."""
+    """Layout of one array of a dataset; `chunks` are compressed, `shards` are written at once."""
 
     dims: tuple[str, ...]
     shape: tuple[int, ...]
@@ -164,12 +164,12 @@ def layout(
     Returns
     -------
     Layout
-        One chunk a sample, one shard a write, NaN where nothing was written, flags as CF says.
+        One chunk per sample, one shard per write, NaN where nothing was written, flags as CF says.
 
     Raises
     ------
     StorageError
-        Any of these is not as said.
+        One of these does not hold.
     """
     ids, splits = _samples(template.sizes.get("sample", 0), sample_id, split, shard)
     variables = {

@@ -44,18 +44,18 @@ class StoredSamples(Dataset[Batch]):
         """Return the number of samples."""
         return len(self.selection)
 
-    def __getitem__(self, place: int) -> Batch:
-        """Return the sample at a place of the selection: fields ``space``, ``sample_id`` ()."""
-        return self.__getitems__([place])[0]
+    def __getitem__(self, row: int) -> Batch:
+        """Return the sample at a row of the selection: fields ``space``, ``sample_id`` ()."""
+        return self.__getitems__([row])[0]
 
-    def __getitems__(self, places: list[int]) -> list[Batch]:
-        """Return samples, read at the same time; what a ``DataLoader`` asks for."""
+    def __getitems__(self, rows: list[int]) -> list[Batch]:
+        """Return samples, read at the same time; a ``DataLoader`` calls this."""
         n = len(self)
-        wrong = [place for place in places if not -n <= place < n]
+        wrong = [row for row in rows if not -n <= row < n]
         if wrong:
             raise IndexError(f"sample {wrong[0]}: expected one of {-n} to {n - 1}")
-        whole = _tensors(self.selection.read(places), self.selection.sample_id[places])
-        return [{name: values[row] for name, values in whole.items()} for row in range(len(places))]
+        whole = _tensors(self.selection.read(rows), self.selection.sample_id[rows])
+        return [{name: values[row] for name, values in whole.items()} for row in range(len(rows))]
 
     def sample(self, sample_id: int) -> Batch:
         """Return the sample of an id.
@@ -65,7 +65,7 @@ class StoredSamples(Dataset[Batch]):
         ritz.storage.errors.Unknown
             It is not selected.
         """
-        return self[self.selection.place(sample_id)]
+        return self[self.selection.row(sample_id)]
 
 
 class ShardStream(IterableDataset[Batch]):
@@ -84,7 +84,7 @@ class ShardStream(IterableDataset[Batch]):
     selection
         Which samples.
     batch_size
-        Samples in a batch; the last one may be smaller. None gives samples one by one, which costs much more time a
+        Samples in a batch; the last one may be smaller. None gives samples one by one, which costs much more time per
         sample.
     seed
         Draws the order, together with the epoch.
@@ -132,11 +132,11 @@ class ShardStream(IterableDataset[Batch]):
         """Yield batches, or samples where there is no batch size."""
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        places = self.selection.by_shard()
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(list(places))[first::step]
+        rows = self.selection.by_shard()
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(list(rows))[first::step]
         rng = np.random.default_rng([self.seed, self.epoch, first])
         batch_size = self.batch_size or self.selection.shard
-        mine = {shard: places[shard] for shard in order.tolist()}
+        mine = {shard: rows[shard] for shard in order.tolist()}
         with _threads(self.threads) as threads:
             pool = _Pool(self.selection, mine, self.window, batch_size, self.threads, threads)
             while pool.fill():
@@ -163,7 +163,7 @@ class _Pool:
         self.selection, self.threads = selection, threads
         self.to_come = deque(shards.items())
         self.coming: deque[tuple[Future[None], np.ndarray, np.ndarray]] = deque()
-        most = max((len(places) for places in shards.values()), default=1)
+        most = max((len(rows) for rows in shards.values()), default=1)
         # Enough to have the next two batches in memory while one is worked on.
         self.ahead = ahead + math.ceil(2 * batch_size / most)
         self.wanted = max(window * most, batch_size)
@@ -172,7 +172,7 @@ class _Pool:
         self.arrays = selection.reader.empty(slots)
         self.free = deque(range(slots))
         self.slots = np.empty(0, np.int64)
-        self.places = np.empty(0, np.int64)
+        self.rows = np.empty(0, np.int64)
 
     def fill(self) -> bool:
         """Wait until the window is full, or everything has come; return whether samples are left.
@@ -182,29 +182,29 @@ class _Pool:
         """
         self._request()
         while self.coming and len(self.slots) < self.wanted:
-            done, slots, places = self.coming.popleft()
+            done, slots, rows = self.coming.popleft()
             done.result()
             self.slots = np.append(self.slots, slots)
-            self.places = np.append(self.places, places)
+            self.rows = np.append(self.rows, rows)
             self._request()
         return bool(len(self.slots))
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Take samples out, at random and without order."""
         chosen = rng.choice(len(self.slots), min(n, len(self.slots)), replace=False)
-        slots, places = self.slots[chosen], self.places[chosen]
-        self.slots, self.places = np.delete(self.slots, chosen), np.delete(self.places, chosen)
+        slots, rows = self.slots[chosen], self.rows[chosen]
+        self.slots, self.rows = np.delete(self.slots, chosen), np.delete(self.rows, chosen)
         taken = {name: values.take(slots, axis=0) for name, values in self.arrays.items()}
         self.free.extend(slots.tolist())
         self._request()
-        return _tensors(taken, self.selection.sample_id[places])
+        return _tensors(taken, self.selection.sample_id[rows])
 
     def _request(self) -> None:
         while self.to_come and len(self.coming) < self.ahead and len(self.to_come[0][1]) <= len(self.free):
-            shard, places = self.to_come.popleft()
-            slots = np.array([self.free.popleft() for _ in range(len(places))])
-            reading = self.threads.submit(self.selection.read_shard, shard, places, self.arrays, slots)
-            self.coming.append((reading, slots, places))
+            shard, rows = self.to_come.popleft()
+            slots = np.array([self.free.popleft() for _ in range(len(rows))])
+            reading = self.threads.submit(self.selection.read_shard, shard, rows, self.arrays, slots)
+            self.coming.append((reading, slots, rows))
 
 
 @contextmanager
@@ -213,7 +213,7 @@ def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
     try:
         yield threads
     finally:
-        # Also when the stream is left before its end: what is being read is awaited, the rest is dropped.
+        # Also if the caller leaves the stream early: await active reads, drop the rest.
         threads.shutdown(cancel_futures=True)
 
 

@@ -21,7 +21,7 @@ _CARD = "card.json"
 _SHAPE = {"identity": str}
 
 _SOURCE = {"dataset": {"name": str, "snapshot": str}}
-"""What is relied on where a card says which dataset the model was trained on."""
+"""Required entries of a card about the dataset of its training."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
 def load(store: Store, spec: str) -> tuple[dict[str, bytes], Json]:
     """Return the files and the card of ``"name"``, ``"name@latest"`` or ``"name@v2"``.
 
-    What was saved before there were digests is not checked, which is said once.
+    A model saved without digests is not checked; the log says so once.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def check(store: Store, name: str, version: str) -> tuple[list[StorageError], in
     Returns
     -------
     list of StorageError, int, bool
-        What is missing, damaged or not the model's; how many files were looked at; whether they have digests.
+        Missing, damaged and foreign files; the number of checked files; whether they have digests.
     """
     key, damaged = f"models/{check_name('model', name)}/{version}", list[StorageError]()
 
@@ -236,7 +236,7 @@ def versions(store: Store, name: str) -> list[ModelVersion]:
 
 
 def look(store: Store) -> Found[ModelVersion]:
-    """Return all versions of all models, by name, oldest first, and what is damaged among them."""
+    """Return all versions of all models, by name, oldest first, and the damaged ones."""
     good: list[ModelVersion] = []
     bad: list[StorageError] = []
     for name in store.list("models"):
@@ -251,7 +251,7 @@ def look(store: Store) -> Found[ModelVersion]:
 
 
 def list_models(store: Store) -> list[ModelVersion]:
-    """Return all versions of all models, by name, oldest first; what is damaged is named in the log."""
+    """Return all versions of all models, by name, oldest first; the log names damaged ones."""
     return look(store).named()
 
 
@@ -291,7 +291,7 @@ def _completed(store: Store, name: str, version: str, identity: str) -> bool:
         card = checked(store.location(f"{place}/{_CARD}"), store.read(f"{place}/{_CARD}", LARGEST), _SHAPE)
         return bool(card["identity"] == identity) and sealed.complete(store, place, _CARD)
     except StorageError:
-        # What is damaged there is named by whoever lists or loads it.
+        # Lists and loads name what is damaged there.
         return False
 
 

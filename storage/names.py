@@ -12,12 +12,12 @@ _VERSION = re.compile(r"v[1-9][0-9]*")
 
 
 def check_name(kind: str, name: str) -> str:
-    """Return ``name``, or say why it cannot be the name of a ``kind``.
+    """Return ``name``, or raise with the reason why it cannot be the name of a ``kind``.
 
     Parameters
     ----------
     kind
-        What is named, for the message: ``"dataset"``, ``"model"``, ``"run"``.
+        Kind of the named thing, for the message: ``"dataset"``, ``"model"``, ``"run"``.
     name
         1 to 100 letters, digits, ``-``, ``_`` or ``.``, beginning with a letter or a digit.
 
@@ -52,5 +52,5 @@ def split_spec(kind: str, spec: str) -> tuple[str, str]:
 
 
 def version_number(version: str) -> int | None:
-    """Return 3 for ``"v3"``, None for what is not the name of a version."""
+    """Return 3 for ``"v3"``, None for a name that is not a version's."""
     return int(version[1:]) if _VERSION.fullmatch(version) else None

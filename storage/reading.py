@@ -30,12 +30,12 @@ def resolve(store: Store, spec: str) -> Version:
 
 
 def read(store: Store, spec: str, statuses: tuple[str, ...] = ("ok",)) -> xr.Dataset:
-    """Open one version of a dataset for reading; what is committed later does not change it.
+    """Open one version of a dataset for reading; later commits do not change it.
 
     Parameters
     ----------
     store
-        Where it lies.
+        Store of the dataset.
     spec
         ``"name"`` or ``"name@latest"``, ``"name@v3"``, ``"name@SNAPSHOT"``, ``"name@head"`` (unpublished).
     statuses

@@ -21,7 +21,7 @@ BRANCH = "main"
 
 T = TypeVar("T")
 
-_GOES_ON = "what is committed is kept, and the same command goes on from there"
+_GOES_ON = "committed work is kept, and the same command goes on from there"
 
 # Icechunk logs, on every opening, that commits to a local folder are not safe against each other. Here they
 # cannot meet: a commit needs the dataset's lock, which one process holds. Other warnings are let through.
@@ -43,7 +43,7 @@ def _config(kept: Mapping[str, int]) -> icechunk.RepositoryConfig:
         {icechunk.ManifestSplitCondition.AnyArray(): {icechunk.ManifestSplitDimCondition.Axis(0): 200}}
     )
     return icechunk.RepositoryConfig(
-        # Loading manifests ahead of need slows every session by 2 ms, and a committer opens one a shard.
+        # Loading manifests ahead of need slows every session by 2 ms, and a committer opens one per shard.
         manifest=icechunk.ManifestConfig(splitting=splitting, preload=icechunk.ManifestPreloadConfig(max_total_refs=0)),
         caching=icechunk.CachingConfig(**kept),
     )
@@ -80,7 +80,7 @@ def open_repository(store: Store, key: str, kept: Mapping[str, int] = READER) ->
     Raises
     ------
     StorageError
-        What lies there is something else.
+        The folder holds something else.
     """
     if set(store.list(key)) <= _BEGUN:
         return None
@@ -105,7 +105,7 @@ def attach(store: Store, key: str, kept: Mapping[str, int] = READER) -> icechunk
 def check_there(store: Store, key: str) -> None:
     """Refuse to work on a repository that was there before and is gone.
 
-    The engine would make its folder anew, and stand in the way of whoever brings it back.
+    The engine would create the folder again, and block the return of the missing store.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def engine(store: Store, key: str) -> Iterator[None]:
             yield
     except icechunk.ConflictError as error:
         raise Overtaken(
-            f"{store.location(key)}: another process committed meanwhile, nothing was changed; the same command goes "
+            f"{store.location(key)}: another process committed first, nothing was changed; the same command goes "
             "on from there"
         ) from error
     except (icechunk.IcechunkError, zarr.errors.NodeNotFoundError) as error:

@@ -84,7 +84,7 @@ def load(store: Store, run_id: str) -> Json:
 
 
 def look(store: Store) -> Found[Json]:
-    """Return the records of all runs, oldest first, and what is damaged among them.
+    """Return the records of all runs, oldest first, and the damaged ones.
 
     A run is called as its folder is, whatever the record says.
     """
@@ -106,7 +106,7 @@ def created(text: str) -> datetime:
 
 
 def list_runs(store: Store) -> list[Json]:
-    """Return the records of all runs, oldest first; what is damaged is named in the log."""
+    """Return the records of all runs, oldest first; the log names damaged ones."""
     return look(store).named()
 
 
@@ -127,7 +127,7 @@ def remove(store: Store, run_id: str) -> None:
 
 
 def report_location(store: Store, run_id: str) -> str:
-    """Return where the report of a run lies, for a person to open."""
+    """Return the path or URL of the report of a run, for a person to open."""
     return store.location(f"{_key(run_id)}/report.html")
 
 

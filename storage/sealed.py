@@ -1,8 +1,8 @@
 """Folders of files with a document about them, changed in one step, in which every flipped byte is noticed.
 
-The document holds the digests of the files, and ``seal.json``, which is written last, that of the document. A change
-is written aside first and counts from the seal on that names it; from there a reader takes what is not in its place yet
-from aside. So a process that is killed leaves the state before or the one after, each whole.
+The document holds the digests of the files, and ``seal.json``, written last, holds that of the document. A change is
+first written to a staging folder and takes effect with the seal that names it; from then on a reader takes files from
+the staging folder until they are in place. So a killed process leaves the state before or the one after, each whole.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DIGESTS = "digests"
 
 _ASIDE = ".next"
 
-# How often a reader begins anew because what it reads is being changed.
+# Retries of a reader whose folder changes while it reads.
 _CHANGES = 20
 
 T = TypeVar("T")
 
 
 class Sealed:
-    """What lies in a folder now, read piece by piece and checked.
+    """The present contents of a folder, read file by file and checked.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Sealed:
 
     @property
     def complete(self) -> bool:
-        """Whether all that belongs to it was written, as far as that can be told."""
+        """Whether all files of the document exist, as far as the document is readable."""
         return self._seal is not None or not self.sealed
 
     @cached_property
@@ -130,7 +130,7 @@ class Sealed:
 
 
 def consistent(store: Store, folder: str, document: str, use: Callable[[Sealed], T]) -> T:
-    """Return what ``use`` makes of a folder; begin anew where another process changes it meanwhile.
+    """Return the result of ``use`` on a folder; retry if another process changes the folder meanwhile.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def complete(store: Store, folder: str, document: str) -> bool:
 def change(store: Store, folder: str, document: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> Json:
     """Add or replace files and entries of the document, all in one step; the caller is the only writer.
 
-    What an older release saved without digests gets those of what is there now.
+    Files that an older release saved without digests get the digests of their present contents.
 
     Returns
     -------
@@ -210,7 +210,7 @@ def encoded(about: Mapping[str, Any], digests: Mapping[str, str]) -> bytes:
 
 
 def _settle(now: Sealed) -> None:
-    """Put what lies aside into its place."""
+    """Move staged files into place."""
     if not now._state["changing"]:
         return
     for name in now._state["changing"]:

@@ -16,7 +16,7 @@ from ritz.storage.store import Store
 
 
 class Selection:
-    """Some samples of one version of a dataset, and how they are read; what is committed later does not change it.
+    """Some samples of one version of a dataset, and their reader; later commits do not change it.
 
     It can be pickled, and the copy reads the same samples. In a process made by ``fork`` the storage engine, whose
     threads the fork left behind, would wait for ever: there it is refused.
@@ -24,7 +24,7 @@ class Selection:
     Parameters
     ----------
     store
-        Where the dataset lies.
+        Store of the dataset.
     spec
         ``"name"`` or ``"name@latest"``, ``"name@v3"``, ``"name@SNAPSHOT"``, ``"name@head"``: settled now.
     splits
@@ -110,31 +110,31 @@ class Selection:
         return self._reader
 
     def by_shard(self) -> dict[int, np.ndarray]:
-        """Return the places in `positions` of each shard's samples; shards without any are left out."""
+        """Return the rows in `positions` of each shard's samples; shards without any are left out."""
         shards, first = np.unique(self.positions // self.shard, return_index=True)
-        places = np.split(np.arange(len(self.positions)), first[1:]) if len(shards) else []
-        return dict(zip(shards.tolist(), places, strict=True))
+        rows = np.split(np.arange(len(self.positions)), first[1:]) if len(shards) else []
+        return dict(zip(shards.tolist(), rows, strict=True))
 
-    def read_shard(self, shard: int, places: np.ndarray, out: Mapping[str, np.ndarray], slots: np.ndarray) -> None:
+    def read_shard(self, shard: int, rows: np.ndarray, out: Mapping[str, np.ndarray], slots: np.ndarray) -> None:
         """Read samples of one shard into rows of arrays; see `ritz.storage.chunks.FieldReader.read_shard`.
 
         Parameters
         ----------
-        shard, places
+        shard, rows
             From `by_shard`.
         out, slots
             Arrays ``(m, *space)`` by field, and which of their rows.
         """
         with engine(self._store, dataset_key(self.version.name)):
-            self.reader.read_shard(shard, self.positions[places] % self.shard, out, slots)
+            self.reader.read_shard(shard, self.positions[rows] % self.shard, out, slots)
 
-    def read(self, places: Sequence[int] | np.ndarray) -> Arrays:
-        """Read samples by their places in `positions`, one chunk a field and sample."""
+    def read(self, rows: Sequence[int] | np.ndarray) -> Arrays:
+        """Read samples by their rows in `positions`, one chunk per field and sample."""
         with engine(self._store, dataset_key(self.version.name)):
-            return self.reader.read_samples(self.positions[np.asarray(places, np.int64)])
+            return self.reader.read_samples(self.positions[np.asarray(rows, np.int64)])
 
-    def place(self, sample_id: int) -> int:
-        """Return where in `positions` a sample is.
+    def row(self, sample_id: int) -> int:
+        """Return the row of a sample in `positions`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What documents of a store must have, so that a damaged one names itself and hides no other."""
+"""Schemas of a store's documents: a damaged document is named, and does not hide the others."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ log = logging.getLogger("ritz")
 T = TypeVar("T")
 
 Shape = Mapping[str, Any]
-"""What a document must have: by name a type, a tuple of types, or the shape of a document in there."""
+"""Required entries of a document: name → a type, a tuple of types, or the shape of an inner document."""
 
 NUMBER = (int, float)
 
 
 class Found(NamedTuple, Generic[T]):
-    """What a look through a store found."""
+    """Result of a scan of a store."""
 
     good: list[T]
     damaged: list[StorageError]
     """One for each entry that cannot be read; the message names its file."""
 
     def named(self) -> list[T]:
-        """Return the good ones, and say of the others that they are none."""
+        """Return the good ones, and name the damaged ones in the log."""
         for error in self.damaged:
             log.warning("%s", error)
         return self.good
@@ -40,7 +40,7 @@ def checked(path: str, data: bytes | StorageError, shape: Shape) -> Json:
     Parameters
     ----------
     path
-        Where it lies, for the message.
+        Its path, for the message.
     data
         Its bytes, or why there are none.
     shape
@@ -64,7 +64,7 @@ def expect(path: str, document: Any, shape: Shape, field: str = "") -> None:
     Raises
     ------
     Damaged
-        The message names the file, the field, what is there and what was expected.
+        The message names the file, the field, its value and what was expected.
     """
     where = f"{path}: {field or 'it'}"
     if not isinstance(document, dict):

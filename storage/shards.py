@@ -29,7 +29,7 @@ class Fork:
     state: bytes
     """The session, pickled; it holds no samples."""
     store: str
-    """URL of the store in which the dataset lies."""
+    """URL of the store of the dataset."""
     key: str
     """Its folder there."""
     shard: int | None = None

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from ritz.storage.backends.bucket import Bucket
+from ritz.storage.backends.folder import Folder
 from ritz.storage.documents import LARGEST, Json, mapping
 from ritz.storage.errors import StorageError
-from ritz.storage.places.bucket import Bucket
-from ritz.storage.places.folder import Folder
 from ritz.storage.wording import cut, meant, shown
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ _FOLDERS = ("datasets", "models", "runs", "comparisons", "fits")
 
 
 class Store:
-    """The place where datasets, models and run records lie: a folder, or a prefix in a bucket of objects.
+    """Storage of datasets, models and run records: a folder, or a prefix in a bucket.
 
     Keys are relative paths with ``/``. Opening a store touches nothing; a folder is made by the first write, a bucket
     has to exist. A single file is written whole or not at all in both; nothing else is done in one step. So what
     consists of several files counts once the one that is written last is there: a model its card, a run its record, a
-    dataset the commit of its layout. What is there before is from a writer at work or a killed one, and the next
+    dataset the commit of its layout. Earlier contents belong to an active writer or a killed one, and the next
     writer, under the lock, does away with it. Inside a folder no link is followed; see
-    `ritz.storage.places.folder.Folder`.
+    `ritz.storage.backends.folder.Folder`.
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ class Store:
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
-        self._place = _place(os.fspath(url))
+        self._backend = _backend(os.fspath(url))
 
     @property
     def url(self) -> str:
         """The absolute path of the folder, or ``s3://bucket/prefix``; it holds no credentials."""
-        return self._place.url
+        return self._backend.url
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -70,18 +70,18 @@ class Store:
         return Store, (self.url,)
 
     def location(self, key: str) -> str:
-        """Return where ``key`` lies, as a path or URL another program can open.
+        """Return the location of ``key``, as a path or URL that another program can open.
 
         Raises
         ------
         StorageError
             The key leaves the store, or is empty.
         """
-        return self._place.location(_checked(key))
+        return self._backend.location(_checked(key))
 
     def repository(self, key: str) -> icechunk.Storage:
         """Return what Icechunk needs to keep a repository at ``key``; it holds no credentials either."""
-        return self._place.repository(_checked(key))
+        return self._backend.repository(_checked(key))
 
     def check_writable(self) -> None:
         """Make the store's folder where it is absent, and prove that files can be written in the store.
@@ -89,9 +89,9 @@ class Store:
         Raises
         ------
         StorageError
-            Nothing can be written there; the message names the place and the reason.
+            The store is not writable; the message names its URL and the reason.
         """
-        self._place.check_writable()
+        self._backend.check_writable()
 
     def read(self, key: str, most: int | None = None) -> bytes:
         """Return the content of the file ``key``.
@@ -106,7 +106,7 @@ class Store:
         StorageError
             The file does not exist, cannot be read or is too large.
         """
-        return self._place.read(_checked(key), most)
+        return self._backend.read(_checked(key), most)
 
     def document(self, key: str) -> Json:
         """Return what the JSON file ``key`` says, a mapping; see `ritz.storage.documents.mapping`.
@@ -124,9 +124,9 @@ class Store:
         Parameters
         ----------
         key, data
-            What is written where.
+            The key and its new content.
         new
-            Refuse to replace a file; for what is written under a lock. Should the lock of a bucket have been lost
+            Refuse to replace a file; for files written under a lock. If the lock of a bucket has been lost
             meanwhile, its two holders cannot mix their files.
 
         Raises
@@ -136,29 +136,29 @@ class Store:
         """
         if not isinstance(data, bytes):
             raise TypeError(f"{key}: expected bytes, got {type(data).__name__}")
-        self._place.write(_checked(key), data, new)
+        self._backend.write(_checked(key), data, new)
 
     def exists(self, key: str) -> bool:
-        """Return whether a file or a folder lies at ``key``.
+        """Return whether ``key`` is a file or a folder.
 
         Raises
         ------
         StorageError
             The store cannot be read.
         """
-        return self._place.exists(_checked(key))
+        return self._backend.exists(_checked(key))
 
     def list(self, prefix: str) -> list[str]:
         """Return the names directly below the folder ``prefix``, sorted; none where it does not exist.
 
-        Names that begin with a dot (locks, what is being written) are left out.
+        Names that begin with a dot (locks, unfinished files) are left out.
 
         Raises
         ------
         StorageError
             The folder cannot be read.
         """
-        return self._place.list(_checked(prefix))
+        return self._backend.list(_checked(prefix))
 
     def documents(self, prefix: str, file: str) -> dict[str, bytes | StorageError]:
         """Return the content of ``file`` by the name of its folder, for all folders below ``prefix`` that have it.
@@ -170,10 +170,10 @@ class Store:
         StorageError
             ``prefix`` cannot be read.
         """
-        return self._place.documents(_checked(prefix), _checked(file))
+        return self._backend.documents(_checked(prefix), _checked(file))
 
     def nothing(self) -> str:
-        """Return in words that there is no store at this place or that nothing is in it; an empty text elsewhere.
+        """Return in words that the store does not exist or is empty; an empty text otherwise.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Store:
         """
         if any(self.list(folder) for folder in _FOLDERS):
             return ""
-        return self._place.absent() or f"the store {self.url} is empty: it has no dataset, no model and no run"
+        return self._backend.absent() or f"the store {self.url} is empty: it has no dataset, no model and no run"
 
     def known(self, wanted: str, names: Iterable[str]) -> str:
         """Return the names there are, for the message about one that there is not, and which of them may be meant."""
@@ -200,29 +200,29 @@ class Store:
         StorageError
             It cannot be removed.
         """
-        self._place.remove(_checked(key))
+        self._backend.remove(_checked(key))
 
     def links(self, key: str, depth: int | None = None) -> Sequence[str]:
-        """Return what is a link below the folder ``key``, in so many levels or all, as keys; none in a bucket.
+        """Return the keys of links below the folder ``key``, in so many levels or all; none in a bucket.
 
-        What is read and written by keys follows none anyway; this is for who hands a folder to another program.
+        Reads and writes by key follow no links anyway; this is for folders that another program opens.
 
         Raises
         ------
         StorageError
-            The folder is a link itself, lies behind one, or cannot be read.
+            The folder is a link, is behind one, or is not readable.
         """
-        return self._place.links(_checked(key), depth)
+        return self._backend.links(_checked(key), depth)
 
     def lock(self, key: str, what: str, wait: float = 0.0) -> AbstractContextManager[None]:
-        """Hold the lock ``key`` exclusively, as `places.lock.locked` and `places.lease.leased` do.
+        """Hold the lock ``key`` exclusively, as `backends.lock.locked` and `backends.lease.leased` do.
 
         Raises
         ------
         Busy
             Another process holds it, or still holds it after ``wait`` seconds.
         """
-        return self._place.lock(_checked(key), what, wait)
+        return self._backend.lock(_checked(key), what, wait)
 
     def holder(self, key: str) -> str | None:
         """Return which process, here or elsewhere, holds the lock ``key``, in words; None if none does.
@@ -232,7 +232,7 @@ class Store:
         StorageError
             The store cannot be read.
         """
-        return self._place.holder(_checked(key))
+        return self._backend.holder(_checked(key))
 
     def held_by(self, key: str, holder: str) -> bool:
         """Return whether the lock ``key`` is still that of a holder, which may be another process on another machine.
@@ -240,14 +240,14 @@ class Store:
         Parameters
         ----------
         holder
-            As `ritz.storage.places.lock.this_process` calls it there.
+            As `ritz.storage.backends.lock.this_process` calls it there.
 
         Raises
         ------
         StorageError
             The store cannot be read.
         """
-        return self._place.held_by(_checked(key), holder)
+        return self._backend.held_by(_checked(key), holder)
 
     def holds(self, key: str, *, ask: bool = False) -> bool:
         """Return whether this process holds the lock ``key`` now.
@@ -255,24 +255,24 @@ class Store:
         Parameters
         ----------
         ask
-            Ask the store also where the time since it said so last is no reason for doubt.
+            Ask the store even if its last answer is recent.
 
         Raises
         ------
         StorageError
             The lease of a lock in a bucket has run out, and whether another process took it cannot be read.
         """
-        return self._place.holds(_checked(key), ask)
+        return self._backend.holds(_checked(key), ask)
 
 
-def _place(text: str) -> Folder | Bucket:
+def _backend(text: str) -> Folder | Bucket:
     scheme, found, _ = text.partition("://")
     if text[:3].lower() == "s3:":
         return Bucket(text)
     if found and scheme.lower() != "file":
         # Whatever such a URL holds beside a host and a path may be a secret.
-        told = f"{shown(scheme)[1:-1]}://…" if set("@?#") & set(text) else text
-        raise StorageError(f"store {shown(told)}: expected a folder (a path or file:///path), or s3://bucket/prefix")
+        quoted = f"{shown(scheme)[1:-1]}://…" if set("@?#") & set(text) else text
+        raise StorageError(f"store {shown(quoted)}: expected a folder (a path or file:///path), or s3://bucket/prefix")
     return Folder(text)
 
 

@@ -30,7 +30,7 @@ class Version:
     created: str
     """When, UTC, ISO 8601."""
     message: str = ""
-    """What was said when it was published."""
+    """Message of its publication."""
     bytes: int = 0
     """What the fields of its samples take in the store."""
 
@@ -122,7 +122,7 @@ def publish(
     if repository.lookup_snapshot(head).metadata.get("version") != tag:
         session = repository.writable_session(BRANCH)
         if session.snapshot_id != head:
-            raise Overtaken(f"dataset {name!r}: another process committed meanwhile, nothing was published")
+            raise Overtaken(f"dataset {name!r}: another process committed first, nothing was published")
         group = zarr.open_group(session.store, mode="r+")
         history = str(group.attrs.get("history", "")).splitlines()
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""How values and names that somebody gave are written in messages: cut to a length, and beside what may be meant."""
+"""Values and names of users in messages: cut to a length, and with suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST = 120
 
 
 class _Short(reprlib.Repr):
-    """Python's `repr`, bounded in time and length, whatever the value: long ones say how long they are."""
+    """Python's `repr`, bounded in time and length; long values are cut and give their length."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -85,7 +85,7 @@ def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
         raise Refused(f"training.ranks is {ranks} on the device 'mps', expected 1: nothing connects several of them")
     if ranks > workers:
         raise Refused(
-            f"training.ranks is {ranks}, but the profile has {workers} workers that train; expected at least as many "
+            f"training.ranks is {ranks}, but the profile has {workers} train workers; expected at least as many "
             "(profile.train.count)"
         )
 

@@ -38,13 +38,13 @@ class Splits(Kind):
     A share of all, such as 0.6, is taken as the count of 20 that it equals.
     """
 
-    train: int = Field(12, gt=0, description="Trained on.")
+    train: int = Field(12, gt=0, description="Samples for training.")
     validate_: int = Field(
-        2, ge=0, alias="validate", description="Watched while training; the band width is learnt on it."
+        2, ge=0, alias="validate", description="Samples for validation during training, and for the band width."
     )
-    steer: int = Field(0, ge=0, description="Kept for steering the sampling.")
-    calibrate: int = Field(3, ge=0, description="Sets the levels of the bands.")
-    test: int = Field(3, gt=0, description="Seen by nothing before the evaluation.")
+    steer: int = Field(0, ge=0, description="Samples reserved for steering the sampling.")
+    calibrate: int = Field(3, ge=0, description="Samples that calibrate the bands.")
+    test: int = Field(3, gt=0, description="Samples for the evaluation alone.")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -116,8 +116,8 @@ class Data(Kind):
         description="Samples of one task, one write and one Zarr shard.",
         json_schema_extra=in_units("samples"),
     )
-    seed: int = Field(0, ge=0, description="Seed of the law; a sample is fixed by it and its id.")
-    rtol: float = Field(1e-8, gt=0, lt=1, description="True relative residual ‖b − Ax‖/‖b‖ every sample is solved to.")
+    seed: int = Field(0, ge=0, description="Seed of the law; seed and id determine a sample.")
+    rtol: float = Field(1e-8, gt=0, lt=1, description="Largest true relative residual ‖b − Ax‖/‖b‖ of a sample.")
     dtype: Literal["float32", "float64"] = Field("float32", description="Stored floating-point type.")
     splits: Splits = Field(Splits(), description="Shares of the splits.")
 
@@ -138,16 +138,16 @@ class Pipeline(Kind):
 
     name: Name = Field(description="Name of the dataset and of the model.")
     problem: AnyProblem = Field(Darcy(), description="The PDE and the law of its inputs.")
-    data: Data = Field(Data(), description="Which samples, how exactly solved, how stored.")
-    solver: AnySolver = Field(Auto(), description="What solves the systems; `auto` measures and chooses.")
-    surrogate: AnySurrogate = Field(FNO(), description="The network.")
-    training: AnyTraining = Field(Online(), description="How it is trained.")
+    data: Data = Field(Data(), description="Number, accuracy and storage of the samples.")
+    solver: AnySolver = Field(Auto(), description="Solver of the systems; `auto` measures and chooses.")
+    surrogate: AnySurrogate = Field(FNO(), description="The surrogate model.")
+    training: AnyTraining = Field(Online(), description="Training of the surrogate.")
     evaluation: tuple[AnyMetric, ...] = Field(
-        METRICS, description="By what the model is measured; `relative_l2` is among them.", min_length=1
+        METRICS, description="Metrics of the model; `relative_l2` is one of them.", min_length=1
     )
-    uncertainty: AnyUncertainty = Field(USUAL, description="How the error bars are calibrated.")
-    gate: Gate = Field(Gate(), description="What releases the model.")
-    schedule: Schedule | None = Field(None, description="When a served recipe runs by itself.")
+    uncertainty: AnyUncertainty = Field(USUAL, description="Error bars of the model, and their calibration.")
+    gate: Gate = Field(Gate(), description="Conditions for the release of the model.")
+    schedule: Schedule | None = Field(None, description="Schedule of a served recipe.")
 
     def faults(self) -> Iterator[Fault]:
         """Yield a gate on what is not measured; see `Kind.faults`."""

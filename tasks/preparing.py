@@ -93,7 +93,7 @@ def prepare(
     request
         What is asked for.
     store
-        Folder or URL where datasets, models and runs lie.
+        Folder or URL of the store of datasets, models and runs.
     profile
         On what to compute, or the name or path of that.
     begin

@@ -21,7 +21,7 @@ ANCHOR = datetime(2020, 1, 1)
 
 
 class Schedule(Kind):
-    """When a served recipe runs by itself: give `cron` or `every`."""
+    """Schedule of a served recipe: give `cron` or `every`."""
 
     cron: str | None = Field(
         None,
@@ -36,9 +36,9 @@ class Schedule(Kind):
     )
     timezone: str = Field(
         "UTC",
-        description="IANA name of the time zone, e.g. 'Europe/Berlin'. A time of `cron` that a change of the clock "
-        "skips comes as much later as the clock skips, one that it repeats comes once, the first time; an interval "
-        "of whole days keeps its time of day, a shorter one goes by elapsed time.",
+        description="IANA name of the time zone, e.g. 'Europe/Berlin'. If a change of the clock skips a time of "
+        "`cron`, the run starts later by the skipped span; if it repeats one, the run starts once, the first time. An "
+        "interval of whole days keeps its time of day; a shorter one counts elapsed time.",
     )
 
     @field_validator("cron")

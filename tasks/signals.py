@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SENTENCE = "interrupted: what is committed is kept, the same command goes on from there"
+SENTENCE = "interrupted: committed work is kept, the same command goes on from there"
 """What a command says that was stopped."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 
 from ritz.flows.server import standing
-from ritz.storage.places.lock import locked
+from ritz.storage.backends.lock import locked
 from tests.bucket import serving
 from tests.command import TINY, ritz
 from tests.rooms import ROOMS
@@ -88,7 +88,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def bucket(s3: dict[str, str]) -> str:
     """The URL of a store in a new bucket."""
-    from ritz.storage.places.s3 import filesystem
+    from ritz.storage.backends.s3 import filesystem
 
     name = f"ritz-{uuid4().hex}"
     where = {"LocationConstraint": s3["AWS_REGION"]}

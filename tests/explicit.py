@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from ritz.compute.fields.arrays import Array, double, namespace, roll
 from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.sizes import size
 
 
 class Explicit(Problem):
@@ -55,24 +57,27 @@ class Explicit(Problem):
             states.append(states[-1] + self._change(states[-1]))
         return {"u": np.stack(states[1:], axis=1)}
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
         states = self._states(inputs, fields)
-        left = states[:, 1:] - states[:, :-1] - self._change(states[:, :-1])
-        return self._norm(left) / self._norm(states[:, 0])
+        return {"u": states[:, 1:] - states[:, :-1] - self._change(states[:, :-1])}
+
+    def scale(self, inputs: Mapping[str, Array]) -> Array:
+        return size(inputs["v"])
+
+    @property
+    def rings(self) -> tuple[str, ...]:
+        return ("x",)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        states = np.abs(self._states(inputs, fields))
+        states = np.abs(self._states(*({k: double(v) for k, v in given.items()} for given in (inputs, fields))))
         ratio = self.step * (self.points / (2 * np.pi)) ** 2
         around = np.roll(states, 1, axis=-1) + np.roll(states, -1, axis=-1)
         left = states[:, 1:] + (1 + 2 * ratio) * states[:, :-1] + ratio * around[:, :-1]
-        return self._norm(left) / self._norm(states[:, 0])
+        return np.linalg.norm(left, axis=(1, 2)) / np.linalg.norm(states[:, 0], axis=1)
 
-    def _states(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.concatenate([inputs["v"][:, None].astype(np.float64), fields["u"].astype(np.float64)], axis=1)
+    def _states(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> Array:
+        return namespace(fields["u"]).concat([inputs["v"][:, None], fields["u"]], axis=1)
 
-    def _change(self, u: np.ndarray) -> np.ndarray:
-        second = np.roll(u, 1, axis=-1) - 2 * u + np.roll(u, -1, axis=-1)
+    def _change(self, u: Array) -> Array:
+        second = roll(u, 1, axis=-1) - 2 * u + roll(u, -1, axis=-1)
         return self.step * (self.points / (2 * np.pi)) ** 2 * second
-
-    def _norm(self, values: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(values.reshape(len(values), -1), axis=1)

@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from ritz.compute.cluster.channel import Channel, Lane
+from ritz.compute.cluster.channel import Channel
 from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.consumer import ConsumerQueue
 from ritz.flows.run import CHANNEL
 from ritz.storage.committer import Committer
 from ritz.tasks.generation.generate import generate
@@ -102,11 +103,11 @@ def load(cluster: Cluster, pipeline: Pipeline, store: str, interval: float) -> I
 
 
 def _take(cluster: Cluster, channel: Channel, interval: float, done: threading.Event) -> None:
-    lane = Lane(channel.name, 0, cluster.client, cluster.client.log_event)
+    keys = ConsumerQueue(channel.name, 0, cluster.client, cluster.client.log_event)
     while not done.wait(interval):
-        if lane.take() is not None:
-            lane.took()
-    lane.close()
+        if keys.take() is not None:
+            keys.acknowledge()
+    keys.close()
 
 
 @dataclass(frozen=True)

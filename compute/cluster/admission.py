@@ -1,6 +1,6 @@
-"""What a worker is asked before it gets work: whether it computes with what the driver computes with.
+"""Admission of workers: a worker gets tasks only if its versions are those of the driver.
 
-This file goes to the workers as text and runs there, whatever Python and Ritz they have: it uses nothing else of Ritz.
+This file is sent to the workers as text and runs there under any Python and any Ritz: it imports no other part of Ritz.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from typing import Any
 from distributed import Status, WorkerPlugin
 
 PACKAGES = (
-    # What the numbers are computed with.
+    # They compute the numbers.
     *("numpy", "scipy", "numba", "torch", "neuraloperator", "scikit-fem", "scikit-learn"),
-    # What is written, and read back.
+    # They write them, and read them back.
     *("xarray", "zarr", "icechunk", "numcodecs", "safetensors"),
-    # What goes between the driver and its workers.
+    # They carry messages between the driver and its workers.
     *("dask", "distributed", "cloudpickle", "pydantic"),
 )
-"""Those of which driver and workers have to have the same version."""
+"""Packages of which driver and workers need the same version."""
 
 SOURCES = ("compute", "storage", "tasks", "flows", "deployments")
 """The packages of Ritz in `ritz`."""
 
 
 def versions() -> dict[str, str]:
-    """Return what this process computes with, as texts by name.
+    """Return the versions of Python, Ritz and `PACKAGES` in this process, as texts by name.
 
-    Any difference in one of them can change a stored number, or how it is stored or sent, without an error; so all
-    have to be equal. Of Python its major and minor version counts: what comes after mends the interpreter alone. Of
-    packages all counts but the build behind a ``+``: a worker on a GPU has another torch of the same version. Of Ritz
-    its files count as well, since an editable install keeps its version while they change.
+    Any difference can change a stored number, or how it is stored or sent, without an error; so all have to be equal.
+    Of Python the major and minor version count: a patch release repairs the interpreter alone. Of a package the whole
+    version counts except the build behind a ``+``: a worker on a GPU has another build of the same torch. Of Ritz the
+    files count as well, since an editable install keeps its version while they change.
     """
-    found = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "ritz": _ritz()}
+    installed = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "ritz": _ritz()}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name).partition("+")[0]
+            installed[name] = importlib.metadata.version(name).partition("+")[0]
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "none"
-    return found
+            installed[name] = "none"
+    return installed
 
 
 def _ritz() -> str:
@@ -59,14 +59,14 @@ def _ritz() -> str:
 
 
 def _version(root: Path) -> str:
-    """Return the version that the tree says it is, or else the one that is installed."""
+    """Return the version in the tree's pyproject.toml, or else that of the installed package."""
     project = root / "pyproject.toml"
     if project.is_file():
         import tomllib
 
-        said = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {})
-        if said.get("name") == "ritz":
-            return str(said["version"])
+        declared = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {})
+        if declared.get("name") == "ritz":
+            return str(declared["version"])
     try:
         return importlib.metadata.version("ritz")
     except importlib.metadata.PackageNotFoundError:
@@ -74,10 +74,10 @@ def _version(root: Path) -> str:
 
 
 class Admission(WorkerPlugin):
-    """Lets a worker work for a driver if it has the same versions, and says so to the driver if it has not.
+    """Admits a worker if it has the driver's versions, and notifies the driver of the differences if it has not.
 
-    Dask runs this on every worker there is and on each that joins, before it gets a task. The worker then offers what
-    it offers, the resource of a role, once more under a name of these versions, and the driver's work asks for that.
+    Dask runs this on every worker, also on those that join later, before they get a task. An admitted worker offers the
+    resource of its role a second time, under a name that stands for these versions; the driver's tasks require it.
 
     Parameters
     ----------
@@ -86,20 +86,20 @@ class Admission(WorkerPlugin):
     roles
         Resource of a role → name of the resource of that role for workers with these versions.
     topic
-        On which the driver hears of those that are refused.
+        Topic on which the driver is notified of refused workers.
     """
 
     def __init__(self, expected: dict[str, str], roles: dict[str, str], topic: str) -> None:
         self.expected, self.roles, self.topic = expected, roles, topic
 
     def __reduce__(self) -> Any:
-        """Go as text: another Ritz may lack this file, and another Python could not read the code made of it."""
+        """Pickle as text: another Ritz may lack this file, and another Python could not read its byte code."""
         source = Path(__file__).read_text(encoding="utf-8")
         given = {"__name__": __name__, "__file__": __file__, "source": source, "given": self.__dict__}
         return eval, ("exec(source) or Admission(**given)", given)
 
     async def setup(self, worker: Any) -> None:
-        """Admit the worker, or tell the driver in what it differs."""
+        """Admit the worker, or notify the driver of the versions that differ."""
         offered = {
             name: worker.state.total_resources[role]
             for role, name in self.roles.items()
@@ -107,7 +107,7 @@ class Admission(WorkerPlugin):
         }
         if not offered or offered.keys() <= worker.state.total_resources.keys():
             return
-        # As they were when it was asked first: what it has loaded stays when files change.
+        # The versions at the first call: what the worker has loaded stays when files change.
         if not hasattr(worker, "ritz_versions"):
             worker.ritz_versions = versions()
         theirs = worker.ritz_versions
@@ -120,6 +120,6 @@ class Admission(WorkerPlugin):
             return
         await worker.set_resources(**offered)
         if not worker.state.tasks:
-            # Work that has waited for such a worker is looked at again when one can be given work, and not for this.
+            # The scheduler retries waiting tasks when a worker becomes idle, not when its resources change.
             worker.status = Status.paused
             worker.status = Status.running

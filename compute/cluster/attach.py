@@ -26,18 +26,18 @@ EXAMPLE = "tcp://10.0.0.5:8786"
 class Attach(Profile):
     """A running Dask scheduler, whose workers offer the resources ``solve`` and ``train``.
 
-    Start workers with ``dask worker ADDRESS --nthreads 1 --resources solve=1`` (or ``train=1``), in an
-    environment with the same versions of this package and of what it computes with, where the store's URL means the
-    same place. Whoever reaches the port of a scheduler without TLS runs code as its owner.
+    Start workers with ``dask worker ADDRESS --nthreads 1 --resources solve=1`` (or ``train=1``), in an environment with
+    the same versions of Ritz and of its numeric packages, where the store's URL leads to the same store. Without TLS,
+    every process that reaches the port of the scheduler can run code as its owner.
     """
 
     kind: Literal["attach"] = "attach"
     address: str = Field(max_length=300, description=f"Address of the scheduler, e.g. '{EXAMPLE}'.")
-    timeout: float = Field(30.0, gt=0, le=300, description="Seconds to wait for it, and for its workers.")
-    device: Device = Field("cpu", description="Where the arrays of its `train` workers live.")
-    ca: Path | None = Field(None, description="File with the certificate that signs those of the cluster, with tls://.")
-    cert: Path | None = Field(None, description="File with a certificate signed by it.")
-    key: Path | None = Field(None, description="File with the key of that certificate; for its owner alone.")
+    timeout: float = Field(30.0, gt=0, le=300, description="Seconds to wait for the scheduler, and for its workers.")
+    device: Device = Field("cpu", description="Device of the arrays of its `train` workers.")
+    ca: Path | None = Field(None, description="File with the certificate that signs those of the cluster; with tls://.")
+    cert: Path | None = Field(None, description="File with a certificate that `ca` signs.")
+    key: Path | None = Field(None, description="File with the key of `cert`; its owner alone may read it.")
 
     @field_validator("address")
     @classmethod
@@ -70,7 +70,8 @@ class Attach(Profile):
         """Connect; the cluster stays when the run ends. See `Profile.open`."""
         if not self._encrypts:
             log.warning(
-                "profile.address: %r is not encrypted: whoever reaches its port runs code as the owner of its workers; "
+                "profile.address: %r is not encrypted: every process that reaches its port can run code "
+                "as the owner of its workers; "
                 "expected tls://, with ca, cert and key",
                 self.address,
             )
@@ -80,7 +81,7 @@ class Attach(Profile):
             yield cluster
 
     def check(self, roles: Sequence[str] = ROLES) -> None:
-        """Connect and let go."""
+        """Connect and disconnect."""
         with self._connected(roles):
             pass
 
@@ -98,7 +99,7 @@ class Attach(Profile):
         with settings():
             security = self._security()
             try:
-                # Which versions differ, and what follows, is said where workers are admitted.
+                # `admission` compares the versions, and refuses workers.
                 with warnings.catch_warnings(action="ignore", category=VersionMismatchWarning):
                     client = Client(self.address, timeout=self.timeout, security=security, set_as_default=False)
             except (OSError, ValueError) as error:
@@ -116,7 +117,7 @@ class Attach(Profile):
                 except Exception as error:
                     if is_connected():
                         raise
-                    # Whatever failed first, this is why. The client tries to connect again until it is closed.
+                    # The lost scheduler is the cause of any error. The client reconnects until it is closed.
                     with _silent("distributed.client"):
                         client.close()
                     raise ClusterError(
@@ -125,7 +126,7 @@ class Attach(Profile):
                     ) from error
 
     def _security(self) -> Any:
-        """Return the TLS of the client: that of the profile, or else what Dask's own configuration says."""
+        """Return the TLS settings of the client: those of the profile, or else of Dask's own configuration."""
         from distributed import Security
 
         from ritz.compute.cluster.encryption import from_files
@@ -150,7 +151,7 @@ class Attach(Profile):
 
 @contextmanager
 def _silent(name: str) -> Iterator[None]:
-    """Let a logger say nothing meanwhile."""
+    """Silence a logger inside the context."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

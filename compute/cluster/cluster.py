@@ -9,17 +9,17 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, Worker, get_worker
 
 from ritz.compute.cluster.channel import Channel
-from ritz.compute.cluster.meeting import meeting
-from ritz.compute.cluster.presence import LOOK, PATIENCE, ROLES, Presence
+from ritz.compute.cluster.presence import CHECK_EVERY, PATIENCE, ROLES, Presence
 from ritz.compute.cluster.receipts import Receipts
 from ritz.compute.cluster.refusals import Refusals
+from ritz.compute.cluster.rendezvous import rendezvous
 
-TELL_EVERY = 0.5
-"""Seconds between two messages of a `Teller`."""
+NOTIFY_EVERY = 0.5
+"""Least seconds between two messages of a `Notifier`."""
 
 
 class WorkersLost(RuntimeError):
-    """A piece of work was given up because worker after worker died on it."""
+    """A task was given up because every worker that ran it died."""
 
 
 class Cluster:
@@ -28,14 +28,14 @@ class Cluster:
     Parameters
     ----------
     client : distributed.Client
-        Connected, synchronous client. Work for a role goes only to workers that offer the resource of its name, and
-        compute with what the driver computes with (see `ritz.compute.cluster.admission`).
+        Connected, synchronous client. Tasks of a role go only to workers that offer the resource of its name and have
+        the driver's versions (see `ritz.compute.cluster.admission`).
     device : str
         Where the arrays of the workers of the role ``train`` live.
     patience : float
-        Seconds that work waits for a worker of its role where there is none.
+        Seconds that a task waits for a worker of its role.
     start
-        Returns how one starts a worker of a role, for messages.
+        Returns how to start a worker of a role, for messages.
     """
 
     def __init__(
@@ -52,31 +52,31 @@ class Cluster:
         self.presence = Presence(client, self.workers, patience, start)
 
     def close(self) -> None:
-        """Listen to its workers no more; the client stays connected."""
+        """Unsubscribe from the messages of workers; the client stays connected."""
         self.receipts.close()
         self.refusals.close()
 
     def resources(self, role: str) -> dict[str, int]:
-        """Return what a task for ``role`` asks of a worker: its one resource, so that it runs alone."""
+        """Return the resources that a task of ``role`` requires: the one of its worker, so that it runs alone."""
         return {self.refusals.names[role]: 1}
 
     def refused(self, role: str) -> list[str]:
-        """Return a sentence for each worker that offers ``role`` and computes with something else than the driver."""
+        """Return a sentence for each worker that offers ``role`` with other versions than the driver's."""
         return self.refusals.among(self._offering(role))
 
     def workers(self, role: str) -> int:
-        """Return how many workers take work for ``role`` now."""
+        """Return the number of workers that take tasks of ``role`` now."""
         return len(self._offering(self.refusals.names[role]))
 
     def window(self, role: str) -> int:
-        """Return how many pieces of work for a role to have in flight: each worker has the next one at hand.
+        """Return how many tasks of a role to keep in flight: two per worker, so that each has the next one at hand.
 
-        Where no worker is there at the moment it is that of one: who waits for the work waits for a worker, too.
+        Without a worker it is the window of a single one: the caller then waits for a worker, too.
         """
         return 2 * max(1, self.workers(role))
 
     def addresses(self, role: str) -> list[str]:
-        """Return the addresses of the workers that take work for ``role`` now, those with the least to do first."""
+        """Return the addresses of the workers that take tasks of ``role`` now, the least busy first."""
         working = self.client.processing()
         return sorted(self._offering(self.refusals.names[role]), key=lambda address: len(working.get(address, ())))
 
@@ -84,19 +84,18 @@ class Cluster:
         return [address for address, info in self.known().items() if info.get("resources", {}).get(resource, 0) > 0]
 
     def known(self) -> dict[str, dict[str, Any]]:
-        """Return what the scheduler knows of its workers now, by address."""
-        # `Client.scheduler_info` hands on what the client's own look every two seconds has just put in the place of the
-        # answer: that one has no workers.
+        """Return what the scheduler knows of its workers now: address → Dask's description."""
+        # `Client.scheduler_info` may return what the client's own poll has stored, which has no workers.
         scheduler: Any = self.client.scheduler
-        found: dict[str, dict[str, Any]] = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
-        return found
+        workers: dict[str, dict[str, Any]] = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
+        return workers
 
     def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
-        """Start ``function(*args, **kwargs)`` on one worker of ``role``; every call runs anew."""
+        """Start ``function(*args, **kwargs)`` on one worker of ``role``; equal calls are separate tasks."""
         return self.client.submit(function, *args, resources=self.resources(role), pure=False, **kwargs)
 
     def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future:
-        """Start ``function(*args)`` on one worker of ``role``; if that dies it is not started again elsewhere."""
+        """Start ``function(*args)`` on one given worker; if it dies, Dask does not restart the task elsewhere."""
         return self.client.submit(function, *args, resources=self.resources(role), workers=[address], pure=False)
 
     def call(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -111,22 +110,22 @@ class Cluster:
         """
         future, done = self.submit(role, function, *args, **kwargs), threading.Event()
         future.add_done_callback(lambda _: done.set())
-        while not done.wait(LOOK):
+        while not done.wait(CHECK_EVERY):
             self.presence.check(role)
         return self.result(future)
 
     def cancel(self, futures: Sequence[Future]) -> None:
-        """Cancel what still runs; with the scheduler its work is gone anyway."""
+        """Cancel futures; a lost scheduler has lost its tasks anyway."""
         if futures and self.presence.has_scheduler():
             self.client.cancel(list(futures))
 
     def result(self, future: Future) -> Any:
-        """Wait for the result of a future, and let go of it.
+        """Wait for the result of a future, and release the future.
 
         Raises
         ------
         WorkersLost
-            If it was tried on worker after worker and each died.
+            If every worker that ran the task died.
         """
         try:
             return future.result()
@@ -136,12 +135,12 @@ class Cluster:
             future.release()
 
     def give_up(self, futures: Sequence[Future], patience: float) -> None:
-        """Cancel what still runs, and end the workers on which it goes on regardless.
+        """Cancel futures, and restart the workers on which their tasks go on regardless.
 
         Parameters
         ----------
         patience
-            Seconds that it may take to notice.
+            Seconds that a task has to notice its cancellation.
         """
         keys = {future.key for future in futures}
         busy = [address for address, working in self.client.processing().items() if keys & set(working)]
@@ -151,21 +150,21 @@ class Cluster:
         while busy and time.monotonic() < until:
             time.sleep(0.2)
             running = self.client.run(_running, workers=busy, on_error="ignore")
-            busy = [address for address, keys_there in running.items() if keys & keys_there]
+            busy = [address for address, running_keys in running.items() if keys & running_keys]
         if busy:
             self.client.restart_workers(busy, raise_for_error=False)
 
-    def channel(self, name: str, capacity: int, lanes: int = 1) -> Channel:
+    def channel(self, name: str, capacity: int, queues: int = 1) -> Channel:
         """Return the driver's end of the channel ``name``; see `ritz.compute.cluster.channel.Channel`."""
-        return Channel(self.client, name, capacity, lanes)
+        return Channel(self.client, name, capacity, queues)
 
-    def meeting(self, size: int) -> AbstractContextManager[str]:
-        """Let tasks come together; see `ritz.compute.cluster.meeting.meeting`."""
-        return meeting(self.client, size)
+    def rendezvous(self, size: int) -> AbstractContextManager[str]:
+        """Open a rendezvous of ``size`` tasks; see `ritz.compute.cluster.rendezvous.rendezvous`."""
+        return rendezvous(self.client, size)
 
     @contextmanager
     def listen(self, topic: str, handler: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-        """Call ``handler(message)`` for every message that workers tell about ``topic`` meanwhile."""
+        """Call ``handler(message)`` for every message of a `Notifier` on ``topic``, until the end of the context."""
         self.client.subscribe_topic(topic, lambda event: handler(event[1]["message"]))
         try:
             yield
@@ -178,15 +177,15 @@ def _running(dask_worker: Worker) -> set[Any]:
     return {task.key for task in dask_worker.state.all_running_tasks}
 
 
-class Teller:
-    """Sends small messages from a running task to whoever listens to ``topic`` (see `Cluster.listen`), not too many."""
+class Notifier:
+    """Sends small messages at a bounded rate from a running task to the listener of a topic (see `Cluster.listen`)."""
 
     def __init__(self, topic: str) -> None:
         self.topic, self._last = topic, float("-inf")
 
     def __call__(self, message: dict[str, Any], *, last: bool = False) -> None:
-        """Send a message if the one before was sent `TELL_EVERY` ago, or if it is the last; else drop it."""
+        """Send a message if the previous one is `NOTIFY_EVERY` seconds old or this is the last; else drop it."""
         now = time.monotonic()
-        if last or now - self._last >= TELL_EVERY:
+        if last or now - self._last >= NOTIFY_EVERY:
             self._last = now
             get_worker().log_event(self.topic, {"message": message})

@@ -5,14 +5,14 @@ import time
 from distributed import Client, get_client, get_worker
 
 TRIES = 5
-"""How often a task tries to connect to its scheduler, each time for as long as Dask's own timeout allows."""
+"""Attempts of a task to connect to its scheduler, each as long as Dask's own timeout."""
 
 PAUSE = 1.0
-"""Seconds from one try to the next."""
+"""Seconds from one attempt to the next."""
 
 
 class Unreached(RuntimeError):
-    """A task could not connect to the scheduler; it can be started again."""
+    """A task could not connect to the scheduler; the driver can restart the task."""
 
 
 def task_client() -> Client:
@@ -21,18 +21,18 @@ def task_client() -> Client:
     Raises
     ------
     Unreached
-        If that failed again and again, as it may on a machine that has too much to do.
+        If all `TRIES` attempts fail, e.g. on an overloaded machine.
     """
     worker, failed = get_worker(), ""
     for number in range(TRIES):
         time.sleep(PAUSE if number else 0)
-        # Dask would hand out again what it has closed.
+        # Dask would return a client again that it has closed.
         if worker._client is not None and worker._client.status == "closed":
             worker._client = None
         try:
             client = get_client()
         except (AssertionError, OSError) as error:
-            # Dask asserts that the answer of the scheduler is the one it waits for.
+            # Dask asserts that the scheduler answers the message it has just sent.
             failed = repr(error)
         else:
             if client.status == "running":

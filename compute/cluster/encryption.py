@@ -8,10 +8,10 @@ from distributed import Security
 
 
 class Certificate(NamedTuple):
-    """A certificate that signs itself, and its key, as PEM texts: those who have both know each other by them.
+    """A self-signed certificate and its key, as PEM texts; processes that hold both authenticate each other.
 
-    They are in memory alone, and go to other processes through a pipe or over the connections of the cluster; what
-    OpenSSL can read from files only lies for that instant in a folder of the owner's alone.
+    Both stay in memory, and reach other processes through a pipe or over the connections of the cluster. OpenSSL reads
+    them from files: these exist for that instant, in a folder that only its owner can read.
     """
 
     certificate: str
@@ -19,17 +19,17 @@ class Certificate(NamedTuple):
 
     @classmethod
     def temporary(cls) -> Certificate:
-        """Return a new one, which is good for a year."""
+        """Return a new certificate, valid for a year."""
         made = Security.temporary()
         return cls(made.tls_worker_cert, made.tls_worker_key)
 
-    def listens(self) -> SSLContext:
-        """Return the TLS of who is called; who calls has to show the same certificate."""
+    def server_context(self) -> SSLContext:
+        """Return the TLS context of a listener, which accepts callers with the same certificate."""
         context: SSLContext = self._security().get_listen_args("worker")["ssl_context"]
         return context
 
-    def calls(self) -> SSLContext:
-        """Return the TLS of who calls; who is called has to show the same certificate."""
+    def client_context(self) -> SSLContext:
+        """Return the TLS context of a caller, which accepts a listener with the same certificate."""
         context: SSLContext = self._security().get_connection_args("worker")["ssl_context"]
         return context
 
@@ -43,12 +43,12 @@ class Certificate(NamedTuple):
 
 
 def from_files(ca: Path, cert: Path, key: Path) -> Security:
-    """Return the TLS of a client that has a certificate of its own.
+    """Return the TLS settings of a client from the files of its certificate.
 
     Raises
     ------
     ValueError
-        If one of the files cannot be read or holds something else; the message begins with its name.
+        If a file cannot be read or has other contents; the message begins with the name of the parameter.
     """
     for name, file in (("ca", ca), ("cert", cert), ("key", key)):
         try:

@@ -2,4 +2,4 @@ from __future__ import annotations
 
 
 class ClusterError(ValueError):
-    """No cluster as the profile describes it could be reached, or what was reached is gone."""
+    """The cluster that the profile describes could not be reached, or its connection is lost."""

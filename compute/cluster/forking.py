@@ -1,7 +1,7 @@
-"""How processes of this machine begin: as forks of one that has loaded what all of them need, where that is safe.
+"""Start of the workers of this machine: forks of one server process that has loaded their modules, where that is safe.
 
-Python that is started anew loads a second and a half of modules before a worker can solve. The process they are forked
-from loads them once, and while a driver still waits for something else, if it is started that early.
+A new Python loads modules for a second and a half before a worker can solve. The fork server loads them once; if it
+starts early, it does so while the driver still waits for something else.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from multiprocessing import forkserver, resource_tracker
 from threading import Lock
 
 METHOD = "forkserver" if sys.platform == "linux" and sys.version_info >= (3, 11, 1) else "spawn"
-"""How Dask starts workers. Python 3.11.0 let other users in at the socket of such a server (CVE-2022-42919)."""
+"""Dask's start method of workers. In Python 3.11.0 other users can use a fork server's socket (CVE-2022-42919)."""
 
-BEGINNING = {
-    # Dask makes malloc give memory back above 64 KiB. A training step then takes and returns the same pages all the
-    # time and is 3 to 4 times slower; here windows bound what is in flight instead. malloc reads this when a process
-    # starts: a worker's own environment comes too late.
+ENVIRONMENT = {
+    # Dask makes malloc return memory above 64 KiB to the system. A training step then takes and returns the same pages
+    # all the time and is 3 to 4 times slower; here windows bound the memory in flight instead. malloc reads this when a
+    # process starts: a worker's own environment comes too late.
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    # A worker would look for modules in the working directory first, where others may have put some.
+    # A worker would import from the working directory first, where others may have put modules.
     "PYTHONSAFEPATH": "1",
 }
-"""What the environment of a worker's process has to hold when it starts."""
+"""Variables that the environment of a worker's process needs at its start."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What numeric libraries read when they are loaded: how many threads they take."""
+"""Variables from which numeric libraries read their number of threads when they are loaded."""
 
 _BEFORE = dict(os.environ)
 """The environment of this process before it started workers."""
 
 _LOCK = Lock()
 _CHANGES: list[Mapping[str, str]] = []
-"""What processes that are being started begin with, those of other clusters too."""
+"""Variables of the processes that are being started now, of all clusters."""
 
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables while a process is started; the last one that is leaves the environment as it was."""
+    """Set variables while a process starts; the environment is restored when no start needs them any more."""
     with _LOCK:
         _CHANGES.append(values)
         os.environ.update(values)
@@ -60,23 +60,23 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def start(modules: Sequence[str] = ()) -> None:
-    """Start what workers will be forked from, unless it runs; returns while it loads ``modules``.
+    """Start the fork server of the workers, unless it runs; return while it loads ``modules``.
 
-    They must start no thread: a fork has the one that forks alone. Where workers do not begin as forks nothing loads
+    The modules must not start threads: a fork has only the thread that forks. Without a fork server nothing is loaded
     ahead.
     """
     _start_tracker()
     if METHOD != "forkserver":
         return
     multiprocessing.set_forkserver_preload(["distributed.nanny", *modules])
-    # Libraries of more than one thread would begin them when they are loaded.
-    with environment({**BEGINNING, **dict.fromkeys(THREADS, "1")}), interrupts_held():
+    # Libraries start their threads when they are loaded.
+    with environment({**ENVIRONMENT, **dict.fromkeys(THREADS, "1")}), interrupts_held():
         forkserver.ensure_running()
 
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Keep Ctrl-C from this thread meanwhile, and for good from the processes that it starts: they inherit that."""
+    """Block SIGINT in this thread inside the context, and for good in the processes that it starts: they inherit it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -85,10 +85,10 @@ def interrupts_held() -> Iterator[None]:
 
 
 def _start_tracker() -> None:
-    """Start what removes the semaphores of dead workers, without its warning that there were some.
+    """Start Python's resource tracker, which removes the semaphores of dead workers, without its warning about them.
 
-    A worker that is busy when the driver ends is killed. Started by the event loop of the driver, the tracker would
-    unmask the signals of its thread.
+    A worker that is busy when the driver ends is killed and leaves semaphores. If the event loop of the driver started
+    the tracker, that would unmask the signals of its thread.
     """
     warnings = ",".join(filter(None, [_BEFORE.get("PYTHONWARNINGS"), "ignore:resource_tracker"]))
     with environment({"PYTHONWARNINGS": warnings, "PYTHONSAFEPATH": "1"}):

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from ritz.compute.cluster.cluster import Cluster
 
 START = 120.0
-"""Seconds that workers of this machine may take to start."""
+"""Seconds that the workers of this machine have to start."""
 
 
 class Local(Profile):
     """Worker processes on this machine, reachable on the loopback interface only; no dashboard.
 
-    Others who use the machine reach that interface too. So all that goes through a socket is encrypted, and only who
-    has the certificate that is made for this cluster can connect: it stays in memory, workers get it through a pipe.
+    Other users of the machine reach that interface too. So all connections through sockets are encrypted, and a process
+    needs the certificate of this cluster to connect: it stays in memory, and reaches the workers through a pipe.
     """
 
     kind: Literal["local"] = "local"
-    solve: Role = Field(Role(count=2), description="Workers that solve.")
-    train: Role = Field(Role(), description="The worker that trains and evaluates; as many as `training.ranks`.")
+    solve: Role = Field(Role(count=2), description="Workers that solve systems.")
+    train: Role = Field(Role(), description="Workers that train and evaluate; one per rank of `training.ranks`.")
 
     @field_validator("solve")
     @classmethod
@@ -41,7 +41,7 @@ class Local(Profile):
         return solve
 
     def check(self, roles: Sequence[str] = ROLES) -> None:
-        """Refuse a device that this machine has not; see `Profile.check`."""
+        """Refuse a device that this machine lacks; see `Profile.check`."""
         if "train" in roles and self.train.device != "cpu":
             from ritz.compute.training.precision import check_device
 
@@ -51,20 +51,20 @@ class Local(Profile):
                 raise ClusterError(f"profile.train.{error}") from error
 
     def ahead(self, modules: Sequence[str]) -> None:
-        """Begin to load what the workers will need; see `Profile.ahead`."""
+        """Start to load the modules of the workers; see `Profile.ahead`."""
         forking.start(modules)
 
     def limits(self) -> dict[str, int]:
-        """Return what this machine and the profile allow; see `Profile.limits`."""
+        """Return the limits of this machine and of the profile; see `Profile.limits`."""
         from distributed.system import MEMORY_LIMIT
         from distributed.worker_memory import parse_memory_limit
 
-        # A group of processes that has less memory than the machine counts here too.
-        found = {"driver": MEMORY_LIMIT}
+        # MEMORY_LIMIT respects the limits of a control group.
+        limits = {"driver": MEMORY_LIMIT}
         for name, role in (("solve", self.solve), ("train", self.train)):
             limit = parse_memory_limit(role.memory, 1, logger=logging.getLogger(__name__))
-            found[name] = MEMORY_LIMIT if limit is None else limit
-        return found
+            limits[name] = MEMORY_LIMIT if limit is None else limit
+        return limits
 
     @contextmanager
     def open(self, roles: Sequence[str] = ROLES) -> Iterator[Cluster]:
@@ -73,10 +73,10 @@ class Local(Profile):
         from distributed import Client, Scheduler, SpecCluster
         from distributed.comm.inproc import global_manager
 
-        from ritz.compute.cluster.apart import Apart
         from ritz.compute.cluster.cluster import Cluster
+        from ritz.compute.cluster.detached import DetachedNanny
 
-        # Dask names this process by the machine's address on the internet, and warns where there is none.
+        # Dask names this process after the machine's address on the internet, and warns if it has none.
         with warnings.catch_warnings(action="ignore"):
             _ = global_manager.ip
         forking.start()
@@ -85,8 +85,7 @@ class Local(Profile):
             workers = {}
             for name in roles:
                 role: Role = getattr(self, name)
-                # A task takes the one resource of its worker, so it runs alone, with `threads` for the libraries
-                # inside it.
+                # A task requires the one resource of its worker, so it runs alone; `threads` are for the libraries.
                 options: dict[str, Any] = {
                     "nthreads": 1,
                     "resources": {name: 1},
@@ -95,16 +94,16 @@ class Local(Profile):
                     "host": "127.0.0.1",
                     "dashboard_address": "127.0.0.1:0",
                     "silence_logs": logging.CRITICAL,
-                    "preload": [f"ritz.compute.cluster.{part}" for part in ("priority", "apart", "pages")],
+                    "preload": [f"ritz.compute.cluster.{part}" for part in ("priority", "detached", "pages")],
                     "security": security,
-                    # What this process was told since there is one to fork from, too.
+                    # Also variables set since the fork server started.
                     "env": {**os.environ, **dict.fromkeys(forking.THREADS, str(role.threads))},
                 }
                 for index in range(role.count):
-                    workers[f"{name}-{index}"] = {"cls": Apart, "options": options}
+                    workers[f"{name}-{index}"] = {"cls": DetachedNanny, "options": options}
             scheduler = {
                 "cls": Scheduler,
-                # The driver's own messages need no socket: they are a good third of all that it reads and writes.
+                # The driver's own messages need no socket: they are a third of its traffic.
                 "options": {
                     "host": ["127.0.0.1", None],
                     "protocol": [scheme, "inproc"],
@@ -113,7 +112,7 @@ class Local(Profile):
                     "security": security,
                 },
             }
-            # What is set here now holds in the workers for good; this process may have other clusters.
+            # The workers inherit this setting for good; this process may have other clusters.
             with dask.config.set({"distributed.comm.require-encryption": security.require_encryption}):
                 started = SpecCluster(
                     scheduler=scheduler,
@@ -132,13 +131,13 @@ class Local(Profile):
                     yield cluster
 
     def _transport(self) -> tuple[str, Any]:
-        """Return by what, and with which certificate, what goes through sockets does so."""
+        """Return the protocol of the sockets and its certificates."""
         from distributed import Security
 
         return "tls", Security.temporary()
 
 
 def _inproc(scheduler: Any) -> str:
-    """Return the address of a scheduler for its own process."""
+    """Return the address under which a scheduler is reached inside its own process."""
     addresses: Iterator[str] = (listener.contact_address for listener in scheduler.listeners)
     return next(address for address in addresses if address.startswith("inproc"))

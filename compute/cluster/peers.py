@@ -13,25 +13,25 @@ from typing import NamedTuple
 from ritz.compute.cluster.encryption import Certificate
 
 START = 60.0
-"""Seconds that tasks which are all at work wait for each other when they connect."""
+"""Seconds that a task waits for the other tasks to connect."""
 
-GREETING = 10.0
-"""Seconds that one that calls has to show its certificate."""
+HANDSHAKE = 10.0
+"""Seconds that a caller has to show its certificate."""
 
-LOOK = 0.2
-"""Seconds between two looks whether all have called."""
+POLL = 0.2
+"""Seconds between two checks whether all callers have connected."""
 
 _NUMBER = struct.Struct("<I")
-"""What the one that calls says first, and what it hears then: its own number."""
+"""First bytes that a caller sends, and that the listener returns: the caller's number."""
 
 
-class Place(NamedTuple):
-    """Where a task is found by the others of its meeting; a tuple, so that Dask can send it without a pickle.
+class Endpoint(NamedTuple):
+    """Address of a task for the other tasks of its rendezvous; a tuple, so that Dask can send it without a pickle.
 
     Attributes
     ----------
     certificate, key
-        Made by the first of them, for this meeting alone; empty of the others.
+        Made by task 0 for this rendezvous alone; empty for the other tasks.
     """
 
     host: str
@@ -40,33 +40,35 @@ class Place(NamedTuple):
     key: str = ""
 
 
-def listening(host: str) -> socket.socket:
-    """Return a socket on a free port of ``host`` and of no other interface."""
+def listen(host: str) -> socket.socket:
+    """Return a socket that listens on a free port of ``host``, on no other interface."""
     return socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
-def place(number: int, listener: socket.socket) -> Place:
-    """Return where a task of this number is found, with the certificate of the meeting if it is the first."""
+def endpoint(number: int, listener: socket.socket) -> Endpoint:
+    """Return the address of task ``number``, with the certificate of the rendezvous for task 0."""
     host, port, *_ = listener.getsockname()
-    return Place(host, port, *(Certificate.temporary() if number == 0 else ()))
+    return Endpoint(host, port, *(Certificate.temporary() if number == 0 else ()))
 
 
 @contextmanager
-def connected(number: int, places: Sequence[Place], listener: socket.socket) -> Iterator[dict[int, socket.socket]]:
-    """Connect a task with each of the others of a meeting, which all call this now, and let go of them at the end.
+def connected(
+    number: int, endpoints: Sequence[Endpoint], listener: socket.socket
+) -> Iterator[dict[int, socket.socket]]:
+    """Connect a task with each other task of a rendezvous; all tasks call this at the same time.
 
-    Both ends of a connection have shown the certificate of the meeting: that came to them by their scheduler, so who is
-    not of the meeting can neither take a place in it nor read or change what is said. Whoever else calls is hung up on.
-    Nobody listens any more when all are connected.
+    Both ends of a connection show the certificate of the rendezvous, which the scheduler has sent to its tasks alone.
+    A stranger can therefore neither join nor read or change a message: its calls are hung up. The listener is closed
+    when all tasks are connected, the connections at the end of the context.
 
     Parameters
     ----------
     number
-        Of this task.
-    places
-        Of all tasks, in the order of their numbers (see `place`).
+        Number of this task.
+    endpoints
+        Of all tasks, in the order of their numbers (see `endpoint`).
     listener
-        At this task's place; it is closed.
+        Socket of this task's endpoint; it is closed.
 
     Yields
     ------
@@ -76,21 +78,21 @@ def connected(number: int, places: Sequence[Place], listener: socket.socket) -> 
     Raises
     ------
     OSError
-        If not all of them come in `START` seconds.
+        If a task does not connect within `START` seconds.
     """
-    certificate = Certificate(places[0].certificate, places[0].key)
+    certificate = Certificate(endpoints[0].certificate, endpoints[0].key)
     until = time.monotonic() + START
     peers: dict[int, socket.socket] = {}
     with ExitStack() as stack:
-        with _called(listener, certificate.listens()) as called:
-            # Those before this one are called, those behind it call.
+        with _accepting(listener, certificate.server_context()) as accepted:
+            # A task calls those of smaller numbers, and is called by those of larger ones.
             for other in range(number):
-                peers[other] = stack.enter_context(_call(places[other], number, certificate.calls()))
-            while missing := set(range(number + 1, len(places))) - set(peers):
+                peers[other] = stack.enter_context(_call(endpoints[other], number, certificate.client_context()))
+            while missing := set(range(number + 1, len(endpoints))) - set(peers):
                 if time.monotonic() > until:
                     raise TimeoutError(f"task {min(missing)} did not call within {START:g} s")
                 with suppress(Empty):
-                    other, peer = called(LOOK)
+                    other, peer = accepted(POLL)
                     peers[other] = stack.enter_context(peer)
         for peer in peers.values():
             peer.settimeout(START)
@@ -99,58 +101,58 @@ def connected(number: int, places: Sequence[Place], listener: socket.socket) -> 
         yield peers
 
 
-def _call(of: Place, number: int, context: SSLContext) -> socket.socket:
+def _call(callee: Endpoint, number: int, context: SSLContext) -> socket.socket:
     """Return a connection to a task whose number is smaller."""
-    peer = context.wrap_socket(socket.create_connection((of.host, of.port), timeout=START))
+    peer = context.wrap_socket(socket.create_connection((callee.host, callee.port), timeout=START))
     peer.sendall(_NUMBER.pack(number))
-    # Only now is it sure that the other end has taken the certificate.
+    # The answer shows that the other end has accepted the certificate.
     if peer.recv(_NUMBER.size) != _NUMBER.pack(number):
         peer.close()
-        raise ConnectionRefusedError(f"the task at {of.host}:{of.port} has hung up")
+        raise ConnectionRefusedError(f"the task at {callee.host}:{callee.port} has hung up")
     return peer
 
 
 @contextmanager
-def _called(listener: socket.socket, context: SSLContext) -> Iterator[Callable[[float], tuple[int, socket.socket]]]:
-    """Take calls, each in a thread of its own, so that one that says nothing holds up nobody.
+def _accepting(listener: socket.socket, context: SSLContext) -> Iterator[Callable[[float], tuple[int, socket.socket]]]:
+    """Accept calls, each in a thread of its own, so that a silent caller blocks nobody.
 
     Yields
     ------
     Callable
-        Returns the next one that has shown the certificate, with its number, or raises `queue.Empty` after so many
-        seconds.
+        Returns the number and the connection of the next caller that has shown the certificate; raises `queue.Empty`
+        after so many seconds without one.
     """
-    taken: SimpleQueue[tuple[int, socket.socket]] = SimpleQueue()
+    accepted: SimpleQueue[tuple[int, socket.socket]] = SimpleQueue()
     left = Event()
 
-    def greet(call: socket.socket) -> None:
-        call.settimeout(GREETING)
-        # A stranger may say anything.
+    def handshake(call: socket.socket) -> None:
+        call.settimeout(HANDSHAKE)
+        # A stranger may send anything.
         with suppress(OSError):
             peer = context.wrap_socket(call, server_side=True)
-            said = peer.recv(_NUMBER.size)
-            if len(said) == _NUMBER.size:
-                peer.sendall(said)
-                taken.put((*_NUMBER.unpack(said), peer))
+            received = peer.recv(_NUMBER.size)
+            if len(received) == _NUMBER.size:
+                peer.sendall(received)
+                accepted.put((*_NUMBER.unpack(received), peer))
                 return
         call.close()
 
-    def take() -> None:
-        listener.settimeout(LOOK)
+    def accept() -> None:
+        listener.settimeout(POLL)
         while not left.is_set():
             try:
-                Thread(target=greet, args=(listener.accept()[0],), name="greet", daemon=True).start()
+                Thread(target=handshake, args=(listener.accept()[0],), name="handshake", daemon=True).start()
             except TimeoutError:
                 continue
             except OSError:
-                # Who calls and hangs up at once, or calls so often that no more files can be open, ends by itself.
-                left.wait(LOOK)
+                # The caller has hung up at once, or strangers call so often that no more files can be open.
+                left.wait(POLL)
         listener.close()
 
-    taker = Thread(target=take, name="called", daemon=True)
-    taker.start()
+    acceptor = Thread(target=accept, name="accept", daemon=True)
+    acceptor.start()
     try:
-        yield lambda timeout: taken.get(timeout=timeout)
+        yield lambda timeout: accepted.get(timeout=timeout)
     finally:
         left.set()
-        taker.join()
+        acceptor.join()

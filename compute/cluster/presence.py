@@ -13,42 +13,42 @@ if TYPE_CHECKING:
 log = logging.getLogger("ritz")
 
 ROLES = ("solve", "train")
-"""What workers do: each offers the resource of a role."""
+"""Roles of workers; each worker offers the resource of its role."""
 
-LOOK = 1.0
-"""Seconds between two looks whether a role has workers."""
+CHECK_EVERY = 1.0
+"""Seconds between two counts of the workers of a role."""
 
 NOTICE = 60.0
-"""Seconds without a worker of a role after which that is said."""
+"""Seconds without a worker of a role before a warning."""
 
 PATIENCE = 600.0
-"""Seconds without a worker of a role after which work for it is given up, unless a profile says otherwise."""
+"""Seconds without a worker of a role before its tasks are given up; the default of `profile.patience`."""
 
 
 def connection(client: Client) -> Callable[[], bool]:
-    """Return what says whether a client still has the connection that it has now.
+    """Return a function that tells whether a client still has the connection that it has now.
 
-    One that has lost it and connects again finds a scheduler that knows of none of its work any more.
+    A client that connects again finds a scheduler that has forgotten all its tasks.
     """
     comm = client.scheduler_comm
     return lambda: client.status == "running" and client.scheduler_comm is comm
 
 
 class Presence:
-    """Whether the scheduler, and workers for the work that is waited for, are still there.
+    """Watches the scheduler and the workers of the awaited role.
 
-    Without either, Dask waits for ever and says nothing: a worker may join at any time.
+    Without either, Dask waits for ever without a message: a worker may join at any time.
 
     Parameters
     ----------
     client : distributed.Client
         The driver's client.
     workers
-        Returns how many workers a role has now.
+        Returns the number of workers of a role now.
     patience
-        Seconds without one after which `check` gives up.
+        Seconds without a worker before `check` raises.
     start
-        Returns how one starts a worker of a role, for messages.
+        Returns how to start a worker of a role, for messages.
     """
 
     def __init__(
@@ -56,17 +56,17 @@ class Presence:
     ) -> None:
         self.has_scheduler = connection(client)
         self._workers, self._patience, self._start = workers, patience, start
-        self._looked: dict[str, float] = {}
+        self._checked: dict[str, float] = {}
         self._since: dict[str, float] = {}
-        self._noticed: set[str] = set()
+        self._warned: set[str] = set()
 
-    def check(self, role: str, least: int = 1) -> None:
-        """Look after those who work for a role; to be called again and again by whoever waits for them.
+    def check(self, role: str, minimum: int = 1) -> None:
+        """Check the scheduler and the workers of a role; the caller repeats this while it waits for a task.
 
         Parameters
         ----------
-        least
-            How many workers the work takes.
+        minimum
+            Number of workers that the tasks need.
 
         Raises
         ------
@@ -76,23 +76,23 @@ class Presence:
         if not self.has_scheduler():
             raise ClusterError("the connection to the scheduler is lost")
         now = time.monotonic()
-        if now - self._looked.get(role, float("-inf")) < LOOK:
+        if now - self._checked.get(role, float("-inf")) < CHECK_EVERY:
             return
-        self._looked[role] = now
-        there = self._workers(role)
-        if there >= least:
+        self._checked[role] = now
+        count = self._workers(role)
+        if count >= minimum:
             self._since.pop(role, None)
-            self._noticed.discard(role)
+            self._warned.discard(role)
             return
         absent = now - self._since.setdefault(role, now)
-        count = f"{there} workers offer" if there else "no worker offers"
-        missing = f"{count} the resource {role!r}" + (f", expected {least}" if least > 1 else "")
+        offer = f"{count} workers offer" if count else "no worker offers"
+        missing = f"{offer} the resource {role!r}" + (f", expected {minimum}" if minimum > 1 else "")
         if absent > self._patience:
             raise ClusterError(
                 f"{missing}, for {absent:.0f} s (profile.patience is {self._patience:g}); {self._start(role)}; "
-                "what is committed is kept, the same command goes on from there"
+                "committed work is kept, the same command goes on from there"
             )
-        if absent > NOTICE and role not in self._noticed:
-            self._noticed.add(role)
+        if absent > NOTICE and role not in self._warned:
+            self._warned.add(role)
             left = self._patience - absent
             log.warning("%s; waiting %.0f s more (profile.patience); %s", missing, left, self._start(role))

@@ -1,14 +1,14 @@
-"""Dask loads this in every worker of this machine before it begins."""
+"""Preload module of Dask: lowers the priority of the workers of this machine."""
 
 from __future__ import annotations
 
 import os
 
 NICENESS = 5
-"""By how much workers stand back: a driver that waits behind them for a core keeps all of them waiting."""
+"""Niceness of workers, so that the driver gets a core first: all of them wait while it waits."""
 
 
 def dask_setup(_: object) -> None:
-    """Lower the priority of this thread, and so of all threads that the worker will start."""
+    """Lower the priority of this thread, which all threads of the worker inherit."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 Device = Literal["cpu", "cuda", "mps"]
 
-LOOK = 0.2
-"""Seconds between two looks whether the workers of a running cluster are there."""
+POLL = 0.2
+"""Seconds between two counts of the workers of a running cluster."""
 
 
 class Role(Kind):
-    """Workers that take one sort of work."""
+    """Workers of one role."""
 
     count: int = Field(1, gt=0, description="Number of worker processes.")
     threads: int = Field(1, gt=0, description="Threads of the numeric libraries in each.")
     memory: str = Field(
         "auto", description="Memory limit of each, as Dask reads it ('4GiB'), or 'auto', or '0' for none."
     )
-    device: Device = Field("cpu", description="Where its arrays live: `cuda` and `mps` for training only.")
+    device: Device = Field("cpu", description="Device of its arrays: `cuda` and `mps` for training only.")
 
     @field_validator("memory")
     @classmethod
@@ -45,33 +45,33 @@ class Role(Kind):
 
 
 class Profile(Kind, ABC):
-    """On what a run computes: a set of roles, turned into a connected cluster."""
+    """Compute resources of a run: a set of roles, which `open` turns into a connected cluster."""
 
     kind: str
     patience: float = Field(
         PATIENCE,
         gt=0,
-        description="Seconds that a run waits for a worker of a role that it needs when none is left, before it ends.",
+        description="Seconds that a run waits for a worker of a role before it ends with an error.",
     )
 
     @abstractmethod
     def open(self, roles: Sequence[str] = ROLES) -> AbstractContextManager[Cluster]:
-        """Return a context manager that gives the connected `Cluster` and takes it down again.
+        """Return a context manager that yields the connected `Cluster` and disconnects it at the end.
 
         Parameters
         ----------
         roles
-            Those that are needed: nobody waits for the others, and none of them is started.
+            Roles that the run needs; workers of other roles are neither started nor awaited.
 
         Raises
         ------
         ClusterError
-            If it cannot be reached, lacks a role, or its workers compute with other versions than this process; also
-            when the scheduler is lost meanwhile.
+            If it cannot be reached, lacks a role, or its workers have other versions than this process; also when the
+            scheduler is lost later.
         """
 
     def check(self, roles: Sequence[str] = ROLES) -> None:
-        """Raise what `open` would raise about a cluster that others run; nothing is started."""
+        """Raise what `open` would raise about a running cluster; start nothing."""
 
     def ahead(self, modules: Sequence[str]) -> None:
         """Begin to load ``modules`` for the workers that `open` will start on this machine, if any; returns at once.
@@ -80,17 +80,17 @@ class Profile(Kind, ABC):
         """
 
     def limits(self) -> dict[str, int]:
-        """Return the bytes of memory of the least worker of each role, and of the ``driver``, as far as they limit."""
+        """Return the memory limits in bytes: of the smallest worker per role, and of the ``driver``."""
         return {}
 
 
 def wait_for(cluster: Cluster, roles: Sequence[str], timeout: float, place: str) -> None:
-    """Wait until every role has a worker; one that has died comes back by itself.
+    """Wait until every role has a worker; Dask restarts dead workers.
 
     Raises
     ------
     ClusterError
-        If there is none in time, or only such that compute with other versions.
+        If a role has no worker in time, or only workers of other versions.
     """
     until = time.monotonic() + timeout
     for role in roles:
@@ -104,4 +104,4 @@ def wait_for(cluster: Cluster, roles: Sequence[str], timeout: float, place: str)
                 raise ClusterError(
                     f"{place}no worker offers the resource {role!r} within {timeout:g} s; {cluster.start(role)}"
                 )
-            time.sleep(LOOK)
+            time.sleep(POLL)

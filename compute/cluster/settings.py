@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ritz.compute.cluster.forking import BEGINNING, METHOD
+from ritz.compute.cluster.forking import ENVIRONMENT, METHOD
 
 log = logging.getLogger("ritz")
 
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Set what Dask is told in this process and in those that it starts, and unset it at the end."""
+    """Configure Dask in this process and in those that it starts; restore its configuration at the end."""
     import dask
 
-    # A root logger set to INFO, as Prefect's, would print every message between scheduler and workers.
+    # With a root logger at INFO, like Prefect's, Dask would log every message between scheduler and workers.
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -27,22 +27,24 @@ def settings() -> Iterator[None]:
     try:
         with dask.config.set(
             {
-                # A run survives many dead workers: what a task did is in the store, so trying again is cheap.
+                # A run survives many dead workers: the results of tasks are in the store, so a retry is cheap.
                 "distributed.scheduler.allowed-failures": 20,
-                "distributed.nanny.pre-spawn-environ": BEGINNING,
-                # Pages for a browser, which nobody asked for and which anybody could read.
+                "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+                # Pages for a browser, which every user of the machine could read.
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
                 "distributed.worker.multiprocessing-method": METHOD,
                 "distributed.worker.daemon": sys.platform != "win32",
-                # Dask looks at itself, for a dashboard that is not there, and at the memory of its workers: with three
-                # of them that took 7 % of a core in an idle driver's process alone, and takes 1 % like this.
+                # Dask drops a dead worker for good after 15 s; on a busy machine its restart takes longer.
+                "distributed.deploy.lost-worker-timeout": "1h",
+                # Dask profiles itself for a dashboard that is off, and polls the memory of its workers: with three
+                # workers that took 7 % of a core in an idle driver's process alone, and takes 1 % with these settings.
                 "distributed.worker.profile.enabled": False,
                 "distributed.admin.tick.interval": "1s",
                 "distributed.admin.tick.cycle": "5s",
                 "distributed.admin.system-monitor.interval": "5s",
                 "distributed.worker.memory.monitor-interval": "500ms",
-                # The last thousand messages to everybody, kept for Dask's developers, hold the work that was sent.
+                # Dask keeps the last thousand messages for its developers, with the tasks and arguments in them.
                 "distributed.admin.low-level-log-length": 10,
             }
         ):
@@ -52,10 +54,10 @@ def settings() -> Iterator[None]:
 
 
 def scratch() -> str:
-    """Return a folder for what workers of this machine put on disk, which nobody else can write to or read.
+    """Return a folder for the files of the workers of this machine, which no other user can write or read.
 
-    They read pickles from there, and modules: where Dask would put it, in a folder of a name that all know, another
-    user of the machine may have been first.
+    Workers load pickles and modules from it. Dask's own folder has a fixed name, which another user of the machine may
+    have created first.
     """
     import dask
 
@@ -63,7 +65,7 @@ def scratch() -> str:
     if not hasattr(os, "getuid"):
         return str(parent)
     folder = Path(parent) / f"ritz-{os.getuid()}"
-    # What is there may be anything.
+    # An existing entry of this name may be anything, e.g. a link.
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     about = folder.lstat()

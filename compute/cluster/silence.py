@@ -1,4 +1,4 @@
-"""Keeps a process that ends because it is told to from printing what the abandoned work makes of that."""
+"""Silences a process that has been asked to end, so that its abandoned work prints no tracebacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def silence() -> None:
-    """Send what this process writes on stderr nowhere from now on."""
+    """Discard everything that this process writes to stderr from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)

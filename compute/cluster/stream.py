@@ -13,27 +13,27 @@ from distributed import Future
 
 from ritz.compute.cluster.channel import Held
 from ritz.compute.cluster.cluster import Cluster
-from ritz.compute.cluster.presence import LOOK
+from ritz.compute.cluster.presence import CHECK_EVERY
 from ritz.compute.cluster.receipts import HasReceipt, send
 
 Item = TypeVar("Item")
 
 WINDOWS = 4
-"""Most windows of results that wait for the next group, where the consumer is quick."""
+"""Upper bound of a group, in windows of results, for a quick consumer."""
 
 
 @dataclass(frozen=True)
 class Completed(Generic[Item]):
-    """One finished piece of work.
+    """A completed item.
 
     Attributes
     ----------
     item
-        What was asked for.
+        The argument of the task.
     receipt
         The small part of the result, on the driver.
     held
-        The whole result, in the memory of the worker that made it; made again if that worker dies.
+        The whole result, in the memory of the worker that computed it; computed again if that worker dies.
     """
 
     item: Item
@@ -51,7 +51,7 @@ def stream(
 ) -> Iterator[Completed[Item]]:
     """Run ``function`` over ``items`` on the workers of ``role`` and yield results as they complete.
 
-    See `groups`, of which these are the members.
+    See `groups`; this yields their members one by one.
     """
     for group in groups(cluster, function, items, window=window, role=role):
         while group:
@@ -67,37 +67,37 @@ def groups(
     role: str,
     every: Callable[[], float] = float,
 ) -> Iterator[list[Completed[Item]]]:
-    """Run ``function`` over ``items`` on the workers of ``role`` and yield what has completed since the last time.
+    """Run ``function`` over ``items`` on the workers of ``role`` and yield the results completed since the last group.
 
-    At most ``window`` items are with workers, and nothing is started while the consumer has a group: a consumer that
-    waits makes the workers wait. Work that a dead worker held is started again on another, and so is a held result
-    until it is released.
+    At most ``window`` items are in flight, and no task starts while the consumer has a group: a slow consumer slows the
+    workers. The tasks of a dead worker are restarted on another, and so are those of its held results until these are
+    released.
 
     Parameters
     ----------
     function
-        Returns an object with a picklable attribute ``receipt``; the rest of it stays on the worker.
+        Returns an object with a picklable attribute ``receipt``; the object itself stays on the worker.
     window
         Greater than 0.
     every
-        Returns the seconds from one group to the next, for a consumer whose work is done once a group; 0 for groups of
-        what is there. Meanwhile the workers go on, until a window of results waits: such a group comes at once. For a
-        consumer that is done with one of these before the next is due it becomes twice as large, up to `WINDOWS`
-        windows; one that takes longer has a window at a time, so that workers do not run far ahead of it.
+        Returns the seconds from one group to the next, for a consumer with a fixed cost per group; 0 yields at once.
+        Meanwhile the workers go on until a window of results waits: such a full group is yielded at once. If the
+        consumer is done with it before the next is due, the next full group is twice as large, up to `WINDOWS` windows.
+        A slower consumer gets one window per group, so that the workers do not run far ahead of it.
 
     Raises
     ------
     ValueError
         If ``window`` is less than 1.
     WorkersLost
-        If an item was tried on worker after worker and each died.
+        If every worker that ran an item died.
     ritz.compute.cluster.errors.ClusterError
-        If the scheduler is gone, or there has been no worker of the role for too long.
+        If the scheduler is lost, or the role has had no worker for too long.
     Exception
-        What ``function`` raised, with the item as a note; what is in flight is cancelled.
+        Raised by ``function``, with the item as a note; all tasks in flight are cancelled.
     """
     if window < 1:
-        raise ValueError(f"window is {window}, expected at least 1: nothing would ever be started")
+        raise ValueError(f"window is {window}, expected at least 1: no task would ever start")
     client, waiting = cluster.client, iter(items)
     running: dict[Any, tuple[Item, Future]] = {}
     ended: SimpleQueue[Future] = SimpleQueue()
@@ -127,7 +127,7 @@ def groups(
                 left = due - time.monotonic()
                 if left <= 0 or len(keys) >= enough:
                     break
-                # Half a window at once: it costs the scheduler as much to be told of one as of all of them.
+                # Half a window per message: a message costs the scheduler as much for one task as for all of them.
                 if len(running) - len(keys) <= window // 2:
                     start(window - (len(running) - len(keys)))
                 if len(running) == len(keys):
@@ -155,11 +155,11 @@ def groups(
 
 
 def _next(cluster: Cluster, role: str, ended: SimpleQueue[Future]) -> Future:
-    """Return the next future that is done; somebody has to be there who works on it."""
+    """Wait for the next future that is done; check meanwhile that the role has workers."""
     while True:
         cluster.presence.check(role)
         with suppress(Empty):
-            return ended.get(timeout=LOOK)
+            return ended.get(timeout=CHECK_EVERY)
 
 
 def _drained(queue: SimpleQueue[Future]) -> Iterator[Future]:
@@ -169,7 +169,7 @@ def _drained(queue: SimpleQueue[Future]) -> Iterator[Future]:
 
 
 def _check(cluster: Cluster, item: object, value: Future) -> None:
-    """Raise what a task raised that has ended."""
+    """Raise the error of a task that has failed."""
     if value.status in ("error", "cancelled"):
         try:
             cluster.result(value)

@@ -22,7 +22,7 @@ class Dimensions(Kind):
     Space are the dimensions whose coordinate has the attribute ``axis`` ``"X"``, ``"Y"`` or ``"Z"``, those named
     ``x``, ``y`` and ``z`` whose coordinate says nothing of an axis, and ``node``, the nodes of a mesh, which goes with
     no other. All other dimensions of a variable, such as time or component, make channels. Every output lies on all
-    of space; an input may lack some of it, a number a sample or values along one wall, and is then repeated.
+    of space; an input may lack some of it, a number per sample or values along one wall, and is then repeated.
     """
 
     space: tuple[str, ...]

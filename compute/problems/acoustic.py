@@ -1,28 +1,30 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import Fault, in_units
-from ritz.compute.problems import box, physics
-from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.fields.arrays import Array, like
+from ritz.compute.kind import in_units
+from ritz.compute.problems import box
+from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.helmholtz import source
-from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
+from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, shifted
-from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.scaling import norm, norms
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 
-class Acoustic(Problem):
+class Acoustic(InMedium, Problem):
     """Sound of one frequency in a box whose density varies: pressure p from the buoyancy a of the medium.
 
     Equation
@@ -54,10 +56,6 @@ class Acoustic(Problem):
     law: AnyLaw = Lognormal(sigma=0.5, modes=2)
     """Distribution of the buoyancy."""
 
-    def faults(self) -> Iterator[Fault]:
-        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
-        yield from law_faults(self.law, len(self.shape))
-
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
         about = {
@@ -76,35 +74,38 @@ class Acoustic(Problem):
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the pressure, ``p`` ``(n, *shape)`` float64; see `Problem.simulate`."""
+        f = np.broadcast_to(source(self.shape, self.wavenumber), inputs["a"].shape)
+        return {"p": solve(Systems(self.matrices(inputs), f))}
+
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what is left over of the balance of fluxes over every cell; see `Problem.equations`."""
+        p, f = fields["p"], source(self.shape, self.wavenumber)
+        return {"p": outflow(inputs["a"], p) - self.wavenumber**2 * p - like(f, p)}
+
+    def scale(self, inputs: Mapping[str, Array]) -> float:
+        """Return ‖f‖; see `Problem.scale`."""
+        del inputs
+        return norm(source(self.shape, self.wavenumber).ravel())
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {"p": box.along_walls(self.shape)}
+
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −∇·(a∇) − k₀², one a sample."""
         a = inputs["a"]
-        operators = shifted(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
-        return {"p": solve(Systems(operators, np.broadcast_to(source(self.shape, self.wavenumber), a.shape)))}
+        return shifted(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
-        return norms(self._left_over(inputs, fields)) / norms(source(self.shape, self.wavenumber)[None])
-
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
-        return norms(at_walls(self._left_over(inputs, fields))) / norms(source(self.shape, self.wavenumber)[None])
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |p|‖ / ‖b‖``; see `Problem.rounding`."""
         a, p = inputs["a"].astype(np.float64), np.abs(fields["p"].astype(np.float64))
         one = np.ones_like(p)
         # What fluxes add to the diagonal: neighbours add up with one sign, and cancel with the other.
-        diagonal = 0.5 * (outflow(a, one, np.add) + outflow(a, one))
-        total = outflow(a, p, np.add) + (np.abs(diagonal - self.wavenumber**2) - diagonal) * p
-        return norms(total) / norms(source(self.shape, self.wavenumber)[None])
-
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, differentiable; see `Problem.penalty`."""
-        import torch
-
-        f = torch.from_numpy(source(self.shape, self.wavenumber)).to(fields["p"])
-        left_over = f + self.wavenumber**2 * fields["p"] - physics.outflow(inputs["a"], fields["p"])
-        return physics.norms(left_over) / f.norm()
-
-    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        p, f = fields["p"].astype(np.float64), source(self.shape, self.wavenumber)
-        return f + self.wavenumber**2 * p - outflow(inputs["a"].astype(np.float64), p)
+        diagonal = 0.5 * (outflow(a, one, operator.add) + outflow(a, one))
+        total = outflow(a, p, operator.add) + (np.abs(diagonal - self.wavenumber**2) - diagonal) * p
+        return norms(total) / self.scale(inputs)

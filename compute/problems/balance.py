@@ -1,40 +1,88 @@
-"""Residuals of discrete equations, cell by cell, written without the operators that the solvers use."""
+"""Balances of fluxes over the cells of a box, written without the operators that the solvers use.
+
+All are for NumPy arrays and torch tensors. ``difference`` is subtraction; with `operator.add` all terms count positive,
+which for ``u ≥ 0`` gives ``|A| u``.
+"""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
+from ritz.compute.fields.arrays import Array, like, namespace, padded, part
 
-def outflow(a: np.ndarray, u: np.ndarray, difference: np.ufunc = np.subtract) -> np.ndarray:
-    """Sum the diffusive fluxes −a ∇u out of every cell of a box with u = 0 at its walls, per volume.
+Difference = Callable[[Array, Array], Array]
+
+
+def outflow(
+    a: Array | float,
+    u: Array,
+    difference: Difference = operator.sub,
+    *,
+    space: int | None = None,
+) -> Array:
+    """Sum the diffusive fluxes −a ∇u out of every cell of a box, per volume; u = 0 at its walls.
 
     Parameters
     ----------
     a, u
-        ``(n, *shape)`` float64, coefficient and field at the centres of the cells of the unit box.
-    difference
-        ``np.subtract``; with ``np.add`` all terms count positive, which for ``u ≥ 0`` gives ``|A| u``.
+        ``(n, …, *shape)``, coefficient and field at the centres of the cells of the unit box; ``a`` may be one number,
+        or have one entry along the axes between n and space.
+    space
+        How many axes are of space; all after the first by default.
 
     Returns
     -------
     fluxes
-        ``(n, *shape)`` float64.
+        ``(n, …, *shape)``.
     """
-    resistance = 0.5 / a
-    total = np.zeros_like(u)
-    for axis in range(1, u.ndim):
-        wall = [(0, 0)] * u.ndim
-        wall[axis] = (1, 1)
-        # Outside there is no resistance and no u: that is the half cell to the wall.
-        r = np.moveaxis(np.pad(resistance, wall), axis, -1)
-        p = np.moveaxis(np.pad(u, wall), axis, -1)
-        flux = difference(p[..., 1:], p[..., :-1]) / (r[..., 1:] + r[..., :-1])
-        total += np.moveaxis(difference(flux[..., :-1], flux[..., 1:]), -1, axis) * u.shape[axis] ** 2
+    first = 1 if space is None else u.ndim - space
+    total = None
+    for axis in range(first, u.ndim):
+        lower, upper = part(axis, None, -1), part(axis, 1, None)
+        p = padded(u, axis)
+        flux = difference(p[upper], p[lower]) / _resistance(a, u, axis)
+        out = difference(flux[lower], flux[upper])
+        total = out if total is None else total + out
     return total
 
 
-def at_walls(x: np.ndarray) -> np.ndarray:
-    """Return fields on a box ``(n, *shape)`` with zero in all cells that touch no wall."""
-    found = x.copy()
-    found[(slice(None), *(slice(1, -1),) * (x.ndim - 1))] = 0
-    return found
+def _resistance(a: Array | float, u: Array, axis: int) -> Array:
+    """Return what stands against the fluxes across an axis, ``h²/2a`` of the cells on both sides of each face.
+
+    Outside a wall there is none.
+    """
+    cells = u.shape[axis]
+    if isinstance(a, float):
+        along = np.full((cells + 1, *(1,) * (u.ndim - 1 - axis)), 1 / (a * cells**2))
+        along[[0, -1]] *= 0.5
+        return like(along, u)
+    half = padded(0.5 / (a * cells**2), axis)
+    return half[part(axis, 1, None)] + half[part(axis, None, -1)]
+
+
+def carried(velocity: Sequence[Array], u: Array, difference: Difference = operator.sub) -> Array:
+    """Sum what a flow takes out of every cell of a box, per volume, by upwind fluxes; what flows in brings u = 0.
+
+    Parameters
+    ----------
+    velocity
+        For every axis, through the faces across it: ``(n, *shape)`` with one entry more along that axis.
+    u
+        ``(n, *shape)``, field at the centres of the cells of the unit box.
+
+    Returns
+    -------
+    fluxes
+        ``(n, *shape)``.
+    """
+    total = 0.0
+    for axis, v in enumerate(velocity, start=1):
+        lower, upper = part(axis, None, -1), part(axis, 1, None)
+        p, clip = padded(u, axis), namespace(v).clip
+        # The cell before a face gives what flows on, and the one behind it what flows back.
+        flux = difference(clip(v, 0, None) * p[lower], clip(-v, 0, None) * p[upper])
+        total = total + difference(flux[upper], flux[lower]) * u.shape[axis]
+    return total

@@ -34,6 +34,13 @@ def coordinates(shape: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
+def along_walls(shape: tuple[int, ...]) -> np.ndarray:
+    """Return which cells touch a wall, ``(*shape)`` bool."""
+    found = np.ones(shape, dtype=bool)
+    found[(slice(1, -1),) * len(shape)] = False
+    return found
+
+
 def symmetries(shape: tuple[int, ...]) -> str:
     """Return which symmetries of the box a grid has: ``"square"`` with equal axes, ``"flips"`` with others."""
     return "square" if len(set(shape)) == 1 else "flips"

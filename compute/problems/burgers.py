@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 import scipy
 from pydantic import Field
 
+from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.evolution import Evolution, State
@@ -21,7 +23,6 @@ from ritz.compute.solvers.operators import Pattern
 from ritz.compute.solvers.scaling import norms
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 log = logging.getLogger(__name__)
@@ -123,9 +124,9 @@ class Burgers(Evolution):
         """Return Δt, 2Δt, …, T; see `Evolution.times`."""
         return self.end * np.arange(1, self.steps + 1) / self.steps
 
-    def start(self, inputs: Mapping[str, np.ndarray]) -> State:
+    def start(self, inputs: Mapping[str, Array]) -> State:
         """Return u0; see `Evolution.start`."""
-        return State(0, {"u": inputs["u0"].astype(np.float64)})
+        return State(0, {"u": double(inputs["u0"])})
 
     def step(self, state: State, inputs: Mapping[str, np.ndarray], solve: Solve) -> State:
         """Take a step; samples for which Newton's method does not converge are NaN. See `Evolution.step`."""
@@ -173,49 +174,44 @@ class Burgers(Evolution):
         values = derivatives.reshape(len(w), -1)[:, gather]
         return Matrices(values, pattern, (cells,))
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals of the worst step, from the fluxes between the cells.
+    def step_equations(
+        self,
+        inputs: Mapping[str, Array],
+        before: Mapping[str, Array],
+        after: Mapping[str, Array],
+        steps: np.ndarray,
+    ) -> dict[str, Array]:
+        """Return ``w + Δt/2 N(w) − uⁿ``, w = (uⁿ + uⁿ⁺¹)/2, from the fluxes between the cells.
 
-        That of a step is ``‖uⁿ − w − Δt/2 N(w)‖ / ‖uⁿ‖`` with w = (uⁿ + uⁿ⁺¹)/2; see `Problem.residual`.
+        See `Evolution.step_equations`.
         """
-        return _by_step(self._left_over(inputs, fields)).max(axis=1)
+        del inputs, steps
+        now, w = before["u"], 0.5 * (before["u"] + after["u"])
+        q = roll(w, -1, axis=-1)
+        flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
+        rate = 0.5 * self.end / self.steps * self.points
+        return {"u": w + rate * (flux - roll(flux, 1, axis=-1)) - now}
 
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the residual of the first step, or of the two cells beside x = 0 in a later one if it is larger.
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the two cells beside x = 0; see `Problem.conditions`."""
+        cells = np.zeros(self.points, dtype=bool)
+        cells[[0, -1]] = True
+        return {"u": cells}
 
-        See `Problem.boundary`.
-        """
-        left_over = self._left_over(inputs, fields)
-        left_over[:, 1:, 1:-1] = 0
-        return _by_step(left_over).max(axis=1)
+    @property
+    def rings(self) -> tuple[str, ...]:
+        """The line closes to a ring."""
+        return ("x",)
+
+    def step_linearised(self, inputs: Arrays, before: Arrays, after: Arrays, step: int) -> Matrices:
+        """Return ½ (I + Δt/2 N′(w)); see `Evolution.step_linearised`."""
+        del inputs, step
+        matrices = self._derivatives(0.5 * (before["u"] + after["u"]))
+        return replace(matrices, values=0.5 * matrices.values)
 
     def attained(self, rtol: float) -> float:
         """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
         return max(rtol, self.tolerance)
-
-    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return what every step leaves over of its equations relative to ``‖uⁿ‖``, ``(n, steps, points)``."""
-        states = self._states(inputs, fields)
-        now, w = states[:, :-1], 0.5 * (states[:, :-1] + states[:, 1:])
-        q = np.roll(w, -1, axis=2)
-        flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
-        net = (flux - np.roll(flux, 1, axis=2)) * self.points
-        return (now - w - 0.5 * self.end / self.steps * net) / _by_step(now)[..., None]
-
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, averaged over the steps and differentiable; see `Problem.penalty`.
-
-        That of a step is relative to the state before it as it was predicted, which no gradient goes through.
-        """
-        import torch
-
-        states = torch.cat([inputs["u0"][:, None], fields["u"]], dim=1)
-        now, w = states[:, :-1], 0.5 * (states[:, :-1] + states[:, 1:])
-        q = w.roll(-1, dims=2)
-        flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
-        left_over = now - w - 0.5 * self.end / self.steps * (flux - flux.roll(1, dims=2)) * self.points
-        size = now.norm(dim=2).detach().clamp_min(1e-30)
-        return (left_over.norm(dim=2) / size).mean(dim=1)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|uⁿ| + (I + Δt/2 |N′(w)|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.
@@ -229,7 +225,8 @@ class Burgers(Evolution):
         spread = self.viscosity * self.points**2
         change = (slope + 2 * spread) * w + (slope + speed + spread) * (left + right)
         total = now + w + 0.5 * self.end / self.steps * change
-        return (_by_step(total) / _by_step(now)).max(axis=1)
+        worst: np.ndarray = (_by_step(total) / _by_step(now)).max(axis=1)
+        return worst
 
     def _states(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return all states from the first on, ``(n, steps + 1, points)`` float64."""

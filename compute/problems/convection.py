@@ -1,23 +1,26 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import operator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
+from ritz.compute.fields.arrays import Array, cast, double, namespace
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box, physics
-from ritz.compute.problems.balance import at_walls
+from ritz.compute.problems import box
+from ritz.compute.problems.balance import Difference, carried, outflow
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import convection_diffusion
+from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 
@@ -73,7 +76,7 @@ class Convection(Problem):
         """Return the 16 leading cosine coefficients of ψ, ``(n, 16)`` float32."""
         return leading_cosines(inputs["psi"])
 
-    def velocity(self, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def velocity(self, psi: Array) -> tuple[Array, Array]:
         """Return the velocities through the faces of the cells.
 
         Parameters
@@ -87,66 +90,47 @@ class Convection(Problem):
             ``(n, ny + 1, nx)`` and ``(n, ny, nx + 1)`` float64, through the faces across y and across x; entry
             ``i`` along that axis is the lower face of cell ``i``.
         """
-        outside = np.pad(psi.astype(np.float64), ((0, 0), (1, 1), (1, 1)), mode="edge")
-        if self.walls == "closed":
-            for wall in (np.s_[:, 0], np.s_[:, -1], np.s_[:, :, 0], np.s_[:, :, -1]):
-                outside[wall] *= -1
+        concat, outside, sign = namespace(psi).concat, double(psi), -1 if self.walls == "closed" else 1
+        outside = concat([sign * outside[:, :1], outside, sign * outside[:, -1:]], axis=1)
+        outside = concat([sign * outside[..., :1], outside, sign * outside[..., -1:]], axis=2)
         along_y = outside[:, :-1] + outside[:, 1:]
         corners = 0.25 * (along_y[..., :-1] + along_y[..., 1:])
         ny, nx = psi.shape[1:]
-        return -np.diff(corners, axis=2) * nx, np.diff(corners, axis=1) * ny
+        return -(corners[..., 1:] - corners[..., :-1]) * nx, (corners[:, 1:] - corners[:, :-1]) * ny
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the concentration, ``u`` ``(n, ny, nx)`` float64; see `Problem.simulate`."""
-        operators = convection_diffusion(self.diffusivity, self.velocity(inputs["psi"]))
+        operators = self.matrices(inputs)
         return {"u": solve(Systems(operators, np.ones((len(operators), *operators.shape))))}
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
-        left_over = self._left_over(inputs, fields)
-        return norms(left_over) / norms(np.ones_like(left_over))
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what is left over of the balance of fluxes over every cell; see `Problem.equations`."""
+        return {"u": self._flux_balance(inputs["psi"], fields["u"], operator.sub) - 1.0}
 
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
-        left_over = self._left_over(inputs, fields)
-        return norms(at_walls(left_over)) / norms(np.ones_like(left_over))
+    def scale(self, inputs: Mapping[str, Array]) -> float:
+        """Return the norm of 1 in every cell; see `Problem.scale`."""
+        del inputs
+        return math.sqrt(math.prod(self.shape))
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {"u": box.along_walls(self.shape)}
+
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −ε Δ + v·∇, one a sample."""
+        return convection_diffusion(self.diffusivity, self.velocity(inputs["psi"]))
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
-        total = _flux_balance(self.diffusivity, self.velocity(inputs["psi"]), u, np.add)
-        return norms(total) / norms(np.ones_like(u))
+        return norms(self._flux_balance(inputs["psi"], u, operator.add)) / self.scale(inputs)
 
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, differentiable; see `Problem.penalty`."""
-        import torch
-
-        psi, u = inputs["psi"], fields["u"]
-        # No gradient goes through the flow, which is given.
-        through = [torch.from_numpy(v).to(u) for v in self.velocity(psi.detach().cpu().numpy())]
-        left_over = 1.0 - self.diffusivity * physics.spread(u) - physics.carried(through, u)
-        return physics.norms(left_over) / left_over[0].numel() ** 0.5
-
-    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        u = fields["u"].astype(np.float64)
-        return 1.0 - _flux_balance(self.diffusivity, self.velocity(inputs["psi"]), u, np.subtract)
-
-
-def _flux_balance(
-    diffusivity: float, velocity: Sequence[np.ndarray], u: np.ndarray, difference: np.ufunc
-) -> np.ndarray:
-    """Sum the fluxes out of every cell, per area; with ``np.add`` for ``difference`` all terms count positive."""
-    total = np.zeros_like(u)
-    for axis, v in enumerate(velocity, start=1):
-        cells = u.shape[axis]
-        wall = [(0, 0)] * 3
-        wall[axis] = (1, 1)
-        p = np.moveaxis(np.pad(u, wall), axis, -1)
-        through = np.moveaxis(v, axis, -1)
-        exchange = np.full(cells + 1, diffusivity * cells)
-        exchange[[0, -1]] *= 2
-        # The cell before a face and the one behind it: each gives what spreads, and what the flow takes out of it.
-        before, behind = exchange + np.maximum(through, 0), exchange + np.maximum(-through, 0)
-        flux = difference(before * p[..., :-1], behind * p[..., 1:])
-        total += np.moveaxis(difference(flux[..., 1:], flux[..., :-1]), -1, axis) * cells
-    return total
+    def _flux_balance(self, psi: Array, u: Array, difference: Difference) -> Array:
+        """Sum the fluxes out of every cell, per area."""
+        velocity = [cast(v, u) for v in self.velocity(psi)]
+        return outflow(self.diffusivity, u, difference) + carried(velocity, u, difference)

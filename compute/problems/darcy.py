@@ -1,27 +1,30 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import operator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import Fault, in_units
-from ritz.compute.problems import box, physics
-from ritz.compute.problems.balance import at_walls, outflow
-from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
+from ritz.compute.fields.arrays import Array
+from ritz.compute.kind import in_units
+from ritz.compute.problems import box
+from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion
+from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 
-class Darcy(Problem):
+class Darcy(InMedium, Problem):
     """Steady flow through a porous square or cube: pressure u from permeability a.
 
     Equation
@@ -44,10 +47,6 @@ class Darcy(Problem):
     law: AnyLaw = Lognormal()
     """Distribution of the permeability."""
 
-    def faults(self) -> Iterator[Fault]:
-        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
-        yield from law_faults(self.law, len(self.shape))
-
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
         about = {
@@ -69,26 +68,25 @@ class Darcy(Problem):
         operators = diffusion(inputs["a"])
         return {"u": solve(Systems(operators, np.ones((len(operators), *operators.shape))))}
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals from the balance of fluxes over every cell; see `Problem.residual`."""
-        left_over = _left_over(inputs, fields)
-        return norms(left_over) / norms(np.ones_like(left_over))
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what is left over of the balance of fluxes over every cell, ``A u − 1``; see `Problem.equations`."""
+        return {"u": outflow(inputs["a"], fields["u"]) - 1.0}
 
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
-        left_over = _left_over(inputs, fields)
-        return norms(at_walls(left_over)) / norms(np.ones_like(left_over))
+    def scale(self, inputs: Mapping[str, Array]) -> float:
+        """Return the norm of 1 in every cell; see `Problem.scale`."""
+        del inputs
+        return math.sqrt(math.prod(self.shape))
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {"u": box.along_walls(self.shape)}
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return A; see `Problem.linearised`."""
+        del fields
+        return diffusion(inputs["a"])
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
-        return norms(outflow(inputs["a"].astype(np.float64), u, np.add)) / norms(np.ones_like(u))
-
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, differentiable; see `Problem.penalty`."""
-        left_over = 1.0 - physics.outflow(inputs["a"], fields["u"])
-        return physics.norms(left_over) / left_over[0].numel() ** 0.5
-
-
-def _left_over(inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-    return 1.0 - outflow(inputs["a"].astype(np.float64), fields["u"].astype(np.float64))
+        return norms(outflow(inputs["a"].astype(np.float64), u, operator.add)) / self.scale(inputs)

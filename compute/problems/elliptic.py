@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import Fault, Source, in_units
-from ritz.compute.problems import box, physics
-from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.fields.arrays import Array
+from ritz.compute.kind import Source, in_units
+from ritz.compute.problems import box
+from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.gaussian import Gaussian
-from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
+from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.newton import halving, newton
@@ -20,7 +23,6 @@ from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norms
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 _STEPS = 30
 
 
-class Elliptic(Problem):
+class Elliptic(InMedium, Problem):
     """Steady conduction where the conductivity grows with the temperature: temperature u from material and sources.
 
     Equation
@@ -92,10 +94,6 @@ class Elliptic(Problem):
     tolerance: float = Field(default=1e-10, ge=1e-13, le=1e-3)
     """Largest ‖F‖ / ‖f‖ at which Newton's method stops."""
 
-    def faults(self) -> Iterator[Fault]:
-        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
-        yield from law_faults(self.law, len(self.shape))
-
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
         cold = "conductivity of the cold material"
@@ -135,13 +133,23 @@ class Elliptic(Problem):
             log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(f))
         return {"u": np.where(lost[:, None, None], np.nan, equation.temperature(z))}
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the nonlinear residuals ``‖F‖ / ‖f‖`` from the balance over every cell; see `Problem.residual`."""
-        return norms(self._left_over(inputs, fields)) / norms(inputs["f"].astype(np.float64))
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what is left over of the balance over every cell, F; see `Problem.equations`."""
+        u = fields["u"]
+        return {"u": outflow(inputs["a"], u) + outflow(self.growth, u**3 / 3) - inputs["f"]}
 
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
-        return norms(at_walls(self._left_over(inputs, fields))) / norms(inputs["f"].astype(np.float64))
+    def scale(self, inputs: Mapping[str, Array]) -> Array:
+        """Return ‖f‖; see `Problem.scale`."""
+        return size(inputs["f"])
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {"u": box.along_walls(self.shape)}
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the matrices A + β L diag(u²); see `Problem.linearised`."""
+        a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
+        return Stencil(_Equation(a, f, self.growth).columns(np.ones_like(u), u**2))
 
     def attained(self, rtol: float) -> float:
         """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
@@ -150,20 +158,9 @@ class Elliptic(Problem):
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖(|A| + β |L| diag(u²)) |u|‖ / ‖f‖``, A and L without their signs; see `Problem.rounding`."""
         a, u = inputs["a"].astype(np.float64), np.abs(fields["u"].astype(np.float64))
-        growth = np.full_like(a, self.growth)
-        total = outflow(a, u, np.add) + outflow(growth, u**3, np.add)
-        return norms(total) / norms(inputs["f"].astype(np.float64))
-
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, differentiable; see `Problem.penalty`."""
-        u = fields["u"]
-        left_over = inputs["f"] - physics.outflow(inputs["a"], u) - self.growth * physics.spread(u**3 / 3)
-        return physics.norms(left_over) / physics.norms(inputs["f"])
-
-    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
-        growth = np.full_like(a, self.growth)
-        return f - outflow(a, u) - outflow(growth, u**3 / 3)
+        total = outflow(a, u, operator.add) + outflow(self.growth, u**3, operator.add)
+        found: np.ndarray = norms(total) / norms(inputs["f"].astype(np.float64))
+        return found
 
 
 class _Equation:
@@ -176,19 +173,25 @@ class _Equation:
     def temperature(self, z: np.ndarray, i: int | slice = slice(None)) -> np.ndarray:
         """Return u, the real root of the cubic equation, for all samples or sample ``i``."""
         ratio = np.sqrt(self.a[i] / self.growth)
-        return 2 * ratio * np.sinh(np.arcsinh(1.5 * z / (self.a[i] * ratio)) / 3)
+        u: np.ndarray = 2 * ratio * np.sinh(np.arcsinh(1.5 * z / (self.a[i] * ratio)) / 3)
+        return u
 
     def defect(self, i: int, z: np.ndarray) -> np.ndarray:
         """Return F of sample ``i``."""
         u = self.temperature(z, i)
-        return self.f[i] - self.linear.matvec(i, u) - self.cubic.matvec(i, u**3 / 3)
+        left_over: np.ndarray = self.f[i] - self.linear.matvec(i, u) - self.cubic.matvec(i, u**3 / 3)
+        return left_over
 
     def jacobian(self, z: np.ndarray) -> tuple[Stencil, np.ndarray]:
         """Return the matrices for y = (α + β u²) δ, and what turns y into a step of z."""
         u = self.temperature(z)
         scale = 1 / np.mean(1 / self.a, axis=(1, 2), keepdims=True) + self.growth * u**2
+        return Stencil(self.columns(1 / scale, u**2 / scale), definite=True), (self.a + self.growth * u**2) / scale
+
+    def columns(self, linear: np.ndarray, cubic: np.ndarray) -> np.ndarray:
+        """Return the coefficients of A and of β L, their columns multiplied by ``(n, ny, nx)`` weights, and added."""
         c = np.zeros(self.linear.coefficients.shape)
-        for operators, weight in ((self.linear, 1 / scale), (self.cubic, u**2 / scale)):
+        for operators, weight in ((self.linear, linear), (self.cubic, cubic)):
             given = operators.coefficients
             c[:, 0] += given[:, 0] * weight
             for axis in (1, 2):
@@ -196,4 +199,4 @@ class _Equation:
                 upper = (slice(None),) * axis + (slice(1, None),)
                 c[:, 2 * axis - 1][upper] += given[:, 2 * axis - 1][upper] * weight[lower]
                 c[:, 2 * axis][lower] += given[:, 2 * axis][lower] * weight[upper]
-        return Stencil(c, symmetric=False, definite=True), (self.a + self.growth * u**2) / scale
+        return c

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
 
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.fields.arrays import Array, cast, double, namespace
+from ritz.compute.problems.problem import Arrays, Problem, Solve, refuse_overriding
+from ritz.compute.problems.sizes import joint_size
+from ritz.compute.solvers.operators import Operators
+
+_TOGETHER = 2**16
+"""Values of a block's states whose equations are evaluated together: what the steps between take fits into caches."""
+
+_LEAST = 1e-30
+"""Stands for the norm of a state that is zero everywhere."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +39,46 @@ class State:
     aside: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Coupling:
+    """What a step takes over from the state before it, ``C = ∂F/∂u`` by that state, one matrix a sample.
+
+    Attributes
+    ----------
+    product, transposed
+        Give ``C v`` and ``Cᵀ w`` of vectors ``(n, *shape)``, one a sample, in the shape of the operators of the step;
+        float64.
+    """
+
+    product: Callable[[np.ndarray], np.ndarray]
+    transposed: Callable[[np.ndarray], np.ndarray]
+
+
 class Evolution(Problem):
     """A parametric PDE in time, solved step by step; every output holds the states at `times`, along ``time``.
 
     A subclass states in its docstring what `Problem` asks for, and the steps. See `ritz.compute.problems.heat.Heat`.
+    Its equations are told step by step: ``F(u, v) = 0``, where u is the state after a step and v that before it.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in ("simulate", "advance"):
-            if name in cls.__dict__:
-                raise TypeError(f"{cls.__name__}.{name} is final; expected `start` and `step`, which it is made of")
+        refuse_overriding(cls, Evolution, ("simulate", "advance"), "expected `start` and `step`, which it is made of")
+        refuse_overriding(
+            cls,
+            Evolution,
+            ("equations", "scale", "relative", "linearised"),
+            "expected `step_equations(self, inputs, before, after, steps)`, what steps leave over",
+        )
 
     @property
     @abstractmethod
     def times(self) -> np.ndarray:
-        """The times of the states that are stored, ``(steps,)`` float64, one a step."""
+        """The times of the states that are stored, ``(steps,)`` float64, one per step."""
 
     @abstractmethod
-    def start(self, inputs: Mapping[str, np.ndarray]) -> State:
-        """Return the first states of a block, at time zero."""
+    def start(self, inputs: Mapping[str, Array]) -> State:
+        """Return the first states of a block, at time zero, in float64; tensors of inputs that are tensors."""
 
     @abstractmethod
     def step(self, state: State, inputs: Mapping[str, np.ndarray], solve: Solve) -> State:
@@ -72,3 +101,153 @@ class Evolution(Problem):
             for name, values in state.fields.items():
                 outputs[name][:, step] = values
         return outputs
+
+    @abstractmethod
+    def step_equations(
+        self,
+        inputs: Mapping[str, Array],
+        before: Mapping[str, Array],
+        after: Mapping[str, Array],
+        steps: np.ndarray,
+    ) -> dict[str, Array]:
+        """Return what the equations of some steps leave over, left side less right; see `Problem.equations`.
+
+        They are scaled so that the norm of their right-hand side is that of the state before the step: ``M u − v``.
+
+        Parameters
+        ----------
+        inputs
+            ``(n, *dims)`` each.
+        before, after
+            The states before and after each of the steps, ``(n, count, *space)``.
+        steps
+            ``(count,)`` which steps they are, from 0.
+
+        Returns
+        -------
+        left_over
+            By output, in the shape of ``after``.
+        """
+
+    @final
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what the equations of all steps leave over, ``(n, steps, *space)``; see `Problem.equations`."""
+        return self.step_equations(inputs, *self._around(inputs, fields, 0, len(self.times)))
+
+    @final
+    def scale(self, inputs: Mapping[str, Array]) -> Array:
+        """Return the norm of the first state, by which the first step is measured; see `relative`."""
+        return joint_size(self.start(inputs).fields)
+
+    @final
+    def relative(
+        self,
+        inputs: Mapping[str, Array],
+        fields: Mapping[str, Array],
+        rows: Mapping[str, np.ndarray] | None = None,
+    ) -> Array:
+        """Return the relative residuals of the steps, ``‖M u − v‖ / ‖v‖``, ``(n, steps)``; see `Problem.relative`.
+
+        ``rows`` are of the steps after the first: all equations of that one hold the initial condition. Where fields
+        are tensors no gradient goes through ``‖v‖``.
+        """
+        found = []
+        for before, after, steps in self.pieces(inputs, fields):
+            counted = rows and {name: (steps == 0).reshape(-1, *(1,) * mask.ndim) | mask for name, mask in rows.items()}
+            left = joint_size(self.step_equations(inputs, before, after, steps), counted, axes=2)
+            if isinstance(left, np.ndarray):
+                found.append(left / joint_size(before, axes=2))
+            else:
+                held = {name: values.detach() for name, values in before.items()}
+                found.append(left / joint_size(held, axes=2).clamp_min(_LEAST))
+        return found[0] if len(found) == 1 else namespace(found[0]).concat(found, axis=1)
+
+    @final
+    def pieces(
+        self, inputs: Mapping[str, Array], fields: Mapping[str, Array]
+    ) -> Iterator[tuple[dict[str, Array], dict[str, Array], np.ndarray]]:
+        """Yield the states before and after steps, ``(n, count, *space)``, and which steps these are.
+
+        All steps at once where they are tensors, or few values.
+        """
+        values, steps = next(iter(fields.values())), len(self.times)
+        count = steps
+        if isinstance(values, np.ndarray):
+            count = max(1, int(_TOGETHER * steps / max(1, values.size)))
+        for begin in range(0, steps, count):
+            yield self._around(inputs, fields, begin, min(begin + count, steps))
+
+    def _around(
+        self, inputs: Mapping[str, Array], fields: Mapping[str, Array], begin: int, end: int
+    ) -> tuple[dict[str, Array], dict[str, Array], np.ndarray]:
+        """Return the states before and after the steps ``begin`` … ``end`` − 1, and these."""
+        whole = begin == 0 and end == len(self.times)
+        after = dict(fields) if whole else {name: values[:, begin:end] for name, values in fields.items()}
+        if begin:
+            before = {name: values[:, begin - 1 : end - 1] for name, values in fields.items()}
+        else:
+            first = self.start(inputs).fields
+            before = {
+                name: namespace(values).concat([cast(first[name], values)[:, None], values[:, : end - 1]], axis=1)
+                for name, values in fields.items()
+            }
+        return before, after, np.arange(begin, end)
+
+    @final
+    def linearised(  # type: ignore[override]  # a state depends on the one before it, so each step has its own
+        self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], step: int
+    ) -> tuple[Operators, Coupling] | None:
+        """Return the derivatives of the equations ``F(u, v)`` of a step; None if there are none.
+
+        Parameters
+        ----------
+        inputs, fields
+            ``(n, *dims)`` for every input and output, as in the dataset.
+        step
+            Which, from 0; the state before the first is that of `start`.
+
+        Returns
+        -------
+        operators
+            ``∂F/∂u`` by the state after the step, one a sample; see `Problem.linearised`.
+        coupling
+            Products with ``∂F/∂v``, by the state before it, and with its transpose.
+
+        Raises
+        ------
+        ValueError
+            If the equations couple beyond nearest neighbours at these fields, and not at those that `unlinearisable`
+            tried.
+        """
+        from ritz.compute.problems.derivatives import coupling
+
+        if not 0 <= step < len(self.times):
+            raise ValueError(f"step is {step}, expected 0 to {len(self.times) - 1}")
+        if self.unlinearisable():
+            return None
+        wide, states = ({name: double(values) for name, values in given.items()} for given in (inputs, fields))
+        before, after, _ = self._around(wide, states, step, step + 1)
+        now, then = ({name: values[:, 0] for name, values in states.items()} for states in (before, after))
+        return self.step_linearised(wide, now, then, step), coupling(self, wide, now, then, step)
+
+    def unlinearisable(self) -> str:
+        """Return why there is no `linearised`, in a few words; see `Problem.unlinearisable`."""
+        from ritz.compute.problems.derivatives import NUMPY_ALONE, hindrance
+
+        if type(self).step_linearised is Evolution.step_linearised:
+            return hindrance(self)
+        return "" if self.in_torch else NUMPY_ALONE
+
+    def step_linearised(self, inputs: Arrays, before: Arrays, after: Arrays, step: int) -> Operators:
+        """Return ``∂F/∂u`` of a step; see `linearised`. By default by coloured derivatives, as in `Problem.linearised`.
+
+        Parameters
+        ----------
+        inputs, before, after
+            float64; the states before and after the step, ``(n, *space)``.
+        step
+            Which, from 0.
+        """
+        from ritz.compute.problems.derivatives import coloured_step
+
+        return coloured_step(self, inputs, before, after, step)

@@ -48,7 +48,8 @@ class Gaussian(Kind):
             waves = np.pi * (np.arange(self.modes) + (edges == "zero"))
         squares = sum(np.meshgrid(*[waves**2] * axes, indexing="ij", sparse=True))
         spectrum = np.where(squares > 0, (squares + self.tau**2) ** -self.alpha, 0.0)
-        return np.sqrt(spectrum / spectrum.sum())
+        deviations: np.ndarray = np.sqrt(spectrum / spectrum.sum())
+        return deviations
 
     def draw(
         self, seed: int, ids: np.ndarray, shape: tuple[int, ...], edges: Edges = "free", stream: int = 0
@@ -87,14 +88,16 @@ class Gaussian(Kind):
 def cosines(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sum up products of 1, √2 cos(πt), √2 cos(2πt), and so on along every axis."""
     kept = tuple(slice(cells) for cells in shape)
-    return scipy.fft.idctn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
+    fields: np.ndarray = scipy.fft.idctn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
+    return fields
 
 
 def _sines(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Sum up products of √2 sin(πt), √2 sin(2πt), and so on along every axis."""
     # The sine that changes sign from centre to centre has another norm than the rest.
     kept = tuple(slice(cells - 1) for cells in shape)
-    return scipy.fft.idstn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
+    fields: np.ndarray = scipy.fft.idstn(coefficients[kept], s=shape, norm="ortho") * np.sqrt(np.prod(shape))
+    return fields
 
 
 def _plane_waves(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -106,4 +109,5 @@ def _plane_waves(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
     phase = sum(np.meshgrid(*(k / cells for k, cells in zip(waves, shape, strict=True)), indexing="ij", sparse=True))
     spectrum[np.ix_(*waves)] = coefficients[np.ix_(*(k + largest for k in waves))] * np.exp(-1j * np.pi * phase)
     total = scipy.fft.fftn(spectrum)
-    return total.real - total.imag
+    fields: np.ndarray = total.real - total.imag
+    return fields

@@ -1,29 +1,31 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.kind import Fault, Source, in_units
-from ritz.compute.problems import box, physics
-from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.fields.arrays import Array, double, like
+from ritz.compute.kind import Source, in_units
+from ritz.compute.problems import box
+from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
-from ritz.compute.problems.laws import AnyLaw, Lognormal, law_faults
+from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
+from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, shifted
-from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 
-class Heat(Evolution):
+class Heat(InMedium, Evolution):
     """Cooling of an uneven plate with cold edges: temperature u over time from diffusivity a and first state u0.
 
     Equation
@@ -67,10 +69,6 @@ class Heat(Evolution):
     initial: Gaussian = Gaussian(tau=5.0, alpha=3.0)
     """Distribution of the first state, of variance 1 and zero at the boundary."""
 
-    def faults(self) -> Iterator[Fault]:
-        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
-        yield from law_faults(self.law, len(self.shape))
-
     def template(self, n: int) -> xr.Dataset:
         """Describe ``n`` samples; see `Problem.template`."""
         import xarray as xr
@@ -109,9 +107,9 @@ class Heat(Evolution):
         """Return Δt/2, Δt, 2Δt, 3Δt, …, T; see `Evolution.times`."""
         return self.end / self.steps * np.array([0.5, *range(1, self.steps + 1)])
 
-    def start(self, inputs: Mapping[str, np.ndarray]) -> State:
+    def start(self, inputs: Mapping[str, Array]) -> State:
         """Return u0; see `Evolution.start`."""
-        return State(0, {"u": inputs["u0"].astype(np.float64)})
+        return State(0, {"u": double(inputs["u0"])})
 
     def step(self, state: State, inputs: Mapping[str, np.ndarray], solve: Solve) -> State:
         """Take a step, the first two half as long as the others; see `Evolution.step`."""
@@ -124,60 +122,48 @@ class Heat(Evolution):
         then = w if state.step < 2 else 2 * w - now
         return State(state.step + 1, {"u": then}, {"operators": operators, "half a step": w - now})
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals of the worst step, from the balance of heat over every cell.
+    def step_equations(
+        self,
+        inputs: Mapping[str, Array],
+        before: Mapping[str, Array],
+        after: Mapping[str, Array],
+        steps: np.ndarray,
+    ) -> dict[str, Array]:
+        """Return ``w + Δt/2 A w − uⁿ`` from the balance of heat over every cell; see `Evolution.step_equations`.
 
-        That of a step is ``‖uⁿ − w − Δt/2 A w‖ / ‖uⁿ‖``, w being uⁿ⁺¹ in the two half steps and (uⁿ + uⁿ⁺¹)/2 in the
-        others; see `Problem.residual`.
+        w is uⁿ⁺¹ in the two half steps and (uⁿ + uⁿ⁺¹)/2 in the others.
         """
-        return np.max([norms(left_over) for left_over in self._left_over(inputs, fields)], axis=0)
+        now, w = before["u"], _mean(before["u"], after["u"], steps)
+        return {"u": w + 0.5 * self.end / self.steps * outflow(inputs["a"][:, None], w, space=2) - now}
 
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the residual of the first half step, or of the cells along the walls in a later one if it is larger.
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {"u": box.along_walls(self.shape)}
 
-        See `Problem.boundary`.
-        """
-        steps = enumerate(self._left_over(inputs, fields))
-        return np.max([norms(at_walls(left_over) if step else left_over) for step, left_over in steps], axis=0)
-
-    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield what every step leaves over of its equations, relative to the norm of its right-hand side."""
-        a, half = inputs["a"].astype(np.float64), 0.5 * self.end / self.steps
-        for now, w in _steps(inputs["u0"], fields["u"]):
-            yield (now - w - half * outflow(a, w)) / norms(now)[:, None, None]
+    def step_linearised(self, inputs: Arrays, before: Arrays, after: Arrays, step: int) -> Stencil:
+        """Return ``I + Δt/2 A``, or half of it where w is a mean; see `Evolution.step_linearised`."""
+        del before, after
+        share = 1.0 if step < 2 else 0.5
+        rate = diffusion(share * 0.5 * self.end / self.steps * inputs["a"])
+        return shifted(rate, share, definite=True)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|uⁿ| + (I + Δt/2 |A|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.
 
         For a mean, ``|w|`` is that of the magnitudes of the two states.
         """
-        a, half = inputs["a"].astype(np.float64), 0.5 * self.end / self.steps
-        worst = np.zeros(len(a))
-        for now, w in _steps(np.abs(inputs["u0"]), np.abs(fields["u"])):
-            worst = np.maximum(worst, norms(now + w + half * outflow(a, w, np.add)) / norms(now))
+        a, half = double(inputs["a"])[:, None], 0.5 * self.end / self.steps
+        sizes = {name: np.abs(double(values)) for name, values in (*inputs.items(), *fields.items())}
+        found = []
+        for before, after, steps in self.pieces(sizes, {"u": sizes["u"]}):
+            now, w = before["u"], _mean(before["u"], after["u"], steps)
+            total = now + w + half * outflow(a, w, operator.add, space=2)
+            found.append(size(total, axes=2) / size(now, axes=2))
+        worst: np.ndarray = np.concatenate(found, axis=1).max(axis=1)
         return worst
 
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, averaged over the steps and differentiable; see `Problem.penalty`.
 
-        That of a step is relative to the state before it as it was predicted, which no gradient goes through.
-        """
-        import torch
-
-        states = torch.cat([inputs["u0"][:, None], fields["u"]], dim=1)
-        now, then = states[:, :-1], states[:, 1:]
-        w = torch.cat([then[:, :2], 0.5 * (now + then)[:, 2:]], dim=1)
-        a = inputs["a"][:, None].expand_as(w).flatten(0, 1)
-        half = 0.5 * self.end / self.steps
-        left_over = (now - w).flatten(0, 1) - half * physics.outflow(a, w.flatten(0, 1))
-        size = physics.norms(now.flatten(0, 1)).detach().clamp_min(1e-30)
-        return (physics.norms(left_over) / size).reshape(len(states), -1).mean(dim=1)
-
-
-def _steps(u0: np.ndarray, u: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the state before every step and what its system is solved for: the state after it, or the mean."""
-    now = u0.astype(np.float64)
-    for step in range(u.shape[1]):
-        then = u[:, step].astype(np.float64)
-        yield now, then if step < 2 else 0.5 * (now + then)
-        now = then
+def _mean(now: Array, then: Array, steps: np.ndarray) -> Array:
+    """Return what the system of every step is solved for: in the two half steps the state after it, else the mean."""
+    late = like(np.where(steps < 2, 1.0, 0.5).reshape(-1, 1, 1), now)
+    return late * then + (1 - late) * now

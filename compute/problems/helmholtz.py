@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
+from ritz.compute.fields.arrays import Array, like
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box, physics
-from ritz.compute.problems.balance import at_walls
+from ritz.compute.problems import box
+from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, shifted
-from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.scaling import norm, norms
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 
@@ -86,38 +87,32 @@ class Helmholtz(Problem):
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the amplitude, ``u`` ``(n, *shape)`` float64; see `Problem.simulate`."""
+        f = np.broadcast_to(self.source(), inputs["k"].shape)
+        return {"u": solve(Systems(self.matrices(inputs), f))}
+
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what is left over in every cell, ``−Δu − k² u − f``; see `Problem.equations`."""
+        u = fields["u"]
+        return {"u": outflow(1.0, u) - inputs["k"] ** 2 * u - like(self.source(), u)}
+
+    def scale(self, inputs: Mapping[str, Array]) -> float:
+        """Return ‖f‖; see `Problem.scale`."""
+        del inputs
+        return norm(self.source().ravel())
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {"u": box.along_walls(self.shape)}
+
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −Δ − k², one a sample."""
         k = inputs["k"].astype(np.float64)
-        laplacian = diffusion(np.broadcast_to(1.0, k.shape))
-        operators = shifted(laplacian, -(k**2), definite=False)
-        return {"u": solve(Systems(operators, np.broadcast_to(self.source(), k.shape)))}
+        return shifted(diffusion(np.broadcast_to(1.0, k.shape)), -(k**2), definite=False)
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals from second differences of u; see `Problem.residual`."""
-        return norms(self._left_over(inputs, fields)) / norms(self.source()[None])
-
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
-        return norms(at_walls(self._left_over(inputs, fields))) / norms(self.source()[None])
-
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, differentiable; see `Problem.penalty`."""
-        import torch
-
-        f = torch.from_numpy(self.source()).to(fields["u"])
-        left_over = f + inputs["k"] ** 2 * fields["u"] - physics.spread(fields["u"])
-        return physics.norms(left_over) / f.norm()
-
-    def _left_over(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        u = fields["u"].astype(np.float64)
-        found = self.source() + inputs["k"].astype(np.float64) ** 2 * u
-        for axis in range(1, u.ndim):
-            wall = [(0, 0)] * u.ndim
-            wall[axis] = (1, 1)
-            mirrored = np.moveaxis(np.pad(u, wall, mode="edge"), axis, 0)
-            # Half a cell behind the wall u is what it is before it, with the other sign: so it vanishes between.
-            mirrored[[0, -1]] *= -1
-            found += np.moveaxis(np.diff(mirrored, n=2, axis=0), 0, axis) * u.shape[axis] ** 2
-        return found
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
@@ -132,7 +127,7 @@ class Helmholtz(Problem):
             along = np.full(u.shape[axis], 2.0)
             along[[0, -1]] = 3.0
             centre += np.expand_dims(along, [i for i in range(u.ndim) if i != axis]) * u.shape[axis] ** 2
-        return norms(total + np.abs(centre) * u) / norms(self.source()[None])
+        return norms(total + np.abs(centre) * u) / self.scale(inputs)
 
 
 def source(shape: tuple[int, ...], wavenumber: float) -> np.ndarray:

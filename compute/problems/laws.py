@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -153,14 +153,6 @@ class TwoPhase(Law):
         return fields
 
 
-def law_faults(law: Law, axes: int) -> Iterator[Fault]:
-    """Yield that a law is not for so many dimensions, for a problem with the fields ``law`` and ``shape``."""
-    try:
-        law.check(axes)
-    except ValueError as error:
-        yield Fault(("law", "shape"), str(error))
-
-
 def _check(alpha: float, axes: int) -> None:
     """Refuse a covariance whose variance would grow with the number of modes."""
     if not 2 * alpha > axes:
@@ -186,3 +178,19 @@ def _gaussian(seed: int, ids: np.ndarray, shape: tuple[int, ...], amplitudes: np
 
 
 AnyLaw = Annotated[Law, OneOf(Law, lambda: (Lognormal, TwoPhase))]
+
+
+class InMedium(Kind):
+    """A problem on a box whose coefficient has a `Law`: part of a problem with the fields ``shape`` and ``law``."""
+
+    if TYPE_CHECKING:
+        # Fields of the problem, which keep their places among its others.
+        shape: tuple[int, ...]
+        law: AnyLaw
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield a law that is not for so many dimensions; see `Kind.faults`."""
+        try:
+            self.law.check(len(self.shape))
+        except ValueError as error:
+            yield Fault(("law", "shape"), str(error))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from ritz.compute.fields.arrays import Array, cast, double, like, namespace, select
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.problem import Arrays, Problem, Solve
-from ritz.compute.problems.slotted import SlottedPlate, slotted_plate
+from ritz.compute.problems.sizes import joint_size
+from ritz.compute.problems.slotted import slotted_plate, stiffness
 from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
@@ -107,53 +110,58 @@ class Plate(Problem):
         scaled = [(inputs[name] - low) / (high - low) for name, (low, high) in _RANGES.items()]
         return np.concatenate(scaled, axis=1).astype(np.float32)
 
-    def walls(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def walls(self, inputs: Mapping[str, Array]) -> Array:
         """Return the given temperatures of the nodes on both walls, the left first, ``(n, nodes)`` float64."""
         plate = slotted_plate(self.cells)
         found = []
         for side, nodes in enumerate(plate.walls):
-            level, rise, centre, width = (inputs[name][:, side, None].astype(np.float64) for name in _RANGES)
-            found.append(level + rise * np.exp(-0.5 * ((plate.points[nodes, 1] - centre) / width) ** 2))
-        return np.concatenate(found, axis=1)
+            level, rise, centre, width = (double(inputs[name])[:, side, None] for name in _RANGES)
+            along = like(plate.points[nodes, 1], level)
+            found.append(level + rise * namespace(level).exp(-0.5 * ((along - centre) / width) ** 2))
+        return namespace(found[0]).concat(found, axis=1)
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the temperature, ``T`` ``(n, nodes)`` float64; see `Problem.simulate`."""
         plate, given = slotted_plate(self.cells), self.walls(inputs)
         values = np.broadcast_to(plate.values, (len(given), len(plate.values)))
         operators = Matrices(values, plate.pattern, (len(plate.free),), symmetric=True, definite=True)
-        temperature = _on_walls(plate, given)
+        temperature = plate.spread(given)
         load = np.ascontiguousarray(-(given @ plate.coupling.T))
         temperature[:, plate.free] = solve(Systems(operators, load))
         return {"T": temperature}
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals from the balance of heat, element by element; see `Problem.residual`.
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what is left over of the balance of heat, element by element; see `Problem.equations`.
 
-        A node on a wall counts by how far it is from the given temperature, times 1 W/(m K).
+        A node on a wall has how far it is from the given temperature, times 1 W/(m K).
         """
-        plate, given = slotted_plate(self.cells), _on_walls(slotted_plate(self.cells), self.walls(inputs))
-        found = fields["T"].astype(np.float64)
-        left_over = found - given
-        left_over[:, plate.free] = plate.outflow(found)[:, plate.free]
-        return norms(left_over) / norms(plate.outflow(given)[:, plate.free])
+        plate, temperature = slotted_plate(self.cells), fields["T"]
+        off = temperature - cast(plate.spread(self.walls(inputs)), temperature)
+        return {"T": select(self.conditions()["T"], off, plate.outflow(temperature))}
 
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return how far the nodes on the walls are from the given temperatures; see `Problem.boundary`."""
-        plate, given = slotted_plate(self.cells), self.walls(inputs)
-        nodes = np.concatenate(plate.walls)
-        off = fields["T"][:, nodes].astype(np.float64) - given
-        return norms(off) / norms(plate.outflow(_on_walls(plate, given))[:, plate.free])
+    def scale(self, inputs: Mapping[str, Array]) -> Array:
+        """Return the norm of what the given temperatures send into the plate; see `Problem.scale`."""
+        plate = slotted_plate(self.cells)
+        given = cast(plate.spread(self.walls(inputs)), inputs["level"])
+        return joint_size({"T": plate.outflow(given)}, {"T": ~self.conditions()["T"]})
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the nodes on the walls; see `Problem.conditions`."""
+        plate = slotted_plate(self.cells)
+        found = np.ones(len(plate.points), dtype=bool)
+        found[plate.free] = False
+        return {"T": found}
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Matrices:
+        """Return the stiffness, with rows of the unit matrix at the walls, one for all; see `Problem.linearised`."""
+        del fields
+        pattern, values = stiffness(slotted_plate(self.cells))
+        return Matrices(np.broadcast_to(values, (len(inputs["level"]), len(values))), pattern, (pattern.size,))
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
-        plate, given = slotted_plate(self.cells), _on_walls(slotted_plate(self.cells), self.walls(inputs))
         total = np.abs(fields["T"].astype(np.float64))
-        total[:, plate.free] = plate.outflow(total, np.add)[:, plate.free]
-        return norms(total) / norms(plate.outflow(given)[:, plate.free])
-
-
-def _on_walls(plate: SlottedPlate, given: np.ndarray) -> np.ndarray:
-    """Return fields that have the given temperatures on the walls and are zero elsewhere, ``(n, nodes)``."""
-    fields = np.zeros((len(given), len(plate.points)))
-    fields[:, np.concatenate(plate.walls)] = given
-    return fields
+        flows = slotted_plate(self.cells).outflow(total, operator.add)
+        rounded = np.where(self.conditions()["T"], total, flows)
+        found: np.ndarray = norms(rounded) / self.scale({name: double(values) for name, values in inputs.items()})
+        return found

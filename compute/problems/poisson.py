@@ -1,23 +1,26 @@
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
+from ritz.compute.fields.arrays import Array, double, namespace
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box, physics
-from ritz.compute.problems.balance import at_walls, outflow
+from ritz.compute.problems import box
+from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, wall_source
+from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    import torch
     import xarray as xr
 
 _WALLS = {"south": (0, False), "east": (1, True), "north": (0, True), "west": (1, False)}
@@ -120,41 +123,42 @@ class Poisson(Problem):
         one = np.broadcast_to(1.0, rhs.shape)
         for wall, (axis, upper) in _WALLS.items():
             rhs += wall_source(one, axis, upper, inputs[wall].astype(np.float64))
-        return {"u": solve(Systems(diffusion(one), rhs))}
+        return {"u": solve(Systems(self.matrices(inputs), rhs))}
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals from second differences of u; see `Problem.residual`."""
-        u = fields["u"].astype(np.float64)
-        return norms(_remainder(inputs, u)) / norms(_remainder(inputs, np.zeros_like(u)))
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what is left over in every cell, ``−Δu − f`` with the walls in −Δ; see `Problem.equations`."""
+        return {"u": outflow(1.0, fields["u"]) - self._given(inputs)}
 
-    def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the part of `residual` in the cells along the walls; see `Problem.boundary`."""
-        u = fields["u"].astype(np.float64)
-        return norms(at_walls(_remainder(inputs, u))) / norms(_remainder(inputs, np.zeros_like(u)))
+    def scale(self, inputs: Mapping[str, Array]) -> Array:
+        """Return the norm of f with the walls in it; see `Problem.scale`."""
+        return size(self._given(inputs))
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {"u": box.along_walls(self.shape)}
+
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −Δ, all the same, one a sample."""
+        return diffusion(np.broadcast_to(1.0, inputs["f"].shape))
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
         u = np.abs(fields["u"].astype(np.float64))
-        return norms(outflow(np.ones_like(u), u, np.add)) / norms(_remainder(inputs, np.zeros_like(u)))
+        found: np.ndarray = norms(outflow(1.0, u, operator.add)) / self.scale(
+            {name: double(one) for name, one in inputs.items()}
+        )
+        return found
 
-    def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return the relative residuals, differentiable; see `Problem.penalty`."""
-        u, rhs = fields["u"], inputs["f"].clone()
-        ny, nx = self.shape
-        for row, lower, upper, cells in ((rhs, "south", "north", ny), (rhs.mT, "west", "east", nx)):
-            row[:, 0] += 2 * cells**2 * inputs[lower]
-            row[:, -1] += 2 * cells**2 * inputs[upper]
-        return physics.norms(rhs - physics.spread(u)) / physics.norms(rhs)
-
-
-def _remainder(inputs: Mapping[str, np.ndarray], u: np.ndarray) -> np.ndarray:
-    """Return f + Δu by second differences; for u = 0 that is the right-hand side with the walls in it."""
-    found = inputs["f"].astype(np.float64)
-    for axis, lower, upper in ((1, "south", "north"), (2, "west", "east")):
-        along = np.moveaxis(u, axis, 0)
-        # Half a cell behind a wall lies what makes its value the mean of the two sides.
-        before = 2 * inputs[lower].astype(np.float64) - along[0]
-        behind = 2 * inputs[upper].astype(np.float64) - along[-1]
-        slopes = np.diff(np.concatenate([before[None], along, behind[None]]), n=2, axis=0)
-        found += np.moveaxis(slopes, 0, axis) * u.shape[axis] ** 2
-    return found
+    def _given(self, inputs: Mapping[str, Array]) -> Array:
+        """Return the right-hand sides: f, and in the cells along the walls what these send in."""
+        f, (ny, nx) = inputs["f"], self.shape
+        concat, inner = namespace(f).concat, namespace(f).zeros_like(f)
+        south, north, west, east = (inputs[wall] for wall in ("south", "north", "west", "east"))
+        across_y = concat([south[:, None], inner[:, 1:-1], north[:, None]], axis=1)
+        across_x = concat([west[..., None], inner[..., 1:-1], east[..., None]], axis=2)
+        return f + 2 * ny**2 * across_y + 2 * nx**2 * across_x

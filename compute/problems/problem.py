@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Kind
+from ritz.compute.problems.sizes import joint_size
+from ritz.compute.solvers.operators import Operators
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
@@ -25,10 +28,24 @@ class Problem(Kind, ABC):
 
     A subclass states in its docstring the equation, boundary conditions, discretisation and order, the shapes
     of its arrays, where the grid points lie, and units. It has a field ``kind: Literal[...]``. See
-    `ritz.compute.problems.darcy.Darcy` for the pattern.
+    `ritz.compute.problems.darcy.Darcy` for the pattern. `equations` and `scale` say what is solved; `residual`,
+    `boundary`, `penalty` and `linearised` follow.
     """
 
     kind: str
+
+    in_torch: ClassVar[bool] = True
+    """Whether `equations` takes torch tensors too. One for NumPy alone has no `penalty` and is not `linearised`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        refuse_overriding(
+            cls,
+            Problem,
+            ("residual", "boundary", "penalty"),
+            "it follows from what is expected, `equations(self, inputs, fields) -> {output: A u − b}` and "
+            "`scale(self, inputs) -> ‖b‖`",
+        )
 
     @abstractmethod
     def template(self, n: int) -> xr.Dataset:
@@ -64,18 +81,44 @@ class Problem(Kind, ABC):
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve a block of samples; return the outputs in float64.
 
-        Poses one batch of systems with a system a sample, in the order of the samples, at each call of
-        ``solve``: one call for a steady linear PDE, one a step for Newton or time stepping. A block of which only some
-        samples have a system in a batch is simulated once more, sample by sample. A sample without systems, of an
+        Poses one batch of systems with one system per sample, in the order of the samples, at each call of ``solve``:
+        one call for a steady linear PDE, one per step for Newton or time stepping. A block of which only some samples
+        have a system in a batch is simulated once more, sample by sample. A sample without systems, of an
         explicit scheme or a solver of one's own, is good if its `residual` is at most the tolerance of the data.
         """
 
     @abstractmethod
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the relative residuals ``‖b − A u‖ / ‖b‖`` of the fields, ``(n,)`` float64.
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what every discrete equation leaves over, its left side less its right: ``A u − b``.
 
-        Computed without the operators the solvers use, so that it checks them too.
+        Written without the operators that the solvers use, so that it checks them too, and once for NumPy and torch
+        (`ritz.compute.fields.arrays`): differentiable by inputs and fields where these are tensors.
+
+        Parameters
+        ----------
+        inputs, fields
+            ``(n, *dims)`` for every input and output, as in the dataset; all NumPy arrays, in float64, or all tensors
+            on one device, in one precision.
+
+        Returns
+        -------
+        left_over
+            By output, in its shape: the equation of each of its values. All are scaled alike, as their norm is taken.
         """
+
+    @abstractmethod
+    def scale(self, inputs: Mapping[str, Array]) -> Array:
+        """Return ``‖b‖``, the norm by which what `equations` leaves over is divided: ``(n,)``, or one number for all.
+
+        Inputs are as in `equations`.
+        """
+
+    def conditions(self) -> Mapping[str, np.ndarray] | None:
+        """Return which equations hold boundary conditions: by output a bool array of its dims after the sample.
+
+        None, the default, is of a problem that does not tell them apart.
+        """
+        return None
 
     @abstractmethod
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -85,27 +128,29 @@ class Problem(Kind, ABC):
         the fields may add.
         """
 
+    @final
+    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the relative residuals ``‖b − A u‖ / ‖b‖`` of the fields, ``(n,)`` float64, from `equations`.
+
+        Of a problem in time it is that of the worst step.
+        """
+        return self._worst(inputs, fields, None)
+
+    @final
     def boundary(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the part of `residual` in the equations that hold boundary and initial conditions, ``(n,)`` float64.
 
         Cell-centred fields have no value on a wall: its condition is in the equations of the cells along it, an initial
-        one in those of the first step. So this is the norm of b − A u over these alone, relative to ``‖b‖``, and never
-        more than `residual`, which is what a problem that does not tell them apart returns.
+        one in those of the first step. So this is the norm of b − A u over these alone (`conditions`), relative to
+        ``‖b‖``, and never more than `residual`, which is what a problem that does not tell them apart returns.
         """
-        return self.residual(inputs, fields)
+        return self._worst(inputs, fields, self.conditions())
 
-    def attained(self, rtol: float) -> float:
-        """Return the largest `residual` of fields, before they are rounded, whose systems were solved to ``rtol``.
-
-        That is ``rtol``, but for equations solved by an iteration with a tolerance of its own.
-        """
-        return rtol
-
+    @final
     def penalty(self, inputs: Mapping[str, torch.Tensor], fields: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return the relative residuals of fields as a differentiable function of them, for a loss.
 
-        The mean over the steps of a problem in time; of the order of `residual`, in the precision of
-        what is given. A problem need not have it: then the loss ``residual`` is refused.
+        The mean over the steps of a problem in time; of the order of `residual`, in the precision of what is given.
 
         Parameters
         ----------
@@ -116,10 +161,108 @@ class Problem(Kind, ABC):
         -------
         residuals
             ``(n,)``.
+
+        Raises
+        ------
+        NotImplementedError
+            If the equations are not for tensors; see `has_penalty`.
         """
-        raise NotImplementedError(f"problem {self.kind!r} has no penalty")
+        if not self.in_torch:
+            raise NotImplementedError(f"problem {self.kind!r} has no penalty: its equations take NumPy arrays alone")
+        found: torch.Tensor = self.relative(inputs, fields).mean(dim=1)
+        return found
 
     @property
     def has_penalty(self) -> bool:
-        """Whether this class defines `penalty`."""
-        return type(self).penalty is not Problem.penalty
+        """Whether there is a `penalty`; without one the loss ``residual`` is refused."""
+        return self.in_torch
+
+    def relative(
+        self,
+        inputs: Mapping[str, Array],
+        fields: Mapping[str, Array],
+        rows: Mapping[str, np.ndarray] | None = None,
+    ) -> Array:
+        """Return the relative residuals ``‖A u − b‖ / ‖b‖``, ``(n, 1)``; of an `Evolution` ``(n, steps)``.
+
+        Parameters
+        ----------
+        inputs, fields
+            As in `equations`.
+        rows
+            Which equations count, as in `conditions`; all by default.
+        """
+        relative = joint_size(self.equations(inputs, fields), rows) / self.scale(inputs)
+        return relative[:, None]
+
+    def _worst(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        fields: Mapping[str, np.ndarray],
+        rows: Mapping[str, np.ndarray] | None,
+    ) -> np.ndarray:
+        given, state = ({name: double(values) for name, values in one.items()} for one in (inputs, fields))
+        found: np.ndarray = self.relative(given, state, rows).max(axis=1)
+        return found
+
+    def attained(self, rtol: float) -> float:
+        """Return the largest `residual` of fields, before they are rounded, whose systems were solved to ``rtol``.
+
+        That is ``rtol``, but for equations solved by an iteration with a tolerance of its own.
+        """
+        return rtol
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Operators | None:
+        """Return the derivatives ``∂F/∂u`` of `equations` by the fields, one operator a sample; None if there are none.
+
+        By default by coloured derivatives in torch, of equations that couple a point to its nearest neighbours alone
+        (`ritz.compute.problems.derivatives`), and checked with a random vector. A problem that assembles matrices
+        overrides it. Why there are none says `unlinearisable`.
+
+        Parameters
+        ----------
+        inputs, fields
+            ``(n, *dims)`` for every input and output, as in the dataset.
+
+        Returns
+        -------
+        operators
+            float64. The unknowns are the values of an output in C order, or those of all outputs in the order of the
+            template, one after the other.
+
+        Raises
+        ------
+        ValueError
+            If the equations couple beyond nearest neighbours at these fields, and not at those that `unlinearisable`
+            tried.
+        """
+        from ritz.compute.problems.derivatives import coloured
+
+        return None if self.unlinearisable() else coloured(self, inputs, fields)
+
+    def unlinearisable(self) -> str:
+        """Return why there is no `linearised`, in a few words; empty where there is.
+
+        The default looks at the template and tries one sample.
+        """
+        from ritz.compute.problems.derivatives import hindrance
+
+        return "" if type(self).linearised is not Problem.linearised else hindrance(self)
+
+    @property
+    def rings(self) -> tuple[str, ...]:
+        """The dimensions of space that close to a ring: the first point is a neighbour of the last."""
+        return ()
+
+
+def refuse_overriding(cls: type, owner: type, names: tuple[str, ...], instead: str) -> None:
+    """Refuse a class that writes methods of ``owner`` anew which follow from others.
+
+    Raises
+    ------
+    TypeError
+        With what to write instead.
+    """
+    for name in names:
+        if getattr(cls, name) is not getattr(owner, name):
+            raise TypeError(f"{cls.__name__}.{name} is final; {instead}")

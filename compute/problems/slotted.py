@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy
 
+from ritz.compute.fields.arrays import Array, like, namespace
+from ritz.compute.problems.balance import Difference
 from ritz.compute.solvers.matrices import Matrices
 from ritz.compute.solvers.operators import Pattern
 
@@ -59,7 +62,15 @@ class SlottedPlate:
     values: np.ndarray
     coupling: scipy.sparse.csr_array
 
-    def outflow(self, temperature: np.ndarray, difference: np.ufunc = np.subtract) -> np.ndarray:
+    def spread(self, given: Array) -> Array:
+        """Return fields ``(n, nodes)`` with given temperatures ``(n, count)`` on both walls, and zero elsewhere."""
+        nodes = np.concatenate(self.walls)
+        place = np.full(len(self.points), len(nodes))
+        place[nodes] = np.arange(len(nodes))
+        xp = namespace(given)
+        return xp.concat([given, xp.zeros_like(given[:, :1])], axis=1)[:, xp.asarray(place)]
+
+    def outflow(self, temperature: Array, difference: Difference = operator.sub) -> Array:
         """Sum the heat that leaves every node, element by element.
 
         Along an edge flows half the cotangent of the angle opposite to it times the difference of the temperatures;
@@ -68,26 +79,61 @@ class SlottedPlate:
         Parameters
         ----------
         temperature
-            ``(n, nodes)`` float64.
+            ``(n, nodes)``, NumPy array or tensor.
         difference
-            With ``np.add`` all terms count positive.
+            With ``operator.add`` all terms count positive.
 
         Returns
         -------
         outflow
-            ``(n, nodes)`` float64.
+            ``(n, nodes)``.
         """
-        total = np.zeros_like(temperature)
-        for apex in range(3):
-            corner, ahead, behind = (self.triangles[:, (apex + turn) % 3] for turn in range(3))
-            one, other = self.points[ahead] - self.points[corner], self.points[behind] - self.points[corner]
-            half = 0.5 * (one * other).sum(axis=1) / (one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
-            half = half if difference is np.subtract else np.abs(half)
-            for row, field in zip(total, temperature, strict=True):
-                for start, end in ((ahead, behind), (behind, ahead)):
-                    flow = half * difference(field[start], field[end])
-                    row += np.bincount(start, flow, minlength=len(row))
-        return total
+        neighbours, weights = _edges(self, difference is operator.sub)
+        around = temperature[:, namespace(temperature).asarray(neighbours)]
+        return (like(weights, temperature) * difference(temperature[..., None], around)).sum(axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _edges(plate: SlottedPlate, signed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return for every node its neighbours along edges, and half the cotangents opposite to these, signed or not.
+
+    Both are ``(nodes, most)``; what a node has fewer are itself, with the weight zero.
+    """
+    starts, ends, weights = [], [], []
+    for apex in range(3):
+        corner, ahead, behind = (plate.triangles[:, (apex + turn) % 3] for turn in range(3))
+        one, other = plate.points[ahead] - plate.points[corner], plate.points[behind] - plate.points[corner]
+        half = 0.5 * (one * other).sum(axis=1) / (one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
+        starts += [ahead, behind]
+        ends += [behind, ahead]
+        weights += [half if signed else np.abs(half)] * 2
+    nodes = len(plate.points)
+    where = (np.concatenate(starts), np.concatenate(ends))
+    matrix = scipy.sparse.csr_array((np.concatenate(weights), where), shape=(nodes, nodes))
+    matrix.sum_duplicates()
+    counts = np.diff(matrix.indptr)
+    there = np.arange(counts.max()) < counts[:, None]
+    neighbours = np.where(there, 0, np.arange(nodes)[:, None])
+    found = np.zeros(there.shape)
+    neighbours[there], found[there] = matrix.indices, matrix.data
+    return neighbours, found
+
+
+@lru_cache(maxsize=4)
+def stiffness(plate: SlottedPlate) -> tuple[Pattern, np.ndarray]:
+    """Return pattern and entries of the matrix of all nodes, in which those on the walls have rows of the unit matrix.
+
+    It is assembled, unlike `SlottedPlate.outflow`.
+    """
+    nodes, walls = len(plate.points), np.concatenate(plate.walls)
+    inside = scipy.sparse.coo_array((plate.values, (plate.pattern.rows(), plate.pattern.indices)))
+    beside = plate.coupling.tocoo()
+    rows = np.concatenate([plate.free[inside.coords[0]], plate.free[beside.coords[0]], walls])
+    columns = np.concatenate([plate.free[inside.coords[1]], walls[beside.coords[1]], walls])
+    values = np.concatenate([inside.data, beside.data, np.ones(len(walls))])
+    matrix = scipy.sparse.csr_array((values, (rows, columns)), shape=(nodes, nodes))
+    matrix.sort_indices()
+    return Matrices.pattern_of(matrix), matrix.data
 
 
 @lru_cache(maxsize=4)

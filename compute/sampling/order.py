@@ -156,7 +156,7 @@ def _distances(cells: np.ndarray, bits: int) -> np.ndarray:
     for bit in range(bits - 1, 0, -1):
         turn ^= np.where(x[-1] >> bit & 1, (1 << bit) - 1, 0)
     x ^= turn
-    distance = np.zeros_like(x[0])
+    distance: np.ndarray = np.zeros_like(x[0])
     for bit in range(bits - 1, -1, -1):
         for row in x:
             distance = distance << 1 | (row >> bit & 1)

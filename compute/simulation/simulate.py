@@ -60,7 +60,7 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
     fields
         Outputs in float64; all NaN for a sample that failed.
     ledger
-        One row a sample. Over several batches of systems (time steps, Newton steps) iterations, applications
+        One row per sample. Over several batches of systems (time steps, Newton steps) iterations, applications
         and seconds are sums, the residual is the largest, one failure fails the sample, and ``solver`` is
         ``"direct"`` when the direct solver had to help. Without systems ``solver`` is `ITSELF`, iterations and matvecs
         are 0, and the seconds are those of ``problem.simulate``.
@@ -68,7 +68,7 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
     Raises
     ------
     ValueError
-        If the problem posed no systems and has no residual, or does not return a field a sample.
+        If the problem posed no systems and has no residual, or does not return a field per sample.
     """
     samples = len(next(iter(inputs.values())))
     try:
@@ -117,7 +117,7 @@ def _simulated(
         if len(values) != samples:
             raise ValueError(
                 f"problem {problem.kind!r} returned {len(values)} fields {name!r} for {samples} samples, expected one "
-                "a sample"
+                "per sample"
             )
     if ledgers:
         return fields, combine(ledgers), carry
@@ -135,7 +135,7 @@ def _judged(problem: Problem, inputs: Mapping[str, np.ndarray], fields: Arrays, 
     except NotImplementedError as error:
         raise ValueError(
             f"problem {problem.kind!r} posed no systems and has no residual, so nothing says whether its fields are "
-            "good; expected `simulate` to call `solve`, or a method `residual`"
+            "good; expected `simulate` to call `solve`, or a method `equations`"
         ) from error
     finite = np.isfinite(residual)
     good = finite & (residual <= rtol)

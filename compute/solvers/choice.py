@@ -44,7 +44,7 @@ class Auto(Solver):
     What fits the structure of the systems is put in the order of its expected cost; what cannot come
     within three times the leader is left out. The others solve the same systems, in the same order and with
     their carry, in turn, until each has had all or has fallen behind (see `ritz.compute.solvers.race.race`). The one
-    with the least time a system (median) wins among those that answered every system themselves to the tolerance.
+    with the least time per system (median) wins among those that answered every system themselves to the tolerance.
     """
 
     kind: Literal["auto"] = "auto"

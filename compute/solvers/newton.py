@@ -40,11 +40,11 @@ def newton(
     left_over
         ``-F(x)``, ``(n, *shape)`` float64.
     linearised
-        The operators ``∂F/∂x W``, one a sample, and the weight ``W`` that turns their solutions into steps of x.
+        The operators ``∂F/∂x W``, one per sample, and the weight ``W`` that turns their solutions into steps of x.
     x
         ``(n, *shape)`` float64, where to begin.
     solve
-        Answers a batch of systems, one a sample.
+        Answers a batch of systems, one per sample.
     bound
         (n,), the norms of ``F`` at which samples are done.
     steps

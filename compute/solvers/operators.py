@@ -38,7 +38,7 @@ class Pattern:
 
 
 class Operators(ABC):
-    """A batch of linear operators of one size, one a system, that share a sparsity pattern.
+    """A batch of linear operators of one size, one per system, that share a sparsity pattern.
 
     A subclass says how its entries are stored; solvers need no more than these methods. Vectors come and go
     with the shape ``shape`` of the unknowns or flat, in C order.

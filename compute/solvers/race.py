@@ -30,7 +30,7 @@ class Lane:
     running
         Whether it is still to be measured.
     cost
-        Processor seconds a system, heat by heat: unlike the time in the ledger it does not grow when the machine is
+        Processor seconds per system, heat by heat: unlike the time in the ledger it does not grow when the machine is
         busy with something else.
     """
 
@@ -45,7 +45,7 @@ class Lane:
 
     @property
     def seconds(self) -> float:
-        """Processor seconds a system, the median over the heats."""
+        """Processor seconds per system, the median over the heats."""
         return float(np.median(self.cost)) if self.cost else 0.0
 
     @property

@@ -117,7 +117,7 @@ class Normalisation(Kind):
         return np.concatenate([np.broadcast_to(part, (*part.shape[:2], *grid)) for part in parts], axis=1)
 
     def rows(self, role: Role, fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return one row of numbers a sample with the distances of what `encode` returns, ``(n, numbers)`` float64.
+        """Return one row of numbers per sample with the distances of what `encode` returns, ``(n, numbers)`` float64.
 
         What is repeated along an axis of space is there once, times the root of how often.
         """

@@ -40,7 +40,7 @@ def check_symmetries(kind: str, dimensions: Dimensions) -> None:
     """Refuse symmetries that the variables of a problem cannot have.
 
     Time and other dimensions that make channels are never moved. Axes can be exchanged only if they have one length,
-    and every variable lies along all of them or, like a number a sample, along none.
+    and every variable lies along all of them or, like a number per sample, along none.
 
     Raises
     ------

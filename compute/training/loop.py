@@ -121,7 +121,7 @@ class Loop:
         self._again = evaluates_again(self.optimiser)
         if self._again and self.arithmetic.scaler is not None:
             raise ValueError(
-                "precision is 'float16' with an optimiser that evaluates the loss several times a step, which its "
+                "precision is 'float16' with an optimiser that evaluates the loss several times per step, which its "
                 "scaling does not allow; expected 'float32' or 'bfloat16'"
             )
         check_symmetries(symmetry, normalisation.dimensions)

@@ -58,7 +58,7 @@ class Online(Training):
 
     kind: Literal["online"] = "online"
     batches_per_sample: float = Field(default=2.5, gt=0, le=10000, json_schema_extra=in_units("batches per sample"))
-    """Batches, one a step and rank, for every training sample."""
+    """Batches, one per step and rank, for every training sample."""
     buffer: AnyBuffer = Reservoir()
     """What is kept of the samples, and how batches are drawn."""
     watermark: int = Field(default=64, ge=1, le=1_000_000, json_schema_extra=in_units("samples"))

@@ -76,7 +76,7 @@ class TorchOptimiser(Optimiser):
     """Any optimiser of ``torch.optim``, by its name and with its own arguments.
 
     They are checked against the installed torch as soon as the object is made, by a step of a small network too, so
-    that nothing is solved for a training that cannot begin. One that evaluates the loss several times a step (LBFGS)
+    that nothing is solved for a training that cannot begin. One that evaluates the loss several times per step (LBFGS)
     does so on the one batch of that step.
 
     Examples

@@ -21,10 +21,10 @@ def audit(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Read every byte of a dataset, recompute what can be, and of a model; name what is not as it must be.
+    """Read every byte of a dataset and a model, recompute residuals and samples, and name all damage.
 
-    Where a dataset and a model have the name and the version, as after a run, both are looked at. Ends with code 1 if
-    there is anything. Example: ritz audit darcy@v1
+    If a dataset and a model have this name and version, as after a run, the audit covers both. Ends with code 1 if it
+    finds damage. Example: ritz audit darcy@v1
     """
     from ritz.flows.terminal import noting, print_json
     from ritz.tasks.auditing.audit_record import BothAudits
@@ -80,7 +80,7 @@ def regenerate(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Draw and solve one sample again, and compare it with what is stored.
+    """Draw and solve one sample again, and compare it with the stored one.
 
     Ends with code 1 if they differ. Example: ritz regenerate darcy@v1 --sample 7
     """

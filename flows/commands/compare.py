@@ -25,13 +25,15 @@ def online_offline(
     overrides: Overrides = None,
     seeds: Annotated[int, typer.Option(min=2, help="Pairs: the same first weights, the same test set.")] = 6,
     samples: Annotated[int | None, typer.Option(min=1, help="Simulations of offline training.")] = None,
-    epochs: Annotated[float | None, typer.Option(min=1e-6, help="How often offline sees each of them.")] = None,
-    fresh: Annotated[int, typer.Option(min=2, help="Online at equal steps sees so many times the simulations.")] = 4,
+    epochs: Annotated[float | None, typer.Option(min=1e-6, help="Epochs of offline training.")] = None,
+    fresh: Annotated[
+        int, typer.Option(min=2, help="Online simulations at equal steps, as a multiple of the offline ones.")
+    ] = 4,
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Train offline on a fixed budget of simulations and online on fresh ones; compare with intervals over seeds.
+    """Train offline on a fixed set of simulations and online on fresh ones; compare with intervals over seeds.
 
     At equal gradient steps, equal solves and equal wall time. The same command goes on after a kill.
     Example: ritz compare online-offline heat --set surrogate=fully_connected --samples 100 --epochs 100 --fresh 8

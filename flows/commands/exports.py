@@ -11,12 +11,12 @@ from ritz.flows.settings import DEFAULT_STORE
 
 def export(
     dataset: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset.")],
-    target: Annotated[Path, typer.Option("--to", help="Where: a new folder for zarr, a new file for the others.")],
+    target: Annotated[Path, typer.Option("--to", help="Target: a new folder for zarr, a new file for the others.")],
     form: Annotated[
-        str | None, typer.Option("--format", help="zarr, netcdf or hdf5; else as the name ends: .zarr, .nc or .h5.")
+        str | None, typer.Option("--format", help="zarr, netcdf or hdf5; default by suffix: .zarr, .nc or .h5.")
     ] = None,
     only_ok: Annotated[
-        bool, typer.Option("--only-ok", help="Leave out what failed; else every sample keeps its position.")
+        bool, typer.Option("--only-ok", help="Leave out failed samples; else every sample keeps its position.")
     ] = False,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,

@@ -11,12 +11,12 @@ from ritz.flows.settings import DEFAULT_STORE
 def gc(
     store: StoreUrl = DEFAULT_STORE,
     days: Annotated[
-        float, typer.Option("--older-than", min=0, max=36500, help="Leave what is younger than so many days.")
+        float, typer.Option("--older-than", min=0, max=36500, help="Keep entries younger than so many days.")
     ] = 7.0,
-    delete: Annotated[bool, typer.Option("--delete", help="Do it; without, only say what would go.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete; without, only list the entries.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take away history that no version, model or run record names, and runs that failed; a dry run by default.
+    """Delete history that no version, model or run record names, and failed runs; a dry run by default.
 
     Example: ritz gc --older-than 30 --delete
     """
@@ -39,4 +39,4 @@ def gc(
     for damage in found.damaged:
         typer.echo(f"ritz: {damage}", err=True)
     if not delete:
-        typer.echo("nothing was changed; --delete does it", err=True)
+        typer.echo("nothing was changed; --delete deletes it", err=True)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def recipes(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="[RECIPE]", help="A recipe, whose fields are listed; none for all recipes.")
+        str | None, typer.Argument(metavar="[RECIPE]", help="List the fields of this recipe; none for all recipes.")
     ] = None,
     overrides: Overrides = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Also the fields of kinds that the recipe does not choose.")
+        bool, typer.Option("--all", help="Also list the fields of kinds that the recipe does not choose.")
     ] = False,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
@@ -65,7 +65,7 @@ def recipes(
 
 
 def methods(as_json: Json = False) -> None:
-    """List the methods that a recipe can choose, and where each was published.
+    """List the methods that a recipe can choose, and their publications.
 
     Example: ritz methods --json
     """
@@ -80,7 +80,7 @@ def methods(as_json: Json = False) -> None:
 
 
 def layout(recipe: Recipe, overrides: Overrides = None, store: StoreUrl = DEFAULT_STORE) -> None:
-    """Show how the dataset of a recipe lies in the store: arrays, dimensions, chunks, codecs, attributes.
+    """Show the layout of a recipe's dataset: arrays, dimensions, chunks, codecs, attributes.
 
     Example: ritz layout darcy
     """
@@ -106,12 +106,12 @@ def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="A model, whose card is shown; none for all.")
+        str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Show the card of this model; none for all models.")
     ] = None,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """List the models of a store, or show the card of one: what made it, errors, costs, break-even.
+    """List the models of a store, or show the card of one: origin, errors, costs, break-even.
 
     Example: ritz models darcy@v1
     """
@@ -161,7 +161,7 @@ def diff(
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Show what differs between two versions: samples, recipe, variables, attributes.
+    """Show the differences between two versions: samples, recipe, variables, attributes.
 
     Example: ritz diff darcy@v1 darcy@v2
     """
@@ -177,7 +177,7 @@ def lineage(
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Show what a dataset was made by and what was made of it; for a model, what it was made of.
+    """Show the recipe of a dataset and the models trained on it; for a model, its recipe and dataset.
 
     Example: ritz lineage darcy
     """

@@ -20,15 +20,15 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Change a field of the recipe (see `ritz recipes NAME`), an item of a list by its number; repeatable.",
+        help="Set a field of the recipe (see `ritz recipes NAME`), or an item of a list by its number; repeatable.",
     ),
 ]
 Samples = Annotated[
-    int | None, typer.Option("--samples", help="Number of samples, as --set data.samples=N; more than before grow it.")
+    int | None, typer.Option("--samples", help="Number of samples, like --set data.samples=N; more grow the dataset.")
 ]
 StoreUrl = Annotated[
     str,
-    typer.Option("--store", envvar="RITZ_STORE", help="Folder or URL where datasets, models and runs lie."),
+    typer.Option("--store", envvar="RITZ_STORE", help="Folder or URL of the store of datasets, models and runs."),
 ]
 ProfileName = Annotated[
     str, typer.Option("--profile", help="Cluster profile: local, attach:ADDRESS, or path of a YAML file.")
@@ -36,7 +36,7 @@ ProfileName = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout.")]
 DatasetName = Annotated[str, typer.Option("--dataset", metavar="NAME[@VERSION]", help="A published dataset.")]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL[@VERSION]", help="A model of the store.")]
-Port = Annotated[int, typer.Option(help="Port of the Prefect server, where none is configured.")]
+Port = Annotated[int, typer.Option(help="Port of the Prefect server, if PREFECT_API_URL is not set.")]
 
 
 def file_of(path: Path) -> Path:

@@ -13,12 +13,14 @@ def replay(
     run: Annotated[str, typer.Argument(metavar="RUN|MODEL@VERSION", help="A finished run, or a model.")],
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch, if not as many as there were.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of torch; default: those of the recorded training.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Do a training again from its schedule and the dataset's snapshot, and compare losses and weights bit for bit.
+    """Repeat a training from its schedule and the dataset's snapshot; compare losses and weights bit for bit.
 
-    Nothing is solved. Ends with code 1 if they differ. Example: ritz replay darcy@v1
+    It solves nothing. Ends with code 1 if they differ. Example: ritz replay darcy@v1
     """
     from ritz.flows.terminal import STARTING, print_json, watching
     from ritz.tasks.preparing import Replay, prepare

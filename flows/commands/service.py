@@ -50,7 +50,7 @@ def trigger(
 ) -> None:
     """Start a run of a served recipe.
 
-    A recipe runs once at a time: while another run of it is going on, this one waits for its turn.
+    A recipe runs once at a time: a run waits for the end of the one before it.
 
     Example: ritz trigger darcy --set data.samples=2048
     """

@@ -59,7 +59,7 @@ def run(
             from ritz.tasks.measuring.release import judged_again
 
             record = judged_again(prepared.store, prepared.done, prepared.work)
-            typer.echo(f"nothing to do: run {record.run} made all of it", err=True)
+            typer.echo(f"nothing to do: run {record.run} has done all of it", err=True)
     if as_json:
         print_json(record.document())
     else:
@@ -83,7 +83,7 @@ def generate(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Solve and publish the dataset of a recipe; one that is published is grown to more samples.
+    """Solve and publish the dataset of a recipe; grow a published one to more samples.
 
     Example: ritz generate darcy --samples 4096
     """
@@ -140,7 +140,7 @@ def evaluate(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Measure a model, the baselines and what it costs beside a solver on the test split of a dataset.
+    """Measure a model and baselines on the test split of a dataset, and the cost beside a solver.
 
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
@@ -184,7 +184,7 @@ def predict(
     source: Annotated[
         Path, typer.Option("--input", help="The input variables: NetCDF, or Zarr in a folder, a zip or Icechunk.")
     ],
-    target: Annotated[Path, typer.Option("--output", help="Where to write: .nc for NetCDF, .zarr for Zarr.")],
+    target: Annotated[Path, typer.Option("--output", help="File to write: .nc for NetCDF, .zarr for Zarr.")],
     sample_dim: Annotated[
         str | None, typer.Option("--sample-dim", help="Dimension of the samples in the input, if not 'sample'.")
     ] = None,

@@ -39,7 +39,7 @@ class History:
     Attributes
     ----------
     damage
-        What is wrong.
+        Description of the damage.
     checked
         How many files were looked at.
     without
@@ -114,7 +114,7 @@ def _files(store: Store, key: str) -> Iterator[str]:
 
 
 def _fault(store: Store, key: str, file: str, wanted: str | None) -> str:
-    """Return what is wrong with a file; nothing where it is as it was, or looks whole."""
+    """Return the damage of a file; empty for an unchanged file or one that looks whole."""
     try:
         data = store.read(f"{key}/{file}", LARGEST)
     except StorageError as error:

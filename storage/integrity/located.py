@@ -15,18 +15,18 @@ from ritz.storage.wording import shown
 
 @dataclass(frozen=True)
 class Located:
-    """The version that was asked for, as its files say, without the engine.
+    """A requested version, located by its files, without the engine.
 
     Attributes
     ----------
     name, version
         As in ``name@version``; a snapshot's id where it was not published.
     snapshot
-        None where the files that would say so are damaged.
+        None if the files that name it are damaged.
     seal
         None for what was not published, or if it is damaged.
     damage
-        What is wrong with the files that describe the version.
+        Damage of the files that describe the version.
     checked
         How many files were compared with the seal.
     """

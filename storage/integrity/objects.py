@@ -80,7 +80,7 @@ class Snapshot:
             references = _references(store.read(f"{key}/{manifest}"))
             return references.get((array_node(self, array), tuple(index))) or manifest
         except (StorageError, RuntimeError, ValueError, struct.error, IndexError):
-            # It is damaged, which whoever asked is about to say of it.
+            # The manifest is damaged; the caller reports that.
             return manifest
 
     def chunks_of(self, store: Store, key: str, array: str) -> list[str]:

@@ -139,7 +139,7 @@ class Scan:
         return sum(self._arrays[name].nbytes for name in self.fields) // self.samples
 
     def same_content(self, seal: Seal) -> bool:
-        """Return whether the snapshot says what it said when it was sealed, in whatever bytes."""
+        """Return whether the snapshot has the contents that were sealed, in any bytes."""
         try:
             with panics_are_errors():
                 return content_digest(self._repository, self.snapshot) == seal.content
@@ -158,7 +158,7 @@ class Scan:
         return any(self._refers(name, self._place(name, shard)) is not False for name in (*self.fields, *COLUMNS))
 
     def read(self, name: str, shard: int) -> Part:
-        """Read one array of one shard; what is damaged is left out and named.
+        """Read one array of one shard; leave out damaged chunks and name them.
 
         The checksums of all its chunks are verified. A chunk that is not there is a fault, not a fill value.
         """

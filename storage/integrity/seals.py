@@ -30,7 +30,7 @@ class Damage:
     object: str
     """Its path, relative to the store."""
     what: str
-    """What is wrong with it."""
+    """Description of the damage."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Seal:
 
     snapshot: str
     content: str
-    """Digest of what the snapshot says, whatever its bytes: expiring older snapshots writes it anew."""
+    """Digest of the snapshot's contents, not of its bytes: expiring older snapshots rewrites the file."""
     files: dict[str, str]
     """Digests by path, relative to the repository."""
 
@@ -69,7 +69,7 @@ def seal(store: Store, key: str, repository: icechunk.Repository, tag: str, snap
 
 
 def seal_key(key: str, tag: str) -> str:
-    """Return where the seal of a version lies."""
+    """Return the key of the seal of a version."""
     return f"{key}/seals/{tag}.json"
 
 

@@ -258,6 +258,6 @@ def _kept(store: Store, record: AuditRecord) -> str | None:
     try:
         store.write(key, json.dumps(record.changed(record=key).document(), indent=1).encode())
     except StorageError as error:
-        log.warning("the record of the audit is not kept: %s", error)
+        log.warning("the record of the audit could not be saved: %s", error)
         return None
     return key

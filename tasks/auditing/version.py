@@ -67,8 +67,8 @@ def maker(located: Located, scan: Scan) -> tuple[Problem, Data]:
         why = "; ".join(one["msg"] for one in error.errors()) if isinstance(error, ValidationError) else repr(error)
         kind = recipe.get("problem", {}).get("kind") if isinstance(recipe, dict) else None
         raise Refused(
-            f"dataset {spec}: its samples cannot be made again, because its problem {shown(kind)} cannot be loaded "
-            f"({cut(why)}); install the package that brings it, with an entry point in the group ritz.problems"
+            f"dataset {spec}: its samples cannot be solved again, because its problem {shown(kind)} cannot be loaded "
+            f"({cut(why)}); install its package, which has an entry point in the group ritz.problems"
         ) from error
 
 

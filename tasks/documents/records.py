@@ -150,7 +150,7 @@ def recorded(store: Store, record: RunRecord) -> Iterator[None]:
                 save(store, record.changed(**_ending(error)))
         except StorageError as unsaved:
             # What ended the run is worth more than that its record could not be written.
-            log.warning("run %s: its record is not up to date: %s", record.run, unsaved)
+            log.warning("run %s: its record could not be updated: %s", record.run, unsaved)
         raise
 
 

@@ -78,8 +78,8 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
             todo = [index for index in dispatch(data.seed, shards).tolist() if index not in before]
             solver = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard], bool(before))
             work = _shards(pipeline, dataset, ids, split, todo, solver)
-            lanes = owners(data.seed, shards, channel.lanes if channel is not None else 1)
-            last_shard = _solve(cluster, dataset, work, len(before), channel, lanes, report)
+            consumers = owners(data.seed, shards, channel.queues if channel is not None else 1)
+            last_shard = _solve(cluster, dataset, work, len(before), channel, consumers, report)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         return describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
 
@@ -163,7 +163,7 @@ def _solve(
     shards: Iterator[worker.Shard],
     done: int,
     channel: Channel | None,
-    lanes: np.ndarray,
+    consumers: np.ndarray,
     report: Reporter,
 ) -> float:
     """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
@@ -189,14 +189,14 @@ def _solve(
         done += len(group)
         report(done * dataset.shard, f"{failed} failed" if failed else "")
         if channel is not None:
-            _send(channel, group, lanes)
+            _send(channel, group, consumers)
         group.clear()
     return last
 
 
-def _send(channel: Channel, group: list[Completed[worker.Shard]], lanes: np.ndarray) -> None:
+def _send(channel: Channel, group: list[Completed[worker.Shard]], consumers: np.ndarray) -> None:
     """Hand what was solved to the trainer, and hold on to it no longer: workers forget what has been fetched."""
-    values = [[one.held for one in group if lanes[one.receipt.index] == lane] for lane in range(channel.lanes)]
+    values = [[one.held for one in group if consumers[one.receipt.index] == lane] for lane in range(channel.queues)]
     group.clear()
     for lane, of_lane in enumerate(values):
         channel.put(of_lane, lane)

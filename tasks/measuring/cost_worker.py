@@ -35,8 +35,8 @@ UNITS = {
     "solver_seconds": "seconds of one solver process, summed over all samples of the dataset (its ledger); without "
     "drawing, assembling and storing",
     "training_seconds": "seconds of the trainer in its steps and their validation, without waiting for samples",
-    "inference": "seconds a sample, wall time, least of several calls, from physical inputs to physical outputs",
-    "solver": "seconds a sample, wall time, least of several runs, from inputs on the grid to outputs on it",
+    "inference": "seconds per sample, wall time, least of several calls, from physical inputs to physical outputs",
+    "solver": "seconds per sample, wall time, least of several runs, from inputs on the grid to outputs on it",
 }
 """What the seconds of a card are."""
 

@@ -54,7 +54,7 @@ def _artifacts(record: FinishedRun, report: str) -> None:
         create_markdown_artifact,
         links(record.run, report),
         key=artifact_key(name, "report"),
-        description="Where the run is shown in pictures",
+        description="Link to the report",
     )
 
 

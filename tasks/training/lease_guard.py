@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ritz.storage.backends.lock import this_process
 from ritz.storage.errors import Refused
-from ritz.storage.places.lock import this_process
 from ritz.storage.store import Store
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from ritz.compute.cluster.cluster import Teller
+from ritz.compute.cluster.cluster import Notifier
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays
@@ -73,7 +73,7 @@ class Kept:
 def again(job: Replaying) -> Replayed:
     """Do a training again from its schedule and snapshot, and compare."""
     kept = opened(Store(job.store), job.model, job.surrogate)
-    tell, steps = Teller(job.topic), len(kept.recorded.schedule)
+    tell, steps = Notifier(job.topic), len(kept.recorded.schedule)
 
     def progress(step: int, loss: float) -> None:
         tell({"step": step, "loss": loss}, last=step == steps)
@@ -161,7 +161,7 @@ def found(store: Store, spec: str) -> Found:
     if missing or history is None or history.machines is None or history.total is None:
         raise Refused(
             f"model {spec}: {missing[0] if missing else 'machines in history.json'} is not there, so its training "
-            "cannot be compared; it was registered by an older release: train it anew"
+            "cannot be compared; an older release registered it: train it again"
         )
     schedule, losses = (_array(spec, files, name) for name in ("schedule.npy", "losses.npy"))
     if schedule.ndim != 2 or schedule.dtype.kind != "i" or losses.shape != schedule.shape[:1]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ritz.compute.cluster.channel import receive
+from ritz.compute.cluster.consumer import receive
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.training.block import Block
 from ritz.storage.datasets import Dataset

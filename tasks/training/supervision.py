@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from ritz.compute.cluster.channel import Abandoned
 from ritz.compute.cluster.cluster import Cluster, WorkersLost
 from ritz.compute.cluster.connection import Unreached
-from ritz.compute.cluster.meeting import Missed
+from ritz.compute.cluster.consumer import Abandoned
+from ritz.compute.cluster.rendezvous import Missed
 from ritz.compute.training.group import PeerLost
 from ritz.tasks.progress import Reporter
 
@@ -78,7 +78,7 @@ def follow_ranks(
     Parameters
     ----------
     jobs
-        Given the name of the meeting of the ranks (see `ritz.compute.cluster.meeting`), returns the job of each.
+        Given the name of the rendezvous of the ranks (see `ritz.compute.cluster.rendezvous`), returns the job of each.
 
     Raises
     ------
@@ -91,8 +91,8 @@ def follow_ranks(
         nobody_died = False
         for _ in range(STARTS):
             places = _places(cluster, ranks, check)
-            with cluster.meeting(ranks) as meeting:
-                pairs = zip(places, jobs(meeting), strict=True)
+            with cluster.rendezvous(ranks) as rendezvous:
+                pairs = zip(places, jobs(rendezvous), strict=True)
                 futures = [cluster.submit_to(place, "train", function, job) for place, job in pairs]
                 _wait(cluster, futures, show, check, partial(_there, cluster, places))
                 results, errors = _ended(cluster, futures, places)
@@ -106,24 +106,24 @@ def follow_ranks(
                 raise errors[0]
             nobody_died = len(errors) == ranks and all(isinstance(error, PeerLost) for error in errors)
             log.warning("train: a rank was lost (%s); all %d go on from their checkpoint", errors[0], ranks)
-    raise WorkersLost(f"ranks that train were lost {STARTS} times, the last time with: {errors[0]}") from errors[0]
+    raise WorkersLost(f"training ranks were lost {STARTS} times, the last time with: {errors[0]}") from errors[0]
 
 
 @contextmanager
 def _shown(cluster: Cluster, report: Reporter, topic: str) -> Iterator[Callable[[], None]]:
     """Report the newest state that workers tell about a topic whenever what is yielded is called, and at the end."""
     # It comes in a thread of the cluster's client, where no stage is known.
-    told: deque[Mapping[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)
+    states: deque[Mapping[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)
     reported = -1
 
     def show() -> None:
         nonlocal reported
-        state = told[0]
+        state = states[0]
         if state["step"] > reported:
             reported = state["step"]
             report(reported, "" if state["loss"] is None else f"loss {state['loss']:.3g}")
 
-    with cluster.listen(topic, told.append):
+    with cluster.listen(topic, states.append):
         yield show
     show()
 

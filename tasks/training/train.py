@@ -51,7 +51,7 @@ def train(
 
     Where this process holds the lock of the run or of the training, the worker stops when it is lost.
 
-    With ``training.ranks`` it takes so many train workers, and a channel has a lane for each.
+    With ``training.ranks`` it takes so many train workers, and a channel has a queue for each.
 
     Raises
     ------
@@ -87,12 +87,12 @@ def train(
         summary = follow(cluster, report, identity, worker.fit, job, check)
     else:
 
-        def jobs(meeting: str) -> list[worker.Fitting]:
-            return [replace(job, rank=rank, meeting=meeting) for rank in range(ranks)]
+        def jobs(rendezvous: str) -> list[worker.Fitting]:
+            return [replace(job, rank=rank, rendezvous=rendezvous) for rank in range(ranks)]
 
         summary = follow_ranks(cluster, report, identity, worker.fit, jobs, ranks, check)
     if summary.stopped is not None:
         log.info("train: stopped early after step %d", summary.stopped)
     elif summary.unseen:
-        log.info("train: %d of %d samples are in no step", summary.unseen, summary.samples_received)
+        log.info("train: no step used %d of %d samples", summary.unseen, summary.samples_received)
     return Trained(identity, summary, time.monotonic() - start)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ritz.compute.cluster.cluster import Teller
+from ritz.compute.cluster.cluster import Notifier
 from ritz.compute.document import Json
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.tensors import pack
@@ -28,7 +28,7 @@ from ritz.tasks.documents.training import Arrival, Best, History, TrainingMachin
 from ritz.tasks.measuring import novelty_worker as novelty
 from ritz.tasks.training.epochs import passes
 from ritz.tasks.training.lease_guard import Fence
-from ritz.tasks.training.rendezvous import joined
+from ritz.tasks.training.ranks import joined
 from ritz.tasks.training.source import Source
 
 CHECKPOINT_EVERY = 10.0
@@ -63,8 +63,8 @@ class Fitting:
         Where the network and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
     fence
         The driver's lock: without it nothing is written.
-    rank, meeting
-        With several ``training.ranks``, which of them this is, and where they meet (`ritz.compute.cluster.meeting`).
+    rank, rendezvous
+        With several ``training.ranks``, which of them this is, and where they meet (`ritz.compute.cluster.rendezvous`).
     """
 
     identity: str
@@ -82,7 +82,7 @@ class Fitting:
     device: str = "cpu"
     fence: Fence | None = None
     rank: int = 0
-    meeting: str | None = None
+    rendezvous: str | None = None
 
 
 def fit(job: Fitting) -> TrainingSummary:
@@ -92,7 +92,7 @@ def fit(job: Fitting) -> TrainingSummary:
     first of several ranks puts them.
     """
     store = Store(job.store)
-    with joined(job.meeting, job.rank, job.training.ranks, job.device) as group:
+    with joined(job.rendezvous, job.rank, job.training.ranks, job.device) as group:
         return kept(
             store, job.identity, lambda **around: _fit(job, group=group, **around), job.fence, silent=job.rank > 0
         )
@@ -120,7 +120,7 @@ def kept(
     ritz.storage.errors.Refused
         If the driver has lost its lock.
     """
-    folder, tell = f"fits/{identity}", Teller(identity)
+    folder, tell = f"fits/{identity}", Notifier(identity)
     checkpoint = f"{folder}/checkpoint.safetensors"
     # Where the training was killed between the summary and its seal, it goes on from its last checkpoint.
     if store.exists(f"{folder}/{_SUMMARY}") and (ended := sealed.Sealed(store, folder, _SUMMARY)).complete:

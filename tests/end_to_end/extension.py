@@ -14,6 +14,7 @@ import xarray as xr
 
 from ritz import Evolution, Stencil, Surrogate, Systems
 from ritz.compute.evaluation.metric import Found, Metric
+from ritz.compute.fields.arrays import double, padded
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.evolution import State
 from ritz.compute.problems.problem import Arrays, Solve
@@ -59,8 +60,8 @@ class Cooling(Evolution):
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         return inputs["u0"][:, ::4]
 
-    def start(self, inputs: Mapping[str, np.ndarray]) -> State:
-        return State(0, {"u": inputs["u0"].astype(np.float64)})
+    def start(self, inputs: Mapping[str, Any]) -> State:
+        return State(0, {"u": double(inputs["u0"])})
 
     def step(self, state: State, inputs: Mapping[str, np.ndarray], solve: Solve) -> State:
         now, rate = state.fields["u"], self.steps / self.end
@@ -70,19 +71,21 @@ class Cooling(Evolution):
         operators = Stencil(stencil, symmetric=True, definite=True)
         return State(state.step + 1, {"u": solve(Systems(operators, rate * now, guess=now))})
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        return self._norms(inputs, fields, -1)
+    def step_equations(
+        self, inputs: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any], steps: np.ndarray
+    ) -> dict[str, Any]:
+        return {"u": self._implicit(after["u"], -1) - before["u"]}
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        return self._norms({"u0": abs(inputs["u0"])}, {"u": abs(fields["u"])}, 1)
-
-    def _norms(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], sign: int) -> np.ndarray:
-        states = np.concatenate([inputs["u0"][:, None], fields["u"]], axis=1).astype(np.float64)
-        now, then = states[:, :-1], np.pad(states[:, 1:], ((0, 0), (0, 0), (1, 1)))
-        middle, beside = then[:, :, 1:-1], then[:, :, 2:] + then[:, :, :-2]
-        flux = self.end / self.steps * (self.points + 1) ** 2 * (2 * middle + sign * beside)
-        found: np.ndarray = (np.linalg.norm(now + sign * (middle + flux), axis=2) / np.linalg.norm(now, axis=2)).max(1)
+        states = abs(np.concatenate([inputs["u0"][:, None], fields["u"]], axis=1).astype(np.float64))
+        total = states[:, :-1] + self._implicit(states[:, 1:], 1)
+        found: np.ndarray = (np.linalg.norm(total, axis=2) / np.linalg.norm(states[:, :-1], axis=2)).max(1)
         return found
+
+    def _implicit(self, u: Any, sign: int) -> Any:
+        u = padded(u, axis=-1)
+        middle, beside = u[..., 1:-1], u[..., 2:] + u[..., :-2]
+        return middle + self.end / self.steps * (self.points + 1) ** 2 * (2 * middle + sign * beside)
 
 
 class Dense(Sequential):

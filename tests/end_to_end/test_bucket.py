@@ -20,8 +20,8 @@ import xarray as xr
 from ritz.compute.cluster.local import Local
 from ritz.compute.cluster.profile import Role
 from ritz.storage import models
+from ritz.storage.backends.s3 import filesystem
 from ritz.storage.datasets import Dataset
-from ritz.storage.places.s3 import filesystem
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from tests import attached

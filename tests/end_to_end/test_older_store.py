@@ -47,7 +47,7 @@ def test_its_finished_run_is_not_run_again(older: Path) -> None:
     [record] = [json.loads(file.read_text()) for file in (older / "store/runs").glob("*/record.json")]
     done = inside("run", SMALL, "--store", str(older / "store"), "--json")
     assert done.returncode == 0, done.stderr
-    assert f"nothing to do: run {record['run']} made all of it" in done.stderr
+    assert f"nothing to do: run {record['run']} has done all of it" in done.stderr
     said = json.loads(done.stdout)
     assert {key: said[key] for key in record if key != "paths"} == {
         key: record[key] for key in record if key != "paths"

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from distributed import get_worker
 
-from ritz.compute.cluster.channel import receive
+from ritz.compute.cluster.consumer import receive
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.solvers.operators import Stencil

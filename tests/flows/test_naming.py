@@ -63,7 +63,7 @@ def test_a_server_that_is_gone_does_not_end_a_run(caplog: pytest.LogCaptureFixtu
         gone = {PREFECT_API_URL: f"http://127.0.0.1:{nobody.getsockname()[1]}/api"}
         with temporary_settings(gone), _telling("this") as client:
             client.update_flow_run_labels(UUID(int=0), {"ritz.run": "this"})
-    assert "the Prefect server was not told of run this: " in caplog.text
+    assert "the Prefect server was not notified of run this: " in caplog.text
 
 
 def test_outside_of_a_flow_there_is_nothing_to_name() -> None:

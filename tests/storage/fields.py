@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.storage.backends import lease
 from ritz.storage.chunks import ShardCodec
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
-from ritz.storage.places import lease
 from ritz.storage.shards import write_shard
 from ritz.storage.store import Store
 

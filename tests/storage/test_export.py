@@ -14,10 +14,10 @@ import xarray as xr
 import zarr
 from zarr.buffer import default_buffer_prototype
 
+from ritz.storage.backends.lock import locked
 from ritz.storage.committer import Committer
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.export import export
-from ritz.storage.places.lock import locked
 from ritz.storage.shards import write_shard
 from ritz.storage.store import Store
 from tests.storage.fields import (

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ritz.storage import committer as committing
+from ritz.storage.backends import lease
+from ritz.storage.backends.bucket import Bucket
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, Refused, StorageError
-from ritz.storage.places import lease
-from ritz.storage.places.bucket import Bucket
 from ritz.storage.shards import write_shard
 from ritz.storage.store import Store
 from tests.storage.fields import SHARD, definition, fields, in_both, ledger, stored
@@ -25,25 +25,25 @@ def store(bucket):
     return Store(bucket)
 
 
-def place(store):
+def bucket(store):
     return Bucket(store.url)
 
 
 def taken_over(store):
     """What the lock looks like when another process has taken it."""
-    seen = place(store).look(KEY)
+    seen = bucket(store).state(KEY)
     text = json.dumps({"holder": "process 7 on elsewhere", "lease": 60, "token": "other"}).encode()
-    assert place(store).put_if(KEY, text, seen.etag)
+    assert bucket(store).put_if(KEY, text, seen.etag)
     return text
 
 
 def test_it_says_who_holds_it_and_is_left_empty(store):
     with store.lock(KEY, "it"):
-        text = json.loads(place(store).look(KEY).data)
+        text = json.loads(bucket(store).state(KEY).data)
         assert text["lease"] == lease.LEASE
         with pytest.raises(Busy, match=f"it is in use by {text['holder']}; .* free within 30 s"), store.lock(KEY, "it"):
             pass
-    assert place(store).look(KEY).data == b""
+    assert bucket(store).state(KEY).data == b""
 
 
 def test_a_holder_that_lives_keeps_it_beyond_its_lease_and_a_killed_one_loses_it(store, start):
@@ -68,7 +68,7 @@ def fill_with(dataset, wait):
 
 def test_of_many_that_find_it_stale_one_gets_it(store):
     # Stale from its beginning.
-    place(store).put_if(KEY, json.dumps({"holder": "nobody", "lease": -5}).encode(), None)
+    bucket(store).put_if(KEY, json.dumps({"holder": "nobody", "lease": -5}).encode(), None)
     ready, done = threading.Barrier(6), threading.Barrier(6)
     got = []
 
@@ -102,11 +102,11 @@ def test_a_lease_that_ran_out_while_nobody_wanted_it_goes_on(store):
 
 def test_a_renewal_whose_answer_was_lost_is_known_again(store):
     with store.lock(KEY, "it"):
-        seen = place(store).look(KEY)
-        assert place(store).put_if(KEY, seen.data.replace(b'"renewals": 1', b'"renewals": 2'), seen.etag)
+        seen = bucket(store).state(KEY)
+        assert bucket(store).put_if(KEY, seen.data.replace(b'"renewals": 1', b'"renewals": 2'), seen.etag)
         lease._held[store.location(KEY)]._until = 0.0
         assert store.holds(KEY)
-    assert place(store).look(KEY).data == b""
+    assert bucket(store).state(KEY).data == b""
 
 
 def test_who_lost_it_commits_no_more_and_leaves_it_to_the_other(store, caplog):
@@ -121,7 +121,7 @@ def test_who_lost_it_commits_no_more_and_leaves_it_to_the_other(store, caplog):
             dataset.publish("all")
         assert "dataset 'made' in s3://" in caplog.text
         assert "another process took the lock over" in caplog.text
-    assert place(store).look(KEY).data == text
+    assert bucket(store).state(KEY).data == text
     assert dataset.committed() == set()
 
 
@@ -152,7 +152,7 @@ def test_of_two_that_both_think_they_hold_it_one_commits(store, monkeypatch):
 
     monkeypatch.setattr(Committer, "_locked", True)
     monkeypatch.setattr(committing, "check_changes", meanwhile)
-    with pytest.raises(Refused, match="made: another process committed meanwhile, nothing was changed"):
+    with pytest.raises(Refused, match="made: another process committed first, nothing was changed"):
         one.commit({0: (written, ledger(0))})
     np.testing.assert_array_equal(stored(one, 0), fields(0)["u"])
     assert one.commit({0: (written, ledger(0))}) == set()

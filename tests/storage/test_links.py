@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from ritz.storage import models, runs
+from ritz.storage.backends import inside
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset, look
 from ritz.storage.errors import StorageError
 from ritz.storage.garbage import sweep
 from ritz.storage.integrity.located import locate
-from ritz.storage.places import inside
 from ritz.storage.store import Store
 from tests.storage.fields import fill
 from tests.storage.holder import held

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ritz.storage.backends import lock
 from ritz.storage.errors import Busy, StorageError
-from ritz.storage.places import lock
 from tests.storage.fields import in_both
 from tests.storage.holder import held
 
@@ -59,7 +59,7 @@ def test_a_forked_child_neither_holds_nor_keeps_it(store):
     code = f"""
 import os, signal, sys, time
 from ritz.storage.store import Store
-from ritz.storage.places import lock
+from ritz.storage.backends import lock
 store = Store({store.url!r})
 with store.lock("a.lock", "it"):
     child = os.fork()

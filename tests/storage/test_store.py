@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ritz.storage.backends.s3 import filesystem
 from ritz.storage.errors import StorageError
-from ritz.storage.places.s3 import filesystem
 from ritz.storage.store import Store
 from tests.storage.fields import in_both
 

@@ -15,7 +15,7 @@ from ritz.tasks.training import worker as train
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     # The one thing that needs a cluster: to tell the driver how far the training is.
-    monkeypatch.setattr(train, "Teller", lambda _: lambda *_, **__: None)
+    monkeypatch.setattr(train, "Notifier", lambda _: lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from ritz.compute.fields.arrays import Array
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
@@ -40,8 +41,12 @@ class Scaling(Problem):
         coefficients = np.stack([c, np.zeros_like(c), np.zeros_like(c)], axis=1)
         return {"u": solve(Systems(Stencil(coefficients, symmetric=True), np.ones_like(c)))}
 
-    def residual(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.abs(1 - inputs["c"].astype(np.float64) * fields["u"]).max(axis=1)
+    def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        return {"u": inputs["c"] * fields["u"] - 1}
+
+    def scale(self, inputs: Mapping[str, Array]) -> float:
+        del inputs
+        return self.points**0.5
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.abs(inputs["c"] * fields["u"]).max(axis=1)
+        return np.linalg.norm(inputs["c"] * fields["u"], axis=1) / self.points**0.5

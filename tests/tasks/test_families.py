@@ -98,7 +98,7 @@ class Trained:
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     with pytest.MonkeyPatch.context() as patch:
         # The one thing that needs a cluster: to tell the driver how far the training is.
-        patch.setattr(train, "Teller", lambda _: lambda *_, **__: None)
+        patch.setattr(train, "Notifier", lambda _: lambda *_, **__: None)
         return Trained(FAMILIES[request.param](), Store(tmp_path_factory.mktemp(request.param)))
 
 

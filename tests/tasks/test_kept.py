@@ -10,8 +10,8 @@ import pytest
 
 from ritz.compute.training.checkpoint import Corrupt
 from ritz.storage import sealed
+from ritz.storage.backends.bucket import Bucket
 from ritz.storage.errors import Damaged, Refused
-from ritz.storage.places.bucket import Bucket
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import run_lock
 from ritz.tasks.training.lease_guard import Fence
@@ -33,10 +33,10 @@ def taken_over(store: Store) -> None:
     """Another driver has the lock now, and this one has not noticed."""
     text = json.dumps({"holder": "process 7 on elsewhere", "lease": 60, "token": "other"})
     if store.url.startswith("s3://"):
-        place = Bucket(store.url)
-        seen = place.look(KEY)
+        bucket = Bucket(store.url)
+        seen = bucket.state(KEY)
         assert seen is not None
-        assert place.put_if(KEY, text.encode(), seen.etag)
+        assert bucket.put_if(KEY, text.encode(), seen.etag)
     else:
         Path(store.location(KEY)).write_text("process 7 on elsewhere")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from ritz.compute.problems.plate import Plate
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.stopping import Stopping
@@ -98,7 +99,7 @@ def test_the_last_step_is_told_where_a_training_stops_early_or_was_finished_befo
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, Any]] = []
-    monkeypatch.setattr(train, "Teller", lambda _: lambda message, last=False: told.append({**message, "last": last}))
+    monkeypatch.setattr(train, "Notifier", lambda _: lambda message, last=False: told.append({**message, "last": last}))
     stopping = OFFLINE.model_copy(update={"epochs": 20, "stopping": Stopping(patience=1, least=0.9)})
     summary = train.fit(_job(store, "early", stopping))
     assert summary.steps == summary.stopped
@@ -134,8 +135,14 @@ def test_what_cannot_be_trained_is_refused_before_any_work(
         check_training(recipe, store.url, f"{NAME}@v1")
 
 
+class Untensored(Plate):
+    """A problem whose equations are for NumPy alone."""
+
+    in_torch: ClassVar[bool] = False
+
+
 def test_a_problem_without_equations_in_torch_is_refused_before_a_solve(tmp_path: object) -> None:
     given = {"training.losses": ["relative_l2", {"kind": "residual", "weight": 1e-3}], "training.coarse": 0}
-    recipe = load("plate", given)
+    recipe = load("plate", given).model_copy(update={"problem": Untensored()})
     with pytest.raises(Exception, match=r"training.losses has 'residual', and problem 'plate' has no `penalty`"):
         check_run(recipe, str(tmp_path), trains=True)

@@ -17,8 +17,8 @@ import pytest
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.local import Local
-from ritz.compute.cluster.meeting import meet
 from ritz.compute.cluster.profile import Role
+from ritz.compute.cluster.rendezvous import join
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.group import PeerLost
@@ -77,7 +77,7 @@ def _fitted(store: Store, cluster: Cluster, identity: str, training: Training) -
         report,
         identity,
         train.fit,
-        lambda meeting: [replace(job, rank=rank, meeting=meeting) for rank in range(RANKS)],
+        lambda rendezvous: [replace(job, rank=rank, rendezvous=rendezvous) for rank in range(RANKS)],
         RANKS,
     )
     return summary
@@ -169,13 +169,13 @@ def test_ranks_get_a_worker_each_also_where_one_has_to_come_back_first(cluster: 
         time.sleep(0.01)
     report = Reporter("train", 1, NAME)
     follow.follow_ranks(
-        cluster, report, "apart", meet_others, lambda meeting: [(meeting, rank) for rank in range(RANKS)], RANKS
+        cluster, report, "apart", join_others, lambda rendezvous: [(rendezvous, rank) for rank in range(RANKS)], RANKS
     )
 
 
-def meet_others(job: tuple[str, int]) -> None:
+def join_others(job: tuple[str, int]) -> None:
     name, rank = job
-    meet(name, rank, RANKS, lambda host: host)
+    join(name, rank, RANKS, lambda host: host)
 
 
 def hang_once(job: tuple[int, str]) -> int:

@@ -88,4 +88,4 @@ def test_what_ended_a_run_is_not_hidden_by_a_store_that_is_gone(store: Store, ca
     caplog.set_level(logging.WARNING, "ritz")
     with pytest.raises(KeyError, match="the cause"), recorded(store, record("a")):
         lose_the_store()
-    assert "run a: its record is not up to date: cannot" in caplog.text
+    assert "run a: its record could not be updated: cannot" in caplog.text

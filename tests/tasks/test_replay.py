@@ -126,7 +126,7 @@ def test_what_the_training_learnt_from_must_be_there(copied: Store) -> None:
         check_replay(copied.url, "tiny@v1")
     unseal(place.parent)
     place.with_name("losses.npy").unlink()
-    with pytest.raises(Refused, match=r"losses.npy is not there.*train it anew"):
+    with pytest.raises(Refused, match=r"losses.npy is not there.*train it again"):
         check_replay(copied.url, "tiny@v1")
     shutil.rmtree(copied.location("datasets/tiny"))
     place.with_name("losses.npy").write_bytes(b"")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class DeepONet(Surrogate):
     """DeepONet, for one grid in one, two or three dimensions: Σₖ bₖ(inputs) tₖ(coordinates).
 
-    The branch b sees all values of the inputs on the training grid, each once (a number a sample is one), the trunk t
+    The branch b sees all values of the inputs on the training grid, each once (a number per sample is one), the trunk t
     the coordinates of a cell, from −1 to 1 between the walls; both are fully connected. Fields come in on the grid on
     which answers go out, so it works on no other.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class FullyConnected(Surrogate):
     """Fully connected network from all input values to all output values, for any one grid or mesh.
 
-    The inputs are flattened, each value once: a number a sample is one, values along a wall are as many as they are.
+    The inputs are flattened, each value once: a number per sample is one, values along a wall are as many as they are.
     ``layers`` hidden layers of ``width`` with GELU follow, and a linear one to all outputs at all points. It knows
     nothing of space, so its size grows with the grid and it works on no other.
     """

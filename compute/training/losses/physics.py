@@ -37,7 +37,7 @@ class Residual(Loss):
         if penalty is None:
             raise ValueError(
                 f"losses has {self.kind!r}, and problem {problem!r} has no `penalty`, its discrete residual in torch; "
-                "expected a problem that has, as those on a box of equal cells do, or no such loss"
+                "expected a problem that has, as all that are shipped do, or no such loss"
             )
         if coarse:
             raise ValueError(

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from ritz.compute.cluster.channel import ConsumerFailed, Held, Lane
+from ritz.compute.cluster.channel import ConsumerFailed, Held
 from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.consumer import ConsumerQueue
 from ritz.compute.cluster.stream import stream
 from tests.compute.cluster.work import hold, square, take
 
@@ -112,9 +113,9 @@ def test_a_consumer_that_nobody_waits_for_stops(cluster: Cluster) -> None:
     assert cluster.call("train", abs, -3) == 3
 
 
-def test_a_full_lane_does_not_keep_a_value_from_an_empty_one(cluster: Cluster) -> None:
-    """Consumers that work in step: the one of the full lane takes no more before the other has got something."""
-    channel, values = cluster.channel("lanes", 2, lanes=2), made(cluster, range(8))
+def test_a_full_queue_does_not_keep_a_value_from_an_empty_one(cluster: Cluster) -> None:
+    """Consumers that work in step: the one of the full queue takes no more before the other has got something."""
+    channel, values = cluster.channel("queues", 2, queues=2), made(cluster, range(8))
     filled = threading.Event()
 
     def produce() -> None:
@@ -126,13 +127,13 @@ def test_a_full_lane_does_not_keep_a_value_from_an_empty_one(cluster: Cluster) -
 
     producer = threading.Thread(target=produce)
     producer.start()
-    assert filled.wait(10), "the other lane is empty"
+    assert filled.wait(10), "the other queue is empty"
     time.sleep(0.3)
-    assert producer.is_alive(), "now both lanes hold something, and the first is full"
-    assert cluster.call("train", take, "lanes", 1, 0.0, 1) == [36]
+    assert producer.is_alive(), "now both queues hold something, and the first is full"
+    assert cluster.call("train", take, "queues", 1, 0.0, 1) == [36]
     producer.join(10)
     assert not producer.is_alive()
-    assert cluster.call("train", take, "lanes", 7, 0.0, 0) == [0, 1, 4, 9, 16, 25, 49]
+    assert cluster.call("train", take, "queues", 7, 0.0, 0) == [0, 1, 4, 9, 16, 25, 49]
     channel.close()
 
 
@@ -148,14 +149,15 @@ def test_nothing_is_lost_before_the_scheduler_knows_who_listens(cluster: Cluster
             subscriptions.append(subscription)
 
     channel, values, taken = cluster.channel("late", 20), made(cluster, range(8)), set[str]()
-    keys, lane = {str(value.future.key) for value in values}, Lane("late", 0, Late(), cluster.client.log_event)  # type: ignore[arg-type]
+    expected = {str(value.future.key) for value in values}
+    keys = ConsumerQueue("late", 0, Late(), cluster.client.log_event)  # type: ignore[arg-type]
     for attempt in range(16):
         if attempt == 3:
             cluster.client.subscribe_topic(*subscriptions.pop())
         channel.put(values[:1])
         del values[:1]
         time.sleep(0.1)
-        taken |= {one[0] for one in [lane.take()] if one is not None}
-    assert taken == keys
-    lane.close()
+        taken |= {one[0] for one in [keys.take()] if one is not None}
+    assert taken == expected
+    keys.close()
     channel.close()

@@ -12,21 +12,21 @@ import pytest
 
 from ritz.compute.cluster import peers
 from ritz.compute.cluster.encryption import Certificate
-from ritz.compute.cluster.peers import Place, connected, listening, place
+from ritz.compute.cluster.peers import Endpoint, connected, endpoint, listen
 
 
-def _places(count: int) -> tuple[list[socket.socket], list[Place]]:
-    listeners = [listening("127.0.0.1") for _ in range(count)]
-    return listeners, [place(number, listener) for number, listener in enumerate(listeners)]
+def _endpoints(count: int) -> tuple[list[socket.socket], list[Endpoint]]:
+    listeners = [listen("127.0.0.1") for _ in range(count)]
+    return listeners, [endpoint(number, listener) for number, listener in enumerate(listeners)]
 
 
 def test_every_task_gets_the_one_it_asks_for_and_nobody_listens_any_more() -> None:
-    listeners, places = _places(3)
-    assert len({one.port for one in places}) == 3
+    listeners, endpoints = _endpoints(3)
+    assert len({endpoint.port for endpoint in endpoints}) == 3
     all_connected, said = threading.Barrier(3), {}
 
     def be(number: int) -> None:
-        with connected(number, places, listeners[number]) as there:
+        with connected(number, endpoints, listeners[number]) as there:
             assert sorted(there) == [other for other in range(3) if other != number]
             for other, peer in there.items():
                 peer.sendall(bytes([number, other]))
@@ -36,30 +36,30 @@ def test_every_task_gets_the_one_it_asks_for_and_nobody_listens_any_more() -> No
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(be, range(3)))
     assert said == {number: {other: (other, number) for other in range(3) if other != number} for number in range(3)}
-    for one in places:
+    for closed in endpoints:
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((one.host, one.port))
+            socket.create_connection((closed.host, closed.port))
 
 
-def _plain(where: Place) -> bytes:
+def _plain(endpoint: Endpoint) -> bytes:
     """Call as a task of number 1 would, without a certificate."""
-    with socket.create_connection((where.host, where.port), timeout=30) as call:
+    with socket.create_connection((endpoint.host, endpoint.port), timeout=30) as call:
         call.sendall((1).to_bytes(4, "little"))
         return call.recv(100)
 
 
-def _with_another_certificate(where: Place) -> bytes:
-    context = Certificate.temporary().calls()
+def _with_another_certificate(endpoint: Endpoint) -> bytes:
+    context = Certificate.temporary().client_context()
     context.verify_mode = ssl.CERT_NONE
-    with context.wrap_socket(socket.create_connection((where.host, where.port), timeout=30)) as call:
+    with context.wrap_socket(socket.create_connection((endpoint.host, endpoint.port), timeout=30)) as call:
         call.sendall((1).to_bytes(4, "little"))
         return call.recv(100)
 
 
-def _without_a_certificate(where: Place) -> bytes:
+def _without_a_certificate(endpoint: Endpoint) -> bytes:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with context.wrap_socket(socket.create_connection((where.host, where.port), timeout=30)) as call:
+    with context.wrap_socket(socket.create_connection((endpoint.host, endpoint.port), timeout=30)) as call:
         call.sendall((1).to_bytes(4, "little"))
         return call.recv(100)
 
@@ -68,32 +68,32 @@ STRANGERS = (_plain, _with_another_certificate, _without_a_certificate)
 
 
 def test_strangers_take_nobodys_place_and_hear_nothing() -> None:
-    listeners, places = _places(2)
-    with socket.create_connection((places[0].host, places[0].port)) as silent, ThreadPoolExecutor(2) as pool:
-        first = pool.submit(_first_byte, 0, places, listeners[0])
+    listeners, endpoints = _endpoints(2)
+    with socket.create_connection((endpoints[0].host, endpoints[0].port)) as silent, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(_first_byte, 0, endpoints, listeners[0])
         for stranger in STRANGERS:
             heard = b""
             with suppress(OSError):
-                heard = stranger(places[0])
+                heard = stranger(endpoints[0])
             # What a TLS handshake ends with is an alert: 7 bytes that name the fault.
             assert heard[:1] in (b"", b"\x15"), stranger.__name__
             assert len(heard) <= 7
         assert not first.done()
-        second = pool.submit(_first_byte, 1, places, listeners[1])
+        second = pool.submit(_first_byte, 1, endpoints, listeners[1])
         assert (first.result(60), second.result(60)) == (b"1", b"0")
         silent.settimeout(30)
 
 
-def _first_byte(number: int, places: list[Place], listener: socket.socket) -> bytes:
-    with connected(number, places, listener) as there:
+def _first_byte(number: int, endpoints: list[Endpoint], listener: socket.socket) -> bytes:
+    with connected(number, endpoints, listener) as there:
         (peer,) = there.values()
         peer.sendall(str(number).encode())
         return bytes(peer.recv(1))
 
 
 def test_one_that_answers_in_the_place_of_a_task_is_not_taken_for_it() -> None:
-    listeners, places = _places(2)
-    context = Certificate.temporary().listens()
+    listeners, endpoints = _endpoints(2)
+    context = Certificate.temporary().server_context()
     context.verify_mode = ssl.CERT_NONE
 
     def answer() -> None:
@@ -103,7 +103,7 @@ def test_one_that_answers_in_the_place_of_a_task_is_not_taken_for_it() -> None:
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(answer)
-        with pytest.raises(ssl.SSLCertVerificationError), connected(1, places, listeners[1]):
+        with pytest.raises(ssl.SSLCertVerificationError), connected(1, endpoints, listeners[1]):
             pass
     listeners[0].close()
 
@@ -118,10 +118,10 @@ def test_a_call_that_cannot_be_taken_is_not_the_last(monkeypatch: pytest.MonkeyP
         return accept(listener)
 
     monkeypatch.setattr(socket.socket, "accept", failed)
-    listeners, places = _places(2)
+    listeners, endpoints = _endpoints(2)
 
     def be(number: int) -> list[int]:
-        with connected(number, places, listeners[number]) as there:
+        with connected(number, endpoints, listeners[number]) as there:
             return list(there)
 
     with ThreadPoolExecutor(2) as pool:
@@ -131,7 +131,7 @@ def test_a_call_that_cannot_be_taken_is_not_the_last(monkeypatch: pytest.MonkeyP
 
 def test_a_task_that_does_not_come_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "START", 0.5)
-    listeners, places = _places(2)
-    with pytest.raises(TimeoutError, match=r"task 1 did not call within 0\.5 s"), connected(0, places, listeners[0]):
+    listeners, endpoints = _endpoints(2)
+    with pytest.raises(TimeoutError, match=r"task 1 did not call within 0\.5 s"), connected(0, endpoints, listeners[0]):
         pass
     listeners[1].close()

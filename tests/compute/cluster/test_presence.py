@@ -32,7 +32,7 @@ def running() -> Iterator[Any]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "NOTICE", 0.2)
-    monkeypatch.setattr(presence, "LOOK", 0.1)
+    monkeypatch.setattr(presence, "CHECK_EVERY", 0.1)
 
 
 def _streamed(cluster: Cluster) -> None:
@@ -83,9 +83,9 @@ def test_one_that_comes_back_in_time_goes_on(running: Any, soon: None, caplog: p
         back.join()
 
 
-def _watched(cluster: Cluster, least: int = 1, role: str = "solve") -> None:
+def _watched(cluster: Cluster, minimum: int = 1, role: str = "solve") -> None:
     while True:
-        cluster.presence.check(role, least)
+        cluster.presence.check(role, minimum)
         time.sleep(0.02)
 
 

@@ -86,7 +86,9 @@ def test_an_address_without_tls_is_said_to_be_open(running: Any, caplog: pytest.
     running.scale(1)
     with caplog.at_level("WARNING", "ritz"), Attach(address=running.scheduler_address).open(("solve",)) as attached:
         assert attached.workers("solve") == 1
-    assert "is not encrypted: whoever reaches its port runs code as the owner of its workers" in caplog.text
+    assert (
+        "is not encrypted: every process that reaches its port can run code as the owner of its workers" in caplog.text
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from ritz.compute.cluster.channel import receive
-from ritz.compute.cluster.cluster import Teller
+from ritz.compute.cluster.cluster import Notifier
+from ritz.compute.cluster.consumer import receive
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ def fail_at_seven(x: int) -> Square:
     return square(x)
 
 
-def take(name: str, count: int, pause: float, lane: int = 0) -> list[int]:
+def take(name: str, count: int, pause: float, queue: int = 0) -> list[int]:
     values = []
-    for square in itertools.islice((got for got in receive(name, lane) if got is not None), count):
+    for square in itertools.islice((got for got in receive(name, queue) if got is not None), count):
         time.sleep(pause)
         values.append(square.value)
     return values
@@ -60,10 +60,10 @@ def hold(name: str, count: int) -> None:
 
 
 def chatter(topic: str) -> None:
-    tell = Teller(topic)
+    notify = Notifier(topic)
     for step in range(3):
-        tell({"step": step})
-    tell({"step": 3}, last=True)
+        notify({"step": step})
+    notify({"step": 3}, last=True)
 
 
 def environment() -> dict[str, object]:

@@ -4,50 +4,25 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import get_args
 
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.kind import OneOf
-from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import AnyProblem
-from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.heat import Heat
-from ritz.compute.problems.helmholtz import Helmholtz
-from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.problems.plate import Plate
-from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.slotted import slotted_plate
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.direct import Direct
 from ritz.compute.training.augmentation import symmetries, transform
 from ritz.tasks.recipes import load, names
-
-SMALL: dict[str, Problem] = {
-    "darcy": Darcy(shape=(12, 16)),
-    "darcy-square": Darcy(shape=(12, 12)),
-    "darcy-3d": Darcy(shape=(6, 7, 8)),
-    "darcy-two-phase": Darcy(shape=(12, 16), law=TwoPhase()),
-    "darcy-contrast": Darcy(shape=(12, 12), law=TwoPhase(low=1, high=1000)),
-    "poisson": Poisson(shape=(12, 16)),
-    "elliptic": Elliptic(shape=(12, 16)),
-    "elliptic-square": Elliptic(shape=(12, 12), law=Lognormal()),
-    "convection": Convection(shape=(12, 16)),
-    "helmholtz": Helmholtz(shape=(16, 18), wavenumber=8.0),
-    "helmholtz-3d": Helmholtz(shape=(8, 8, 8), wavenumber=6.0),
-    "acoustic": Acoustic(shape=(12, 16), wavenumber=6.0),
-    "acoustic-3d": Acoustic(shape=(8, 8, 8), wavenumber=6.0),
-    "heat": Heat(shape=(12, 16), steps=4),
-    "burgers": Burgers(points=48, steps=6, end=0.2),
-    "plate": Plate(cells=8),
-}
+from tests.compute.problems.families import SMALL, kinds
 
 IDS = np.arange(5)
 
@@ -60,10 +35,6 @@ def solved(request):
     inputs = problem.draw(0, IDS)
     fields, ledger = simulate(problem, inputs, Direct(), 1e-8)
     return problem, inputs, fields, ledger
-
-
-def kinds():
-    return set(next(item for item in get_args(AnyProblem) if isinstance(item, OneOf)).kinds())
 
 
 def test_every_family_is_here_and_has_a_recipe():

@@ -121,7 +121,7 @@ def test_fields_that_solve_nothing_fail_and_those_of_fewer_samples_are_refused()
     assert (ledger["status"], ledger["reason"]) == (["failed"] * 2, ["not_converged"] * 2)
     assert min(ledger["residual"]) > 1e-8
     assert np.isnan(fields["u"]).all()
-    with pytest.raises(ValueError, match="'darcy' returned 1 fields 'u' for 2 samples, expected one a sample"):
+    with pytest.raises(ValueError, match="'darcy' returned 1 fields 'u' for 2 samples, expected one per sample"):
         simulate(Halved(shape=(8, 8)), inputs, Direct(), 1e-8)
 
 
@@ -193,7 +193,7 @@ def test_without_systems_and_without_a_residual_nothing_can_be_said():
     class Untold(Explicit):
         kind: Literal["untold"] = "untold"  # type: ignore[assignment]
 
-        def residual(self, inputs, fields):
+        def equations(self, inputs, fields):
             raise NotImplementedError
 
     with pytest.raises(ValueError, match=r"'untold' posed no systems and has no residual.*expected `simulate` to call"):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from ritz.compute.cluster.peers import connected, listening, place
+from ritz.compute.cluster.peers import connected, endpoint, listen
 from ritz.compute.training.gradients import mean_gradients
 from ritz.compute.training.group import Alone, Group, PeerLost, Ranks, _place, grouped
 
@@ -51,8 +51,8 @@ def _step(group: Group, x: torch.Tensor, y: torch.Tensor, parts: int) -> list[li
 def member(rank: int, pipe: Connection) -> None:
     """Be one of the ranks; the last one dies after the first step."""
     torch.set_num_threads(1)
-    listener = listening("127.0.0.1")
-    pipe.send(place(rank, listener))
+    listener = listen("127.0.0.1")
+    pipe.send(endpoint(rank, listener))
     with connected(rank, pipe.recv(), listener) as peers, grouped(rank, SIZE, peers, "cpu") as group:
         x, y = (values.chunk(SIZE)[rank] for values in _samples())
         said = group.collect({"rank": rank, "error": float("nan"), "pair": (rank, None)})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -102,7 +104,14 @@ PROBLEMS: dict[str, Problem] = {
     "acoustic": Acoustic(shape=(4, 5, 6), wavenumber=4.0),
     "heat": Heat(shape=(6, 8), steps=3),
     "burgers": Burgers(points=16, steps=4),
+    "plate": Plate(cells=8),
 }
+
+
+class Untensored(Plate):
+    """One whose equations are for NumPy alone."""
+
+    in_torch: ClassVar[bool] = False
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -141,7 +150,7 @@ def test_a_penalty_is_the_residual_and_can_be_differentiated(name: str) -> None:
 @pytest.mark.parametrize(
     ("loss", "problem", "coarse", "message"),
     [
-        (Residual(), Plate(cells=8), 0.0, "problem 'plate' has no `penalty`, .* expected a problem that has"),
+        (Residual(), Untensored(cells=8), 0.0, "problem 'plate' has no `penalty`, .* expected a problem that has"),
         (Residual(), Darcy(), 0.5, "'residual' with coarse = 0.5, expected coarse = 0"),
         (RelativeH1(), Plate(cells=8), 0.0, "problem 'plate' lies on an uneven grid or a mesh"),
         (RelativeH1(), Burgers(points=4), 0.5, r"grid of \(4,\) points; expected at least 6"),

@@ -29,7 +29,7 @@ def test_the_same_command_again_has_nothing_to_do(tiny_store: TinyStore) -> None
     done = ritz("run", TINY, "--store", str(store), "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout) == record
-    assert done.stderr == f"nothing to do: run {record['run']} made all of it\n"
+    assert done.stderr == f"nothing to do: run {record['run']} has done all of it\n"
 
 
 def _in_terminal(*command: str, columns: int) -> tuple[int, str]:

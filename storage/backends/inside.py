@@ -1,6 +1,6 @@
 """Files below a folder, reached from one open folder to the next, so that no link is ever followed.
 
-A check of the path beforehand would not do: who may write in a shared folder can put a link there between the check
+A check of the path beforehand is not enough: a user of a shared folder can put a link there between the check
 and the use.
 """
 
@@ -22,7 +22,7 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Link(StorageError):
-    """A link lies where a file or a folder of a store is expected."""
+    """A link stands in place of a file or a folder of a store."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class Link(StorageError):
 
 @contextmanager
 def parent(root: str, key: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """Open the folder in which ``key`` lies; give its descriptor and the last part of the key.
+    """Open the folder of ``key``; yield its descriptor and the last part of the key.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def listed(root: str, key: str) -> list[str]:
 
 
 def there(root: str, key: str) -> bool:
-    """Return whether a file or a folder lies at ``key``.
+    """Return whether ``key`` is a file or a folder.
 
     Raises
     ------

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from ritz.storage.backends import inside, lock
 from ritz.storage.documents import LARGEST, too_large
 from ritz.storage.errors import StorageError
-from ritz.storage.places import inside, lock
 from ritz.storage.wording import cut, nearest, shown
 
 if TYPE_CHECKING:
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 class Folder:
     """A store that is a folder of this machine; see `ritz.storage.store.Store` for what its methods promise.
 
-    The folder itself may be reached through links. Inside of it none is followed: whoever may write in a shared store
-    could lead whoever reads, locks or cleans it to any other file. A link there is an error that names it, also where
-    its owner means well and keeps the datasets on another disk: that disk can be mounted in the store, or the store be
-    a link as a whole.
+    The folder itself may be reached through links. Inside of it Ritz follows none: a user who may write in a shared
+    store could lead its readers, lockers and cleaners to any other file. A link there is an error that names it, even
+    if its owner keeps the datasets on another disk: mount that disk in the store, or make the whole store a link.
 
     Parameters
     ----------
@@ -116,7 +115,7 @@ class Folder:
                         file.write(data)
                         file.flush()
                         os.fsync(file.fileno())
-                    # No other process can come in between: who writes what must be new holds a lock, which the
+                    # No other process can interfere: the writer of a new file holds a lock, which the
                     # kernel keeps as long as the process lives.
                     if new and _lies(folder, name):
                         raise StorageError(f"cannot write {path}: it exists already")
@@ -128,7 +127,7 @@ class Folder:
                 _sync_folder(folder)
 
     def exists(self, key: str) -> bool:
-        """Return whether a file or a folder lies at ``key``."""
+        """Return whether ``key`` is a file or a folder."""
         try:
             return inside.there(self.url, key)
         except OSError as error:
@@ -151,7 +150,7 @@ class Folder:
                 if self.exists(f"{prefix}/{name}/{file}"):
                     found[name] = self.read(f"{prefix}/{name}/{file}", LARGEST)
                 else:
-                    # Says so of what is no folder.
+                    # Raises for an entry that is no folder.
                     self.list(f"{prefix}/{name}")
             except StorageError as error:
                 found[name] = error
@@ -174,14 +173,14 @@ class Folder:
             inside.removed(self.url, key)
 
     def links(self, key: str, depth: int | None) -> Sequence[str]:
-        """Return the links in the folder ``key``; see `ritz.storage.places.inside.links`."""
+        """Return the links in the folder ``key``; see `ritz.storage.backends.inside.links`."""
         try:
             return inside.links(self.url, key, depth)
         except OSError as error:
             raise StorageError(f"cannot list {self.location(key)}: {error.strerror}") from error
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock file; see `ritz.storage.places.lock.locked`."""
+        """Hold a lock file; see `ritz.storage.backends.lock.locked`."""
 
         def opened() -> int:
             self._make()
@@ -190,7 +189,7 @@ class Folder:
         return lock.locked(self.location(key), what, wait, opened)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock file; see `ritz.storage.places.lock.holder`."""
+        """Return the holder of the lock file; see `ritz.storage.backends.lock.holder`."""
         descriptor = self._lock_file(key)
         return None if descriptor is None else lock.holder(descriptor)
 
@@ -208,14 +207,14 @@ class Folder:
             raise StorageError(f"cannot read {self.location(key)}: {error.strerror}") from error
 
     def holds(self, key: str, ask: bool) -> bool:
-        """Return whether this process holds the lock file: the kernel takes it from nobody."""
+        """Return whether this process holds the lock file: the kernel never revokes a lock."""
         del ask
         return lock.held(self.location(key))
 
     def _make(self) -> None:
         """Make the store's folder where it is absent; one that was there before is not made a second time."""
         if self._there and not self._root.is_dir():
-            # Its disk was taken away, say: what is written to a new folder would stand in the way of its return.
+            # E.g. its disk was removed: a new folder would block its return.
             raise StorageError(f"store {self.url} is gone, it was there before; bring it back and start again")
         self._root.mkdir(parents=True, exist_ok=True)
         self._there = True

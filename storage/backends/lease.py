@@ -10,32 +10,32 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from ritz.storage.backends.lock import this_process
 from ritz.storage.documents import mapping
 from ritz.storage.errors import Busy, StorageError
-from ritz.storage.places.lock import this_process
 
 if TYPE_CHECKING:
-    from ritz.storage.places.bucket import Bucket, Seen
+    from ritz.storage.backends.bucket import Bucket, ObjectState
 
 log = logging.getLogger("ritz")
 
 LEASE = 30.0
-"""Seconds after which a lock whose holder no longer renews it may be taken over: so long a killed one blocks others."""
+"""Seconds without a renewal before another process may take the lock over, e.g. that of a killed holder."""
 
 RENEWALS = 3
-"""Renewals in that time; all but one may fail."""
+"""Renewals per `LEASE`; all but one may fail."""
 
 POLL = 0.5
-"""Seconds between two looks at a lock that another process holds."""
+"""Seconds between two requests for a lock that another process holds."""
 
-# What this process holds, by URL of the lock object.
+# Leases of this process, by URL of the lock object.
 _held: dict[str, _Lease] = {}
 
 os.register_at_fork(after_in_child=_held.clear)
 
 
 class _Lease:
-    """A lock object that this process has written last, as its ETag says."""
+    """A lock object whose last writer, by its ETag, is this process."""
 
     def __init__(self, bucket: Bucket, key: str, what: str) -> None:
         self.bucket, self.key, self.what = bucket, key, what
@@ -46,7 +46,7 @@ class _Lease:
         self._writing = threading.Lock()
         self._over = False
 
-    def take(self, etag: str | None) -> bool:
+    def acquire(self, etag: str | None) -> bool:
         """Write the object, if it is still as it was; return whether it was."""
         with self._writing:
             return self._write(etag)
@@ -56,15 +56,15 @@ class _Lease:
         return not self._over and (time.monotonic() < self._until or self.renew())
 
     def renew(self) -> bool:
-        """Begin the lease anew; return whether the lock is still this process's."""
+        """Renew the lease; return whether this process still holds the lock."""
         with self._writing:
             if not self._over and not self._write(self._etag) and not self._rewrite():
                 self._over = True
                 log.warning("%s: another process took the lock over", self.what)
             return not self._over
 
-    def keep(self) -> None:
-        """Renew in time until the end."""
+    def keep_renewed(self) -> None:
+        """Renew the lease in time until it is released."""
         while not self.ended.wait(LEASE / RENEWALS):
             try:
                 if not self.renew():
@@ -72,18 +72,18 @@ class _Lease:
             except StorageError as error:
                 log.warning("%s: the lock is not renewed: %s", self.what, error)
 
-    def give_back(self) -> None:
-        """Leave an empty object, which anybody may take; one that another process took is left alone."""
+    def release(self) -> None:
+        """Empty the object, so that any process may acquire the lock; do nothing if another process took it over."""
         self.ended.set()
         with self._writing:
             if not self._over:
-                # Whatever becomes of it, no renewal comes after.
+                # No renewal may follow, even if this write fails.
                 self._over = True
                 self.bucket.put_if(self.key, b"", self._etag)
 
     def _write(self, etag: str | None) -> bool:
         started = time.monotonic()
-        # The token and the count make every content, and so every ETag, one of its own.
+        # The token and the count make every content, and so every ETag, unique.
         self._renewals += 1
         text = {"holder": this_process(), "lease": LEASE, "token": self._token, "renewals": self._renewals}
         written = self.bucket.put_if(self.key, json.dumps(text).encode(), etag)
@@ -93,9 +93,9 @@ class _Lease:
         return True
 
     def _rewrite(self) -> bool:
-        """Write it where an earlier write of this process, whose answer was lost, lies there."""
-        seen = self.bucket.look(self.key)
-        return seen is not None and self._token.encode() in seen.data and self._write(seen.etag)
+        """Write again after an earlier write of this process whose answer was lost."""
+        state = self.bucket.state(self.key)
+        return state is not None and self._token.encode() in state.data and self._write(state.etag)
 
 
 def held(bucket: Bucket, key: str, ask: bool = False) -> bool:
@@ -104,12 +104,12 @@ def held(bucket: Bucket, key: str, ask: bool = False) -> bool:
     Parameters
     ----------
     ask
-        Renew it in any case: a machine that slept may think too well of the time that has passed.
+        Renew it in any case: the clock of a machine that slept may have missed time.
 
     Raises
     ------
     StorageError
-        It has run out, and the bucket does not answer.
+        The lease has expired, and the bucket does not answer.
     """
     lease = _held.get(bucket.location(key))
     return lease is not None and (lease.renew() if ask else lease.valid())
@@ -117,19 +117,19 @@ def held(bucket: Bucket, key: str, ask: bool = False) -> bool:
 
 @contextmanager
 def leased(bucket: Bucket, key: str, what: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold a lock that is an object in a bucket: it says by whom it is held, and is written under a condition.
+    """Hold a lock that is an object in a bucket: it names its holder, and is written conditionally.
 
-    A thread renews it; where that has not happened for the length of the lease, by the clock of the server, another
-    process may take it over. So a holder that was cut off may no longer have it, without being told: ask `held`
-    before each thing that the lock protects, and let that thing fail by itself if another process did it meanwhile.
-    The object stays behind, empty.
+    A thread renews it; after the length of the lease without a renewal, by the clock of the server, another process may
+    take it over. A holder without a connection may thus lose the lock without notice: call `held` before each operation
+    that the lock protects, and let the operation fail by itself if another process did it first. The object stays,
+    empty.
 
     Parameters
     ----------
     bucket, key
         Which object.
     what
-        What is locked, for the message: ``"dataset 'darcy'"``.
+        Name of the locked thing, for the message: ``"dataset 'darcy'"``.
     wait
         Seconds to wait for another holder; 0 refuses at once.
 
@@ -140,70 +140,70 @@ def leased(bucket: Bucket, key: str, what: str, wait: float = 0.0) -> Iterator[N
     StorageError
         The bucket cannot be read or written.
     """
-    lease, place = _Lease(bucket, key, what), bucket.location(key)
+    lease, location = _Lease(bucket, key, what), bucket.location(key)
     _acquire(lease, wait)
-    _held[place] = lease
-    threading.Thread(target=lease.keep, name=f"lease of {key}", daemon=True).start()
+    _held[location] = lease
+    threading.Thread(target=lease.keep_renewed, name=f"lease of {key}", daemon=True).start()
     try:
         yield
     finally:
         # In a forked child the lock is the parent's.
-        if _held.pop(place, None) is not None:
+        if _held.pop(location, None) is not None:
             try:
-                lease.give_back()
+                lease.release()
             except StorageError as error:
-                # It ends by itself; what happened inside the block matters more.
+                # The lease expires by itself; an error of the block matters more.
                 log.warning("%s: the lock stays for up to %g s: %s", what, LEASE, error)
 
 
 def _acquire(lease: _Lease, wait: float) -> None:
-    deadline, place = time.monotonic() + wait, lease.bucket.location(lease.key)
+    deadline, location = time.monotonic() + wait, lease.bucket.location(lease.key)
     while True:
-        seen = lease.bucket.look(lease.key)
-        named, free = ("another process", True) if seen is None else _read(place, seen)
-        if free and lease.take(None if seen is None else seen.etag):
+        state = lease.bucket.state(lease.key)
+        named, free = ("another process", True) if state is None else _read(location, state)
+        if free and lease.acquire(None if state is None else state.etag):
             return
         if not free and time.monotonic() >= deadline:
             raise Busy(
                 f"{lease.what} is in use by {named}; wait until it has finished, or stop it "
                 f"(after a kill it is free within {LEASE:g} s)"
             )
-        # Where it was free and taken by somebody else meanwhile, the next look says by whom.
+        # If another process acquired the free lock first, the next request names it.
         time.sleep(0.05 if free else min(POLL, max(0.0, deadline - time.monotonic())))
 
 
 def holder(bucket: Bucket, key: str) -> str | None:
-    """Return who holds the lock ``key``, in words, None if nobody does.
+    """Return the holder of the lock ``key``, in words, None if the lock is free.
 
     Raises
     ------
     StorageError
         The bucket cannot be read.
     """
-    seen = bucket.look(key)
-    named, free = (None, True) if seen is None else _read(bucket.location(key), seen)
+    state = bucket.state(key)
+    named, free = (None, True) if state is None else _read(bucket.location(key), state)
     return None if free else named
 
 
-def named(bucket: Bucket, key: str) -> str | None:
-    """Return who took the lock ``key`` last and has not given it back; None if there is nobody.
+def last_holder(bucket: Bucket, key: str) -> str | None:
+    """Return the last holder of the lock ``key`` that has not released it, None without one.
 
     Raises
     ------
     StorageError
         The bucket cannot be read.
     """
-    seen = bucket.look(key)
-    return None if seen is None or not seen.data else _read(bucket.location(key), seen)[0]
+    state = bucket.state(key)
+    return None if state is None or not state.data else _read(bucket.location(key), state)[0]
 
 
-def _read(place: str, seen: Seen) -> tuple[str, bool]:
-    """Return who holds the lock that looks like this, and whether it may be taken."""
-    if not seen.data:
+def _read(location: str, state: ObjectState) -> tuple[str, bool]:
+    """Return the holder named in the state of a lock, and whether the lock may be acquired."""
+    if not state.data:
         return "another process", True
     try:
-        text = mapping(seen.data, place)
+        text = mapping(state.data, location)
         # Both times of the server are cut to seconds.
-        return str(text["holder"]), seen.age > float(text["lease"]) + 1
+        return str(text["holder"]), state.age > float(text["lease"]) + 1
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{place}: is no lock; remove it") from error
+        raise StorageError(f"{location}: is no lock; remove it") from error

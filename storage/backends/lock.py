@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ritz.storage.backends import inside
 from ritz.storage.errors import Busy, StorageError
-from ritz.storage.places import inside
 
 # All that a lock file ever holds: the name of a process, also of one that was killed.
 _CONTENT = re.compile(rb"(process \d+ on [^\n]*)?")
@@ -40,7 +40,7 @@ def held(path: str) -> bool:
 
 
 def signed(descriptor: int) -> str:
-    """Return what stands in an open lock file: who holds it, or held it when it was killed; closes it."""
+    """Return the content of an open lock file, which names its holder or a killed one; close the file."""
     try:
         return os.pread(descriptor, 300, 0).decode(errors="replace").strip()
     finally:
@@ -48,9 +48,9 @@ def signed(descriptor: int) -> str:
 
 
 def holder(descriptor: int) -> str | None:
-    """Return who holds the lock of an open file, in words, None if nobody does; closes it."""
+    """Return the holder of the lock of an open file, in words, None if it is free; close the file."""
     try:
-        # Who wants the lock in this very moment tries again: see `_acquire`.
+        # A process that wants the lock at this moment tries again: see `_acquire`.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return os.pread(descriptor, 300, 0).decode(errors="replace").strip() or "another process"
@@ -72,7 +72,7 @@ def locked(path: str, what: str, wait: float = 0.0, opened: Callable[[], int] | 
     path
         Absolute path of the lock file; it is created where it is absent, its folder too.
     what
-        What is locked, for the message: ``"dataset 'darcy'"``.
+        Name of the locked thing, for the message: ``"dataset 'darcy'"``.
     wait
         Seconds to wait for another holder; 0 refuses at once.
     opened
@@ -123,7 +123,7 @@ def _opened(path: str) -> int:
 
 
 def _acquire(descriptor: int, what: str, wait: float) -> None:
-    # No holder, but a look at who it is, may be in between: that is over at once.
+    # `holder` locks the file for an instant.
     deadline = time.monotonic() + max(wait, 0.02)
     while True:
         try:

@@ -19,14 +19,14 @@ ATTEMPTS = 2
 
 
 def filesystem() -> Any:
-    """Return the file system of this process, connected as the environment and AWS's usual files say.
+    """Return the file system of this process, connected by the environment and AWS's usual files.
 
     Raises
     ------
     StorageError
         s3fs is not installed.
     """
-    # One a process: a forked child has no event loop of the parent's, and connecting anew costs 50 ms and more.
+    # One per process: a forked child lacks the parent's event loop. A new connection costs 50 ms and more.
     return _filesystem_of(os.getpid())
 
 
@@ -37,7 +37,7 @@ def _filesystem_of(_: int) -> Any:
     except ImportError as error:
         raise StorageError("a store in a bucket needs s3fs: pip install 'ritz[s3]'") from error
     found = S3FileSystem(
-        # Another process writes too: what is there now is asked each time.
+        # Another process writes too: no cache of listings.
         use_listings_cache=False,
         skip_instance_cache=True,
         # botocore reads AWS_DEFAULT_REGION alone.
@@ -90,16 +90,16 @@ def _errors() -> tuple[type[Exception], ...]:
 def _reason(error: Exception) -> str:
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
-    said = (str(error).strip() or type(error).__name__).split("\n")[0]
+    message = (str(error).strip() or type(error).__name__).split("\n")[0]
     if code(error) == "NoSuchBucket":
         return "there is no such bucket; make it first"
     if isinstance(error, NoCredentialsError):
         return "no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     if isinstance(error, PermissionError):
-        return f"access denied ({said}); check the credentials in the environment and what they allow"
+        return f"access denied ({message}); check the credentials in the environment and what they allow"
     if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ReadTimeoutError | TimeoutError):
         # Without a name and a password that it may hold.
         where = urlsplit(endpoint()[0])
         host = f"{where.hostname}:{where.port}" if where.port else where.hostname
         return f"no answer from {where.scheme}://{host}; check AWS_ENDPOINT_URL and the network"
-    return said
+    return message

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from ritz.storage.backends import lease
+from ritz.storage.backends.s3 import code, endpoint, filesystem, translated
 from ritz.storage.errors import StorageError
-from ritz.storage.places import lease
-from ritz.storage.places.s3 import code, endpoint, filesystem, translated
 from ritz.storage.wording import shown
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ _ABSENT = {"NoSuchKey", "404"}
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An object as it was when it was looked at."""
+class ObjectState:
+    """State of an object at a request."""
 
     data: bytes
     etag: str
-    """What S3 calls this content; another write gives another one where the content differs."""
+    """S3's tag of this content; other content has another tag."""
     age: float
     """Seconds since it was written, by the server's clock, to the second."""
 
 
 class Bucket:
-    """A store that is a prefix in an S3 bucket; see `ritz.storage.store.Store` for what its methods promise.
+    """A store that is a prefix in an S3 bucket; see `ritz.storage.store.Store` for the contract of its methods.
 
     An object is written whole or not at all by S3 itself. Nothing is renamed.
 
@@ -78,7 +78,7 @@ class Bucket:
         return f"s3://{self.bucket}/{self._prefix}{key}"
 
     def repository(self, key: str) -> icechunk.Storage:
-        """Return what the engine needs to keep a repository at ``key``: it looks for credentials by itself."""
+        """Return the engine's storage of a repository at ``key``; the engine finds credentials by itself."""
         import icechunk
 
         with translated("open", self.url):
@@ -90,13 +90,13 @@ class Bucket:
             region=region,
             endpoint_url=address,
             allow_http=parts.scheme == "http",
-            # As botocore does: other servers than Amazon's seldom have a host name a bucket.
+            # As botocore does: other servers than Amazon's seldom have a host name per bucket.
             force_path_style=not str(parts.hostname).endswith((".amazonaws.com", ".amazonaws.com.cn")),
             from_env=True,
         )
 
     def check_writable(self) -> None:
-        """Prove that objects can be written in the bucket, and that a condition on writing one is kept."""
+        """Check that the bucket is writable, and that its server respects conditional writes."""
         key = f".probe-{uuid4().hex}"
         with translated("write", self.url):
             kept = self._put(key, b"1", None) is not None and self._put(key, b"2", None) is None
@@ -104,7 +104,7 @@ class Bucket:
         if not kept:
             raise StorageError(
                 f"store {self.url!r}: its server overwrites an object in spite of If-None-Match, so that two processes "
-                "could work on one dataset; take a server that keeps conditional writes"
+                "could work on one dataset; take a server that respects conditional writes"
             )
 
     def read(self, key: str, most: int | None = None) -> bytes:
@@ -182,22 +182,22 @@ class Bucket:
             below = filesystem().find(self._path(key))
             if below:
                 filesystem().rm(below)
-                # A refusal to remove one of many is not told.
+                # The server does not report a refusal to remove one of many.
                 left = filesystem().find(self._path(key))
                 if left:
                     raise StorageError(f"cannot remove s3://{left[0]}: the server keeps it")
 
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
-        """Hold a lock object; see `ritz.storage.places.lease.leased`."""
+        """Hold a lock object; see `ritz.storage.backends.lease.leased`."""
         return lease.leased(self, key, what, wait)
 
     def holder(self, key: str) -> str | None:
-        """Return who holds the lock object; see `ritz.storage.places.lease.holder`."""
+        """Return the holder of the lock object; see `ritz.storage.backends.lease.holder`."""
         return lease.holder(self, key)
 
     def held_by(self, key: str, holder: str) -> bool:
-        """Return whether the lock object names a holder, whose lease may have run out if nobody took it since."""
-        return lease.named(self, key) == holder
+        """Return whether the lock object names a holder; its lease may have expired unless another process took it."""
+        return lease.last_holder(self, key) == holder
 
     def holds(self, key: str, ask: bool) -> bool:
         """Return whether this process holds the lock object."""
@@ -208,7 +208,7 @@ class Bucket:
         del key, depth
         return []
 
-    def look(self, key: str) -> Seen | None:
+    def state(self, key: str) -> ObjectState | None:
         """Return an object with its ETag and age, None if there is none."""
         with translated("read", self.location(key)):
             try:
@@ -219,7 +219,7 @@ class Bucket:
                 raise
             now: datetime = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
             data: bytes = _content(answer["Body"])
-        return Seen(data, answer["ETag"], (now - answer["LastModified"]).total_seconds())
+        return ObjectState(data, answer["ETag"], (now - answer["LastModified"]).total_seconds())
 
     def put_if(self, key: str, data: bytes, etag: str | None) -> str | None:
         """Put an object if the one there has this ETag, or if there is none where the ETag is None.
@@ -242,8 +242,8 @@ class Bucket:
             if code(error) not in _REFUSED | _ABSENT:
                 raise
             # The answer to a first attempt may have been lost, and the second one found what the first had written.
-            seen = self.look(key)
-            return seen.etag if seen is not None and seen.data == data else None
+            state = self.state(key)
+            return state.etag if state is not None and state.data == data else None
         return str(answer["ETag"])
 
     def _path(self, key: str) -> str:

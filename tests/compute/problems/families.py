@@ -1,0 +1,55 @@
+"""Small instances of all families of problems, and fields that solve none of them."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+
+from ritz.compute.kind import OneOf
+from ritz.compute.problems.acoustic import Acoustic
+from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.catalogue import AnyProblem
+from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.helmholtz import Helmholtz
+from ritz.compute.problems.laws import Lognormal, TwoPhase
+from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.poisson import Poisson
+from ritz.compute.problems.problem import Arrays, Problem
+
+SMALL: dict[str, Problem] = {
+    "darcy": Darcy(shape=(12, 16)),
+    "darcy-square": Darcy(shape=(12, 12)),
+    "darcy-3d": Darcy(shape=(6, 7, 8)),
+    "darcy-two-phase": Darcy(shape=(12, 16), law=TwoPhase()),
+    "darcy-contrast": Darcy(shape=(12, 12), law=TwoPhase(low=1, high=1000)),
+    "poisson": Poisson(shape=(12, 16)),
+    "elliptic": Elliptic(shape=(12, 16)),
+    "elliptic-square": Elliptic(shape=(12, 12), law=Lognormal()),
+    "convection": Convection(shape=(12, 16)),
+    "helmholtz": Helmholtz(shape=(16, 18), wavenumber=8.0),
+    "helmholtz-3d": Helmholtz(shape=(8, 8, 8), wavenumber=6.0),
+    "acoustic": Acoustic(shape=(12, 16), wavenumber=6.0),
+    "acoustic-3d": Acoustic(shape=(8, 8, 8), wavenumber=6.0),
+    "heat": Heat(shape=(12, 16), steps=4),
+    "burgers": Burgers(points=48, steps=6, end=0.2),
+    "plate": Plate(cells=8),
+}
+
+
+def kinds() -> set[str]:
+    """Return the kinds of all families that can be chosen."""
+    return set(next(item for item in get_args(AnyProblem) if isinstance(item, OneOf)).kinds())
+
+
+def rough(problem: Problem, n: int) -> Arrays:
+    """Return outputs of n samples by name, float64: a wave along the last axis and noise, the same everywhere."""
+    fields = {}
+    for name, output in problem.template(n).data_vars.items():
+        if output.attrs["role"] == "output":
+            noise = np.random.Generator(np.random.Philox(7)).random(output.shape) - 0.5
+            fields[str(name)] = np.sin(3 * np.arange(output.shape[-1]) / output.shape[-1]) + 0.1 * noise
+    return fields
