@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -76,7 +77,7 @@ def test_half_transparent_colours_stay_so() -> None:
 def test_a_figure_is_drawn_once(monkeypatch) -> None:
     drawn, original = [], Figure.draw
 
-    def draw(self: Figure, renderer: object) -> None:
+    def draw(self: Figure, renderer: Any) -> None:
         drawn.append(self)
         original(self, renderer)
 
