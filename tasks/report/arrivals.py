@@ -22,7 +22,7 @@ BLOCK = 64
 
 @dataclass(frozen=True)
 class Stream:
-    """What the trainer saw and in which order, each sample by one number, its standard score in the training set.
+    """Samples in the batches and in which order, each sample by one number, its standard score in the training set.
 
     Attributes
     ----------

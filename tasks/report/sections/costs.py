@@ -76,7 +76,7 @@ class ModelCosts(Section[RunFacts]):
         rows = _rows(cost)
         if found.get("measured"):
             rows += _rows_at_matched_error(found, cost["inference"]["threads"])
-        return table("What this model costs.", rows, kind="narrow")
+        return table("Cost of this model.", rows, kind="narrow")
 
 
 def _rows(cost: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -58,8 +58,8 @@ class Coverage(Section[RunFacts]):
                 picture(
                     pictures,
                     "calibration",
-                    "Measured against nominal coverage. On the dashed line the bands keep what they promise; below it "
-                    "they promise too much.",
+                    "Measured against nominal coverage. On the dashed line the measured coverage is the nominal "
+                    "one; below it the bands are too narrow.",
                 ),
                 widths,
             ),

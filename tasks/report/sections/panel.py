@@ -37,7 +37,7 @@ class Panel(Section[RunFacts]):
         if not facts.recorded.panel:
             return Markup()
         return joined(
-            heading("What ordering and recycling do on one shard"),
+            heading("Effect of ordering and recycling on one shard"),
             columns(
                 picture(
                     pictures,
@@ -47,7 +47,7 @@ class Panel(Section[RunFacts]):
                     "the next.",
                 ),
                 table(
-                    "Mean iterations and median time a system, worst true relative residual.",
+                    "Mean iterations and median time per system, worst true relative residual.",
                     [
                         (
                             _name(row),
@@ -69,11 +69,11 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def draw(rows: Rows) -> Figure:
-    """Draw iterations and time a system of every way to solve the probe's systems."""
+    """Draw iterations and time per system of every way to solve the probe's systems."""
     names = [plain(_name(row), 36) for row in rows]
     whole = figure(HALF, 0.9 + 0.36 * len(rows), layout=None)
     both = list(whole.subplots(1, 2, sharey=True))
-    measures = (("iterations", 1.0, "iterations a system"), ("seconds", 1e3, "time a system (ms)"))
+    measures = (("iterations", 1.0, "iterations per system"), ("seconds", 1e3, "time per system (ms)"))
     for axes, (key, factor, label), colour in zip(both, measures, SERIES, strict=False):
         values = np.array([np.nan if row.get(key) is None else row[key] for row in rows], float) * factor
         bars = axes.barh(names, np.nan_to_num(values), color=colour, alpha=0.85, height=0.62)

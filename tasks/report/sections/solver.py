@@ -50,7 +50,7 @@ def _tried(rows: Sequence[Mapping[str, Any]]) -> Markup:
     if not rows:
         return Markup()
     return table(
-        "What was tried.",
+        "Candidates that ran.",
         [
             (
                 _solver(row.get("solver")),
@@ -61,7 +61,7 @@ def _tried(rows: Sequence[Mapping[str, Any]]) -> Markup:
             )
             for row in rows
         ],
-        ("solver", "systems", "iterations", "time a system", "not answered"),
+        ("solver", "systems", "iterations", "time per system", "not answered"),
         kind="narrow",
     )
 
@@ -70,7 +70,7 @@ def _left_out(rows: Sequence[Mapping[str, Any]]) -> Markup:
     if not rows:
         return Markup()
     left_out = [(_solver(row.get("solver")), str(row["reason"])) for row in rows]
-    return table("What was left out.", left_out, ("solver", "why"), kind="narrow", text=True)
+    return table("Candidates that were left out.", left_out, ("solver", "why"), kind="narrow", text=True)
 
 
 def _solver(solver: Any) -> str:

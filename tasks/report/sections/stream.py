@@ -27,7 +27,7 @@ class Seen(Section[RunFacts]):
     """Which samples the trainer saw, and whether their order was biased."""
 
     name = "stream"
-    title = "What the trainer saw"
+    title = "Samples in the batches"
     under = "training"
     place = 10
     needs = ("stream",)
@@ -48,7 +48,7 @@ class Seen(Section[RunFacts]):
         return joined(
             paragraph(
                 Markup(
-                    "Every training sample by one number, {what}{part}. The mean of a quarter of the arrivals is at "
+                    "One number per training sample, {what}{part}. The mean of a quarter of the arrivals is at "
                     "most <strong>{arrivals}</strong> standard deviations from that of the whole set, that of a "
                     "quarter of the batches at most <strong>{batches}</strong>. With the same shards in random order "
                     "the arrivals stay below {by_chance} in 95\xa0% of all cases: more than that is a bias of the "

@@ -14,7 +14,7 @@ class HeldEqual(Section[Compared]):
     """What the trainings that are compared have in common."""
 
     name = "how"
-    title = "What was held equal"
+    title = "Equal conditions"
     place = 30
     needs = ("samples", "epochs", "steps", "arms", "gains")
 
@@ -68,7 +68,7 @@ class WallTime(Section[Compared]):
         fewer = arm["samples"] < clock["could_solve"]
         limited = ", all that there are in the pool or fit into its batches" if fewer else ""
         return paragraph(
-            f"Measured: {duration(clock['solver_seconds'])} of solver time a simulation (ledger) on "
+            f"Measured: {duration(clock['solver_seconds'])} of solver time per simulation (ledger) on "
             f"{number(clock['solvers'])} solve workers, so one every {duration(clock['simulation'])}; "
             f"{duration(clock['step'])} a gradient step (median of the offline trainings here). Modelled from that: "
             f"offline takes {duration(clock['seconds'])}, first solving, then training. In that time online begins "
@@ -105,7 +105,7 @@ class Again(Section[Compared]):
     """What was typed, and with what it was computed."""
 
     name = "again"
-    title = "To make this again"
+    title = "To repeat this"
     place = 50
     needs = ("command", "versions")
 

@@ -40,8 +40,8 @@ class Curves(Section[Compared]):
         return picture(
             pictures,
             "curves",
-            "Error on the same validation samples for all, a thin line a seed, their median thick. The time is a model "
-            "from what was measured, see below.",
+            "Error on the same validation samples for all, a thin line per seed, their median thick. The time is a "
+            "model from measured figures, see below.",
             wide=True,
         )
 
@@ -65,7 +65,7 @@ def along(record: Mapping[str, Any], arm: str, result: Mapping[str, Any]) -> dic
 
 
 def draw(record: Mapping[str, Any]) -> Figure:
-    """Draw the validation error against steps, solves and seconds: a thin line a seed, their median thick."""
+    """Draw the validation error against steps, solves and seconds: a thin line per seed, their median thick."""
     whole = figure(WIDE, 3.7, layout=None)
     panels: list[Axes] = list(whole.subplots(1, len(AXES), sharey=True))
     every: list[np.ndarray] = []
