@@ -79,7 +79,7 @@ def measure(samples: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as store, Local().open() as cluster:
         generated = generate.fn(pipeline, store, cluster)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"samples": generated.dataset["samples"], "peak": peak, "seconds": generated.seconds}
+    return {"samples": generated.dataset.samples, "peak": peak, "seconds": generated.seconds}
 
 
 def main() -> None:

@@ -16,10 +16,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from ritz.tasks.documents.provenance import machine
-from ritz.tasks.measuring.gate import RELEASES, better_baselines
+from ritz.tasks.documents.reading import read
+from ritz.tasks.documents.run import FinishedRun
+from ritz.tasks.documents.verdict import RELEASES
+from ritz.tasks.measuring.gate import better_baselines
 from ritz.tasks.recipes import names
 from ritz.tasks.views.measured import FILE, Measured, document, measured
 
@@ -38,20 +40,19 @@ COLUMNS = (
 )
 
 
-def ran(recipe: str, store: str) -> dict[str, Any]:
+def ran(recipe: str, store: str) -> FinishedRun:
     """Run a recipe and return its record."""
     sys.stderr.write(f"{recipe} …\n")
     command = [str(Path(sys.executable).with_name("ritz")), "run", recipe, "--store", store, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if done.returncode not in (0, 1) or not done.stdout:
         raise SystemExit(f"{' '.join(command)} ended with code {done.returncode}")
-    record: dict[str, Any] = json.loads(done.stdout)
-    return record
+    return read(FinishedRun, json.loads(done.stdout), f"the record of {recipe}")
 
 
-def row(recipe: str, record: dict[str, Any], found: Measured) -> tuple[str, ...]:
+def row(recipe: str, record: FinishedRun, found: Measured) -> tuple[str, ...]:
     """Return the row of a recipe."""
-    mark = " (better)" if found.baseline in better_baselines(record["metrics"], record["baselines"]) else ""
+    mark = " (better)" if found.baseline in better_baselines(record.metrics, record.baselines) else ""
     return (
         recipe,
         f"{100 * found.relative_l2:.2f} %",
@@ -59,7 +60,7 @@ def row(recipe: str, record: dict[str, Any], found: Measured) -> tuple[str, ...]
         "–" if found.coverage is None else f"{100 * found.coverage:.1f} %",
         f"{found.seconds / 60:.1f}",
         *found.pays_after(),
-        RELEASES[record["model"]["release"]],
+        RELEASES[record.model.release_by(record.recipe)],
     )
 
 
@@ -69,13 +70,13 @@ def main() -> None:
     parser.add_argument("--recipe", action="append", help="Run this one alone; repeatable. Default: all shipped.")
     asked = parser.parse_args()
     here = machine()
-    print(f"# python -m benchmarks.{Path(__file__).stem}, {here['processor']}, {here['cores']} cores")
+    print(f"# python -m benchmarks.{Path(__file__).stem}, {here.processor}, {here.cores} cores")
     print("".join(f"{title:<{width}}" for title, width in COLUMNS))
     figures = measured()
     for recipe in asked.recipe or names():
         record = ran(recipe, asked.store)
         figures[recipe] = Measured.of(record)
-        KEPT.write_text(document(here, figures), encoding="utf-8")
+        KEPT.write_text(document(here.document(), figures), encoding="utf-8")
         cells = row(recipe, record, figures[recipe])
         print("".join(f"{cell:<{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True)), flush=True)
 

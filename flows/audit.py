@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from ritz.tasks.auditing import audit as stage
+from ritz.tasks.auditing.audit_record import AuditRecord
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Audit, prepare
 
 
 @flow(name="audit")
 @stoppable
-def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+def audit(dataset: str, store: str, profile: str = "local") -> AuditRecord:
     """Look for anything in a version of a dataset that is not as it must be; return the record.
 
     Raises
@@ -21,5 +20,5 @@ def audit(dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
     """
     prepared = prepare(Audit(dataset), store, profile)
     with prepared.profile.open(Audit.roles) as cluster:
-        record: dict[str, Any] = stage.audit(prepared.store, cluster, prepared.work)
+        record: AuditRecord = stage.audit(prepared.store, cluster, prepared.work)
     return record

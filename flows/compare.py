@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
+from ritz.compute.document import Json
 from ritz.tasks.comparison import compare as stage
+from ritz.tasks.comparison.comparison_record import ComparisonRecord
 from ritz.tasks.comparison.plan import FRESH, SEEDS
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
@@ -17,14 +17,14 @@ from ritz.tasks.preparing import Compare, prepare
 @stoppable
 def online_offline(
     recipe: str,
-    overrides: dict[str, Any] | None,
+    overrides: dict[str, object] | None,
     store: str,
     profile: str = "local",
     seeds: int = SEEDS,
     samples: int | None = None,
     epochs: float | None = None,
     fresh: int = FRESH,
-) -> dict[str, Any]:
+) -> ComparisonRecord:
     """Train the surrogate of a recipe online and offline and compare; return the record.
 
     All simulations are solved once, into the dataset ``<name>-compare``; `ritz.tasks.comparison.plan.contest` has the
@@ -37,7 +37,7 @@ def online_offline(
     ritz.storage.errors.StorageError
         If the dataset cannot be made.
     """
-    sizes: dict[str, Any] = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
+    sizes: Json = {"seeds": seeds, "samples": samples, "epochs": epochs, "fresh": fresh}
     prepared = prepare(Compare.read(recipe, overrides, store, **sizes), store, profile)
     if prepared.done is not None:
         return prepared.done
@@ -48,5 +48,5 @@ def online_offline(
         command += [f"--{name}", str(value)] if value is not None else []
     with prepared.profile.open(Compare.roles) as cluster:
         made = complete(compared.pipeline, store) or generate(compared.pipeline, store, cluster)
-        record: dict[str, Any] = stage.compare(compared, store, cluster, made, command)
+        record: ComparisonRecord = stage.compare(compared, store, cluster, made, command)
     return record

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
+from ritz.tasks.documents.card import ModelVersion
+from ritz.tasks.documents.cost import Priced
+from ritz.tasks.documents.evaluation import Evaluation
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.measuring.cost import cost
 from ritz.tasks.preparing import Evaluate, prepare
 
 
+class EvaluatedModel(Priced, Evaluation):
+    """A model, and what was measured of it."""
+
+    model: ModelVersion
+
+
 @flow(name="evaluate")
 @stoppable
-def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> EvaluatedModel:
     """Measure a model, the baselines and their costs on the test split of a dataset; both as ``NAME[@VERSION]``.
 
     Raises
@@ -24,6 +31,7 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> di
     measured, store = prepared.work, prepared.store
     specs = (measured.model.spec, measured.dataset.spec)
     with prepared.profile.open(Evaluate.roles) as cluster:
-        result: dict[str, Any] = stage.evaluate(store, cluster, *specs, measured.metrics)
-        result |= cost(store, cluster, *specs)
-    return {"model": {"name": measured.model.name, "version": measured.model.version}, **result}
+        result: Evaluation = stage.evaluate(store, cluster, *specs, measured.metrics)
+        priced: Priced = cost(store, cluster, *specs)
+    named = ModelVersion(name=measured.model.name, version=measured.model.version)
+    return EvaluatedModel(model=named, **result.entries(), **priced.entries())

@@ -3,11 +3,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prefect import flow
+
 from ritz.flows.settings import DEFAULT_STORE, prepare_prefect
 
 prepare_prefect()  # Prefect reads its settings when it is imported.
 
-from prefect import flow
 from prefect.context import FlowRunContext
 
 from ritz.compute.cluster.profile import Profile
@@ -62,8 +63,8 @@ def generate_dataset(
     --------
     >>> import ritz
     >>> made = ritz.generate("small@v1", store="ritz-store")
-    >>> made.dataset["name"], made.dataset["version"], made.dataset["samples"], made.ledger["failed"]
-    ('small', 'v1', 40, 0)
+    >>> made.dataset.spec, made.dataset.samples, made.ledger.failed
+    ('small@v1', 40, 0)
     >>> ritz.generate("darcy", {"data.samples": 100})
     Traceback (most recent call last):
     ritz.tasks.errors.RecipeError: recipe 'darcy': data: samples = 100 is no multiple of shard = 16; ...
@@ -88,7 +89,7 @@ def _pipeline_flow(pipeline: Pipeline, store: str, profile: str | Profile) -> Ge
 
 @flow(name="generate")
 @stoppable
-def generate(recipe: str, overrides: dict[str, Any] | None, store: str, profile: str = "local") -> Generated:
+def generate(recipe: str, overrides: dict[str, object] | None, store: str, profile: str = "local") -> Generated:
     """Make the dataset of a recipe: what ``ritz generate`` starts.
 
     Raises

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.logging.formatters import PrefectFormatter
 
-from ritz.tasks.measuring.gate import RELEASES, release_of
+from ritz.compute.document import Json, Number, Part
+from ritz.tasks.documents.run import FinishedRun
+from ritz.tasks.documents.verdict import RELEASES, Release
 from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
@@ -66,39 +67,48 @@ def recipe_tags(pipeline: Pipeline) -> list[str]:
     return [f"recipe:{pipeline.name}", *named]
 
 
-def tags(record: dict[str, Any]) -> list[str]:
+def tags(record: FinishedRun) -> list[str]:
     """Return the tags of a run that came to a model: its dataset and its model, with their versions."""
-    dataset, model = record["dataset"], record["model"]
-    return [f"dataset:{dataset['name']}@{dataset['version']}", f"model:{model['name']}@{model['version']}"]
+    return [f"dataset:{record.dataset.spec}", f"model:{record.model.spec}"]
 
 
-def result(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run came to: ``run``, ``model``, ``relative_l2``, ``release``, ``released`` and ``report``."""
-    model = record["model"]
-    return {
-        "run": record["run"],
-        "model": f"{model['name']}@{model['version']}",
-        "relative_l2": record["metrics"]["relative_l2"]["mean"],
-        "release": release_of(model, record.get("recipe") or {}),
-        "released": model["released"],
-        "report": record["paths"]["report"],
-    }
+class RunResult(Part):
+    """What a run came to; None for what is not known."""
+
+    run: str | None = None
+    model: str | None = None
+    relative_l2: Number | None = None
+    release: Release | None = None
+    released: bool | None = None
+    report: str | None = None
 
 
-def sentence(record: dict[str, Any]) -> str:
+def result(record: FinishedRun) -> RunResult:
+    """Return what a run came to."""
+    return RunResult(
+        run=record.run,
+        model=record.model.spec,
+        relative_l2=record.metrics.relative_l2.mean,
+        release=record.model.release_by(record.recipe),
+        released=record.model.released,
+        report=record.paths.report,
+    )
+
+
+def sentence(record: FinishedRun) -> str:
     """Return what a run came to in a line."""
-    found = result(record)
-    release = RELEASES[found["release"]]
-    return f"{found['model']}, {release}, relative L2 {found['relative_l2']:.4g}; report: {found['report']}"
+    release = RELEASES[record.model.release_by(record.recipe)]
+    error, report = record.metrics.relative_l2.mean, record.paths.report
+    return f"{record.model.spec}, {release}, relative L2 {error:.4g}; report: {report}"
 
 
-def label_flow_run(record: dict[str, Any]) -> None:
+def label_flow_run(record: FinishedRun) -> None:
     """Keep what the run came to with the flow run that is going on here, for `ritz trigger --wait`."""
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None
-    labels = {f"{PREFIX}{name}": value for name, value in result(record).items()}
-    with _telling(record["run"]) as client:
+    labels = {f"{PREFIX}{name}": value for name, value in result(record).document().items()}
+    with _telling(record.run) as client:
         client.update_flow_run_labels(context.flow_run.id, labels)
 
 
@@ -113,7 +123,6 @@ def _telling(run: str) -> Iterator[SyncPrefectClient]:
         log.warning("the Prefect server was not notified of run %s: %s", run, str(error) or type(error).__name__)
 
 
-def labelled(labels: dict[str, Any]) -> dict[str, Any]:
-    """Return what a flow run's labels say that it came to, as `result` gives it; None for what is not known."""
-    names = ("run", "model", "relative_l2", "release", "released", "report")
-    return {name: labels.get(f"{PREFIX}{name}") for name in names}
+def labelled(labels: Json) -> RunResult:
+    """Return what a flow run's labels say that it came to."""
+    return RunResult(**{name: labels.get(f"{PREFIX}{name}") for name in RunResult.model_fields})

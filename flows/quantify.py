@@ -1,17 +1,23 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
+from ritz.tasks.documents.calibration import Calibration
+from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.preparing import Quantify, prepare
 
 
+class QuantifiedModel(Calibration):
+    """A model, and what its error bars were worth."""
+
+    model: ModelVersion
+
+
 @flow(name="quantify")
 @stoppable
-def quantify(model: str, dataset: str, store: str, profile: str = "local") -> dict[str, Any]:
+def quantify(model: str, dataset: str, store: str, profile: str = "local") -> QuantifiedModel:
     """Calibrate bands for a model on a dataset and measure their coverage; both as ``NAME[@VERSION]``.
 
     The method is the one of the recipe that made the model. The bands replace those the model had.
@@ -25,5 +31,6 @@ def quantify(model: str, dataset: str, store: str, profile: str = "local") -> di
     measured, store = prepared.work, prepared.store
     specs = (measured.model.spec, measured.dataset.spec)
     with prepared.profile.open(Quantify.roles) as cluster:
-        result: dict[str, Any] = stage.quantify(store, cluster, *specs, measured.uncertainty)
-    return {"model": {"name": measured.model.name, "version": measured.model.version}, **result}
+        result: Calibration = stage.quantify(store, cluster, *specs, measured.uncertainty)
+    named = ModelVersion(name=measured.model.name, version=measured.model.version)
+    return QuantifiedModel(model=named, **result.entries())

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from ritz.tasks.auditing import regenerate as stage
+from ritz.tasks.auditing.audit_record import RegeneratedSample
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Regenerate, prepare
 
 
 @flow(name="regenerate")
 @stoppable
-def regenerate(dataset: str, sample: int, store: str, profile: str = "local") -> dict[str, Any]:
+def regenerate(dataset: str, sample: int, store: str, profile: str = "local") -> RegeneratedSample:
     """Make one sample of a version again and compare it with what is stored.
 
     Raises
@@ -21,5 +20,5 @@ def regenerate(dataset: str, sample: int, store: str, profile: str = "local") ->
     """
     prepared = prepare(Regenerate(dataset, sample), store, profile)
     with prepared.profile.open(Regenerate.roles) as cluster:
-        found: dict[str, Any] = stage.regenerate(prepared.store, cluster, prepared.work, sample)
+        found: RegeneratedSample = stage.regenerate(prepared.store, cluster, prepared.work, sample)
     return found

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Replay, prepare
 from ritz.tasks.training import replay as stage
+from ritz.tasks.training.replay_record import ReplayedModel
 
 
 @flow(name="replay")
 @stoppable
-def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> dict[str, Any]:
-    """Do the training of a run again and compare; return what `ritz.tasks.training.replay.replay` returns.
+def replay(run: str, store: str, profile: str = "local", threads: int | None = None) -> ReplayedModel:
+    """Do the training of a run again and compare.
 
     Parameters
     ----------
@@ -26,5 +25,5 @@ def replay(run: str, store: str, profile: str = "local", threads: int | None = N
     """
     prepared = prepare(Replay(run), store, profile)
     with prepared.profile.open(Replay.roles) as cluster:
-        found: dict[str, Any] = stage.replay(prepared.store, cluster, prepared.work, threads=threads)
+        found: ReplayedModel = stage.replay(prepared.store, cluster, prepared.work, threads=threads)
     return found

@@ -30,8 +30,13 @@ from ritz.flows.serving.claims import hold
 from ritz.storage.errors import Busy
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
-from ritz.tasks.documents.provenance import provenance
+from ritz.tasks.documents.card import ModelVersion, Origin
+from ritz.tasks.documents.dataset import DatasetVersion
+from ritz.tasks.documents.provenance import machine, versions
+from ritz.tasks.documents.reading import read
 from ritz.tasks.documents.records import recorded, run_lock
+from ritz.tasks.documents.run import FinishedRun, Memory, ModelOfRun, Paths, RunRecord, Times
+from ritz.tasks.documents.training import History
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import Generated
@@ -57,7 +62,7 @@ def run_pipeline(
     profile: Profile | None = None,
     command: Sequence[str] = (),
     begun: float | None = None,
-) -> dict[str, Any]:
+) -> FinishedRun:
     """Generate, train, evaluate, quantify and publish; generating and training overlap.
 
     The flow's history is kept by the Prefect server that ``PREFECT_API_URL`` names, else by one of its own, as with
@@ -78,7 +83,7 @@ def run_pipeline(
 
     Returns
     -------
-    dict
+    FinishedRun
         The run record. A pipeline that has finished in this store before is not run again.
     """
     begun = time.time() if begun is None else begun
@@ -92,84 +97,87 @@ def run_pipeline(
 @stoppable
 def _pipeline_flow(
     pipeline: Pipeline, store: str, profile: Profile | None, command: Sequence[str], begun: float
-) -> dict[str, Any]:
+) -> FinishedRun:
     return _done(Run(pipeline), store, profile or "local", command, begun)
 
 
-def _done(request: Run, store: str, profile: str | Profile, command: Sequence[str], begun: float) -> dict[str, Any]:
+def _done(request: Run, store: str, profile: str | Profile, command: Sequence[str], begun: float) -> FinishedRun:
     """Return the record of a request that was done before, or is done now."""
     prepared = prepare(request, store, profile)
     pipeline, store = prepared.work, prepared.store
     if prepared.done is not None:
         done = judged_again(store, prepared.done, pipeline)
-        log.info("nothing to do: run %s has done all of it", done["run"])
-        name_flow_run(done["run"], [*tags(done), "nothing to do"])
+        log.info("nothing to do: run %s has done all of it", done.run)
+        name_flow_run(done.run, [*tags(done), "nothing to do"])
         return done
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
         record = _begun(pipeline, store, command)
-        name_flow_run(record["run"], recipe_tags(pipeline))
+        name_flow_run(record.run, recipe_tags(pipeline))
         with recorded(Store(store), record):
-            record = _run(pipeline, store, prepared.profile, record, begun)
-        name_flow_run(record["run"], tags(record))
-        return record
+            ended = _run(pipeline, store, prepared.profile, record, begun)
+        name_flow_run(ended.run, tags(ended))
+        return ended
 
 
-def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> dict[str, Any]:
+def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> RunRecord:
     """Return what the record of a run says at its start."""
     now = datetime.now(UTC)
-    return {
+    return RunRecord(
         # A name may be as long as that of a run.
-        "run": f"{now:%Y%m%dT%H%M%S}-{pipeline.name[:60]}-{pipeline.identity[:8]}",
-        "status": "running",
-        "identity": pipeline.identity,
-        "fit": _fit_identity(pipeline),
-        "created": now.isoformat(timespec="seconds"),
-        "command": list(command),
-        "recipe": pipeline.document(),
-        **provenance(),
-        "paths": {"store": store},
-    }
+        run=f"{now:%Y%m%dT%H%M%S}-{pipeline.name[:60]}-{pipeline.identity[:8]}",
+        status="running",
+        identity=pipeline.identity,
+        fit=_fit_identity(pipeline),
+        created=now.isoformat(timespec="seconds"),
+        command=tuple(command),
+        recipe=pipeline.document(),
+        versions=versions(),
+        machine=machine(),
+        paths=Paths(store=store),
+    )
 
 
-def _run(pipeline: Pipeline, store: str, profile: Profile, record: dict[str, Any], begun: float) -> dict[str, Any]:
+def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, begun: float) -> FinishedRun:
     with profile.open() as cluster:
         check_ranks(pipeline, cluster)
-        generated, trained = _generate_and_train(pipeline, store, cluster, record["run"])
-        dataset = f"{generated.dataset['name']}@{generated.dataset['version']}"
-        card = {
-            "name": pipeline.name,
-            "dataset": {key: generated.dataset[key] for key in ("name", "version", "snapshot")},
-            "recipe": record["recipe"],
-            "mode": "online",
-            "run": record["run"],
-            "training": trained.summary,
-        }
-        model = cluster.call("train", register, store, trained.identity, pipeline.name, card)
-        reference = f"{model['name']}@{model['version']}"
+        generated, trained = _generate_and_train(pipeline, store, cluster, record.run)
+        made, dataset = generated.dataset, generated.dataset.spec
+        origin = Origin(
+            name=pipeline.name,
+            dataset=DatasetVersion(name=made.name, version=made.version, snapshot=made.snapshot),
+            recipe=record.recipe,
+            mode="online",
+            run=record.run,
+            training=trained.summary,
+        )
+        model: ModelVersion = cluster.call("train", register, store, trained.identity, pipeline.name, origin)
+        reference = model.spec
         measuring = time.monotonic()
         measured = evaluation.evaluate(store, cluster, reference, dataset, pipeline.evaluation, pipeline.surrogate)
         quantified = evaluation.quantify(store, cluster, reference, dataset, pipeline.uncertainty, pipeline.surrogate)
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
         measuring = time.monotonic() - measuring
-        found = {
-            "metrics": measured["metrics"],
-            "baselines": measured["baselines"],
-            "coverage": quantified["coverage"],
-        }
-        verdict = judge(Store(store), reference, pipeline.gate, found)
-        record = record | {
-            "status": "finished",
-            "dataset": generated.dataset,
-            "model": {**model, "parameters": trained.summary["parameters"], **verdict},
-            **found,
-            **priced,
-            "ledger": generated.ledger,
-            "choice": generated.choice,
-            "panel": generated.panel,
-            "times": {**_times(generated, trained, Store(store), begun), "evaluate": measuring},
-            "memory": {"driver_peak": _peak_memory()},
-        }
-        return publish(store, cluster, record, begun, pipeline.problem, pipeline.surrogate)
+        found = (measured.metrics, quantified.coverage, measured.baselines)
+        verdict = judge(Store(store), reference, pipeline.gate, *found)
+        parameters = trained.summary.parameters
+        ended = FinishedRun.model_validate(
+            {
+                **record.entries(),
+                "status": "finished",
+                "dataset": made,
+                "model": ModelOfRun(**model.entries(), parameters=parameters, **verdict.entries()),
+                "metrics": measured.metrics,
+                "baselines": measured.baselines,
+                "coverage": quantified.coverage,
+                **priced.entries(),
+                "ledger": generated.ledger,
+                "choice": generated.choice,
+                "panel": generated.panel,
+                "times": _times(generated, trained, Store(store), begun).changed(evaluate=measuring),
+                "memory": Memory(driver_peak=_peak_memory()),
+            }
+        )
+        return publish(store, cluster, ended, begun, pipeline.problem, pipeline.surrogate)
 
 
 def _fit_identity(pipeline: Pipeline) -> str:
@@ -201,18 +209,19 @@ def _failed(stage: PrefectFuture[Any]) -> bool:
     return isinstance(stage.result(raise_on_failure=False), BaseException)
 
 
-def _times(generated: Generated, trained: Trained, store: Store, start: float) -> dict[str, Any]:
-    curve = store.document(f"fits/{trained.identity}/history.json")["curve"]
+def _times(generated: Generated, trained: Trained, store: Store, start: float) -> Times:
+    key = f"fits/{trained.identity}/history.json"
+    curve = read(History, store.document(key), store.location(key)).curve
     last = generated.last_shard
-    return {
+    return Times(
         # A run that goes on after a killed one may find the first step, or all shards, done before it began.
-        "first_step": max(0.0, trained.summary["first_step"] - start),
-        "last_shard": None if last is None else last - start,
-        "steps": trained.summary["steps"],
-        "steps_while_solving": max((row["step"] for row in curve if last and row["time"] <= last), default=0),
-        "generate": generated.seconds,
-        "train": trained.seconds,
-    }
+        first_step=max(0.0, trained.summary.first_step - start),
+        last_shard=None if last is None else last - start,
+        steps=trained.summary.steps,
+        steps_while_solving=max((row["step"] for row in curve if last and row["time"] <= last), default=0),
+        generate=generated.seconds,
+        train=trained.seconds,
+    )
 
 
 def _peak_memory() -> int:
@@ -227,8 +236,8 @@ def _peak_memory() -> int:
 @flow(name="ritz")
 @stoppable
 def run(
-    recipe: str, overrides: dict[str, Any] | None = None, store: str = DEFAULT_STORE, profile: str = "local"
-) -> dict[str, Any]:
+    recipe: str, overrides: dict[str, object] | None = None, store: str = DEFAULT_STORE, profile: str = "local"
+) -> FinishedRun:
     """Run a recipe: what ``ritz run`` starts.
 
     Parameters
@@ -255,7 +264,7 @@ def run(
 
 
 @flow(name="ritz")
-def run_served(overrides: dict[str, Any] | None = None) -> State[Any]:
+def run_served(overrides: dict[str, object] | None = None) -> State[Any]:
     """Run the recipe of a deployment as `run` does: what deployments and triggers start.
 
     Recipe, store and profile are those that `ritz serve` has bound to the deployment; a caller gives overrides alone.
@@ -266,7 +275,7 @@ def run_served(overrides: dict[str, Any] | None = None) -> State[Any]:
     hold(flow_run.id)
     bear(flow_run.name)
     try:
-        record: dict[str, Any] = run.fn(binding.recipe, overrides, binding.store, binding.profile)
+        record: FinishedRun = run.fn(binding.recipe, overrides, binding.store, binding.profile)
     except Busy as error:
         return Cancelled(message=str(error))
     label_flow_run(record)

@@ -6,7 +6,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -16,6 +16,9 @@ from rich.table import Table
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
+
+Row = Mapping[str, Any]
+"""A row of a table: what stands in its cells, by the titles of their columns."""
 
 QUIET = 15.0
 """Seconds without a line after which one says that the work goes on."""
@@ -140,7 +143,7 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_fields(rows: Sequence[dict[str, Any]]) -> None:
+def print_fields(rows: Sequence[Row]) -> None:
     """Print fields of a recipe on stdout, each with its meaning below it, in at most 100 columns.
 
     Parameters
@@ -165,7 +168,7 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def print_table(rows: Sequence[dict[str, Any]], header: bool = True) -> None:
+def print_table(rows: Sequence[Row], header: bool = True) -> None:
     """Print rows with equal keys as a table on stdout."""
     if not rows:
         return

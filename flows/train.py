@@ -1,24 +1,35 @@
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
+from ritz.compute.document import Number, Part
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
+from ritz.tasks.documents.card import ModelVersion, Origin
+from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.records import fit_lock
+from ritz.tasks.documents.training import TrainingSummary
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import Train, prepare
 from ritz.tasks.training import train as stage
 from ritz.tasks.training.worker import register
 
 
+class TrainedModel(Part):
+    """A model that was trained, on what, how, and how many seconds it took."""
+
+    model: ModelVersion
+    dataset: DatasetVersion
+    training: TrainingSummary
+    seconds: Number
+
+
 @flow(name="train")
 @stoppable
 def train(
-    recipe: str, overrides: dict[str, Any] | None, dataset: str, store: str, profile: str = "local"
-) -> dict[str, Any]:
-    """Train the surrogate of a recipe offline on a published dataset; return ``model``, ``training``, ``dataset``.
+    recipe: str, overrides: dict[str, object] | None, dataset: str, store: str, profile: str = "local"
+) -> TrainedModel:
+    """Train the surrogate of a recipe offline on a published dataset.
 
     Parameters
     ----------
@@ -33,7 +44,7 @@ def train(
     prepared = prepare(Train.read(recipe, overrides, store, dataset), store, profile)
     fit, store = prepared.work, prepared.store
     pipeline, version = fit.pipeline, fit.dataset
-    source = {"name": version.name, "version": version.version, "snapshot": version.snapshot}
+    source = DatasetVersion(name=version.name, version=version.version, snapshot=version.snapshot)
     identity = pipeline.model_identity("offline", version.snapshot)
     lock = Store(store).lock(fit_lock(identity), f"this training of {pipeline.name!r} in {Store(store).url}")
     with lock, prepared.profile.open(Train.roles) as cluster:
@@ -48,12 +59,12 @@ def train(
             shards=fit.shards,
             samples=fit.samples,
         )
-        card = {
-            "name": pipeline.name,
-            "dataset": source,
-            "recipe": pipeline.document(),
-            "mode": "offline",
-            "training": trained.summary,
-        }
-        model = cluster.call("train", register, store, trained.identity, pipeline.name, card)
-    return {"model": model, "dataset": source, "training": trained.summary, "seconds": trained.seconds}
+        origin = Origin(
+            name=pipeline.name,
+            dataset=source,
+            recipe=pipeline.document(),
+            mode="offline",
+            training=trained.summary,
+        )
+        model = cluster.call("train", register, store, trained.identity, pipeline.name, origin)
+    return TrainedModel(model=model, dataset=source, training=trained.summary, seconds=trained.seconds)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ritz.storage.documents import Json
+
 CONVENTIONS = "CF-1.11"
 
 NODE, TRIANGLES, MESH = "node", "triangle", "mesh"
@@ -16,7 +18,7 @@ NODE, TRIANGLES, MESH = "node", "triangle", "mesh"
 _AXES = {"x": "X", "y": "Y", "z": "Z"}
 
 
-def of_coordinate(name: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
+def of_coordinate(name: str, attrs: Mapping[str, Any]) -> Json:
     """Return the attributes of a coordinate of space or time.
 
     A coordinate has no missing values, hence no ``_FillValue``. ``axis`` says of X and Y that they are longitude and
@@ -31,7 +33,7 @@ def of_coordinate(name: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
     return kept | (_CONNECTIVITY if name == TRIANGLES else {})
 
 
-def of_group(attrs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+def of_group(attrs: Mapping[str, Any], names: Collection[str]) -> Json:
     """Return the global attributes of a file with these coordinates.
 
     The variable that describes a mesh is named beside the coordinates, so that xarray does not take it for a field.
@@ -50,7 +52,7 @@ def of_field(dims: Collection[str], names: Collection[str]) -> dict[str, str]:
 
 _CONNECTIVITY = {"start_index": 0}
 
-TOPOLOGY: dict[str, Any] = {
+TOPOLOGY: Json = {
     "cf_role": "mesh_topology",
     "long_name": "triangles of the mesh",
     "topology_dimension": 2,

@@ -8,7 +8,7 @@ import icechunk
 import numpy as np
 import zarr
 
-from ritz.storage.documents import flat, mapping
+from ritz.storage.documents import Json, flat, mapping
 from ritz.storage.errors import Damaged, Refused, StorageError, Unknown
 from ritz.storage.integrity.objects import tag_file, tags
 from ritz.storage.layout import LAYOUT_VERSION
@@ -47,7 +47,7 @@ class Dataset:
         """Take in the attributes and the size of the state that is handled."""
         with self._engine():
             session = self._session()
-            self.attrs: dict[str, Any] = attributes(session)
+            self.attrs: Json = attributes(session)
             version = self.attrs.get("layout_version")
             if version != LAYOUT_VERSION:
                 raise StorageError(
@@ -139,7 +139,7 @@ class Dataset:
         return str(self.attrs["identity"])
 
     @property
-    def recipe(self) -> dict[str, Any]:
+    def recipe(self) -> Json:
         """What makes the dataset."""
         return mapping(self.attrs["recipe"].encode(), f"{self._location}: attribute recipe")
 
@@ -312,7 +312,7 @@ class Dataset:
             **decode({name: stored[name].values for name in COLUMNS}, self.solvers),
         }
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Json:
         """Return what the ledger says of all samples; see `ritz.storage.ledger.summary`."""
         with self._engine():
             stored = _open(self._session())

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ritz.storage.documents import Json
 from ritz.storage.errors import Damaged
 
 
@@ -21,7 +22,7 @@ def stamped(document: Mapping[str, Any]) -> bytes:
     return json.dumps({**document, "digest": own}, indent=1).encode()
 
 
-def unstamped(path: str, data: bytes) -> dict[str, Any]:
+def unstamped(path: str, data: bytes) -> Json:
     """Return the document that `stamped` made a file of.
 
     Raises

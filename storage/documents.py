@@ -8,6 +8,9 @@ from typing import Any
 from ritz.storage.errors import StorageError
 from ritz.storage.wording import cut
 
+Json = dict[str, Any]
+"""A JSON object as it lies in a store: storage looks at what it relies on itself, the rooms above know its type."""
+
 LARGEST = 256 * 2**20
 """Bytes of the largest document that is read; the curve of a million steps takes a tenth of that."""
 
@@ -60,7 +63,7 @@ def too_large(where: str, size: int, most: int = LARGEST) -> StorageError:
     return StorageError(f"{where}: has {size} bytes; expected a document of at most {most}")
 
 
-def mapping(data: bytes, where: str) -> dict[str, Any]:
+def mapping(data: bytes, where: str) -> Json:
     """Return a JSON document that is a mapping; see `parsed`.
 
     Raises
@@ -74,7 +77,7 @@ def mapping(data: bytes, where: str) -> dict[str, Any]:
     return document
 
 
-def flat(document: Any, path: str = "") -> dict[str, Any]:
+def flat(document: Any, path: str = "") -> Json:
     """Return the values of nested mappings by their dotted paths.
 
     Examples
@@ -84,7 +87,7 @@ def flat(document: Any, path: str = "") -> dict[str, Any]:
     """
     if not isinstance(document, dict):
         return {path: document}
-    found: dict[str, Any] = {}
+    found: Json = {}
     for key, value in document.items():
         found |= flat(value, f"{path}.{key}" if path else key)
     return found

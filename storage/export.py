@@ -15,6 +15,7 @@ from zarr.buffer import default_buffer_prototype
 from ritz.storage import conventions
 from ritz.storage.chunks import FieldReader, ShardCodec
 from ritz.storage.datasets import Dataset, dataset_key
+from ritz.storage.documents import Json
 from ritz.storage.errors import StorageError
 from ritz.storage.ledger import STATUSES
 from ritz.storage.names import split_spec
@@ -109,7 +110,7 @@ class _Source:
     """The version and the samples of it that are exported."""
 
     arrays: dict[str, zarr.Array[Any]]
-    attrs: dict[str, Any]
+    attrs: Json
     version: Version
     positions: np.ndarray
     shard: int
@@ -222,7 +223,7 @@ def _rows(start: int, values: np.ndarray) -> Any:
 
 def _create_variable(file: h5netcdf.File, name: str, source: _Source, array: zarr.Array[Any]) -> None:
     shape = source.shape(name)
-    layout: dict[str, Any] = {}
+    layout: Json = {}
     if shape and "role" in array.attrs:
         layout = {"chunks": (1, *shape[1:])}
     elif source.dims(name) == ("sample",):
@@ -236,7 +237,7 @@ def _create_variable(file: h5netcdf.File, name: str, source: _Source, array: zar
         variable.attrs[key] = np.array(value, array.dtype) if key == "flag_values" else _attribute(value)
 
 
-def _described(source: _Source) -> dict[str, Any]:
+def _described(source: _Source) -> Json:
     """Return the global attributes of a file, with what it is and where it is from."""
     about, version = source.attrs, source.version
     return {
@@ -246,7 +247,7 @@ def _described(source: _Source) -> dict[str, Any]:
     }
 
 
-def _attributes(name: str, source: _Source, array: zarr.Array[Any]) -> dict[str, Any]:
+def _attributes(name: str, source: _Source, array: zarr.Array[Any]) -> Json:
     attrs = dict(array.attrs)
     if "sample" not in source.dims(name):
         return conventions.of_coordinate(name, attrs)

@@ -9,6 +9,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from ritz.storage.documents import Json
 from ritz.storage.errors import StorageError
 from ritz.storage.ledger import COLUMNS, NUMBERS, SPLITS, flags
 from ritz.storage.names import check_name
@@ -263,7 +264,7 @@ def _field(name: str, variable: xr.DataArray, shard: int, along: Sequence[str]) 
     )
 
 
-def _flags(name: str, meanings: tuple[str, ...]) -> dict[str, Any]:
+def _flags(name: str, meanings: tuple[str, ...]) -> Json:
     return {
         **_DESCRIPTIONS[name],
         "flag_values": list(range(len(meanings))),
@@ -278,7 +279,7 @@ def _attributes(
     shard: int,
     solvers: tuple[str, ...],
     attrs: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> Json:
     if not identity:
         raise StorageError("identity: expected a hash, got an empty string")
     given = {**template.attrs, **attrs}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ritz.storage.documents import Json
 from ritz.storage.errors import Refused
 
 STATUSES = ("absent", "ok", "failed")
@@ -121,7 +122,7 @@ def _numbers(name: str, column: Sequence[float] | np.ndarray) -> np.ndarray:
     return values.astype(dtype)
 
 
-def summary(columns: Mapping[str, np.ndarray], solvers: tuple[str, ...]) -> dict[str, Any]:
+def summary(columns: Mapping[str, np.ndarray], solvers: tuple[str, ...]) -> Json:
     """Sum up the columns `SUMMARIZED` as they are stored.
 
     Counts the flags as they are: a million of them as strings take seconds and a hundred megabytes.

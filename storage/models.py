@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from ritz.storage import sealed
-from ritz.storage.documents import LARGEST
+from ritz.storage.documents import LARGEST, Json
 from ritz.storage.errors import Damaged, StorageError, Unknown
 from ritz.storage.names import check_name, split_spec, version_number
 from ritz.storage.shapes import Found, checked, expect
@@ -84,7 +84,7 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
     return saved
 
 
-def load(store: Store, spec: str) -> tuple[dict[str, bytes], dict[str, Any]]:
+def load(store: Store, spec: str) -> tuple[dict[str, bytes], Json]:
     """Return the files and the card of ``"name"``, ``"name@latest"`` or ``"name@v2"``.
 
     A model saved without digests is not checked; the log says so once.
@@ -97,7 +97,7 @@ def load(store: Store, spec: str) -> tuple[dict[str, bytes], dict[str, Any]]:
         A file is missing or has other bytes than were written; the message names it.
     """
 
-    def whole(now: sealed.Sealed) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def whole(now: sealed.Sealed) -> tuple[dict[str, bytes], Json]:
         if not now.sealed:
             _unchecked(store.url, found.spec)
         return {name: now.file(name) for name in now.files}, now.document
@@ -106,7 +106,7 @@ def load(store: Store, spec: str) -> tuple[dict[str, bytes], dict[str, Any]]:
     return sealed.consistent(store, _folder(found), _CARD, whole)
 
 
-def add(store: Store, spec: str, files: Mapping[str, bytes], parts: Mapping[str, Any]) -> dict[str, Any]:
+def add(store: Store, spec: str, files: Mapping[str, bytes], parts: Mapping[str, Any]) -> Json:
     """Add or replace files and entries of the card of a version, all in one step: what was measured later.
 
     Returns
@@ -135,12 +135,12 @@ def update(store: Store, spec: str, file: str, data: bytes) -> None:
     add(store, spec, {file: data}, {})
 
 
-def amend(store: Store, spec: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+def amend(store: Store, spec: str, parts: Mapping[str, Any]) -> Json:
     """Add entries to the card of a version, or replace them, as `add`."""
     return add(store, spec, {}, parts)
 
 
-def read_card(store: Store, spec: str) -> dict[str, Any]:
+def read_card(store: Store, spec: str) -> Json:
     """Return the card of a version alone; spec and errors as `load`."""
     return sealed.consistent(store, _folder(resolve(store, spec)), _CARD, lambda now: now.document)
 
@@ -154,7 +154,7 @@ def read_file(store: Store, spec: str, file: str) -> bytes | None:
     return sealed.consistent(store, _folder(resolve(store, spec)), _CARD, one)
 
 
-def read_document(store: Store, spec: str, file: str) -> dict[str, Any] | None:
+def read_document(store: Store, spec: str, file: str) -> Json | None:
     """Return what one JSON file of a version holds, None if it has none of that name; spec and errors as `load`."""
     data = read_file(store, spec, file)
     return None if data is None else checked(store.location(f"{_folder(resolve(store, spec))}/{file}"), data, {})

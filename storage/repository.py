@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import icechunk
 import zarr
 
+from ritz.storage.documents import Json
 from ritz.storage.errors import Overtaken, StorageError
 from ritz.storage.layout import Layout
 from ritz.storage.store import Store
@@ -203,6 +204,6 @@ def has_shard(session: icechunk.Session, shard: int) -> bool:
     return session.chunk_type("/status", [shard]) != icechunk.ChunkType.UNINITIALIZED
 
 
-def attributes(session: icechunk.Session) -> dict[str, Any]:
+def attributes(session: icechunk.Session) -> Json:
     """Return the global attributes of a snapshot."""
     return dict(zarr.open_group(session.store, mode="r").attrs)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ritz.storage.documents import LARGEST
+from ritz.storage.documents import LARGEST, Json
 from ritz.storage.errors import Damaged, StorageError, Unknown
 from ritz.storage.names import check_name
 from ritz.storage.shapes import Found, Shape, checked, expect
@@ -27,7 +27,7 @@ _WHERE_IT_HAS: dict[str, Shape] = {
 """What else is relied on of a record that has come so far."""
 
 
-def save(store: Store, run_id: str, record: Mapping[str, Any], report: bytes | None = None) -> dict[str, Any]:
+def save(store: Store, run_id: str, record: Mapping[str, Any], report: bytes | None = None) -> Json:
     """Write or replace the record of a run, the report first, each in one step.
 
     Parameters
@@ -69,7 +69,7 @@ def save(store: Store, run_id: str, record: Mapping[str, Any], report: bytes | N
     return written
 
 
-def load(store: Store, run_id: str) -> dict[str, Any]:
+def load(store: Store, run_id: str) -> Json:
     """Return the record of a run.
 
     Raises
@@ -83,12 +83,12 @@ def load(store: Store, run_id: str) -> dict[str, Any]:
     return _load(store, run_id)
 
 
-def look(store: Store) -> Found[dict[str, Any]]:
+def look(store: Store) -> Found[Json]:
     """Return the records of all runs, oldest first, and the damaged ones.
 
     A run is called as its folder is, whatever the record says.
     """
-    good: list[dict[str, Any]] = []
+    good: list[Json] = []
     damaged: list[StorageError] = []
     # A run that was killed before its first record is no run.
     for run_id, data in store.documents("runs", "record.json").items():
@@ -96,21 +96,21 @@ def look(store: Store) -> Found[dict[str, Any]]:
             good.append(_record(store, run_id, data))
         except StorageError as error:
             damaged.append(error)
-    return Found(sorted(good, key=created), damaged)
+    return Found(sorted(good, key=lambda record: created(record["created"])), damaged)
 
 
-def created(record: Mapping[str, Any]) -> datetime:
-    """Return when the first record of a run was saved; a time without a zone is in UTC."""
-    when = datetime.fromisoformat(record["created"])
+def created(text: str) -> datetime:
+    """Return when a record says that a run was created, ISO 8601; a time without a zone is in UTC."""
+    when = datetime.fromisoformat(text)
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
-def list_runs(store: Store) -> list[dict[str, Any]]:
+def list_runs(store: Store) -> list[Json]:
     """Return the records of all runs, oldest first; the log names damaged ones."""
     return look(store).named()
 
 
-def find(store: Store, identity: str) -> dict[str, Any] | None:
+def find(store: Store, identity: str) -> Json | None:
     """Return the latest finished record with this identity, None if there is none."""
     found = look(store)
     for record in reversed(found.good):
@@ -136,11 +136,11 @@ def _key(run_id: str) -> str:
     return f"runs/{check_name('run', run_id)}"
 
 
-def _load(store: Store, run_id: str) -> dict[str, Any]:
+def _load(store: Store, run_id: str) -> Json:
     return _record(store, run_id, store.read(f"{_key(run_id)}/record.json", LARGEST))
 
 
-def _record(store: Store, run_id: str, data: bytes | StorageError) -> dict[str, Any]:
+def _record(store: Store, run_id: str, data: bytes | StorageError) -> Json:
     place = store.location(f"{_key(run_id)}/record.json")
     record = checked(place, data, _SHAPE)
     for name, shape in _WHERE_IT_HAS.items():
@@ -152,7 +152,7 @@ def _record(store: Store, run_id: str, data: bytes | StorageError) -> dict[str, 
         if named is not None:
             check_name(f"{place}: {kind}", named)
     try:
-        created(record)
+        created(record["created"])
     except ValueError as error:
         raise Damaged(f"{place}: created is {shown(record['created'])}, expected a time (ISO 8601)") from error
     record["run"] = run_id

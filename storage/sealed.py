@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ritz.storage.digests import digest, stamped, unstamped
-from ritz.storage.documents import LARGEST
+from ritz.storage.documents import LARGEST, Json
 from ritz.storage.errors import Damaged, StorageError
 from ritz.storage.shapes import checked, expect
 from ritz.storage.store import Store
@@ -62,7 +62,7 @@ class Sealed:
         return self._seal is not None or not self.sealed
 
     @cached_property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Json:
         """The document, without the digests."""
         return {name: value for name, value in self._whole.items() if name != DIGESTS}
 
@@ -90,14 +90,14 @@ class Sealed:
         return self._checked(name, self._digests[name])
 
     @cached_property
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> Json:
         assert self._seal is not None
         state = unstamped(self._path(SEAL), self._seal)
         expect(self._path(SEAL), state, {"document": str, "changing": list})
         return state
 
     @cached_property
-    def _whole(self) -> dict[str, Any]:
+    def _whole(self) -> Json:
         if self._seal is None:
             return checked(self._path(self.name), self.store.read(f"{self.folder}/{self.name}", LARGEST), {})
         return checked(self._path(self.name), self._checked(self.name, self._state["document"]), {DIGESTS: dict})
@@ -176,9 +176,7 @@ def complete(store: Store, folder: str, document: str) -> bool:
     return True
 
 
-def change(
-    store: Store, folder: str, document: str, files: Mapping[str, bytes], about: Mapping[str, Any]
-) -> dict[str, Any]:
+def change(store: Store, folder: str, document: str, files: Mapping[str, bytes], about: Mapping[str, Any]) -> Json:
     """Add or replace files and entries of the document, all in one step; the caller is the only writer.
 
     Files that an older release saved without digests get the digests of their present contents.

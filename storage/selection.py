@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -83,7 +82,7 @@ class Selection:
         """Return the number of samples."""
         return len(self.positions)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return self.__dict__ | {"_reader": None, "_process": None}
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ritz.storage.documents import mapping
+from ritz.storage.documents import Json, mapping
 from ritz.storage.errors import Damaged, StorageError
 from ritz.storage.wording import shown
 
@@ -34,7 +34,7 @@ class Found(NamedTuple, Generic[T]):
         return self.good
 
 
-def checked(path: str, data: bytes | StorageError, shape: Shape) -> dict[str, Any]:
+def checked(path: str, data: bytes | StorageError, shape: Shape) -> Json:
     """Return the document in a file.
 
     Parameters

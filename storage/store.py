@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ritz.storage.backends.bucket import Bucket
 from ritz.storage.backends.folder import Folder
-from ritz.storage.documents import LARGEST, mapping
+from ritz.storage.documents import LARGEST, Json, mapping
 from ritz.storage.errors import StorageError
 from ritz.storage.wording import cut, meant, shown
 
@@ -108,7 +108,7 @@ class Store:
         """
         return self._backend.read(_checked(key), most)
 
-    def document(self, key: str) -> dict[str, Any]:
+    def document(self, key: str) -> Json:
         """Return what the JSON file ``key`` says, a mapping; see `ritz.storage.documents.mapping`.
 
         Raises

@@ -19,6 +19,7 @@ from ritz.storage.names import split_spec
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
 from ritz.tasks.auditing.version import maker, opened
+from ritz.tasks.documents import of_model
 from ritz.tasks.documents.records import run_lock, trained
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.pipeline import Pipeline
@@ -132,25 +133,25 @@ def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str,
         samples that the model was trained on in another split.
     """
     store = Store(store_url)
-    card, version = models.read_card(store, model), resolve(store, dataset)
+    card, version = of_model.card(store, model), resolve(store, dataset)
     store.check_writable()
     data = Dataset.open(store, version.name).at(version.version)
     dimensions = Dimensions.of(data.template)
     fields = dimensions.variables
-    for name, entry in {**card["inputs"], **card["outputs"]}.items():
-        if fields.get(name) != tuple(entry["dims"]):
+    for name, entry in {**card.inputs, **card.outputs}.items():
+        if fields.get(name) != entry.dims:
             raise Refused(
                 f"dataset {version.spec}: variable {name!r} of model {model} must have the dimensions "
-                f"{tuple(entry['dims'])}; the dataset has {fields}"
+                f"{entry.dims}; the dataset has {fields}"
             )
-    fixed = {dim for dim in card["sizes"] if dim not in card["space"] or not card["training"]["any_grid"]}
-    for dim, points in card["sizes"].items():
+    fixed = {dim for dim in card.sizes if dim not in card.space or not card.training.any_grid}
+    for dim, points in card.sizes.items():
         if dim in fixed and dimensions.sizes[dim] != points:
             raise Refused(
                 f"dataset {version.spec}: has {dimensions.sizes[dim]} points along {dim!r}; model {model} works for "
                 f"{points} alone"
             )
-    ours, theirs = card["recipe"], data.recipe
+    ours, theirs = card.recipe, data.recipe
     present = Counter(data.index()[1].tolist())
     needs = uncertainty(ours["uncertainty"]).needs()
     for split in splits:

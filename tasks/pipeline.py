@@ -20,6 +20,7 @@ from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
 from ritz.tasks.measuring.gate import Gate
 from ritz.tasks.parsing.identity import document_hash
+from ritz.tasks.parsing.plain import RecipeDocument
 from ritz.tasks.parsing.schedule import Schedule
 
 BLOCK = 20
@@ -244,7 +245,7 @@ class Pipeline(Kind):
         data = self.data.model_dump() | {"samples": samples, "splits": self.data.splits}
         return type(self).model_validate({**dict(self), "data": Data.model_validate(data)})
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> RecipeDocument:
         """Return the recipe as a JSON-able dict with every default written out."""
         document = self.model_dump(mode="json", by_alias=True)
         if self.evaluation == METRICS:
@@ -258,7 +259,7 @@ class Pipeline(Kind):
         return document_hash(self.fixed)
 
     @property
-    def fixed(self) -> dict[str, Any]:
+    def fixed(self) -> RecipeDocument:
         """What fixes each sample, of `document`."""
         document = self.document()
         data = {name: value for name, value in document["data"].items() if name not in ("samples", "grow")}

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from ritz.compute.uncertainty.uncertainty import Uncertainty
     from ritz.storage.models import ModelVersion
     from ritz.storage.versions import Version
+    from ritz.tasks.comparison.comparison_record import ComparisonRecord
     from ritz.tasks.comparison.plan import Contest
+    from ritz.tasks.documents.run import FinishedRun
     from ritz.tasks.generation.result import Generated
 
 AHEAD = ("ritz.tasks.generation.worker", "numba", "pandas", "xarray", "scipy.interpolate", "scipy.sparse.linalg")
@@ -130,7 +132,7 @@ def _new(store: str) -> str:
 
 
 @dataclass(frozen=True)
-class Run(Request[Pipeline, dict[str, Any]]):
+class Run(Request[Pipeline, "FinishedRun"]):
     """Generate, train, evaluate, quantify and publish; done is the record of the run that did."""
 
     pipeline: Pipeline
@@ -147,7 +149,7 @@ class Run(Request[Pipeline, dict[str, Any]]):
 
         return planned(self.pipeline, store, lambda pipeline: finished(pipeline, store) is not None)
 
-    def finished(self, work: Pipeline, store: str) -> dict[str, Any] | None:
+    def finished(self, work: Pipeline, store: str) -> FinishedRun | None:
         """Return the record, whatever the model was judged by."""
         from ritz.tasks.views.lists import finished
 
@@ -257,10 +259,11 @@ class _Measure(Request[Measurement, None]):
         from ritz.storage import models
         from ritz.storage.reading import resolve
         from ritz.storage.store import Store
+        from ritz.tasks.documents import of_model
 
         place = Store(store)
         model = models.resolve(place, self.model)
-        recipe = models.read_card(place, model.spec)["recipe"]
+        recipe = of_model.card(place, model.spec).recipe
         measures = metrics(recipe.get("evaluation")), uncertainty(recipe["uncertainty"])
         return Measurement(model, resolve(place, self.dataset), *measures)
 
@@ -287,7 +290,7 @@ class Quantify(_Measure):
 
 
 @dataclass(frozen=True)
-class Compare(Request["Contest", dict[str, Any]]):
+class Compare(Request["Contest", "ComparisonRecord"]):
     """Train the surrogate of a recipe online and offline over seeds; done is the record of the comparison."""
 
     pipeline: Pipeline
@@ -318,7 +321,7 @@ class Compare(Request["Contest", dict[str, Any]]):
         del store
         return contest(self.pipeline, seeds=self.seeds, samples=self.samples, epochs=self.epochs, fresh=self.fresh)
 
-    def finished(self, work: Contest, store: str) -> dict[str, Any] | None:
+    def finished(self, work: Contest, store: str) -> ComparisonRecord | None:
         """Return the record of a comparison with these seeds."""
         from ritz.tasks.comparison.plan import finished
 

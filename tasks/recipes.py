@@ -15,6 +15,7 @@ from ritz.compute.kind import OneOf
 from ritz.storage.wording import meant, nearest, shown
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.parsing.overrides import applied
+from ritz.tasks.parsing.plain import RecipeDocument
 from ritz.tasks.parsing.plain_yaml import parse, read
 from ritz.tasks.parsing.validation import validated
 from ritz.tasks.pipeline import STAGES, Pipeline
@@ -86,7 +87,7 @@ def load_profile(profile: str) -> Profile:
     return made
 
 
-def _read(folder: str, name: str, store_url: str | None = None) -> dict[str, Any]:
+def _read(folder: str, name: str, store_url: str | None = None) -> RecipeDocument:
     what = f"{folder.removesuffix('s')} {shown(name)}"
     shipped = names(folder)
     if name in shipped:
@@ -133,7 +134,7 @@ def _in_store(name: str, store_url: str) -> bool:
     return bool(_LIKE_A_NAME.fullmatch(name)) and Store(store_url).exists(f"datasets/{name}")
 
 
-def _recorded(spec: str, store_url: str) -> dict[str, Any]:
+def _recorded(spec: str, store_url: str) -> RecipeDocument:
     """Return the recipe that made a version of a dataset."""
     # The engine of the store takes a second to load, and most recipes are files.
     from ritz.storage.datasets import Dataset

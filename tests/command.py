@@ -68,7 +68,7 @@ REPLAY = """
 import json, sys
 from ritz.storage.store import Store
 from ritz.tasks.training.replay_worker import done_again, opened
-print(json.dumps(done_again(opened(Store(sys.argv[1]), sys.argv[2]))))
+print(json.dumps(done_again(opened(Store(sys.argv[1]), sys.argv[2])).document()))
 """
 
 

@@ -77,8 +77,8 @@ def online(cluster: Cluster, pipeline: Pipeline, store: str) -> Trained:
         generating.result()
         summary = training.result().summary
     channel.close()
-    seconds = summary["last_step"] - summary["first_step"]
-    return Trained(summary["steps"], seconds, summary["waited"], _driven(commits))
+    seconds = summary.last_step - summary.first_step
+    return Trained(summary.steps, seconds, summary.waited, _driven(commits))
 
 
 @contextmanager

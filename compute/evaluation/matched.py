@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ritz.compute.evaluation.cost import spread
+from ritz.compute.evaluation.matched_record import LeftOutGrids, Matched, Trial
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.simulation.coarsening import Grids
 from ritz.compute.simulation.posing import first_systems
@@ -46,7 +47,7 @@ def fastest(
     *,
     rtol: float,
     limit: float = 20.0,
-) -> dict[str, Any]:
+) -> Matched:
     """Find the fastest solve whose mean relative L2 error is at most ``error``.
 
     Every grid that the problem can have is tried (`SPACE` times fewer points an axis, `TIMES` times fewer steps), from
@@ -65,54 +66,50 @@ def fastest(
         What is to be matched, averaged over the outputs.
     limit
         Seconds after which no further trial is begun.
-
-    Returns
-    -------
-    dict
-        JSON-able: ``error`` (asked), ``samples``, ``tried`` (``space``, ``time``, ``rtol``, ``solver``, ``error``,
-        ``seconds`` per sample and the `ritz.compute.evaluation.cost.spread` of their repeats; ``accurate``),
-        ``left_out`` (``reason`` and its ``grids``, pairs of ``space`` and ``time``), ``complete`` (whether the limit
-        cut nothing off) and ``fastest``, one of those tried, or None if none is accurate.
     """
     start = time.perf_counter()
-    tried: list[dict[str, Any]] = []
-    left_out: dict[str, list[list[int]]] = defaultdict(list)
+    tried: list[Trial] = []
+    left_out: dict[str, list[tuple[int, int]]] = defaultdict(list)
     poor: set[tuple[int, int]] = set()
     complete = True
     for space, steps in sorted(((s, t) for s in SPACE for t in TIMES), key=lambda one: one[0] * one[1]):
         if any((s, t) in poor for s, t in ((space // 2, steps), (space, steps // 2))):
             poor.add((space, steps))
-            left_out["a finer grid is not accurate enough"].append([space, steps])
+            left_out["a finer grid is not accurate enough"].append((space, steps))
             continue
         grids = Grids.between(problem, space, steps)
         if isinstance(grids, str):
-            left_out[grids].append([space, steps])
+            left_out[grids].append((space, steps))
             continue
         for tolerance in (rtol, *(one for one in RTOLS if one > rtol)):
             if time.perf_counter() - start > limit and tried:
                 complete = False
                 break
-            row = {"space": space, "time": steps, **_tried(grids, inputs, reference, tolerance)}
-            row["accurate"] = row["error"] is not None and row["error"] <= error
-            tried.append(row)
-            if not row["accurate"]:
+            trial = _tried(grids, (space, steps), inputs, reference, tolerance, error)
+            tried.append(trial)
+            if not trial.accurate:
                 if tolerance == rtol:
                     poor.add((space, steps))
                 break
-    good = [row for row in tried if row["accurate"]]
-    return {
-        "error": error,
-        "samples": len(next(iter(reference.values()))),
-        "tried": tried,
-        "left_out": [{"reason": reason, "grids": grids} for reason, grids in left_out.items()],
-        "complete": complete,
-        "fastest": min(good, key=lambda row: row["seconds"]) if good else None,
-    }
+    good = [trial for trial in tried if trial.accurate]
+    return Matched(
+        error=error,
+        samples=len(next(iter(reference.values()))),
+        tried=tuple(tried),
+        left_out=tuple(LeftOutGrids(reason=reason, grids=tuple(grids)) for reason, grids in left_out.items()),
+        complete=complete,
+        fastest=min(good, key=lambda trial: trial.seconds) if good else None,
+    )
 
 
 def _tried(
-    grids: Grids, inputs: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray], rtol: float
-) -> dict[str, Any]:
+    grids: Grids,
+    times_fewer: tuple[int, int],
+    inputs: Mapping[str, np.ndarray],
+    reference: Mapping[str, np.ndarray],
+    rtol: float,
+    wanted: float,
+) -> Trial:
     """Solve at a tolerance on a grid; the error is None where a sample failed."""
     coarse = _loosened(grids.coarse, rtol)
     solver = _quickest(coarse, grids.restrict(inputs), rtol)
@@ -124,13 +121,17 @@ def _tried(
         seconds.append(time.perf_counter() - began)
     n = len(ledger["status"])
     failed = any(status != "ok" for status in ledger["status"])
-    return {
-        "rtol": rtol,
-        "solver": {"kind": ITSELF} if set(ledger["solver"]) == {ITSELF} else solver.model_dump(mode="json"),
-        "error": None if failed else _error(outputs, reference),
-        "seconds": min(seconds) / n,
-        "spread": spread(seconds),
-    }
+    error = None if failed else _error(outputs, reference)
+    return Trial(
+        space=times_fewer[0],
+        time=times_fewer[1],
+        rtol=rtol,
+        solver={"kind": ITSELF} if set(ledger["solver"]) == {ITSELF} else solver.model_dump(mode="json"),
+        error=error,
+        seconds=min(seconds) / n,
+        spread=spread(seconds),
+        accurate=error is not None and error <= wanted,
+    )
 
 
 def _error(outputs: Arrays, reference: Mapping[str, np.ndarray]) -> float:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ritz.flows.commands.options import Json, ProfileName, StoreUrl
 from ritz.flows.server.access import embedded
 from ritz.flows.settings import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from ritz.flows.terminal import Row
+    from ritz.tasks.auditing.audit_record import AuditRecord, Check, ModelAudit
 
 Dataset = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset.")]
 
@@ -23,27 +27,29 @@ def audit(
     finds damage. Example: ritz audit darcy@v1
     """
     from ritz.flows.terminal import noting, print_json
+    from ritz.tasks.auditing.audit_record import BothAudits
     from ritz.tasks.checks import audited
 
     what = audited(store, name)
-    record = _dataset(name, store, profile) if "dataset" in what else {}
-    model = {}
+    record = _dataset(name, store, profile) if "dataset" in what else None
+    model = None
     if "model" in what:
         from ritz.tasks.auditing.model_files import audit as look
 
         with noting():
             model = look(store, name)
+    parts = [part for part in (model, record) if part is not None]
     if as_json:
-        print_json({**record, "model": model} if record and model else record or model)
+        both = BothAudits(**record.entries(), model=model) if record and model else record or model
+        print_json(both and both.document())
     else:
-        for one, part in (("model", model), ("dataset", record)):
-            if part:
-                _print(one, part)
-    if not all(part["clean"] for part in (record, model) if part):
+        for part in parts:
+            _print(part)
+    if not all(part.clean for part in parts):
         raise typer.Exit(1)
 
 
-def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
+def _dataset(name: str, store: str, profile: str) -> AuditRecord:
     from ritz.flows.terminal import STARTING, watching
     from ritz.tasks.preparing import Audit, prepare
 
@@ -52,20 +58,19 @@ def _dataset(name: str, store: str, profile: str) -> dict[str, Any]:
         from ritz.flows.audit import audit as flow
         from ritz.flows.launch import launch
 
-        record: dict[str, Any] = launch(flow, name, prepared.store, profile)
+        record: AuditRecord = launch(flow, name, prepared.store, profile)
     return record
 
 
-def _print(what: str, record: dict[str, Any]) -> None:
+def _print(record: AuditRecord | ModelAudit) -> None:
     from ritz.flows.terminal import print_table
 
-    print_table([_row(name, check) for name, check in record["checks"].items()])
-    for finding in record["findings"]:
-        typer.echo(finding["text"])
-    if record.get("not_done"):
-        typer.echo(f"not done, because of the damage: {', '.join(record['not_done'])}")
-    spec = f"{record[what]}@{record['version']}"
-    typer.echo(f"{what + ' ' if what == 'model' else ''}{spec} is {'clean' if record['clean'] else 'NOT clean'}")
+    print_table([_row(name, check) for name, check in record.checks.items()])
+    for finding in record.findings:
+        typer.echo(finding.text)
+    if record.not_done:
+        typer.echo(f"not done, because of the damage: {', '.join(record.not_done)}")
+    typer.echo(f"{record.title} is {'clean' if record.clean else 'NOT clean'}")
 
 
 def regenerate(
@@ -91,19 +96,19 @@ def regenerate(
 
         found = launch(flow, dataset, sample, prepared.store, profile)
     if as_json:
-        print_json(found)
+        print_json(found.document())
     else:
-        typer.echo(yaml.safe_dump(found, sort_keys=False).rstrip())
-    if not found["agrees"]:
+        typer.echo(yaml.safe_dump(found.document(), sort_keys=False).rstrip())
+    if not found.agrees:
         raise typer.Exit(1)
 
 
-def _row(name: str, check: dict[str, Any]) -> dict[str, Any]:
-    worst = check.get("worst")
+def _row(name: str, check: Check) -> Row:
+    worst = check.worst
     return {
         "check": name,
-        "checked": check["checked"],
-        "bad": check["bad"],
-        "worst": worst and f"{worst['value']} (sample {worst['sample']})",
-        "bound": worst and worst["bound"],
+        "checked": check.checked,
+        "bad": check.bad,
+        "worst": worst and f"{worst.value} (sample {worst.sample})",
+        "bound": worst and worst.bound,
     }

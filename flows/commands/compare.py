@@ -54,12 +54,12 @@ def online_offline(
 
             record = launch(flow, recipe, changes, prepared.store, profile, seeds, samples, epochs, fresh)
     else:
-        typer.echo(f"nothing to do: comparison {record['comparison']} has all {seeds} seeds", err=True)
+        typer.echo(f"nothing to do: comparison {record.comparison} has all {seeds} seeds", err=True)
     if as_json:
-        print_json(record)
+        print_json(record.document())
         return
     print_table(rows(record))
     for sentence in sentences(record):
         typer.echo(sentence)
     published = ", ".join(f"{name.replace('_', ' ')} {value:+.0%}" for name, value in PUBLISHED.items())
-    typer.echo(f"published: {published} (Meyer et al., ICML 2023, arXiv:2306.16133)\npage {record['paths']['page']}")
+    typer.echo(f"published: {published} (Meyer et al., ICML 2023, arXiv:2306.16133)\npage {record.paths.page}")

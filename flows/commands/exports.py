@@ -31,6 +31,6 @@ def export(
     with watching():
         result = export_version(store, dataset, file_of(target), form, only_ok)
     if as_json:
-        print_json(result)
+        print_json(result.document())
     else:
-        typer.echo(f"{result['samples']} samples of {result['dataset']}@{result['version']} in {result['path']}")
+        typer.echo(f"{result.samples} samples of {result.dataset}@{result.version} in {result.path}")

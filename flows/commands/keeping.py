@@ -29,12 +29,14 @@ def gc(
 
     found = collect(store, timedelta(days=days), delete)
     if as_json:
-        print_json(found)
+        print_json(found.document())
         return
     typer.echo(
-        yaml.safe_dump({name: value for name, value in found.items() if name != "damaged"}, sort_keys=False).rstrip()
+        yaml.safe_dump(
+            {name: value for name, value in found.document().items() if name != "damaged"}, sort_keys=False
+        ).rstrip()
     )
-    for damage in found["damaged"]:
+    for damage in found.damaged:
         typer.echo(f"ritz: {damage}", err=True)
     if not delete:
         typer.echo("nothing was changed; --delete deletes it", err=True)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ritz.flows.commands.options import Json, Overrides, Recipe, StoreUrl
 from ritz.flows.settings import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from ritz.compute.document import Part
+    from ritz.flows.terminal import Row
 
 
 def recipes(
@@ -68,9 +73,9 @@ def methods(as_json: Json = False) -> None:
 
     rows = []
     for method in known():
-        row: dict[str, Any] = {"field": method.field, "kind": method.kind, "about": method.about}
+        row: Row = {"field": method.field, "kind": method.kind, "about": method.about}
         sources = [source._asdict() for source in method.sources]
-        rows.append(row | {"sources": sources if as_json else "; ".join(one.text() for one in method.sources)})
+        rows.append({**row, "sources": sources if as_json else "; ".join(one.text() for one in method.sources)})
     _list(rows, as_json)
 
 
@@ -183,15 +188,16 @@ def lineage(
         _document(trace(store, name), as_json)
 
 
-def _document(found: dict[str, Any], as_json: bool) -> None:
+def _document(found: Part, as_json: bool) -> None:
     import yaml
 
     from ritz.flows.terminal import print_json
 
+    document = found.document()
     if as_json:
-        print_json(found)
+        print_json(document)
     else:
-        typer.echo(yaml.safe_dump(found, sort_keys=False).rstrip())
+        typer.echo(yaml.safe_dump(document, sort_keys=False).rstrip())
 
 
 def _fields(recipe: str, overrides: list[str] | None, every: bool, store: str, as_json: bool) -> None:
@@ -210,7 +216,7 @@ def _fields(recipe: str, overrides: list[str] | None, every: bool, store: str, a
         print_fields(rows)
 
 
-def _list(rows: list[dict[str, Any]], as_json: bool, store: str | None = None) -> None:
+def _list(rows: Sequence[Row | Part], as_json: bool, store: str | None = None) -> None:
     from ritz.flows.terminal import print_json, print_table
 
     if not rows and store is not None:
@@ -218,7 +224,8 @@ def _list(rows: list[dict[str, Any]], as_json: bool, store: str | None = None) -
 
         place = Store(store)
         typer.echo(place.nothing() or f"the store {place.url} has none", err=True)
+    documents = [row if isinstance(row, Mapping) else row.document() for row in rows]
     if as_json:
-        print_json(rows)
+        print_json(documents)
     else:
-        print_table(rows)
+        print_table(documents)

@@ -33,10 +33,9 @@ def replay(
 
         found = launch(flow, run, prepared.store, profile, threads)
     if as_json:
-        print_json(found)
+        print_json(found.document())
     else:
-        data = found["dataset"]
-        typer.echo(f"model {found['model']}, dataset {data['name']}@{data['version']} (snapshot {data['snapshot']})")
+        typer.echo(f"model {found.model}, dataset {found.dataset.spec} (snapshot {found.dataset.snapshot})")
         typer.echo(sentence(found))
-    if not found["agrees"]:
+    if not found.agrees:
         raise typer.Exit(1)

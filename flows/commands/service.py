@@ -69,14 +69,14 @@ def trigger(
         recipe, load(recipe) if known else None, changes, port, wait, lambda line: typer.echo(f"ritz: {line}", err=True)
     )
     if as_json:
-        print_json(result)
+        print_json(result.document())
     else:
-        message = f": {result['message']}" if result["message"] and not result["model"] else ""
-        typer.echo(f"flow run {result['flow_run']}: {result['state']}{message}")
-        if result["model"]:
-            from ritz.tasks.measuring.gate import RELEASES
+        message = f": {result.message}" if result.message and not result.model else ""
+        typer.echo(f"flow run {result.flow_run}: {result.state}{message}")
+        if result.model and result.release:
+            from ritz.tasks.documents.verdict import RELEASES
 
-            typer.echo(f"run    {result['run']}\nmodel  {result['model']}, {RELEASES[result['release']]}")
-            typer.echo(f"error  {result['relative_l2']:.4g} mean relative L2\nreport {result['report']}")
-    if wait and result["state"] != "Completed":
+            typer.echo(f"run    {result.run}\nmodel  {result.model}, {RELEASES[result.release]}")
+            typer.echo(f"error  {result.relative_l2:.4g} mean relative L2\nreport {result.report}")
+    if wait and result.state != "Completed":
         raise typer.Exit(1)

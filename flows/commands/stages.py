@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +19,10 @@ from ritz.flows.commands.options import (
 )
 from ritz.flows.server.access import embedded
 from ritz.flows.settings import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from ritz.compute.document import Part
+    from ritz.tasks.parsing.plain import Overrides as Changes
 
 
 def run(
@@ -56,9 +59,9 @@ def run(
             from ritz.tasks.measuring.release import judged_again
 
             record = judged_again(prepared.store, prepared.done, prepared.work)
-            typer.echo(f"nothing to do: run {record['run']} has done all of it", err=True)
+            typer.echo(f"nothing to do: run {record.run} has done all of it", err=True)
     if as_json:
-        print_json(record)
+        print_json(record.document())
     else:
         from ritz.storage.runs import report_location
         from ritz.storage.store import Store
@@ -67,8 +70,8 @@ def run(
         print_table(rows(record), header=False)
         # Where this store has it, whatever the record of a copied store says.
         where = Store(store)
-        typer.echo(f"report {report_location(where, record['run'])}\nstore  {where.url}")
-    if not record["model"]["released"]:
+        typer.echo(f"report {report_location(where, record.run)}\nstore  {where.url}")
+    if not record.model.released:
         raise typer.Exit(1)
 
 
@@ -90,8 +93,7 @@ def generate(
     # Who finds all of it done needs no right to write.
     prepared = prepare(Generate.read(recipe, changes, store), store, profile)
     if prepared.done is not None:
-        dataset = prepared.done.dataset
-        typer.echo(f"nothing to do: {dataset['name']}@{dataset['version']} has all samples", err=True)
+        typer.echo(f"nothing to do: {prepared.done.dataset.spec} has all samples", err=True)
         generated = prepared.done
     else:
         from ritz.flows.terminal import STARTING, watching
@@ -102,7 +104,7 @@ def generate(
             from ritz.flows.launch import launch
 
             generated = launch(flow, recipe, changes, prepared.store, profile)
-    _report(asdict(generated), as_json, ("dataset", "ledger"))
+    _report(generated, as_json, ("dataset", "ledger"))
 
 
 def train(
@@ -197,18 +199,18 @@ def predict(
     from ritz.tasks.prediction.predict import predict as work
 
     result = work(store, model, file_of(source), file_of(target), sample_dim)
-    for remark in result["remarks"]:
+    for remark in result.remarks:
         typer.echo(remark, err=True)
-    if not result["released"]:
-        typer.echo(f"{result['model']} is not released: see `ritz show {result['model']}`", err=True)
+    if not result.released:
+        typer.echo(f"{result.model} is not released: see `ritz show {result.model}`", err=True)
     if as_json:
-        print_json(result)
+        print_json(result.document())
     else:
-        bands = f", with bands {result['calibrated']}" if result["calibrated"] else ""
-        typer.echo(f"{result['samples']} predictions by {result['model']} in {result['output']}{bands}")
+        bands = f", with bands {result.calibrated}" if result.calibrated else ""
+        typer.echo(f"{result.samples} predictions by {result.model} in {result.output}{bands}")
 
 
-def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]:
+def _changes(overrides: list[str] | None, samples: int | None) -> Changes:
     from ritz.tasks.parsing.overrides import add, parse_assignments
 
     changes = parse_assignments(overrides or [])
@@ -217,12 +219,13 @@ def _changes(overrides: list[str] | None, samples: int | None) -> dict[str, Any]
     return changes
 
 
-def _report(result: dict[str, Any], as_json: bool, parts: tuple[str, ...]) -> None:
+def _report(result: Part, as_json: bool, parts: tuple[str, ...]) -> None:
     import yaml
 
     from ritz.flows.terminal import print_json
 
+    document = result.document()
     if as_json:
-        print_json(result)
+        print_json(document)
     else:
-        typer.echo(yaml.safe_dump({part: result[part] for part in parts}, sort_keys=False).rstrip())
+        typer.echo(yaml.safe_dump({part: document[part] for part in parts}, sort_keys=False).rstrip())

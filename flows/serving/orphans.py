@@ -26,10 +26,10 @@ from prefect.states import Cancelled, Completed, Crashed, Scheduled
 
 from ritz.flows.naming import sentence
 from ritz.flows.serving.claims import given_up, held, known, settle
-from ritz.storage import runs
 from ritz.storage.errors import Busy, StorageError, Unknown
 from ritz.storage.store import Store
-from ritz.tasks.documents.records import close_vanished, run_lock
+from ritz.tasks.documents.records import close_vanished, finished, load, run_lock
+from ritz.tasks.documents.run import RunRecord
 
 log = logging.getLogger("ritz")
 
@@ -157,8 +157,8 @@ class Watch:
 
     async def _end(self, client: PrefectClient, run: FlowRun, state: State[Any]) -> None:
         record = await asyncio.to_thread(self._closed_record, run.name)
-        if record is not None and record["status"] == "finished":
-            end: State[Any] = Completed(message=sentence(record))
+        if record is not None and record.status == "finished":
+            end: State[Any] = Completed(message=sentence(finished(self.store, record)))
         elif state.type == StateType.CANCELLING:
             end = Cancelled(message=GONE)
         else:
@@ -168,15 +168,15 @@ class Watch:
         assert run.deployment_id is not None
         log.warning("%s, run %s: %s: %s", self.deployments[run.deployment_id], run.name, end.name, end.message)
 
-    def _closed_record(self, name: str) -> dict[str, Any] | None:
+    def _closed_record(self, name: str) -> RunRecord | None:
         """Return the record of a run that no process is at, None if it did not come to one."""
         try:
-            record = runs.load(self.store, name)
-            if record["status"] == "running":
-                recipe = record["recipe"]["name"]
+            record = load(self.store, name)
+            if record.status == "running":
+                recipe = record.recipe["name"]
                 with self.store.lock(run_lock(recipe), f"run of {recipe!r} in {self.store.url}"):
                     close_vanished(self.store, recipe)
-                record = runs.load(self.store, name)
+                record = load(self.store, name)
         except Busy:
             # Another run of the recipe is at work, and has closed it.
             pass

@@ -3,7 +3,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -24,12 +23,12 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Scheduled
 
 from ritz.flows.client import connected
-from ritz.flows.naming import labelled
-from ritz.flows.server.access import reached
-from ritz.flows.server.api import ServerError
+from ritz.flows.naming import RunResult, labelled
+from ritz.flows.server.access import ServerError, reached
 from ritz.flows.serving.orphans import ACTIVE
 from ritz.storage.wording import cut, shown
 from ritz.tasks.errors import RecipeError
+from ritz.tasks.parsing.plain import Overrides
 from ritz.tasks.pipeline import Pipeline
 
 FLOW = "ritz"
@@ -42,14 +41,34 @@ SILENCE = 60.0
 """Seconds a server may be away, e.g. to start again, before a run is waited for no longer."""
 
 
+class Triggered(RunResult):
+    """A flow run that was asked for, and what it came to as far as that is known.
+
+    Attributes
+    ----------
+    flow_run
+        Its id.
+    state, message
+        Name of its state, and what that says.
+    waits_for
+        Name of the run that had to end first, None without one.
+    """
+
+    flow_run: str
+    name: str
+    state: str | None
+    message: str | None
+    waits_for: str | None
+
+
 def trigger(
     recipe: str,
     pipeline: Pipeline | None,
-    overrides: dict[str, Any],
+    overrides: Overrides,
     port: int,
     wait: bool,
     say: Callable[[str], None],
-) -> dict[str, Any]:
+) -> Triggered:
     """Start one run of a served recipe.
 
     Parameters
@@ -66,12 +85,6 @@ def trigger(
         Whether to return only when the run has come to its end.
     say
         Is given a line about what keeps the run from starting at once, when it has been asked for.
-
-    Returns
-    -------
-    dict
-        ``flow_run`` id, ``name`` and ``state``; ``message``, what the state says; ``waits_for``, the name of the run
-        that had to end first; and what the run came to, see `ritz.flows.naming.result`. What is not known is None.
 
     Raises
     ------
@@ -96,14 +109,14 @@ def trigger(
             say(f"no process has asked for runs of {FLOW}/{served.name} lately; is `ritz serve` at work?")
         if wait:
             flow_run = _ended(flow_run.id, url)
-    return {
-        "flow_run": str(flow_run.id),
-        "name": flow_run.name,
-        "state": flow_run.state.name if flow_run.state else "Scheduled",
-        "message": flow_run.state.message if flow_run.state else None,
-        "waits_for": before.name if before else None,
-        **labelled(flow_run.labels),
-    }
+    return Triggered(
+        flow_run=str(flow_run.id),
+        name=flow_run.name,
+        state=flow_run.state.name if flow_run.state else "Scheduled",
+        message=flow_run.state.message if flow_run.state else None,
+        waits_for=before.name if before else None,
+        **labelled(flow_run.labels).entries(),
+    )
 
 
 def _ended(flow_run: UUID, url: str) -> FlowRun:

@@ -7,11 +7,11 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import icechunk
 from numcodecs import zstd
 
+from ritz.storage.documents import Json
 from ritz.storage.errors import StorageError
 from ritz.storage.names import version_number
 from ritz.storage.repository import BRANCH
@@ -41,7 +41,7 @@ class Snapshot:
 
     id: str
     arrays: dict[str, list[tuple[str, list[list[int]]]]]
-    content: dict[str, Any]
+    content: Json
 
     @classmethod
     def of(cls, repository: icechunk.Repository, snapshot: str) -> Snapshot:

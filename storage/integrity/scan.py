@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 
 from ritz.storage.datasets import dataset_key
+from ritz.storage.documents import Json
 from ritz.storage.errors import StorageError
 from ritz.storage.integrity.objects import Snapshot, branch_file, pointed_at, snapshot_file
 from ritz.storage.integrity.seals import Seal, content_digest
@@ -97,9 +98,9 @@ class Scan:
                 self._session = self._repository.readonly_session(snapshot_id=snapshot)
                 self._contents = Snapshot.of(self._repository, snapshot)
                 group = zarr.open_group(self._session.store, mode="r")
-                self.attrs: dict[str, Any] = dict(group.attrs)
+                self.attrs: Json = dict(group.attrs)
                 # By the names that the snapshot states: a listing leaves out what it cannot read.
-                self._arrays: dict[str, Any] = {name: group[name] for name in self._contents.arrays}
+                self._arrays: Mapping[str, Any] = {name: group[name] for name in self._contents.arrays}
             self.shard = int(self.attrs["shard"])
             self.samples: int = self._arrays["status"].shape[0]
         except DAMAGED as error:

@@ -4,8 +4,8 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,7 @@ from ritz.storage.integrity.scan import Fault, Scan
 from ritz.storage.ledger import SPLITS
 from ritz.storage.store import Store
 from ritz.tasks.auditing import worker
+from ritz.tasks.auditing.audit_record import AuditRecord, Check, MadeAgain
 from ritz.tasks.auditing.findings import CHECKS, Finding, Outcome, Outcomes, join
 from ritz.tasks.auditing.regenerate_worker import Sample, Source, regenerate
 from ritz.tasks.auditing.version import maker, opened, source
@@ -40,7 +41,7 @@ BLOCK_BYTES = 2**26
 
 
 @stage("audit")
-def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
+def audit(store_url: str, cluster: Cluster, dataset: str) -> AuditRecord:
     """Look for anything in a version of a dataset that is not as it must be; see `CHECKS`.
 
     Parameters
@@ -50,11 +51,8 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The record, which is also kept in the store as ``audits/NAME/VERSION-TIME.json``: ``dataset``, ``version``,
-        ``snapshot``, ``samples``, ``clean``, ``checks`` (by name: ``checked``, ``bad``, ``worst``, ``expected``),
-        ``findings``, ``not_done`` (checks that damage made impossible), ``solved_again`` (ids), ``created``,
-        ``seconds``, ``bytes`` (read, uncompressed) and ``record``, where it is kept.
+    AuditRecord
+        It is also kept in the store as ``audits/NAME/VERSION-TIME.json``.
 
     Raises
     ------
@@ -66,7 +64,7 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
     start, store = time.monotonic(), Store(store_url)
     located = locate(store, dataset)
     found: dict[str, Outcome] = {}
-    about: dict[str, Any] = {"samples": None, "solved_again": [], "bytes": 0}
+    about = _About()
     scan, damage = opened(store, located)
     found["objects"] = Outcome.of(damage, located.checked)
     found["history"] = _history(store, located, damage)
@@ -81,28 +79,39 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> dict[str, Any]:
             more, about = _looked_through(store, located, scan, made, cluster)
             found |= more
     outcomes = join([found])
-    record = {
-        "dataset": located.name,
-        "version": located.version,
-        "snapshot": located.snapshot,
-        "clean": not any(outcome.bad for outcome in outcomes.values()),
-        "checks": {
-            check: {
-                "checked": outcome.checked,
-                "bad": outcome.bad,
-                "worst": outcome.worst and outcome.worst.document(),
-                "expected": CHECKS[check],
-            }
+    record = AuditRecord(
+        dataset=located.name,
+        version=located.version,
+        snapshot=located.snapshot,
+        clean=not any(outcome.bad for outcome in outcomes.values()),
+        checks={
+            check: Check(
+                checked=outcome.checked,
+                bad=outcome.bad,
+                worst=outcome.worst and outcome.worst.written(),
+                expected=CHECKS[check],
+            )
             for check, outcome in outcomes.items()
         },
-        "findings": [_document(one) for outcome in outcomes.values() for one in outcome.findings],
-        "not_done": [check for check in CHECKS if check not in outcomes],
-        **about,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": time.monotonic() - start,
-    }
-    log.info("audit: %s", "clean" if record["clean"] else f"{len(record['findings'])} findings")
-    return record | {"record": _kept(store, record)}
+        findings=tuple(one.row() for outcome in outcomes.values() for one in outcome.findings),
+        not_done=tuple(check for check in CHECKS if check not in outcomes),
+        samples=about.samples,
+        solved_again=about.solved_again,
+        bytes=about.bytes,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=time.monotonic() - start,
+    )
+    log.info("audit: %s", "clean" if record.clean else f"{len(record.findings)} findings")
+    return record.changed(record=_kept(store, record))
+
+
+@dataclass(frozen=True)
+class _About:
+    """What was looked at: the samples that are stored, those that were solved again, the bytes read."""
+
+    samples: int | None = None
+    solved_again: tuple[int, ...] = ()
+    bytes: int = 0
 
 
 def _history(store: Store, located: Located, damage: list[Finding]) -> Outcome:
@@ -122,7 +131,7 @@ def _history(store: Store, located: Located, damage: list[Finding]) -> Outcome:
 
 def _looked_through(
     store: Store, located: Located, scan: Scan, made: tuple[Problem, Data], cluster: Cluster
-) -> tuple[dict[str, Outcome], dict[str, Any]]:
+) -> tuple[dict[str, Outcome], _About]:
     problem, data = made
     of = source(store, located, scan, made)
     ids, id_faults, id_chunks = scan.whole("sample_id")
@@ -158,7 +167,7 @@ def _looked_through(
         parts.append({"checksums": Outcome.of([Finding("checksums", what)], 0)})
     chosen = _chosen(np.concatenate(ok) if ok else np.empty(0, np.int64), data.seed)
     parts.append({"again": _again(cluster, of, located, ids, chosen)})
-    about = {"samples": samples, "solved_again": chosen.tolist(), "bytes": samples * scan.sample_bytes}
+    about = _About(samples, tuple(chosen.tolist()), samples * scan.sample_bytes)
     return join(parts), about
 
 
@@ -228,38 +237,26 @@ def _again(cluster: Cluster, of: Source, located: Located, ids: np.ndarray, chos
     return join([{"again": Outcome()}, *outcomes])["again"]
 
 
-def compared(found: dict[str, Any]) -> Outcome:
+def compared(found: MadeAgain) -> Outcome:
     """Return what solving a sample again says of its outputs, as the outcome of a check."""
-    sample = np.array([found["sample"]])
-    if not found["outputs"] and found["status"]["stored"] == "ok" and "status" not in found["unreadable"]:
-        what = f"ok in the dataset, {found['status']['again']} when it is solved again"
-        gone = [Finding("again", what, None, found["shard"], (found["sample"],))]
-        return Outcome.of([] if found["status"]["again"] == "ok" else gone, 1)
+    sample = np.array([found.sample])
+    if not found.outputs and found.status.stored == "ok" and "status" not in found.unreadable:
+        what = f"ok in the dataset, {found.status.again} when it is solved again"
+        gone = [Finding("again", what, None, found.shard, (found.sample,))]
+        return Outcome.of([] if found.status.again == "ok" else gone, 1)
     parts: list[Outcomes] = []
-    for name, one in found["outputs"].items():
-        value, bound = (np.array([np.nan if one[key] is None else one[key]]) for key in ("difference", "bound"))
-        parts.append({"again": Outcome.bounded("again", found["shard"], sample, value, np.nan_to_num(bound), name)})
+    for name, one in found.outputs.items():
+        value, bound = (np.array([np.nan if each is None else each]) for each in (one.difference, one.bound))
+        parts.append({"again": Outcome.bounded("again", found.shard, sample, value, np.nan_to_num(bound), name)})
     return join(parts).get("again", Outcome(1))
 
 
-def _document(finding: Finding) -> dict[str, Any]:
-    return {
-        "check": finding.check,
-        "variable": finding.variable,
-        "shard": finding.shard,
-        "samples": list(finding.samples),
-        "object": finding.object,
-        "what": finding.what,
-        "text": str(finding),
-    }
-
-
-def _kept(store: Store, record: dict[str, Any]) -> str | None:
+def _kept(store: Store, record: AuditRecord) -> str | None:
     """Keep the record in the store; return where, None where nothing can be written."""
     now = datetime.now(UTC)
-    key = f"audits/{record['dataset']}/{record['version']}-{now:%Y%m%dT%H%M%S%f}.json"
+    key = f"audits/{record.dataset}/{record.version}-{now:%Y%m%dT%H%M%S%f}.json"
     try:
-        store.write(key, json.dumps(record | {"record": key}, indent=1).encode())
+        store.write(key, json.dumps(record.changed(record=key).document(), indent=1).encode())
     except StorageError as error:
         log.warning("the record of the audit could not be saved: %s", error)
         return None

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+
+from ritz.tasks.auditing.audit_record import FindingRow, WorstValue
 
 CHECKS = {
     "objects": "the files that describe the version have the bytes they were published with",
@@ -47,6 +48,18 @@ class Finding:
         named = [f"shard {self.shard}" if self.shard is not None else "", self.variable or "", _listed(self.samples)]
         return ": ".join([self.check, " ".join(filter(None, named)), *filter(None, [self.object]), self.what])
 
+    def row(self) -> FindingRow:
+        """Return it as a record holds it."""
+        return FindingRow(
+            check=self.check,
+            variable=self.variable,
+            shard=self.shard,
+            samples=self.samples,
+            object=self.object,
+            what=self.what,
+            text=str(self),
+        )
+
 
 def _listed(samples: tuple[int, ...]) -> str:
     if not samples:
@@ -69,9 +82,9 @@ class Worst:
         share = self.value / self.bound if self.bound else np.inf if self.value else 0.0
         return share if share == share else np.inf
 
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
-        return {"value": _number(self.value), "bound": _number(self.bound), "sample": self.sample}
+    def written(self) -> WorstValue:
+        """Return it as a record holds it."""
+        return WorstValue(value=_number(self.value), bound=_number(self.bound), sample=self.sample)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from ritz.storage import models
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.integrity.located import locate
 from ritz.storage.store import Store
+from ritz.tasks.auditing.audit_record import Check, ModelAudit, ModelFinding
+from ritz.tasks.documents import of_model
 
 log = logging.getLogger("ritz")
 
@@ -20,19 +21,13 @@ CHECKS = {
 """What is checked, in this order, and what is expected."""
 
 
-def audit(store_url: str, spec: str) -> dict[str, Any]:
+def audit(store_url: str, spec: str) -> ModelAudit:
     """Look for anything in a version of a model that is not as it was saved; nothing is computed.
 
     Parameters
     ----------
     spec
         ``NAME[@VERSION]``.
-
-    Returns
-    -------
-    dict
-        ``model``, ``version``, ``clean``, ``digests`` (whether it has any), ``checks`` (by name: ``checked``, ``bad``,
-        ``expected``) and ``findings`` (``check``, ``text``).
 
     Raises
     ------
@@ -45,7 +40,7 @@ def audit(store_url: str, spec: str) -> dict[str, Any]:
     found = {"files": (count, [str(error) for error in damaged])}
     if not damaged:
         found |= {"opens": _opens(store, f"{name}@{version}"), "dataset": _source(store, f"{name}@{version}")}
-    findings = [{"check": check, "text": text} for check, (_, texts) in found.items() for text in texts]
+    findings = [ModelFinding(check=check, text=text) for check, (_, texts) in found.items() for text in texts]
     if not digests:
         log.warning(
             "model %s@%s was saved by a release that wrote no digests: a changed byte goes unseen where it can still "
@@ -53,17 +48,17 @@ def audit(store_url: str, spec: str) -> dict[str, Any]:
             name,
             version,
         )
-    return {
-        "model": name,
-        "version": version,
-        "clean": not findings,
-        "digests": digests,
-        "checks": {
-            check: {"checked": checked, "bad": len(texts), "expected": CHECKS[check]}
+    return ModelAudit(
+        model=name,
+        version=version,
+        clean=not findings,
+        digests=digests,
+        checks={
+            check: Check(checked=checked, bad=len(texts), expected=CHECKS[check])
             for check, (checked, texts) in found.items()
         },
-        "findings": findings,
-    }
+        findings=tuple(findings),
+    )
 
 
 def _opens(store: Store, spec: str) -> tuple[int, list[str]]:
@@ -84,13 +79,11 @@ def _opens(store: Store, spec: str) -> tuple[int, list[str]]:
 
 
 def _source(store: Store, spec: str) -> tuple[int, list[str]]:
-    source = models.read_card(store, spec).get("dataset")
-    if source is None:
-        return 0, []
     try:
-        locate(store, f"{source['name']}@{source['snapshot']}")
+        source = of_model.card(store, spec).dataset
+        locate(store, f"{source.name}@{source.snapshot}")
     except Unknown:
-        what = f"{source['name']}@{source.get('version')}, snapshot {source['snapshot']}"
+        what = f"{source.spec}, snapshot {source.snapshot}"
         return 1, [f"model {spec} was trained on {what}, which is gone"]
     except StorageError as error:
         return 1, [f"model {spec}: {error}"]

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
-
 from ritz.compute.cluster.cluster import Cluster
 from ritz.tasks.auditing import regenerate_worker as worker
+from ritz.tasks.auditing.audit_record import RegeneratedSample
 from ritz.tasks.auditing.version import sample_of
 from ritz.tasks.stage import stage
 
 
 @stage("regenerate")
-def regenerate(store_url: str, cluster: Cluster, dataset: str, sample: int) -> dict[str, Any]:
+def regenerate(store_url: str, cluster: Cluster, dataset: str, sample: int) -> RegeneratedSample:
     """Make one sample of ``dataset`` (``NAME@VERSION``) again and compare it with what is stored.
 
-    Returns what `ritz.tasks.auditing.regenerate_worker.regenerate` finds, with the names of dataset and version.
+    `ritz.tasks.auditing.regenerate_worker.regenerate` says what may differ.
     """
     wanted = sample_of(store_url, dataset, sample)
     found: worker.Regenerated = cluster.call("solve", worker.regenerate, wanted)
-    return {"dataset": dataset, "snapshot": wanted.source.snapshot, **found.receipt}
+    return RegeneratedSample(dataset=dataset, snapshot=wanted.source.snapshot, **found.receipt.entries())

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from ritz.compute.solvers.sequential import Sequential
 from ritz.storage.integrity.scan import Scan
 from ritz.storage.ledger import COLUMNS, decode
 from ritz.storage.store import Store
+from ritz.tasks.auditing.audit_record import InputDifference, MadeAgain, OutputDifference, Words
 from ritz.tasks.generation.rounding import unit_roundoff
 
 SAFETY = 10.0
@@ -62,9 +62,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Regenerated:
-    """A sample made again, compared with what is stored; `receipt` is JSON-able."""
+    """A sample made again, compared with what is stored."""
 
-    receipt: dict[str, Any]
+    receipt: MadeAgain
 
 
 def regenerate(sample: Sample) -> Regenerated:
@@ -73,13 +73,6 @@ def regenerate(sample: Sample) -> Regenerated:
     Inputs have to be equal bit for bit. Outputs may differ, in the L2 norm and relative to that of the new ones, by
     the unit round-off of the stored dtype, the tolerance of the dataset, and ten times the sensitivity: how far the
     outputs move when every system is answered with an error of this tolerance (`ritz.compute.simulation.sensitivity`).
-
-    Returns
-    -------
-    Regenerated
-        With the receipt ``sample``, ``shard``, ``status`` and ``solver`` (stored and again), ``inputs`` (by variable:
-        ``equal`` and the largest ``difference``), ``outputs`` (by variable: ``difference``, ``bound``, ``within``),
-        ``unreadable`` (by variable: why) and ``agrees``. Outputs are empty where the sample failed then or now.
     """
     source, scan = sample.source, sample.source.open()
     shard, row = divmod(sample.position, scan.shard)
@@ -91,23 +84,23 @@ def regenerate(sample: Sample) -> Regenerated:
         drawn = source.problem.draw(source.seed, ids)
         solver = other_than(said.get("solver", ""))
         found, solved = simulate(source.problem, drawn, solver, source.rtol)
-        outputs: dict[str, Any] = {}
+        outputs: dict[str, OutputDifference] = {}
         if said.get("status") == "ok" and solved["status"][0] == "ok":
             outputs = _compared(source, drawn, found, stored, isinstance(solver, Direct))
     inputs = {name: _difference(stored[name], values) for name, values in drawn.items() if name in stored}
     same = said.get("status") != "ok" or solved["status"][0] == "ok"
-    agrees = same and not unreadable and all(one["equal"] for one in inputs.values())
+    agrees = same and not unreadable and all(one.equal for one in inputs.values())
     return Regenerated(
-        {
-            "sample": sample.id,
-            "shard": shard,
-            "status": {"stored": said.get("status"), "again": solved["status"][0]},
-            "solver": {"stored": said.get("solver"), "again": solved["solver"][0]},
-            "inputs": inputs,
-            "outputs": outputs,
-            "unreadable": unreadable,
-            "agrees": bool(agrees and all(one["within"] for one in outputs.values())),
-        }
+        MadeAgain(
+            sample=sample.id,
+            shard=shard,
+            status=Words(stored=said.get("status"), again=solved["status"][0]),
+            solver=Words(stored=said.get("solver"), again=solved["solver"][0]),
+            inputs=inputs,
+            outputs=outputs,
+            unreadable=unreadable,
+            agrees=bool(agrees and all(one.within for one in outputs.values())),
+        )
     )
 
 
@@ -141,7 +134,9 @@ def _stored(scan: Scan, shard: int, row: int) -> tuple[Arrays, dict[str, str]]:
     return stored, unreadable
 
 
-def _compared(source: Source, drawn: Arrays, found: Arrays, stored: Arrays, exactly: bool) -> dict[str, Any]:
+def _compared(
+    source: Source, drawn: Arrays, found: Arrays, stored: Arrays, exactly: bool
+) -> dict[str, OutputDifference]:
     """Compare outputs with those that are stored; `exactly` says that they were found by the direct solver."""
     tolerance = source.problem.attained(source.rtol)
     exact = found if exactly else simulate(source.problem, drawn, Direct(), source.rtol)[0]
@@ -154,17 +149,17 @@ def _compared(source: Source, drawn: Arrays, found: Arrays, stored: Arrays, exac
         difference = float(np.linalg.norm(stored[name].astype(np.float64) - values)) / size
         sensitivity = float(np.linalg.norm(moved[name] - exact[name])) / size
         bound = unit_roundoff({name: stored[name]}) + tolerance + SAFETY * sensitivity
-        compared[name] = {
-            "difference": difference if np.isfinite(difference) else None,
-            "bound": bound if np.isfinite(bound) else None,
-            "within": bool(difference <= bound),
-        }
+        compared[name] = OutputDifference(
+            difference=difference if np.isfinite(difference) else None,
+            bound=bound if np.isfinite(bound) else None,
+            within=bool(difference <= bound),
+        )
     return compared
 
 
-def _difference(stored: np.ndarray, drawn: np.ndarray) -> dict[str, Any]:
+def _difference(stored: np.ndarray, drawn: np.ndarray) -> InputDifference:
     equal = bool(same_bits(stored, drawn)[0])
     largest = None
     if stored.shape == drawn.shape:
         largest = float(np.abs(stored.astype(np.float64) - drawn).max())
-    return {"equal": equal, "difference": largest if largest is not None and np.isfinite(largest) else None}
+    return InputDifference(equal=equal, difference=largest if largest is not None and np.isfinite(largest) else None)

@@ -8,15 +8,24 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as package_version
-from typing import Any
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.stream import stream
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.comparison import worker
+from ritz.tasks.comparison.comparison_record import (
+    ArmRecord,
+    ArmSize,
+    Clock,
+    ComparisonPaths,
+    ComparisonRecord,
+    MeasuredClock,
+    TrainedSeed,
+)
 from ritz.tasks.comparison.gains import ARMS, PUBLISHED, gains, sentences
 from ritz.tasks.comparison.plan import Arm, Contest, folder
+from ritz.tasks.documents.reading import read as read_document
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation.result import Generated
 from ritz.tasks.report.comparison import shown
@@ -29,7 +38,7 @@ log = logging.getLogger("ritz")
 @stage("compare")
 def compare(
     contest: Contest, store_url: str, cluster: Cluster, generated: Generated, command: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> ComparisonRecord:
     """Train all arms of all seeds on the train workers, compare, and keep record and page.
 
     Every finished training is in the store, and every one under way has its checkpoint there: the same call goes on.
@@ -42,7 +51,7 @@ def compare(
         If train workers died again and again.
     """
     store, place = Store(store_url), folder(contest)
-    dataset = f"{generated.dataset['name']}@{generated.dataset['snapshot']}"
+    dataset = f"{generated.dataset.name}@{generated.dataset.snapshot}"
     pool = len(Selection(store, dataset))
     name = _name(contest)
     with store.lock(_lock(contest), f"comparison of {name!r} in {store.url}"):
@@ -52,33 +61,33 @@ def compare(
         found = _trained(contest, cluster, store, dataset, arms, report, 0)
         arm, clock = _timed(contest, store, cluster, generated, found["offline"], pool)
         found |= _trained(contest, cluster, store, dataset, (arm,), report, len(arms) * len(contest.seeds))
-        record = {
-            "comparison": contest.identity[:16],
-            "kind": "online-offline",
-            "name": name,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": list(command),
-            "recipe": contest.pipeline.document(),
-            "dataset": generated.dataset,
-            "ledger": generated.ledger,
-            "samples": contest.samples,
-            "epochs": contest.epochs,
-            "fresh": contest.fresh,
-            "steps": contest.steps,
-            "seeds": list(contest.seeds),
-            "clock": clock,
-            "arms": {one.name: {**asdict(one), "seeds": found[one.name]} for one in (*arms, arm)},
-            "gains": gains(found),
-            "published": PUBLISHED,
-            "seconds": time.time() - begun,
-            "versions": {name: package_version(name) for name in ("ritz", "torch", "neuraloperator", "scipy")},
-            "paths": {"store": store.url, "page": store.location(f"{place}/page.html")},
-        }
+        record = ComparisonRecord(
+            comparison=contest.identity[:16],
+            kind="online-offline",
+            name=name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=tuple(command),
+            recipe=contest.pipeline.document(),
+            dataset=generated.dataset,
+            ledger=generated.ledger,
+            samples=contest.samples,
+            epochs=contest.epochs,
+            fresh=contest.fresh,
+            steps=contest.steps,
+            seeds=contest.seeds,
+            clock=clock,
+            arms={one.name: ArmRecord(**asdict(one), seeds=tuple(found[one.name])) for one in (*arms, arm)},
+            gains=gains(found),
+            published=PUBLISHED,
+            seconds=time.time() - begun,
+            versions={name: package_version(name) for name in ("ritz", "torch", "neuraloperator", "scipy")},
+            paths=ComparisonPaths(store=store.url, page=store.location(f"{place}/page.html")),
+        )
         drawn, page = cluster.call("train", shown, record)
         for title, picture in drawn.items():
             store.write(f"{place}/{title}.png", picture)
         store.write(f"{place}/page.html", page)
-        store.write(f"{place}/record.json", json.dumps(record, indent=1).encode())
+        store.write(f"{place}/record.json", json.dumps(record.document(), indent=1).encode())
     for line in sentences(record):
         log.info("compare: %s", line)
     return record
@@ -92,7 +101,7 @@ def _trained(
     arms: Sequence[Arm],
     report: Reporter,
     before: int,
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[TrainedSeed]]:
     """Return the results of arms by name, in the order of the seeds; only what is not in the store is trained."""
     jobs = [_job(contest, store, dataset, arm, seed, cluster.device) for seed in contest.seeds for arm in arms]
     results = {job.folder: _kept(store, job) for job in jobs}
@@ -103,8 +112,8 @@ def _trained(
         job, result = completed.item, completed.receipt
         results[job.folder] = result
         done += 1
-        report(done, f"{job.arm}, seed {job.training.seed}: test error {result['test']['mean']:.4g}")
-    found: dict[str, list[dict[str, Any]]] = {arm.name: [] for arm in arms}
+        report(done, f"{job.arm}, seed {job.training.seed}: test error {result.test.mean:.4g}")
+    found: dict[str, list[TrainedSeed]] = {arm.name: [] for arm in arms}
     for job in jobs:
         result = results[job.folder]
         assert result is not None
@@ -139,9 +148,8 @@ def _name(contest: Contest) -> str:
     return folder(contest).rpartition("/")[0].rpartition("/")[2]
 
 
-def _kept(store: Store, job: worker.Learning) -> dict[str, Any] | None:
-    key = worker.result_key(job.folder)
-    return store.document(key) if store.exists(key) else None
+def _kept(store: Store, job: worker.Learning) -> TrainedSeed | None:
+    return worker.result(store, job.folder) if store.exists(worker.result_key(job.folder)) else None
 
 
 def _timed(
@@ -149,17 +157,20 @@ def _timed(
     store: Store,
     cluster: Cluster,
     generated: Generated,
-    offline: Sequence[dict[str, Any]],
+    offline: Sequence[TrainedSeed],
     pool: int,
-) -> tuple[Arm, dict[str, Any]]:
+) -> tuple[Arm, Clock]:
     """Return the arm of equal wall time and what it comes from; measured once, so that a resumed one is the same."""
     key = f"{folder(contest)}/clock.json"
     if not store.exists(key):
         solvers = max(1, cluster.workers("solve"))
-        solver_seconds = generated.ledger["seconds"] / generated.dataset["samples"]
-        step = statistics.median(one["seconds"] / one["steps"] for one in offline)
+        solver_seconds = generated.ledger.seconds / generated.dataset.samples
+        step = statistics.median(one.seconds / one.steps for one in offline)
         arm, clock = contest.timed(solver_seconds / solvers, step, pool)
-        measured = {"arm": asdict(arm), **clock, "solver_seconds": solver_seconds, "solvers": solvers}
-        store.write(key, json.dumps(measured).encode())
-    clock = store.document(key)
-    return Arm(**clock.pop("arm")), clock
+        clock = clock.changed(solver_seconds=solver_seconds, solvers=solvers)
+        measured = MeasuredClock(arm=ArmSize(**asdict(arm)), **clock.entries())
+        store.write(key, json.dumps(measured.document()).encode())
+    kept = read_document(MeasuredClock, store.document(key), store.location(key))
+    return Arm(**kept.arm.entries()), Clock.model_validate(
+        {name: value for name, value in kept.entries().items() if name != "arm"}
+    )

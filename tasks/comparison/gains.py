@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from ritz.compute.evaluation.paired import gain
+from ritz.tasks.comparison.comparison_record import ArmRecord, ComparisonRecord, GainRow, TrainedSeed
 
 ARMS = ("equal_steps", "equal_solves", "equal_time")
 """Online training, as it is compared with offline training."""
@@ -16,7 +17,7 @@ WORDS = {"equal_steps": "equal steps", "equal_solves": "equal solves", "equal_ti
 """What the comparisons are called."""
 
 
-def gains(found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def gains(found: Mapping[str, Sequence[TrainedSeed]]) -> dict[str, GainRow]:
     """Return the gain in mean test error of each online arm over offline, with the interval over the seeds.
 
     Parameters
@@ -24,53 +25,61 @@ def gains(found: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     found
         Results by arm, in the same order of seeds.
     """
-    errors = {name: [one["test"]["mean"] for one in results] for name, results in found.items()}
+    errors = {name: [one.test.mean for one in results] for name, results in found.items()}
     rows = {}
     for name in ARMS:
         one = gain(errors[name], errors["offline"])
-        same = [a["first_weights"] == b["first_weights"] for a, b in zip(found[name], found["offline"], strict=True)]
-        rows[name] = {
+        same = [a.first_weights == b.first_weights for a, b in zip(found[name], found["offline"], strict=True)]
+        rows[name] = GainRow(
             **asdict(one),
-            "verdict": one.verdict,
-            "pairs": len(errors[name]),
-            "online": statistics.median(errors[name]),
-            "offline": statistics.median(errors["offline"]),
-            "same_first_weights": all(same),
-        }
+            verdict=one.verdict,
+            pairs=len(errors[name]),
+            online=statistics.median(errors[name]),
+            offline=statistics.median(errors["offline"]),
+            same_first_weights=all(same),
+        )
     return rows
 
 
-def rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+def rows(record: ComparisonRecord) -> list[dict[str, str]]:
     """Return the table of a comparison, a row a comparison; errors are medians over the seeds."""
-    published = PUBLISHED.get(record["recipe"]["surrogate"]["kind"])
-    table = []
-    for name, found in record["gains"].items():
-        arm = record["arms"][name]
-        table.append(
+    sizes = record.samples, record.steps
+    return table(record.gains, record.arms, sizes, record.recipe["surrogate"]["kind"])
+
+
+def table(
+    gains: Mapping[str, GainRow], arms: Mapping[str, ArmRecord], offline: tuple[int, int], network: str
+) -> list[dict[str, str]]:
+    """Return the same from its parts: the simulations and the steps of offline training, and the kind of network."""
+    published, (samples, steps) = PUBLISHED.get(network), offline
+    listed = []
+    for name, found in gains.items():
+        arm = arms[name]
+        listed.append(
             {
                 "at": WORDS[name],
-                "simulations": f"{arm['samples']} / {record['samples']}",
-                "steps": f"{arm['steps']} / {record['steps']}",
-                "error online": f"{found['online']:.4g}",
-                "error offline": f"{found['offline']:.4g}",
-                "gain": f"{found['mean']:+.1%}",
-                f"{found['level']:.0%} interval": f"{found['low']:+.1%} … {found['high']:+.1%}",
-                "won": f"{found['won']} of {found['pairs']}",
+                "simulations": f"{arm.samples} / {samples}",
+                "steps": f"{arm.steps} / {steps}",
+                "error online": f"{found.online:.4g}",
+                "error offline": f"{found.offline:.4g}",
+                "gain": f"{found.mean:+.1%}",
+                f"{found.level:.0%} interval": f"{found.low:+.1%} … {found.high:+.1%}",
+                "won": f"{found.won} of {found.pairs}",
                 "published": f"{published:+.0%}" if published is not None and name == "equal_steps" else "–",
             }
         )
-    return table
+    return listed
 
 
-def sentences(record: dict[str, Any]) -> list[str]:
+def sentences(record: ComparisonRecord) -> list[str]:
     """Say of each comparison whether online training is better."""
     said = []
-    for name, found in record["gains"].items():
-        interval = f"{found['mean']:+.1%} [{found['low']:+.1%}, {found['high']:+.1%}] over {found['pairs']} pairs"
+    for name, found in record.gains.items():
+        interval = f"{found.mean:+.1%} [{found.low:+.1%}, {found.high:+.1%}] over {found.pairs} pairs"
         how = {
             "better": f"online is better: {interval}",
             "worse": f"online is NOT better but worse: {interval}",
             "undecided": f"online is NOT shown to be better: {interval}, and the interval holds 0",
-        }[found["verdict"]]
+        }[found.verdict]
         said.append(f"at {WORDS[name]} {how}")
     return said

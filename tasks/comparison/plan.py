@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
+from ritz.compute.document import Json
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
 from ritz.compute.training.stepped import Stepped
@@ -13,6 +13,8 @@ from ritz.compute.training.training import Training
 from ritz.compute.uncertainty.catalogue import LEAST
 from ritz.storage.store import Store
 from ritz.storage.wording import shown
+from ritz.tasks.comparison.comparison_record import Clock, ComparisonRecord
+from ritz.tasks.documents.reading import read
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring.gate import Gate
 from ritz.tasks.parsing.identity import document_hash
@@ -100,7 +102,7 @@ class Contest:
     def _offline(self, seed: int) -> Offline:
         return Offline(**_common(self.pipeline.training), epochs=self.epochs, seed=seed)
 
-    def timed(self, simulation: float, step: float, pool: int) -> tuple[Arm, dict[str, Any]]:
+    def timed(self, simulation: float, step: float, pool: int) -> tuple[Arm, Clock]:
         """Return the online arm that ends when offline does, and by what it was sized.
 
         Offline takes ``samples`` · ``simulation`` until it has its simulations and then ``steps`` · ``step``. Online
@@ -123,13 +125,8 @@ class Contest:
         steps = max(1, math.floor((total - begin) / step + 1e-9))
         could = max(self.samples, math.floor(total / simulation + 1e-9))
         samples = min(could, pool, steps * training.batch_size)
-        return Arm("equal_time", samples, steps), {
-            "seconds": total,
-            "simulation": simulation,
-            "step": step,
-            "begin": begin,
-            "could_solve": could,
-        }
+        clock = Clock(seconds=total, simulation=simulation, step=step, begin=begin, could_solve=could)
+        return Arm("equal_time", samples, steps), clock
 
 
 def folder(contest: Contest) -> str:
@@ -137,11 +134,13 @@ def folder(contest: Contest) -> str:
     return f"comparisons/{contest.pipeline.name.removesuffix('-compare')}/{contest.identity[:16]}"
 
 
-def finished(contest: Contest, store_url: str) -> dict[str, Any] | None:
+def finished(contest: Contest, store_url: str) -> ComparisonRecord | None:
     """Return the record of a comparison that has been made with these seeds, None elsewhere."""
     store, key = Store(store_url), f"{folder(contest)}/record.json"
-    record: dict[str, Any] = store.document(key) if store.exists(key) else {}
-    return record if record.get("seeds") == list(contest.seeds) else None
+    if not store.exists(key):
+        return None
+    record = read(ComparisonRecord, store.document(key), store.location(key))
+    return record if record.seeds == contest.seeds else None
 
 
 def contest(
@@ -208,7 +207,7 @@ def _streaming(training: Training, ratio: float | None = None) -> Online:
     return Online.model_validate(given if ratio is None else given | {"batches_per_sample": ratio})
 
 
-def _common(training: Training) -> dict[str, Any]:
+def _common(training: Training) -> Json:
     """Return the fields that training by steps has however its samples come, but for the seed."""
     return {name: value for name, value in training if name in Stepped.model_fields and name not in ("kind", "seed")}
 

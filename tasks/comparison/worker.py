@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,11 @@ from ritz.compute.training.training import Training
 from ritz.storage.errors import StorageError
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.comparison.comparison_record import TrainedSeed
 from ritz.tasks.comparison.subset import Chosen
+from ritz.tasks.documents.evaluation import ErrorSummary
+from ritz.tasks.documents.reading import read as read_document
+from ritz.tasks.documents.training import History
 from ritz.tasks.measuring.split_fields import load
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.worker import kept, left
@@ -72,15 +75,9 @@ class Learning:
 
 @dataclass(frozen=True)
 class Learnt:
-    """A finished training of a comparison.
+    """A finished training of a comparison."""
 
-    Attributes
-    ----------
-    receipt
-        The result, JSON-able.
-    """
-
-    receipt: dict[str, Any]
+    receipt: TrainedSeed
 
 
 def result_key(folder: str) -> str:
@@ -93,38 +90,44 @@ def learn(job: Learning) -> Learnt:
     store, key = Store(job.store), result_key(job.folder)
     if not store.exists(key):
         try:
-            store.write(key, json.dumps(_learnt(job, store)).encode())
+            store.write(key, json.dumps(_learnt(job, store).document()).encode())
             store.remove(f"fits/{job.identity}")
         except StorageError:
             # A worker whose driver was killed may have ended the same training, and taken its checkpoints away.
             if not store.exists(key):
                 raise
-    return Learnt(store.document(key))
+    return Learnt(result(store, job.folder))
 
 
-def _learnt(job: Learning, store: Store) -> dict[str, Any]:
+def result(store: Store, folder: str) -> TrainedSeed:
+    """Return the result of a finished training."""
+    key = result_key(folder)
+    return read_document(TrainedSeed, store.document(key), store.location(key))
+
+
+def _learnt(job: Learning, store: Store) -> TrainedSeed:
     around = Surroundings(job.problem, job.device)
     done = kept(store, job.identity, lambda around: _fit(job, store, around), around, job.fence)
     files = left(store, job.identity, (*LEFT, "history.json"))
-    history = json.loads(files["history.json"])
+    history = read_document(History, json.loads(files["history.json"]), f"the history of fit {job.identity}")
     schedule = np.load(io.BytesIO(files["schedule.npy"]), allow_pickle=False)
     model = Model.from_bytes(files["model.safetensors"], job.surrogate)
     for name in LEFT:
         store.write(f"{job.folder}/{name}", files[name])
-    return {
-        "arm": job.arm,
-        "seed": job.training.seed,
-        "samples": job.samples,
-        "steps": done["steps"],
-        "received": done["samples_received"],
-        "seen": len(np.unique(schedule)),
-        "seconds": done["seconds"],
-        "parameters": done["parameters"],
-        "first_weights": first_weights(job, model.normalisation),
-        "test": summary(_errors(model, store, job.dataset)),
-        "curve": [row for row in history["curve"] if row["validate"] is not None],
-        "machines": done["machines"],
-    }
+    return TrainedSeed(
+        arm=job.arm,
+        seed=job.training.seed,
+        samples=job.samples,
+        steps=done.steps,
+        received=done.samples_received,
+        seen=len(np.unique(schedule)),
+        seconds=done.seconds,
+        parameters=done.parameters,
+        first_weights=first_weights(job, model.normalisation),
+        test=ErrorSummary(**summary(_errors(model, store, job.dataset))),
+        curve=tuple(row for row in history.curve if row["validate"] is not None),
+        machines=done.machines,
+    )
 
 
 def _fit(job: Learning, store: Store, around: Surroundings) -> Trained:

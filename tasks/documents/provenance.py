@@ -9,7 +9,8 @@ import subprocess
 from importlib.metadata import distribution
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+
+from ritz.compute.document import Part
 
 PACKAGES = (
     *("ritz", "numpy", "scipy", "numba", "torch", "neuraloperator"),
@@ -18,19 +19,27 @@ PACKAGES = (
 """Packages whose versions are recorded."""
 
 
-def provenance() -> dict[str, Any]:
-    """Return ``versions`` (of `PACKAGES`, of Python, and the ``build`` of Ritz) and ``machine``.
+class Machine(Part):
+    """The machine of a process: the name of its processor, the cores that the process may use, the system."""
+
+    processor: str
+    cores: int
+    system: str
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python and of `PACKAGES`, and the ``build`` of Ritz.
 
     ``build`` is the commit that Ritz was installed from, with ``+changes`` where its files differ from it; None for
-    a release. ``machine`` is this process's: ``processor`` (its name), ``cores`` that may be used, ``system``.
+    a release.
     """
-    versions = {"python": platform.python_version(), **{name: package_version(name) for name in PACKAGES}}
-    return {"versions": versions | {"build": build()}, "machine": machine()}
+    packages = {name: package_version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **packages, "build": build()}
 
 
-def machine() -> dict[str, Any]:
-    """Return ``processor`` (its name), ``cores`` that this process may use, and ``system``."""
-    return {"processor": _processor(), "cores": _cores(), "system": f"{platform.system()} {platform.machine()}"}
+def machine() -> Machine:
+    """Return the machine of this process."""
+    return Machine(processor=_processor(), cores=_cores(), system=f"{platform.system()} {platform.machine()}")
 
 
 def build() -> str | None:
@@ -44,7 +53,7 @@ def build() -> str | None:
 
 def _checkout() -> str | None:
     """Return the commit of the checkout that an editable install points to."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None
     try:

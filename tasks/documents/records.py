@@ -3,14 +3,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 from ritz.storage import models, runs
 from ritz.storage.errors import Refused, StorageError
+from ritz.storage.shapes import Found
 from ritz.storage.store import Store
+from ritz.tasks.documents.reading import read
+from ritz.tasks.documents.run import FinishedRun, RunRecord
 from ritz.tasks.driver.signals import stopped
 
 log = logging.getLogger("ritz")
+
+R = TypeVar("R", bound=RunRecord)
 
 VANISHED = "the driver ended without a word: it was killed, or its machine went down"
 """Reason of a run whose record still says ``running`` when nobody can be at it any more."""
@@ -26,6 +31,65 @@ def fit_lock(identity: str) -> str:
     return f"fits/.{identity}.lock"
 
 
+def load(store: Store, run: str) -> RunRecord:
+    """Return the record of a run.
+
+    Raises
+    ------
+    ritz.storage.errors.Unknown
+        There is none; the message names the latest ones.
+    ritz.storage.errors.Damaged
+        It is not as a record must be.
+    """
+    return _typed(store, RunRecord, runs.load(store, run))
+
+
+def look(store: Store) -> Found[RunRecord]:
+    """Return the records of all runs, oldest first, and what is damaged among them."""
+    found = runs.look(store)
+    good: list[RunRecord] = []
+    damaged = list(found.damaged)
+    for one in found.good:
+        try:
+            good.append(_typed(store, RunRecord, one))
+        except StorageError as error:
+            damaged.append(error)
+    return Found(good, damaged)
+
+
+def find(store: Store, identity: str) -> FinishedRun | None:
+    """Return the latest finished record with this identity, None if there is none."""
+    found = runs.find(store, identity)
+    return None if found is None else _typed(store, FinishedRun, found)
+
+
+def finished(store: Store, record: RunRecord) -> FinishedRun:
+    """Return what a record with the status ``finished`` says of what the run has come to.
+
+    Raises
+    ------
+    ritz.storage.errors.Damaged
+        It lacks something.
+    """
+    return _typed(store, FinishedRun, record.document())
+
+
+def save(store: Store, record: R, report: bytes | None = None) -> R:
+    """Write or replace the record of a run, the report first, each in one step; return it as written.
+
+    Raises
+    ------
+    ritz.storage.errors.StorageError
+        If the store cannot be written.
+    """
+    return _typed(store, type(record), runs.save(store, record.run, record.document(), report))
+
+
+def _typed(store: Store, kind: type[R], found: object) -> R:
+    run = found["run"] if isinstance(found, dict) else ""
+    return read(kind, found, store.location(f"runs/{run}/record.json"))
+
+
 def trained(store_url: str, name: str) -> str:
     """Return the model that a run made, as ``NAME@VERSION``; a model's own name with a version is returned as it is.
 
@@ -39,26 +103,26 @@ def trained(store_url: str, name: str) -> str:
     store = Store(store_url)
     if "@" in name:
         return models.resolve(store, name).spec
-    record = runs.load(store, name)
-    if "model" not in record:
-        why = f" ({record['error']})" if record.get("error") else ""
+    record = load(store, name)
+    if record.model is None:
+        why = f" ({record.error})" if record.error else ""
         raise Refused(
-            f"run {name!r} has the status {record['status']!r}{why} and came to no model: there is no training to do "
+            f"run {name!r} has the status {record.status!r}{why} and came to no model: there is no training to do "
             "again; see `ritz runs` for those that finished"
         )
-    return models.resolve(store, f"{record['model']['name']}@{record['model']['version']}").spec
+    return models.resolve(store, record.model.spec).spec
 
 
 def close_vanished(store: Store, recipe: str) -> None:
     """Write ``failed`` into the records of a recipe that say ``running``; the caller holds its lock, `run_lock`."""
-    for left in runs.look(store).good:
-        if left["status"] == "running" and left.get("recipe", {}).get("name") == recipe:
-            runs.save(store, left["run"], left | {"status": "failed", "error": VANISHED})
-            log.warning("run %s: %s", left["run"], VANISHED)
+    for left in look(store).good:
+        if left.status == "running" and left.recipe.get("name") == recipe:
+            save(store, left.changed(status="failed", error=VANISHED))
+            log.warning("run %s: %s", left.run, VANISHED)
 
 
 @contextmanager
-def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
+def recorded(store: Store, record: RunRecord) -> Iterator[None]:
     """Have the record of a run in the store meanwhile, and say in it how the run ended.
 
     Its ``status`` is ``running``, and afterwards, with an ``error``, ``failed``, or ``interrupted`` where the run was
@@ -75,18 +139,18 @@ def recorded(store: Store, record: dict[str, Any]) -> Iterator[None]:
     StorageError
         If the record cannot be written at the start.
     """
-    close_vanished(store, record["recipe"]["name"])
-    runs.save(store, record["run"], record)
+    close_vanished(store, record.recipe["name"])
+    save(store, record)
     try:
         yield
     except BaseException as error:
         try:
             # What has come to its end has not failed by what happens after it.
-            if runs.load(store, record["run"])["status"] == "running":
-                runs.save(store, record["run"], record | _ending(error))
+            if load(store, record.run).status == "running":
+                save(store, record.changed(**_ending(error)))
         except StorageError as unsaved:
             # What ended the run is worth more than that its record could not be written.
-            log.warning("run %s: its record could not be updated: %s", record["run"], unsaved)
+            log.warning("run %s: its record could not be updated: %s", record.run, unsaved)
         raise
 
 

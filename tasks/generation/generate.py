@@ -17,6 +17,8 @@ from ritz.compute.solvers.solver import Solver
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
+from ritz.tasks.documents.dataset import Asked, Probe
+from ritz.tasks.documents.reading import read
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation import worker
 from ritz.tasks.generation.dispatch import dispatch, owners
@@ -107,10 +109,10 @@ def _ordered(pipeline: Pipeline, cluster: Cluster, first: int) -> np.ndarray:
 def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.ndarray, goes_on: bool) -> Solver:
     """Return the solver of these samples: the one that an interrupted run chose for them, else by a new probe."""
     data, store, key = pipeline.data, dataset.store, probe_key(pipeline)
-    asked = {"samples": data.samples, "solver": pipeline.document()["solver"]}
-    kept = store.document(key) if goes_on and store.exists(key) else {}
-    if kept.get("asked") == asked:
-        chosen = pipeline.solver.again(kept["solver"]) if isinstance(pipeline.solver, Auto) else pipeline.solver
+    asked = Asked(samples=data.samples, solver=pipeline.document()["solver"])
+    kept = read(Probe, store.document(key), key) if goes_on and store.exists(key) else Probe()
+    if kept.asked == asked and kept.solver is not None:
+        chosen = pipeline.solver.again(kept.solver) if isinstance(pipeline.solver, Auto) else pipeline.solver
         if cluster.call("solve", worker.suits, pipeline.problem, data.seed, ordered[:1], chosen):
             log.info("solver: %s (chosen before)", chosen.kind)
             return chosen
@@ -127,10 +129,10 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
     if isinstance(probed.solver, Auto):
         log.info("solver: the problem's own, which poses no systems")
     else:
-        log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice else " (named)")
+        log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice.tried else " (named)")
     solver = probed.solver.model_dump(mode="json")
-    document = {"asked": asked, "solver": solver, "choice": probed.choice, "panel": probed.panel}
-    store.write(key, json.dumps(document).encode())
+    found = Probe(asked=asked, solver=solver, choice=probed.choice, panel=probed.panel)
+    store.write(key, json.dumps(found.document()).encode())
     return probed.solver
 
 

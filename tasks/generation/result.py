@@ -1,37 +1,35 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Any
 
+from ritz.compute.document import Part
+from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
 from ritz.storage.versions import Version
+from ritz.tasks.documents.dataset import LedgerSummary, Probe, PublishedDataset
+from ritz.tasks.documents.reading import read
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.pipeline import Pipeline
 
 
-@dataclass(frozen=True)
-class Generated:
+class Generated(Part):
     """A complete, published dataset and what this run did for it.
 
     Attributes
     ----------
-    dataset
-        ``name``, ``version``, ``snapshot``, ``samples``, ``splits`` (samples each).
-    ledger
-        ``max_residual``, ``rtol``, ``rounding_bound`` (None where it was not measured), ``solvers`` (samples each),
-        ``solved`` and ``reused`` (samples), ``failed``, ``seconds`` (solver time, all samples).
     choice, panel
         From the newest probe for this dataset.
     last_shard
         When the last shard was committed, `time.time`, or None if nothing was left to solve.
+    seconds
+        Since this run began to generate.
     """
 
-    dataset: dict[str, Any]
-    ledger: dict[str, Any]
-    choice: dict[str, Any]
-    panel: list[dict[str, Any]]
+    dataset: PublishedDataset
+    ledger: LedgerSummary
+    choice: Choice
+    panel: tuple[PanelRow, ...]
     last_shard: float | None
     seconds: float
 
@@ -68,25 +66,25 @@ def describe(
     """
     key = probe_key(pipeline)
     # A dataset that was copied here came without its probe.
-    probe = dataset.store.document(key) if dataset.store.exists(key) else {"choice": {}, "panel": []}
+    probe = read(Probe, dataset.store.document(key), key) if dataset.store.exists(key) else Probe()
     held = dataset.at(published.version)
     return Generated(
-        dataset={
-            "name": published.name,
-            "version": published.version,
-            "snapshot": published.snapshot,
-            "samples": published.samples,
-            "splits": held.splits(),
-        },
-        ledger={
+        dataset=PublishedDataset(
+            name=published.name,
+            version=published.version,
+            snapshot=published.snapshot,
+            samples=published.samples,
+            splits=held.splits(),
+        ),
+        ledger=LedgerSummary(
             **held.summary(),
-            "rtol": pipeline.data.rtol,
-            "rounding_bound": held.rounding_bound,
-            "solved": published.samples - reused,
-            "reused": reused,
-        },
-        choice=probe["choice"],
-        panel=probe["panel"],
+            rtol=pipeline.data.rtol,
+            rounding_bound=held.rounding_bound,
+            solved=published.samples - reused,
+            reused=reused,
+        ),
+        choice=probe.choice,
+        panel=probe.panel,
         last_shard=last_shard,
         seconds=time.monotonic() - start,
     )

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from ritz.compute.simulation.posing import all_systems, first_systems
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.choice.panel import panel
+from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.solver import Ledger, Solver
 from ritz.storage.datasets import Dataset
@@ -64,15 +64,15 @@ class Probed:
     solver
         The solver of the run.
     choice
-        JSON-able record of what was tried and what it cost; empty where the recipe names the solver.
+        What was tried and what it cost; empty where the recipe names the solver.
     panel
-        JSON-able rows, see `ritz.compute.solvers.choice.panel.panel`: recycling with and without carry, sorted and
-        unsorted, and the direct solver; none where a system takes so long that there is no time for one in each way.
+        See `ritz.compute.solvers.choice.panel.panel`: recycling with and without carry, sorted and unsorted,
+        and the direct solver; none where a system takes so long that there is no time for one in each way.
     """
 
     solver: Solver
-    choice: dict[str, Any]
-    panel: list[dict[str, Any]]
+    choice: Choice
+    panel: tuple[PanelRow, ...]
 
 
 FOR_PANEL, SHORTEST = 0.02, 15.0
@@ -103,17 +103,17 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
     """
     ordered = ordered[:PROBED]
     if first_systems(problem, problem.draw(seed, ordered[:1])) is None:
-        return Probed(solver, {}, [])
+        return Probed(solver, Choice(), ())
     alike = first_systems(problem, problem.draw(seed, ordered))
     assert alike is not None
-    choice: dict[str, Any] = {}
+    choice = Choice()
     named = solver.candidates if isinstance(solver, Auto) else (solver,)
     recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
     if isinstance(solver, Auto):
         batches = all_systems(problem, problem.draw(seed, ordered[:2]), solver.leader(alike), rtol)
         solver, choice = solver.choose(batches if len(batches) > 1 else alike, rtol=rtol)
     if len(alike) != len(ordered):
-        return Probed(solver, choice, [])
+        return Probed(solver, choice, ())
     limit = FOR_PANEL * max(SHORTEST, each * (solver.expected(alike) or 0))
     mixed = alike.take(np.argsort(ordered))
     return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit))
@@ -155,7 +155,7 @@ class Receipt:
 
     index: int
     fork: Fork | None
-    ledger: dict[str, Any]
+    ledger: Ledger | dict[str, np.ndarray]
     seconds: float
 
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from ritz.compute.document import Number
 from ritz.compute.evaluation.cost import break_even, digits, rounded, timed
 from ritz.compute.evaluation.matched import fastest
+from ritz.compute.evaluation.matched_record import Trial
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
@@ -17,7 +18,9 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.names import split_spec
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.documents import provenance
+from ritz.tasks.documents import of_model, provenance
+from ritz.tasks.documents.card import Card
+from ritz.tasks.documents.cost import BreakEven, Cost, Inference, Priced, TrainingCost, TrainingData
 from ritz.tasks.measuring.split_fields import variables
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.parsing.recorded_problem import problem_of
@@ -45,7 +48,7 @@ def cost(
     problem: Problem | None = None,
     surrogate: Surrogate | None = None,
     limit: float = 20.0,
-) -> dict[str, Any]:
+) -> Priced:
     """Measure what a model costs, and from how many queries on it has paid for itself; add both to its card.
 
     The model has been evaluated on ``dataset``; its mean relative L2 error there is what the solver has to match, on
@@ -59,29 +62,19 @@ def cost(
         What made the dataset and the network, where their classes are not registered.
     limit
         Seconds for seeking the solver.
-
-    Returns
-    -------
-    dict
-        ``cost``: ``training_data``, ``training``, ``inference`` and ``units``; ``break_even``: ``measured``; if not,
-        the ``reason``; else ``queries`` one at a time and ``queries_batched`` (None for never), ``spread`` and
-        ``spread_batched`` (by what factor repeats of their timings differ), ``spent`` (seconds
-        before the first query), ``sentence``, and what `ritz.compute.evaluation.matched.fastest` returns.
     """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
-    card, data = models.read_card(store, model), read(store, dataset)
+    data = read(store, dataset)
     inputs, truth = _some(data)
-    spent = _spent(store, card)
+    data_cost, training = _spent(store, of_model.card(store, model))
     inference = _inference(trained, inputs)
-    found = {
-        "cost": {**spent, "inference": inference, "units": UNITS},
-        "break_even": {
-            "dataset": dataset,
-            **_paid(store, model, dataset, problem, spent, inference, inputs, truth, limit),
-        },
-    }
-    models.amend(store, model, found)
+    spent = data_cost.solver_seconds + training.training_seconds
+    found = Priced(
+        cost=Cost(training_data=data_cost, training=training, inference=inference, units=UNITS),
+        break_even=_paid(store, model, dataset, problem, spent, inference, inputs, truth, limit),
+    )
+    models.amend(store, model, found.document())
     return found
 
 
@@ -97,46 +90,40 @@ def _some(data: xr.Dataset) -> tuple[Arrays, Arrays]:
     return inputs, truth
 
 
-def _spent(store: Store, card: dict[str, Any]) -> dict[str, Any]:
-    source, training = card["dataset"], card["training"]
-    made = Dataset.open(store, source["name"]).at(source["snapshot"])
+def _spent(store: Store, card: Card) -> tuple[TrainingData, TrainingCost]:
+    source, training = card.dataset, card.training
+    made = Dataset.open(store, source.name).at(source.snapshot)
     summary = made.summary()
-    return {
-        "training_data": {
-            "dataset": f"{source['name']}@{source['version']}",
-            "samples": made.samples,
-            "failed": summary["failed"],
-            "solver_seconds": summary["seconds"],
-        },
-        "training": {
-            "training_seconds": training["seconds"],
-            "steps": training["steps"],
-            "devices": sorted({one["device"] for one in training["machines"]}),
-        },
-    }
+    data = TrainingData(
+        dataset=source.spec,
+        samples=made.samples,
+        failed=summary["failed"],
+        solver_seconds=summary["seconds"],
+    )
+    devices = sorted({one.device for one in training.machines})
+    return data, TrainingCost(training_seconds=training.seconds, steps=training.steps, devices=tuple(devices))
 
 
-def _inference(trained: Model, inputs: Arrays) -> dict[str, Any]:
+def _inference(trained: Model, inputs: Arrays) -> Inference:
     """Measure predictions, one sample at a time and in a batch, of samples that are repeated to fill it."""
     one = {name: values[:1] for name, values in inputs.items()}
     rows = np.arange(BATCH) % len(next(iter(inputs.values())))
     many = {name: values[rows] for name, values in inputs.items()}
     single, batched = timed(lambda: trained.predict(one)), timed(lambda: trained.predict(many, batch=BATCH))
-    return {
-        "seconds": single["least"],
-        "spread": single["spread"],
-        "seconds_batched": batched["least"] / BATCH,
-        "spread_batched": batched["spread"],
-        "batch": BATCH,
-        # What else the machine did meanwhile: runnable processes, mean over a minute.
-        "load": os.getloadavg()[0],
-        **provenance.machine(),
+    return Inference(
+        seconds=single["least"],
+        spread=single["spread"],
+        seconds_batched=batched["least"] / BATCH,
+        spread_batched=batched["spread"],
+        batch=BATCH,
+        load=os.getloadavg()[0],
+        **provenance.machine().entries(),
         **{
             key: value
             for key, value in machine(trained.device).document().items()
             if key in ("device", "threads", "torch")
         },
-    }
+    )
 
 
 def _paid(
@@ -144,51 +131,60 @@ def _paid(
     model: str,
     dataset: str,
     problem: Problem | None,
-    spent: dict[str, Any],
-    inference: dict[str, Any],
+    spent: Number,
+    inference: Inference,
     inputs: Arrays,
     truth: Arrays,
     limit: float,
-) -> dict[str, Any]:
+) -> BreakEven:
     name, version = split_spec("dataset", dataset)
     made = Dataset.open(store, name).at(version)
     problem = problem or problem_of(made.recipe)
     if problem is None:
         kind = made.recipe["problem"].get("kind")
-        return {"measured": False, "reason": f"the problem {kind!r} of dataset {dataset} is not installed here"}
-    evaluated = models.read_document(store, model, "evaluation.json") or {}
-    if evaluated.get("dataset") != dataset:
-        return {"measured": False, "reason": f"the model has not been evaluated on {dataset}"}
-    error = evaluated["metrics"]["relative_l2"]["mean"]
+        return _unknown(dataset, f"the problem {kind!r} of dataset {dataset} is not installed here")
+    evaluated = of_model.evaluation(store, model)
+    if evaluated is None or evaluated.dataset != dataset:
+        return _unknown(dataset, f"the model has not been evaluated on {dataset}")
+    error = evaluated.metrics.relative_l2.mean
     matched = fastest(problem, inputs, truth, error, rtol=made.rtol, limit=limit)
-    if matched["fastest"] is None:
-        return {"measured": False, "reason": "no solve of the test samples came within the error", **matched}
-    total = spent["training_data"]["solver_seconds"] + spent["training"]["training_seconds"]
-    solver = matched["fastest"]["seconds"]
-    queries = {
-        "queries": break_even(total, solver, inference["seconds"]),
-        "queries_batched": break_even(total, solver, inference["seconds_batched"]),
-    }
-    sentence = _sentence(queries, matched["fastest"], inference)
-    apart = {name: max(matched["fastest"]["spread"], inference[name]) for name in ("spread", "spread_batched")}
-    return {"measured": True, **queries, **apart, "spent": total, "sentence": sentence, **matched}
+    solver = matched.fastest
+    if solver is None:
+        return _unknown(dataset, "no solve of the test samples came within the error").changed(**matched.entries())
+    queries = break_even(spent, solver.seconds, inference.seconds)
+    batched = break_even(spent, solver.seconds, inference.seconds_batched)
+    return BreakEven(
+        dataset=dataset,
+        measured=True,
+        queries=queries,
+        queries_batched=batched,
+        spread=max(solver.spread, inference.spread),
+        spread_batched=max(solver.spread, inference.spread_batched),
+        spent=spent,
+        sentence=_sentence(queries, batched, solver, inference),
+        **matched.entries(),
+    )
 
 
-def _sentence(queries: dict[str, int | None], solver: dict[str, Any], inference: dict[str, Any]) -> str:
+def _unknown(dataset: str, reason: str) -> BreakEven:
+    return BreakEven(dataset=dataset, measured=False, reason=reason)
+
+
+def _sentence(queries: int | None, batched: int | None, solver: Trial, inference: Inference) -> str:
     """Say it plainly, with no more digits than the timings are worth."""
 
     def after(count: int | None, spread: float) -> str:
         if count is None:
             return "never pays for itself"
-        return f"has paid for itself after about {rounded(count, digits(max(spread, solver['spread']))):,} queries"
+        return f"has paid for itself after about {rounded(count, digits(max(spread, solver.spread))):,} queries"
 
     def ms(seconds: float, spread: float) -> str:
         return f"{rounded(1e3 * seconds, digits(spread)):g} ms"
 
-    one, many = inference["spread"], inference["spread_batched"]
+    one, many = inference.spread, inference.spread_batched
     return (
-        f"Asked one at a time the surrogate {after(queries['queries'], one)}: a prediction takes "
-        f"{ms(inference['seconds'], one)}, the fastest solve at matched error "
-        f"{ms(solver['seconds'], solver['spread'])}. In batches of {inference['batch']}, at "
-        f"{ms(inference['seconds_batched'], many)}, it {after(queries['queries_batched'], many)}."
+        f"Asked one at a time the surrogate {after(queries, one)}: a prediction takes "
+        f"{ms(inference.seconds, one)}, the fastest solve at matched error "
+        f"{ms(solver.seconds, solver.spread)}. In batches of {inference.batch}, at "
+        f"{ms(inference.seconds_batched, many)}, it {after(batched, many)}."
     )

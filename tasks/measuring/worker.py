@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from ritz.compute.document import Document
 from ritz.compute.evaluation.catalogue import USUAL
 from ritz.compute.evaluation.metric import Metric
 from ritz.compute.fields.dimensions import Dimensions
@@ -20,6 +20,10 @@ from ritz.compute.uncertainty.uncertainty import Calibrated, Predicted, Uncertai
 from ritz.storage import models
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.documents.calibration import Calibration, CoverageRow, key
+from ritz.tasks.documents.card import CardMetrics
+from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics
+from ritz.tasks.documents.of_model import CALIBRATION, EVALUATION
 from ritz.tasks.measuring.split_fields import load
 
 BASELINE_SAMPLES = 2000
@@ -44,15 +48,8 @@ def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> 
 
 def evaluate(
     store_url: str, model: str, dataset: str, metrics: Sequence[Metric] = USUAL, surrogate: Surrogate | None = None
-) -> dict[str, Any]:
-    """Measure a model and the baselines on the test split; return and keep the JSON-able result.
-
-    Returns
-    -------
-    dict
-        ``metrics`` and ``baselines`` as in the run record, without those that are unfit for the fields; ``samples`` of
-        the test split and, for the report, ``relative_l2`` of each.
-    """
+) -> Evaluation:
+    """Measure a model and the baselines on the test split, by the metrics that fit the fields; keep and return it."""
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
@@ -67,16 +64,16 @@ def evaluate(
         name: _summaries(_errors(_fitted(baseline, trained, fields).predict(inputs), truth, dimensions, fit))
         for name, baseline in BASELINES.items()
     }
-    result = {
-        "dataset": dataset,
-        "samples": len(next(iter(truth.values()))),
-        "metrics": _summaries(errors),
-        "baselines": baselines,
-        "baseline_samples": len(next(iter(fields.values()))),
-        "relative_l2": errors["relative_l2"][""].tolist(),
-    }
-    card = {"metrics": {"dataset": dataset, "samples": result["samples"], **result["metrics"]}}
-    models.add(store, model, {"evaluation.json": json.dumps(result).encode()}, card)
+    result = Evaluation(
+        dataset=dataset,
+        samples=len(next(iter(truth.values()))),
+        metrics=_summaries(errors),
+        baselines=baselines,
+        baseline_samples=len(next(iter(fields.values()))),
+        relative_l2=tuple(errors["relative_l2"][""].tolist()),
+    )
+    of_card = CardMetrics(dataset=dataset, samples=result.samples, **result.metrics.entries())
+    models.add(store, model, {EVALUATION: _json(result)}, {"metrics": of_card.document()})
     return result
 
 
@@ -96,21 +93,21 @@ def _fitted(baseline: Fitted, trained: Model, fields: Arrays) -> Model:
     return Model.fitted(baseline, trained.normalisation, [fields])
 
 
-def _summaries(found: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
-    parts = {name: {part: summary(values) for part, values in one.items()} for name, one in found.items()}
-    return {name: one[""] if set(one) == {""} else one for name, one in parts.items()}
+def _summaries(found: dict[str, dict[str, np.ndarray]]) -> Metrics:
+    parts = {
+        name: {part: ErrorSummary(**summary(values)) for part, values in one.items()} for name, one in found.items()
+    }
+    return Metrics.model_validate({name: one[""] if set(one) == {""} else one for name, one in parts.items()})
+
+
+def _json(document: Document) -> bytes:
+    return json.dumps(document.document()).encode()
 
 
 def quantify(
     store_url: str, model: str, dataset: str, method: Uncertainty, surrogate: Surrogate | None = None
-) -> dict[str, Any]:
-    """Calibrate bands on the calibration split and measure them on the test split; keep both with the model.
-
-    Returns
-    -------
-    dict
-        ``coverage`` by level as in the run record and the numbers of ``samples`` used.
-    """
+) -> Calibration:
+    """Calibrate bands on the calibration split and measure them on the test split; keep both with the model."""
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
@@ -120,11 +117,11 @@ def quantify(
         parts[split] = Predicted(inputs, trained.predict(inputs), truth)
     transforms = {variable.name: variable.transform for variable in trained.variables}
     bands = method.calibrate(parts["validate"], parts["calibrate"], transforms, trained.normalisation.dimensions)
-    result = {
-        "dataset": dataset,
-        "samples": {split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
-        "coverage": {f"{one.level:g}": one.document() for one in bands.measure(parts["test"])},
-    }
-    files = {"bands.json": bands.to_bytes(), "calibration.json": json.dumps(result).encode()}
-    models.add(store, model, files, {"calibration": result})
+    result = Calibration(
+        dataset=dataset,
+        samples={split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
+        coverage={key(one.level): CoverageRow(**one.document()) for one in bands.measure(parts["test"])},
+    )
+    files = {"bands.json": bands.to_bytes(), CALIBRATION: _json(result)}
+    models.add(store, model, files, {"calibration": result.document()})
     return result

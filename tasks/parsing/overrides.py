@@ -12,6 +12,7 @@ from ritz.compute.kind import Kind, OneOf
 from ritz.storage.wording import shown
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.parsing import schema
+from ritz.tasks.parsing.plain import Overrides, RecipeDocument
 from ritz.tasks.parsing.plain_yaml import check_bounds, parse
 
 log = logging.getLogger("ritz")
@@ -20,7 +21,7 @@ MOST = 1000
 """Overrides at a time."""
 
 
-def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+def parse_assignments(assignments: list[str]) -> Overrides:
     """Turn ``["problem.shape=[32,32]", ...]`` into overrides; values are YAML.
 
     Raises
@@ -28,7 +29,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     RecipeError
         If one is not ``path=value``, or two give the same path different values.
     """
-    overrides: dict[str, Any] = {}
+    overrides: Overrides = {}
     wrong: dict[str, None] = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -44,7 +45,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def add(overrides: dict[str, Any], path: str, value: Any, option: str) -> None:
+def add(overrides: Overrides, path: str, value: Any, option: str) -> None:
     """Add an override; one that another contradicts is refused.
 
     Raises
@@ -66,8 +67,8 @@ def assignments(overrides: Mapping[str, Any] | None) -> list[str]:
 
 
 def applied(
-    document: dict[str, Any], overrides: Mapping[str, Any], root: type[Kind]
-) -> tuple[dict[str, Any], list[str]]:
+    document: RecipeDocument, overrides: Mapping[str, Any], root: type[Kind]
+) -> tuple[RecipeDocument, list[str]]:
     """Return a recipe with its overrides, and what is wrong with their paths.
 
     They have an order of their own: whole sections come first, then kinds, then single fields.
@@ -109,7 +110,7 @@ def _steps(path: Any) -> list[str]:
     return path.split(".")
 
 
-def _set(document: dict[str, Any], path: str, steps: list[str], value: Any, root: type[Kind]) -> None:
+def _set(document: RecipeDocument, path: str, steps: list[str], value: Any, root: type[Kind]) -> None:
     place: Any = document
     model: schema.Model = root
     for step in steps[:-1]:
@@ -161,7 +162,7 @@ def _index(place: list[Any], name: str, step: str, path: str) -> int:
     return int(step)
 
 
-def _choose(place: dict[str, Any], model: OneOf, kind: Any, path: str) -> None:
+def _choose(place: RecipeDocument, model: OneOf, kind: Any, path: str) -> None:
     """Take away the fields of the kind that is there which another kind does not have alike."""
     kinds, present = model.kinds(), place.get("kind")
     if not isinstance(kind, str) or kind == present or kind not in kinds or present not in kinds:

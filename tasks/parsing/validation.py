@@ -13,6 +13,7 @@ from ritz.compute.kind import COLLECT, Fault, faults_in
 from ritz.storage.wording import cut, nearest, shown
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.parsing import schema
+from ritz.tasks.parsing.plain import RecipeDocument
 
 MOST = 20
 """Faults that a message has."""
@@ -35,7 +36,7 @@ def validated(
     what: str,
     adapter: TypeAdapter[Any],
     root: schema.Model,
-    document: dict[str, Any],
+    document: RecipeDocument,
     more: Callable[[Any], Iterable[Fault]] = lambda _: (),
     said: Iterable[str] = (),
 ) -> Any:

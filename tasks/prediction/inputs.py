@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,6 +13,7 @@ from ritz.compute.fields.dimensions import NODE
 from ritz.compute.fields.grids import same_box, same_points
 from ritz.storage.files import read_file
 from ritz.storage.wording import cut, shown
+from ritz.tasks.documents.card import Card, Variable
 from ritz.tasks.errors import InputError
 
 SAMPLE = "sample"
@@ -26,7 +26,7 @@ class Interface:
     Attributes
     ----------
     variables
-        For every input ``dims``, ``dtype`` and ``attrs``, as in the model's card.
+        The inputs, as in the model's card.
     sizes
         Points along every dimension.
     space
@@ -37,17 +37,16 @@ class Interface:
         Whether the surrogate works on other grids than the one it was trained on.
     """
 
-    variables: Mapping[str, Mapping[str, Any]]
+    variables: Mapping[str, Variable]
     sizes: Mapping[str, int]
     space: tuple[str, ...]
     grid: xr.Dataset
     any_grid: bool
 
     @classmethod
-    def of(cls, card: Mapping[str, Any], grid: xr.Dataset) -> Interface:
+    def of(cls, card: Card, grid: xr.Dataset) -> Interface:
         """Read it from a model's card."""
-        any_grid = bool(card["training"].get("any_grid", False))
-        return cls(card["inputs"], card["sizes"], tuple(card["space"]), grid, any_grid)
+        return cls(card.inputs, card.sizes, card.space, grid, card.training.any_grid)
 
 
 @dataclass(frozen=True)
@@ -133,12 +132,12 @@ def read_inputs(source: Path, takes: Interface, sample_dim: str | None = None) -
     return Inputs(values, sample, labels, tuple(sorted(found.turned)), found.other, found.places, tuple(found.remarks))
 
 
-def _shaped(file: xr.Dataset, name: str, entry: Mapping[str, Any], sample: str, source: Path) -> xr.DataArray:
+def _shaped(file: xr.Dataset, name: str, entry: Variable, sample: str, source: Path) -> xr.DataArray:
     """Return a variable with the samples, one if it has none, and the model's dimensions in the model's order."""
     where = f"{source}, variable {name!r}"
     if name not in file:
         raise InputError(f"{where}: missing; expected the inputs of the model, the file has {_there(file)}")
-    variable, dims = file[name], tuple(entry["dims"])
+    variable, dims = file[name], entry.dims
     if variable.dtype.kind not in "iuf":
         raise InputError(f"{where}: has dtype {variable.dtype}; expected real numbers")
     extra = [dim for dim in variable.dims if dim not in (sample, *dims)]
@@ -172,12 +171,12 @@ class _Reading:
     def place(self, name: str, variable: xr.DataArray) -> None:
         """Take in where one variable lies."""
         where = f"{self.source}, variable {name!r}"
-        units, ours = str(variable.attrs.get("units", "")), str(self.takes.variables[name]["attrs"].get("units", ""))
+        units, ours = str(variable.attrs.get("units", "")), str(self.takes.variables[name].attrs.get("units", ""))
         if units and ours and units != ours:
             self.remarks.append(
                 f"{where}: has the units {shown(units)}, the model's are {ours!r}; nothing is converted"
             )
-        for dim in self.takes.variables[name]["dims"]:
+        for dim in self.takes.variables[name].dims:
             if variable.sizes[dim] == self.takes.sizes[dim]:
                 self._same(where, dim, variable)
             else:
@@ -234,7 +233,7 @@ def _ends(points: np.ndarray) -> str:
     return f"{points[0]:g} to {points[-1]:g}"
 
 
-def _checked(variable: xr.DataArray, entry: Mapping[str, Any], where: str) -> np.ndarray:
+def _checked(variable: xr.DataArray, entry: Variable, where: str) -> np.ndarray:
     """Return the values in the model's dtype, if all that they are survives that."""
     given = variable.values
     bad = ~np.isfinite(given)
@@ -245,14 +244,14 @@ def _checked(variable: xr.DataArray, entry: Mapping[str, Any], where: str) -> np
             f"{where}: holds NaN or infinite values or fill values ({np.count_nonzero(bad)} of {bad.size}, in samples "
             f"{listed}); expected finite ones"
         )
-    dtype = np.dtype(entry["dtype"])
+    dtype = np.dtype(entry.dtype)
     limits = np.finfo(dtype)
     if given.size and np.abs(given.astype(np.float64)).max() > limits.max:
         worst = given.flat[int(np.argmax(np.abs(given.astype(np.float64))))]
         raise InputError(
             f"{where}: holds {worst:g}, which is beyond the largest {dtype} ({limits.max:.3g}); rescale it"
         )
-    if entry["attrs"].get("transform") == "log":
+    if entry.attrs.get("transform") == "log":
         smallest = given.min()
         if not smallest > 0:
             raise InputError(

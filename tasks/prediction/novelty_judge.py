@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ritz.compute.uncertainty.novelty import Novelty
 from ritz.storage import models
 from ritz.storage.reading import read, resolve
 from ritz.storage.store import Store
+from ritz.tasks.documents.card import Card
 from ritz.tasks.measuring.novelty_worker import FILE, of_inputs
 
 
-def novelty(store: Store, spec: str, card: dict[str, Any]) -> tuple[Novelty | None, str]:
+def novelty(store: Store, spec: str, card: Card) -> tuple[Novelty | None, str]:
     """Return what judges the inputs of a model, or None and why there is none.
 
     It lies beside the model. Models saved before it did have their training inputs looked at now, where the version of
@@ -20,12 +19,11 @@ def novelty(store: Store, spec: str, card: dict[str, Any]) -> tuple[Novelty | No
     blob = models.read_file(store, spec, FILE)
     if blob is not None:
         return Novelty.from_bytes(blob), ""
-    pinned = card["dataset"]
-    name = f"{pinned['name']}@{pinned['version']}"
+    source = card.dataset
     try:
-        if pinned.get("snapshot") not in (None, resolve(store, name).snapshot):
-            return None, f"dataset {name} is another one than the model was trained on"
-        return of_inputs(read(store, name)), ""
+        if source.snapshot != resolve(store, source.spec).snapshot:
+            return None, f"dataset {source.spec} is another one than the model was trained on"
+        return of_inputs(read(store, source.spec)), ""
     except ValueError as error:
         # The dataset is gone, damaged or without training samples; predictions do not need it.
         return None, str(error)

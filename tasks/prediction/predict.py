@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ritz.compute.document import Part
 from ritz.compute.fields.tensors import unpack
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty import Judged
@@ -17,6 +19,8 @@ from ritz.storage.conventions import CONVENTIONS
 from ritz.storage.files import SUFFIXES, write_file
 from ritz.storage.store import Store
 from ritz.storage.targets import check_target
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.card import Card
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
 from ritz.tasks.prediction.novelty_judge import novelty
 
@@ -25,11 +29,46 @@ OUTSIDE, SCORE = "input_outside", "input_score"
 
 _FLAGS = ("inside", "outside", "not_judged")
 
+Attributes = Mapping[str, Any]
+"""Of a variable, as `xarray` takes them."""
+
+Coordinates = Mapping[str, Any]
+"""By name, as `xarray` takes them: variables, or tuples of dimensions, values and attributes."""
+
 _MOST = 5
 """Samples that a line names."""
 
 
-def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: str | None = None) -> dict[str, Any]:
+class Prediction(Part):
+    """What was predicted.
+
+    Attributes
+    ----------
+    model
+        ``NAME@VERSION``.
+    levels
+        Nominal coverages of the bands; empty without bands.
+    output
+        Path of what was written.
+    calibrated
+        For what the bands were calibrated, None without bands.
+    outside
+        Positions of the samples that are outside, None where that could not be judged.
+    remarks
+        What the user should know, a line each.
+    """
+
+    model: str
+    released: bool
+    samples: int
+    levels: tuple[float, ...]
+    output: str
+    calibrated: str | None
+    outside: tuple[int, ...] | None
+    remarks: tuple[str, ...]
+
+
+def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: str | None = None) -> Prediction:
     """Predict the outputs for the inputs in a file, with bands where the model was quantified.
 
     Parameters
@@ -44,13 +83,6 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
     sample_dim
         What the file calls the dimension of the samples; ``"sample"`` by default.
 
-    Returns
-    -------
-    dict
-        ``model``, ``released``, ``samples``, ``levels``, ``output``; ``calibrated``, for what the bands were
-        calibrated, None without bands; ``outside``, the positions of the samples that are outside, None where that
-        could not be judged; ``remarks``, what the user should know, a line each.
-
     Raises
     ------
     ritz.tasks.errors.InputError
@@ -60,7 +92,7 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
     """
     store = Store(store_url)
     reference = models.resolve(store, model)
-    card = models.read_card(store, reference.spec)
+    card = of_model.card(store, reference.spec)
     check_target(target, SUFFIXES)
     grid = _grid(store, reference.spec, card)
     inputs = read_inputs(source, Interface.of(card, grid), sample_dim)
@@ -71,30 +103,30 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
     outputs = trained.predict(inputs.values)
     judge, why = novelty(store, reference.spec, card)
     judged = None if judge is None else judge.judge(inputs.values)
-    trained_on = f"{card['dataset']['name']}@{card['dataset']['version']}"
+    trained_on = card.dataset.spec
     calibrated = _calibrated(store, reference.spec, inputs) if bands is not None else None
     result = _Predicted(card, grid, inputs, outputs, bands, calibrated, judged, trained_on).dataset()
     result.attrs["title"] = f"Predictions by {reference.spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {reference.spec} trained on {trained_on}"
     write_file(result, target)
-    release = models.read_document(store, reference.spec, "release.json")
-    outside = None if judged is None else np.flatnonzero(judged.outside).tolist()
-    return {
-        "model": reference.spec,
-        "released": bool(release and release["released"]),
-        "samples": len(inputs),
-        "levels": list(bands.levels) if bands is not None else [],
-        "output": str(target),
-        "calibrated": calibrated,
-        "outside": outside,
-        "remarks": [*inputs.remarks, *_remarks(inputs, judged, why, trained_on, bands is not None)],
-    }
+    verdict = of_model.verdict(store, reference.spec)
+    outside = None if judged is None else tuple(np.flatnonzero(judged.outside).tolist())
+    return Prediction(
+        model=reference.spec,
+        released=verdict is not None and verdict.released,
+        samples=len(inputs),
+        levels=bands.levels if bands is not None else (),
+        output=str(target),
+        calibrated=calibrated,
+        outside=outside,
+        remarks=(*inputs.remarks, *_remarks(inputs, judged, why, trained_on, bands is not None)),
+    )
 
 
 def _calibrated(store: Store, spec: str, inputs: Inputs) -> str:
     """Return in words for what the bands were calibrated."""
-    calibration = models.read_document(store, spec, "calibration.json")
-    dataset = "an unknown dataset" if calibration is None else calibration["dataset"]
+    calibration = of_model.calibration(store, spec)
+    dataset = "an unknown dataset" if calibration is None else calibration.dataset
     return f"calibrated on {dataset}'s law{', not on this grid' if inputs.other else ''}"
 
 
@@ -124,7 +156,7 @@ def _remarks(inputs: Inputs, judged: Judged | None, why: str, trained_on: str, b
 class _Predicted:
     """What was predicted, on its way into a file."""
 
-    card: dict[str, Any]
+    card: Card
     grid: xr.Dataset
     inputs: Inputs
     outputs: Arrays
@@ -138,8 +170,9 @@ class _Predicted:
         sample, result = self.inputs.sample, xr.Dataset(coords=self._coordinates(), attrs={"Conventions": CONVENTIONS})
         sides = {} if self.bands is None else self._sides(self.bands)
         for name, values in self.outputs.items():
-            dims = (sample, *self.card["outputs"][name]["dims"])
-            attrs = {k: v for k, v in self.card["outputs"][name]["attrs"].items() if k != "ancillary_variables"}
+            variable = self.card.outputs[name]
+            dims = (sample, *variable.dims)
+            attrs = {k: v for k, v in variable.attrs.items() if k != "ancillary_variables"}
             beside = [*(f"{name}_{side}" for side in sides), OUTSIDE, SCORE]
             result[name] = (dims, values, attrs | {"ancillary_variables": " ".join(beside)})
             for side, of in sides.items():
@@ -162,20 +195,20 @@ class _Predicted:
             for side, levels in (("lower", lower), ("upper", upper))
         }
 
-    def _coordinates(self) -> dict[str, Any]:
-        along = {dim for entry in self.card["outputs"].values() for dim in entry["dims"]}
+    def _coordinates(self) -> Coordinates:
+        along = {dim for entry in self.card.outputs.values() for dim in entry.dims}
         taken = {*self.outputs, *along, OUTSIDE, SCORE, "level"}
         labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
         # The triangles of a mesh lie along no variable, but among its nodes.
         own = {str(k): v for k, v in self.grid.coords.items() if k not in v.dims or k in along}
         return labels | {name: one for name, one in own.items() if not set(one.dims) & set(self.inputs.other)}
 
-    def _places(self) -> dict[str, Any]:
+    def _places(self) -> Coordinates:
         """Return the coordinates of the points as the file has them, where they are not the model's."""
-        attrs = self.card["coordinates"]
+        attrs = self.card.coordinates
         return {dim: (dim, one.values, attrs.get(dim, {})) for dim, one in self.inputs.places.items()}
 
-    def _judgement(self) -> tuple[tuple[np.ndarray, dict[str, Any]], tuple[np.ndarray, dict[str, Any]]]:
+    def _judgement(self) -> tuple[tuple[np.ndarray, Attributes], tuple[np.ndarray, Attributes]]:
         """Return the flag and the score of every sample with their attributes."""
         n, judged = len(self.inputs), self.judged
         flags = np.full(n, 2, np.int8) if judged is None else judged.outside.astype(np.int8)
@@ -189,11 +222,12 @@ class _Predicted:
         return (flags, about_flag), (scores, about_score)
 
 
-def _grid(store: Store, spec: str, card: dict[str, Any]) -> xr.Dataset:
+def _grid(store: Store, spec: str, card: Card) -> xr.Dataset:
     """Return the coordinates of a model's fields."""
-    coordinates: dict[str, Any] = {dim: (dim, values, card["coordinates"][dim]) for dim, values in card["grid"].items()}
+    coordinates: Coordinates = {dim: (dim, list(values), card.coordinates[dim]) for dim, values in card.grid.items()}
     blob = models.read_file(store, spec, "mesh.safetensors")
     if blob is not None:
         arrays, about = unpack(blob)
-        coordinates |= {name: (about[name]["dims"], values, about[name]["attrs"]) for name, values in arrays.items()}
+        mesh = {name: (about[name]["dims"], values, about[name]["attrs"]) for name, values in arrays.items()}
+        coordinates = {**coordinates, **mesh}
     return xr.Dataset(coords=coordinates)

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from ritz.storage import models
 from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.card import Card, Variable
 from ritz.tasks.errors import InputError
 from ritz.tasks.prediction.inputs import SAMPLE
 
@@ -38,7 +40,7 @@ class TrainedModel:
     """
 
     spec: str
-    card: Mapping[str, Any]
+    card: Card
     model: Model
     error_bars: Calibrated | None
 
@@ -103,22 +105,22 @@ class TrainedModel:
 
     def _arrays(self, inputs: Mapping[str, ArrayLike] | xr.Dataset) -> Arrays:
         """Return the values of the model's inputs, with the samples first and the model's dimensions in its order."""
-        wanted = self.card["inputs"]
+        wanted = self.card.inputs
         missing = [name for name in wanted if name not in inputs]
         if missing:
             taken = ", ".join(map(repr, wanted))
             raise InputError(f"input {missing[0]!r}: missing; model {self.spec} takes {taken}")
         return {name: self._array(name, entry, inputs[name]) for name, entry in wanted.items()}
 
-    def _array(self, name: str, entry: Mapping[str, Any], given: ArrayLike | xr.DataArray) -> np.ndarray:
-        dims = (SAMPLE, *entry["dims"])
+    def _array(self, name: str, entry: Variable, given: ArrayLike | xr.DataArray) -> np.ndarray:
+        dims = (SAMPLE, *entry.dims)
         expected = f"expected ({', '.join(dims)}), as model {self.spec} has them"
         if isinstance(given, xr.DataArray):
             if set(given.dims) != set(dims):
                 raise InputError(f"input {name!r}: has the dimensions ({', '.join(map(str, given.dims))}); {expected}")
             given = given.transpose(*dims).values
         # In the dtype and the order of the dataset, on which the last bits of a prediction depend.
-        values = np.ascontiguousarray(given, entry["dtype"])
+        values = np.ascontiguousarray(given, entry.dtype)
         if values.ndim != len(dims):
             raise InputError(f"input {name!r}: has the shape {values.shape}; {expected}")
         return values
@@ -141,4 +143,4 @@ def load(store: Store, spec: str, surrogate: Surrogate | None = None) -> Trained
 
     found = models.resolve(store, spec)
     model, error_bars = load_model(store, found.spec, surrogate)
-    return TrainedModel(found.spec, models.read_card(store, found.spec), model, error_bars)
+    return TrainedModel(found.spec, of_model.card(store, found.spec), model, error_bars)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from ritz.compute.evaluation.arrivals import by_chance, differences, largest, scores
 from ritz.compute.problems.problem import Problem
 from ritz.storage.datasets import Dataset
+from ritz.tasks.documents.training import History
 from ritz.tasks.parsing.recorded_problem import problem_of
 
 SAMPLES = 4096
@@ -47,7 +49,7 @@ class Stream:
         """Scores in the order of arrival, ``(n,)``."""
         return np.concatenate(self.shards) if self.shards else np.empty(0)
 
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> list[Mapping[str, Any]]:
         """Return by quarter the difference of the mean from that of the whole set, in standard deviations."""
         columns = differences(self.arrivals), differences(self.batches)
         rows = max(map(len, columns))
@@ -65,7 +67,7 @@ class Stream:
         }
 
 
-def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Problem | None = None) -> Stream | None:
+def seen(dataset: Dataset, history: History, schedule: bytes, problem: Problem | None = None) -> Stream | None:
     """Return which training samples came when and which made the steps, each by the first principal component.
 
     The features are those by which the samples were ordered (`Problem.features`), so a bias of the order shows in them.
@@ -97,8 +99,8 @@ def seen(dataset: Dataset, history: dict[str, Any], schedule: bytes, problem: Pr
         dict(zip(ids[chosen].tolist(), whole, strict=True)),
     )
     shards = []
-    for entry in sorted(history["received"], key=lambda one: one["time"]):
-        first = entry["shard"] * dataset.shard
+    for entry in sorted(history.received, key=lambda one: one.time):
+        first = entry.shard * dataset.shard
         shards.append(np.array([by_position[at] for at in range(first, first + dataset.shard) if at in by_position]))
     steps = np.load(io.BytesIO(schedule), allow_pickle=False).ravel()
     return Stream(

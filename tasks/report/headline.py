@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ritz.storage.ledger import SPLITS
-from ritz.tasks.measuring.gate import better_baselines, release_of
+from ritz.tasks.documents.verdict import Verdict
+from ritz.tasks.measuring.gate import not_above
 from ritz.tasks.report.recorded import Recorded
 from ritz.tasks.report.wording import MISSING, SPACE, duration, number, percent, share
 
 _UNKNOWN = "Not measured in this run."
 
 
-def headline(recorded: Recorded) -> dict[str, Any]:
+def headline(recorded: Recorded) -> Mapping[str, Any]:
     """Return what the template of the page shows above the sections."""
     splits = recorded.dataset.get("splits") or {}
-    judged = "released" in recorded.model
+    verdict = Verdict.model_validate(recorded.model) if "released" in recorded.model else None
+    own = recorded.own_error.get("mean")
     return {
         "run": recorded.run,
         "status": recorded.status,
@@ -24,8 +27,8 @@ def headline(recorded: Recorded) -> dict[str, Any]:
         "dataset": recorded.dataset,
         "model": recorded.model,
         "splits": {name: splits[name] for name in sorted(splits, key=_split_order)},
-        "release": release_of(dict(recorded.model), dict(recorded.recipe)) if judged else None,
-        "better": better_baselines(recorded.metrics, recorded.baselines) if recorded.metrics else {},
+        "release": verdict and verdict.release_by(recorded.recipe),
+        "better": {} if own is None else not_above(own, recorded.baseline_means()),
         "keys": key_numbers(recorded),
     }
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
@@ -11,6 +10,8 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.storage import runs
 from ritz.storage.store import Store
+from ritz.tasks.documents.records import save
+from ritz.tasks.documents.run import FinishedRun, Paths
 from ritz.tasks.report import worker
 from ritz.tasks.stage import artifact_key, in_prefect, show, stage
 from ritz.tasks.views.summary import rows
@@ -25,33 +26,33 @@ SECTIONS = {"samples": "Test samples", "training": "Training", "errors": "Errors
 def publish(
     store_url: str,
     cluster: Cluster,
-    record: dict[str, Any],
+    record: FinishedRun,
     begun: float,
     problem: Problem | None = None,
     surrogate: Surrogate | None = None,
-) -> dict[str, Any]:
+) -> FinishedRun:
     """Write the record of a finished run and its report, and show both as Prefect artifacts.
 
     Returns the record with ``paths.report`` and ``times.total``: the seconds since ``begun`` (`time.time`), with those
     that the report took.
     """
     store = Store(store_url)
-    paths = {"report": runs.report_location(store, record["run"]), "store": store.url}
-    record = {**record, "paths": paths}
+    report = runs.report_location(store, record.run)
+    record = record.changed(paths=Paths(report=report, store=store.url))
     page, record = cluster.call("train", worker.report, store_url, record, begun, problem, surrogate)
-    record = runs.save(store, record["run"], record, report=page)
+    record = save(store, record, report=page)
     if in_prefect():
-        _artifacts(record)
-    log.info("report: %s", paths["report"])
+        _artifacts(record, report)
+    log.info("report: %s", report)
     return record
 
 
-def _artifacts(record: dict[str, Any]) -> None:
-    name, report = record["model"]["name"], record["paths"]["report"]
+def _artifacts(record: FinishedRun, report: str) -> None:
+    name = record.model.name
     show(create_table_artifact, rows(record), key=artifact_key(name, "summary"), description="The run in eleven lines")
     show(
         create_markdown_artifact,
-        links(record["run"], report),
+        links(record.run, report),
         key=artifact_key(name, "report"),
         description="Link to the report",
     )

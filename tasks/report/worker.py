@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,6 +14,10 @@ from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.documents.evaluation import Evaluation
+from ritz.tasks.documents.reading import read as read_document
+from ritz.tasks.documents.run import FinishedRun
+from ritz.tasks.documents.training import History
 from ritz.tasks.measuring.split_fields import variables
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.report.arrivals import seen
@@ -27,11 +30,11 @@ LEVEL = 0.9
 
 def report(
     store_url: str,
-    record: dict[str, Any],
+    record: FinishedRun,
     begun: float,
     problem: Problem | None = None,
     surrogate: Surrogate | None = None,
-) -> tuple[bytes, dict[str, Any]]:
+) -> tuple[bytes, FinishedRun]:
     """Draw the report of a run; return it, an HTML page, and the record with the time that all of it took.
 
     Parameters
@@ -40,29 +43,29 @@ def report(
         When the run began, `time.time`.
     """
     material = gather(Store(store_url), record, problem, surrogate)
-    figures = pictures(record, material)
+    figures = pictures(record.document(), material)
     # But for writing the page, which takes milliseconds.
-    record = record | {"times": {**record["times"], "total": time.time() - begun}}
-    return render(record, material, figures), record
+    record = record.changed(times=record.times.changed(total=time.time() - begun))
+    return render(record.document(), material, figures), record
 
 
 def gather(
-    store: Store, record: dict[str, Any], problem: Problem | None = None, surrogate: Surrogate | None = None
+    store: Store, record: FinishedRun, problem: Problem | None = None, surrogate: Surrogate | None = None
 ) -> Material:
     """Read what a report draws: test samples with their predictions, and how the training and the solving went."""
-    model = f"{record['model']['name']}@{record['model']['version']}"
-    dataset = f"{record['dataset']['name']}@{record['dataset']['version']}"
+    model, dataset = record.model.spec, record.dataset.spec
     trained, bands = load_model(store, model, surrogate)
     data = read(store, dataset)
     files, _ = models.load(store, model)
-    history = json.loads(files["history.json"])
-    relative_l2 = np.array(json.loads(files["evaluation.json"])["relative_l2"])
+    history = read_document(History, json.loads(files["history.json"]), f"history.json of model {model}")
+    evaluation = read_document(Evaluation, json.loads(files["evaluation.json"]), f"evaluation.json of model {model}")
+    relative_l2 = np.array(evaluation.relative_l2)
     chosen = typical(relative_l2)
     shown = data.isel(sample=np.flatnonzero(data["split"].values == "test")[list(chosen.values())])
     inputs, truth = (_values(shown, role) for role in ("input", "output"))
     prediction = trained.predict(inputs)
     dimensions = Dimensions.of(shown)
-    made = Dataset.open(store, record["dataset"]["name"]).at(record["dataset"]["version"])
+    made = Dataset.open(store, record.dataset.name).at(record.dataset.version)
     return Material(
         sample_id=shown["sample_id"].values,
         labels=tuple(chosen),
@@ -74,8 +77,8 @@ def gather(
         dimensions=dimensions,
         coordinates={str(name): value.values for name, value in shown.coords.items() if "sample" not in value.dims},
         attrs={str(name): dict(variable.attrs) for name, variable in shown.variables.items()},
-        curve=columns(history["curve"]),
-        arrivals=np.array([entry["time"] for entry in history["received"]]),
+        curve=columns(history.curve),
+        arrivals=np.array([entry.time for entry in history.received]),
         relative_l2=relative_l2,
         ledger=made.ledger(),
         stream=seen(made, history, files["schedule.npy"], problem),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -26,7 +25,11 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused, StorageError, Unknown
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.card import Card
+from ritz.tasks.documents.training import History, TrainingMachine
 from ritz.tasks.parsing.recorded_problem import problem_of
+from ritz.tasks.training.replay_record import Replayed
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -69,8 +72,8 @@ class Kept:
     samples: CachedSamples
 
 
-def again(job: Replaying) -> dict[str, Any]:
-    """Do a training again from its schedule and snapshot; return what `ritz.compute.training.replay.compare` does."""
+def again(job: Replaying) -> Replayed:
+    """Do a training again from its schedule and snapshot, and compare."""
     kept = opened(Store(job.store), job.model, job.surrogate)
     tell, steps = Notifier(job.topic), len(kept.recorded.schedule)
 
@@ -80,7 +83,7 @@ def again(job: Replaying) -> dict[str, Any]:
     return done_again(kept, threads=job.threads, device=job.device, progress=progress)
 
 
-def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
+def done_again(kept: Kept, **options: Any) -> Replayed:
     """Do a training again and compare; the options are those of `ritz.compute.training.replay.replay`."""
     start, recorded = time.monotonic(), kept.recorded
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
@@ -91,8 +94,8 @@ def done_again(kept: Kept, **options: Any) -> dict[str, Any]:
         "here": [one.document() for one in replayed.machines],
         "seconds": time.monotonic() - start,
     }
-    found = asdict(compare(recorded, replayed))
-    return {**found, "differing": list(found["differing"]), **about}
+    compared = asdict(compare(recorded, replayed))
+    return Replayed.model_validate({**compared, **about})
 
 
 def batches(schedule: np.ndarray, samples: CachedSamples) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -116,13 +119,13 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
     recorded = Recorded(
         schedule=left.schedule,
         losses=left.losses,
-        curve=[Record(**row) for row in left.history["curve"]],
+        curve=[Record(**row) for row in left.history.curve],
         validation=left.validation,
-        total=left.history["total"],
-        machines=[Stretch.read(one) for one in left.history["machines"]],
+        total=left.total,
+        machines=[Stretch.read(one.document()) for one in left.machines],
         model=Model.from_bytes(left.blob, surrogate),
     )
-    recipe = left.card["recipe"]
+    recipe = left.card.recipe
     training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])
     return Kept(training, problem_of(recipe), left.symmetries, recorded, left.samples)
 
@@ -131,8 +134,10 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
 class Found:
     """What the store has of a training, before its network is built."""
 
-    card: dict[str, Any]
-    history: dict[str, Any]
+    card: Card
+    history: History
+    total: int
+    machines: tuple[TrainingMachine, ...]
     schedule: np.ndarray
     losses: np.ndarray
     blob: bytes
@@ -142,7 +147,7 @@ class Found:
     @property
     def validation(self) -> np.ndarray:
         """Ids of the samples of the validation error."""
-        return np.array(self.history["validation"], np.int64)
+        return np.array(self.history.validation, np.int64)
 
 
 def found(store: Store, spec: str) -> Found:
@@ -157,10 +162,10 @@ def found(store: Store, spec: str) -> Found:
     ritz.storage.errors.StorageError
         If the schedule or the losses are none.
     """
-    files, card = models.load(store, spec)
-    history = json.loads(files.get("history.json", b"{}"))
+    files, _ = models.load(store, spec)
+    card, history = of_model.card(store, spec), of_model.history(store, spec)
     missing = [name for name in ("schedule.npy", "losses.npy", "history.json") if name not in files]
-    if missing or "machines" not in history:
+    if missing or history is None or history.machines is None or history.total is None:
         raise Refused(
             f"model {spec}: {missing[0] if missing else 'machines in history.json'} is not there, so its training "
             "cannot be compared; an older release registered it: train it again"
@@ -171,15 +176,23 @@ def found(store: Store, spec: str) -> Found:
             f"model {spec}: schedule.npy has the shape {schedule.shape} and losses.npy {losses.shape}; expected "
             "(steps, batch) and (steps,)"
         )
-    data = card["dataset"]
-    snapshot = f"dataset {data['name']}@{data['version']}, snapshot {data['snapshot']}"
+    data = card.dataset
+    snapshot = f"dataset {data.spec}, snapshot {data.snapshot}"
     try:
-        samples = CachedSamples(Selection(store, f"{data['name']}@{data['snapshot']}", splits=None))
-        attrs = Dataset.open(store, data["name"]).at(data["snapshot"]).attrs
+        samples = CachedSamples(Selection(store, f"{data.name}@{data.snapshot}", splits=None))
+        attrs = Dataset.open(store, data.name).at(data.snapshot).attrs
     except Unknown as error:
         raise Unknown(f"model {spec} was trained on {snapshot}, which is gone: {error}") from error
     left = Found(
-        card, history, schedule, losses, files["model.safetensors"], str(attrs.get("symmetries", "none")), samples
+        card=card,
+        history=history,
+        total=history.total,
+        machines=history.machines,
+        schedule=schedule,
+        losses=losses,
+        blob=files["model.safetensors"],
+        symmetries=str(attrs.get("symmetries", "none")),
+        samples=samples,
     )
     for what, ids in (("the schedule", schedule), ("the validation", left.validation)):
         if len(gone := samples.missing(ids)):

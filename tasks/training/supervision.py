@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -113,7 +113,7 @@ def follow_ranks(
 def _shown(cluster: Cluster, report: Reporter, topic: str) -> Iterator[Callable[[], None]]:
     """Report the newest state that workers tell about a topic whenever what is yielded is called, and at the end."""
     # It comes in a thread of the cluster's client, where no stage is known.
-    states: deque[dict[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)
+    states: deque[Mapping[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)
     reported = -1
 
     def show() -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ritz.compute.cluster.channel import Channel, ProducerFailed
 from ritz.compute.cluster.cluster import Cluster
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import fit_lock, run_lock
+from ritz.tasks.documents.training import TrainingSummary
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.stage import stage
@@ -27,12 +27,10 @@ class Trained:
     ----------
     identity
         Under which `ritz.tasks.training.worker.register` finds it.
-    summary
-        ``steps``, ``first_step`` and ``last_step`` (`time.time`), ``parameters``, ``samples_received``.
     """
 
     identity: str
-    summary: dict[str, Any]
+    summary: TrainingSummary
     seconds: float
 
 
@@ -93,8 +91,8 @@ def train(
             return [replace(job, rank=rank, rendezvous=rendezvous) for rank in range(ranks)]
 
         summary = follow_ranks(cluster, report, identity, worker.fit, jobs, ranks, check)
-    if summary["stopped"] is not None:
-        log.info("train: stopped early after step %d", summary["stopped"])
-    elif summary["unseen"]:
-        log.info("train: no step used %d of %d samples", summary["unseen"], summary["samples_received"])
+    if summary.stopped is not None:
+        log.info("train: stopped early after step %d", summary.stopped)
+    elif summary.unseen:
+        log.info("train: no step used %d of %d samples", summary.unseen, summary.samples_received)
     return Trained(identity, summary, time.monotonic() - start)

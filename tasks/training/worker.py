@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ritz.compute.cluster.cluster import Notifier
+from ritz.compute.document import Json
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.tensors import pack
 from ritz.compute.problems.problem import Problem
@@ -21,6 +21,9 @@ from ritz.storage import models, sealed
 from ritz.storage.errors import Damaged, Refused
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.documents.card import Card, ModelVersion, Origin, Variable
+from ritz.tasks.documents.reading import read as read_document
+from ritz.tasks.documents.training import Arrival, Best, History, TrainingMachine, TrainingSummary
 from ritz.tasks.measuring import novelty_worker as novelty
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.ranks import joined
@@ -80,8 +83,8 @@ class Fitting:
     rendezvous: str | None = None
 
 
-def fit(job: Fitting) -> dict[str, Any]:
-    """Train, from a channel while shards are solved or from a published version; return a JSON-able summary.
+def fit(job: Fitting) -> TrainingSummary:
+    """Train, from a channel while shards are solved or from a published version; return a summary.
 
     Goes on from the checkpoint if there is one. The model, its history and the schedule stay in the store, where the
     first of several ranks puts them.
@@ -104,7 +107,7 @@ def kept(
     fence: Fence | None = None,
     *,
     silent: bool = False,
-) -> dict[str, Any]:
+) -> TrainingSummary:
     """Do a training of which model, history, schedule and checkpoints lie under ``fits/<identity>/``.
 
     Parameters
@@ -118,11 +121,6 @@ def kept(
     silent
         Leave it to another rank of the same training to tell how far it is and to write what came out.
 
-    Returns
-    -------
-    dict
-        The summary, JSON-able.
-
     Raises
     ------
     ritz.storage.errors.Damaged
@@ -134,9 +132,10 @@ def kept(
     checkpoint = f"{folder}/checkpoint.safetensors"
     # Where the training was killed between the summary and its seal, it goes on from its last checkpoint.
     if store.exists(f"{folder}/{_SUMMARY}") and (ended := sealed.Sealed(store, folder, _SUMMARY)).complete:
+        done = read_document(TrainingSummary, ended.document, store.location(f"{folder}/{_SUMMARY}"))
         if not silent:
-            tell({"step": ended.document["steps"], "loss": None}, last=True)
-        return ended.document
+            tell({"step": done.steps, "loss": None}, last=True)
+        return done
 
     def check() -> None:
         if fence is not None:
@@ -159,39 +158,39 @@ def kept(
         raise Damaged(f"{store.location(checkpoint)}: {error}") from error
     except Outdated as error:
         raise Refused(f"{store.location(checkpoint)}: {error}") from error
-    history = {
-        "curve": [record.document() for record in trained.curve],
-        "received": [{"shard": shard, "time": when} for shard, when in trained.received.items()],
-        "validation": trained.validation.tolist(),
-        "total": trained.total,
+    history = History(
+        curve=tuple(record.document() for record in trained.curve),
+        received=tuple(Arrival(shard=shard, time=when) for shard, when in trained.received.items()),
+        validation=tuple(trained.validation.tolist()),
+        total=trained.total,
         **trained.trace.document(),
-    }
-    summary = {
-        "steps": len(trained.schedule),
-        "first_step": trained.curve[0].time,
-        "last_step": trained.curve[-1].time,
-        "parameters": trained.model.size,
-        "waited": trained.waited,
-        "seconds": trained.trace.seconds,
-        "machines": [one.document() for one in trained.trace.machines],
-        "samples_received": trained.curve[-1].received,
-        "any_grid": trained.model.surrogate.any_grid,
-        "stopped": trained.stopped,
-        "best": trained.best,
-        "unseen": trained.unseen,
-    }
+    )
+    summary = TrainingSummary(
+        steps=len(trained.schedule),
+        first_step=trained.curve[0].time,
+        last_step=trained.curve[-1].time,
+        parameters=trained.model.size,
+        waited=trained.waited,
+        seconds=trained.trace.seconds,
+        machines=tuple(TrainingMachine(**one.document()) for one in trained.trace.machines),
+        samples_received=trained.curve[-1].received,
+        any_grid=trained.model.surrogate.any_grid,
+        stopped=trained.stopped,
+        best=None if trained.best is None else Best(**trained.best),
+        unseen=trained.unseen,
+    )
     if silent:
         return summary
     # Which may not be the last one that was asked for: a training stops early.
-    tell({"step": summary["steps"], "loss": trained.curve[-1].loss}, last=True)
+    tell({"step": summary.steps, "loss": trained.curve[-1].loss}, last=True)
     files = {
         "model.safetensors": trained.model.to_bytes(),
         "schedule.npy": _npy(trained.schedule),
         "losses.npy": _npy(np.array(trained.trace.losses)),
-        "history.json": json.dumps(history).encode(),
+        "history.json": json.dumps(history.document()).encode(),
     }
     check()
-    sealed.write(store, folder, _SUMMARY, files, summary, new=False)
+    sealed.write(store, folder, _SUMMARY, files, summary.document(), new=False)
     return summary
 
 
@@ -207,30 +206,31 @@ def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:
     return {name: found.file(name) for name in names}
 
 
-def register(store_url: str, identity: str, name: str, card: dict[str, Any]) -> dict[str, Any]:
+def register(store_url: str, identity: str, name: str, origin: Origin) -> ModelVersion:
     """Make a finished training a version of the model ``name``; the same identity again gives the same version.
 
-    The card gets the variables and the grid of the dataset that ``card["dataset"]`` names. Beside it lies what tells
+    The card gets the variables and the grid of the dataset that ``origin`` names. Beside it lies what tells
     inputs that are unlike those of the training (`ritz.tasks.measuring.novelty_worker`), and where the grid is a mesh
     its coordinates, in ``mesh.safetensors``.
     """
     store = Store(store_url)
-    data = read(store, f"{card['dataset']['name']}@{card['dataset']['version']}")
-    card = {**card, **_interface(data)}
+    data = read(store, origin.dataset.spec)
+    card = Card.model_validate({**origin.entries(), **_interface(data), "identity": identity})
     files = left(store, identity, PARTS) | {novelty.FILE: novelty.of_inputs(data).to_bytes()}
     beside = {str(coordinate): value for coordinate, value in data.coords.items() if _is_mesh(value)}
     if beside:
         about = {name: {"dims": list(value.dims), "attrs": _texts(value)} for name, value in beside.items()}
         files["mesh.safetensors"] = pack({name: value.values for name, value in beside.items()}, about)
-    version = models.save(store, name, files, {**card, "identity": identity})
-    return {"name": version.name, "version": version.version}
+    version = models.save(store, name, files, card.document())
+    return ModelVersion(name=version.name, version=version.version)
 
 
-def _interface(data: xr.Dataset) -> dict[str, Any]:
+def _interface(data: xr.Dataset) -> Json:
+    """Return the entries of a card that say what a model takes and gives."""
     dimensions = Dimensions.of(data)
-    described: dict[str, Any] = {"input": {}, "output": {}}
+    described: dict[str, dict[str, Variable]] = {"input": {}, "output": {}}
     for name, dims in dimensions.variables.items():
-        entry = {"dims": list(dims), "dtype": str(data[name].dtype), "attrs": _texts(data[name])}
+        entry = Variable(dims=tuple(dims), dtype=str(data[name].dtype), attrs=_texts(data[name]))
         described[data[name].attrs["role"]][name] = entry
     with_positions = [dim for dim in dimensions.sizes if dim in data.coords]
     return {

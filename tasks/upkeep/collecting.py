@@ -7,19 +7,52 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from ritz.compute.document import Part
 from ritz.storage import datasets, models, runs
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, StorageError
 from ritz.storage.garbage import Garbage, sweep
 from ritz.storage.shapes import expect
 from ritz.storage.store import Store
-from ritz.tasks.documents.records import run_lock
+from ritz.tasks.documents.records import look, run_lock
+from ritz.tasks.documents.run import RunRecord
 from ritz.tasks.views.lineage import named_by
 
 
-def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict[str, Any]:
+class TakenAway(Part):
+    """What was, or would be, taken away from a dataset; see `ritz.storage.garbage.Garbage`."""
+
+    dataset: str
+    snapshots: int
+    objects: int
+    bytes: int
+
+
+class Collected(Part):
+    """What was, or would be, taken away from a store.
+
+    Attributes
+    ----------
+    deleted
+        Whether it was.
+    runs, fits
+        Ids of runs, and identities of trainings that were begun.
+    busy
+        Datasets and runs that were left alone, and why.
+    damaged
+        What cannot be read, and what follows.
+    """
+
+    deleted: bool
+    datasets: tuple[TakenAway, ...]
+    runs: tuple[str, ...]
+    fits: tuple[str, ...]
+    busy: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+def collect(store_url: str, older_than: timedelta, delete: bool = False) -> Collected:
     """Take away, or only list, what nobody needs any more.
 
     Of a dataset: the states of its history that are no version, not the state now, and named by no model and no run
@@ -35,13 +68,6 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict
     ----------
     delete
         Whether to do it; without, nothing is changed, and the store need not be writable.
-
-    Returns
-    -------
-    dict
-        ``deleted`` (bool), ``datasets`` (rows as `ritz.storage.garbage.Garbage`), ``runs`` (ids), ``fits`` (identities
-        of trainings that were begun), ``busy`` (datasets and runs that were left alone, and why), ``damaged`` (what
-        cannot be read, and what follows).
     """
     store = Store(store_url)
     users, unread = named_by(store)
@@ -56,20 +82,21 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> dict
     rows = []
     for name in known.good:
         with left.alone(f"dataset {name!r}"):
-            rows.append(dataclasses.asdict(_swept(store, name, None if unread else named, older_than, delete)))
+            swept = _swept(store, name, None if unread else named, older_than, delete)
+            rows.append(TakenAway(**dataclasses.asdict(swept)))
     gone = _Gone()
     before = datetime.now(UTC) - older_than
     for recipe in sorted(_recipes(store, before, left)):
         with left.alone(f"runs of {recipe!r}"):
             _take_away(store, recipe, before, delete, gone, left)
-    return {
-        "deleted": delete,
-        "datasets": rows,
-        "runs": sorted(gone.runs),
-        "fits": sorted(gone.fits),
-        "busy": left.busy,
-        "damaged": left.damaged,
-    }
+    return Collected(
+        deleted=delete,
+        datasets=tuple(rows),
+        runs=tuple(sorted(gone.runs)),
+        fits=tuple(sorted(gone.fits)),
+        busy=tuple(left.busy),
+        damaged=tuple(left.damaged),
+    )
 
 
 @dataclass
@@ -112,44 +139,44 @@ def _swept(store: Store, name: str, named: dict[str, set[str]] | None, older_tha
 def _recipes(store: Store, before: datetime, left: _Left) -> set[str]:
     """Return the recipes of which runs came to nothing."""
     found: set[str] = set()
-    records = runs.look(store).good
+    records = look(store).good
     for record in records:
         if _over(record, records, before):
-            with left.alone(f"run {record['run']}"):
+            with left.alone(f"run {record.run}"):
                 found.add(_recipe(store, record))
     return found
 
 
-def _over(record: dict[str, Any], records: Sequence[dict[str, Any]], before: datetime) -> bool:
+def _over(record: RunRecord, records: Sequence[RunRecord], before: datetime) -> bool:
     """Return whether a run came to nothing, unless somebody is still at it or will go on from where it stopped."""
-    if record["status"] == "finished" or runs.created(record) >= before:
+    if record.status == "finished" or runs.created(record.created) >= before:
         return False
-    done = {one.get("identity") for one in records if one["status"] == "finished"}
-    return record["status"] != "interrupted" or record.get("identity") in done
+    done = {one.identity for one in records if one.status == "finished"}
+    return record.status != "interrupted" or record.identity in done
 
 
-def _recipe(store: Store, record: dict[str, Any]) -> str:
-    expect(store.location(f"runs/{record['run']}/record.json"), record, {"recipe": {"name": str}})
-    return str(record["recipe"]["name"])
+def _recipe(store: Store, record: RunRecord) -> str:
+    expect(store.location(f"runs/{record.run}/record.json"), record.document(), {"recipe": {"name": str}})
+    return str(record.recipe["name"])
 
 
 def _take_away(store: Store, recipe: str, before: datetime, delete: bool, gone: _Gone, left: _Left) -> None:
     """Take away the runs of a recipe that came to nothing, with what they had begun to train."""
     with _nobody_at(store, recipe, delete):
         # Anew, since what was read before the lock was held may have changed.
-        records, versions = runs.look(store), models.look(store)
+        records, versions = look(store), models.look(store)
         aborted = [
             record
             for record in records.good
-            if _over(record, records.good, before) and record.get("recipe", {}).get("name") == recipe
+            if _over(record, records.good, before) and record.recipe.get("name") == recipe
         ]
         unread = [*records.damaged, *versions.damaged]
-        ids = {record["run"] for record in aborted} | gone.runs
-        kept = {record.get("fit") for record in records.good if record["run"] not in ids}
+        ids = {record.run for record in aborted} | gone.runs
+        kept = {record.fit for record in records.good if record.run not in ids}
         kept |= {version.identity for version in versions.good}
         for record in aborted:
-            fit = record.get("fit")
-            with left.alone(f"run {record['run']}"):
+            fit = record.fit
+            with left.alone(f"run {record.run}"):
                 if fit is not None and fit not in kept and store.exists(f"fits/{fit}"):
                     if unread:
                         continue
@@ -158,8 +185,8 @@ def _take_away(store: Store, recipe: str, before: datetime, delete: bool, gone: 
                         store.remove(f"fits/{fit}")
                 if delete:
                     # A record is the last to go: a collection that was killed is finished by the next.
-                    runs.remove(store, record["run"])
-                gone.runs.add(record["run"])
+                    runs.remove(store, record.run)
+                gone.runs.add(record.run)
 
 
 @contextmanager

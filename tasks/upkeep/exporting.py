@@ -1,14 +1,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from ritz.compute.document import Part
 from ritz.storage.export import export
 from ritz.storage.store import Store
 from ritz.tasks.driver.progress import Reporter
 
 
-def export_version(store_url: str, spec: str, target: Path, form: str | None, only_ok: bool) -> dict[str, Any]:
+class Exported(Part):
+    """What was written of a version: how many samples, in which format, where."""
+
+    dataset: str
+    version: str
+    snapshot: str
+    samples: int
+    format: str
+    path: str
+
+
+def export_version(store_url: str, spec: str, target: Path, form: str | None, only_ok: bool) -> Exported:
     """Write a version of a dataset as plain Zarr, NetCDF or HDF5; see `ritz.storage.export.export`."""
     report: Reporter | None = None
 
@@ -18,11 +29,11 @@ def export_version(store_url: str, spec: str, target: Path, form: str | None, on
         report(done)
 
     written = export(Store(store_url), spec, target, form, only_ok, tell)
-    return {
-        "dataset": written.version.name,
-        "version": written.version.version,
-        "snapshot": written.version.snapshot,
-        "samples": written.samples,
-        "format": written.format,
-        "path": str(written.path.resolve()),
-    }
+    return Exported(
+        dataset=written.version.name,
+        version=written.version.version,
+        snapshot=written.version.snapshot,
+        samples=written.samples,
+        format=written.format,
+        path=str(written.path.resolve()),
+    )

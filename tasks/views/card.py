@@ -1,11 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
+from ritz.compute.document import Json, Part
 from ritz.compute.evaluation.cost import digits, rounded
 from ritz.storage import models
 from ritz.storage.store import Store
-from ritz.tasks.measuring.gate import release_of
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.calibration import Calibration
+from ritz.tasks.documents.card import Card, CardMetrics, Variable
+from ritz.tasks.documents.cost import BreakEven, Cost
+from ritz.tasks.documents.dataset import DatasetVersion
+from ritz.tasks.documents.training import TrainingSummary
+from ritz.tasks.documents.verdict import Release
 
 FIRST = (
     *("name", "run", "mode", "dataset", "training", "metrics", "calibration", "cost", "break_even"),
@@ -21,7 +28,36 @@ MISSING = {
 }
 
 
-def card(store_url: str, spec: str) -> dict[str, Any]:
+class CardView(Part):
+    """A card as it is read by a person: what became of the model first, and words in place of what was not measured.
+
+    Attributes
+    ----------
+    model
+        ``NAME@VERSION``.
+    released
+        None where the model never came to a gate.
+    """
+
+    model: str
+    release: Release
+    released: bool | None
+    missed: tuple[str, ...] = ()
+    name: str
+    run: str | None = None
+    mode: str
+    dataset: DatasetVersion
+    training: TrainingSummary
+    metrics: CardMetrics | str
+    calibration: Calibration | str
+    cost: Cost | str
+    break_even: BreakEven | str
+    recipe: Json
+    inputs: Mapping[str, Variable]
+    outputs: Mapping[str, Variable]
+
+
+def card(store_url: str, spec: str) -> CardView:
     """Return the card of a model, ``NAME[@VERSION]``: what made it, how good it is, what it costs, when that pays.
 
     Raises
@@ -30,17 +66,19 @@ def card(store_url: str, spec: str) -> dict[str, Any]:
         If there is no such model or version.
     """
     store = Store(store_url)
-    kept = MISSING | models.read_card(store, spec)
+    model, verdict = of_model.card(store, spec), of_model.verdict(store, spec)
+    kept = MISSING | model.entries()
     found = {name: kept[name] for name in FIRST if name in kept} | kept
-    verdict = models.read_document(store, spec, "release.json") or {"released": None}
     # One that was trained by itself never came to a gate.
-    release = "not judged" if verdict["released"] is None else release_of(verdict, kept["recipe"])
-    return {"model": models.resolve(store, spec).spec, **verdict, "release": release, **found}
+    judged: Json = {"released": None, "release": "not judged"}
+    if verdict is not None:
+        judged = verdict.changed(release=verdict.release_by(model.recipe)).entries()
+    return CardView.model_validate({"model": models.resolve(store, spec).spec, **judged, **found})
 
 
-def break_even(kept: dict[str, Any]) -> str:
+def break_even(kept: Card) -> str:
     """Return from how many queries on the model of a card has paid for itself, in a word or two."""
-    even = kept.get("break_even")
-    if not even or not even["measured"]:
+    even = kept.break_even
+    if even is None or not even.measured:
         return "-"
-    return "never" if even["queries"] is None else f"{rounded(even['queries'], digits(even.get('spread', 1.0))):,}"
+    return "never" if even.queries is None else f"{rounded(even.queries, digits(even.spread)):,}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from ritz.compute.document import Json, Part
 from ritz.storage.datasets import Dataset
 from ritz.storage.documents import flat
 from ritz.storage.ledger import SPLITS
@@ -16,7 +18,61 @@ from ritz.storage.store import Store
 _SAME_ANYWAY = ("history", "recipe", "coordinates")
 
 
-def difference(store_url: str, first: str, second: str) -> dict[str, Any]:
+class Compared(Part):
+    """A version that is compared."""
+
+    version: str
+    snapshot: str
+    bytes: int | None
+
+
+class SampleDifference(Part):
+    """How many samples each of two versions has, and what differs between them.
+
+    Attributes
+    ----------
+    added, removed
+        By split, those that only the second or only the first one has.
+    other_split, other_status
+        Of the common ones, those that are in another split or ended otherwise.
+    """
+
+    first: int
+    second: int
+    added: Mapping[str, int]
+    removed: Mapping[str, int]
+    other_split: int
+    other_status: int
+    common: int
+
+
+class FieldDifference(Part):
+    """A field that differs; None where one side has no such field."""
+
+    field: str
+    first: Any
+    second: Any
+
+
+class Difference(Part):
+    """What differs between two versions of datasets.
+
+    Attributes
+    ----------
+    same_samples
+        Whether a sample of one id is the same in both: one recipe made them.
+    """
+
+    first: Compared
+    second: Compared
+    same_samples: bool
+    samples: SampleDifference
+    recipe: tuple[FieldDifference, ...]
+    variables: tuple[FieldDifference, ...]
+    attributes: tuple[FieldDifference, ...]
+
+
+def difference(store_url: str, first: str, second: str) -> Difference:
     """Compare two versions: samples, recipe, variables, attributes.
 
     Values are not compared: of one dataset they are the same by construction, since a sample is written once.
@@ -25,13 +81,6 @@ def difference(store_url: str, first: str, second: str) -> dict[str, Any]:
     ----------
     first, second
         ``NAME@VERSION``, of one dataset or of two.
-
-    Returns
-    -------
-    dict
-        ``first`` and ``second`` (what was compared), ``same_samples`` (whether a sample of one id is the same in
-        both: one recipe made them), ``samples`` (``first``, ``second``, ``added``, ``removed``, ``status_changed``, by
-        split), ``recipe`` (rows ``field``, ``first``, ``second``), ``variables`` (likewise), ``attributes`` (likewise).
 
     Raises
     ------
@@ -42,30 +91,31 @@ def difference(store_url: str, first: str, second: str) -> dict[str, Any]:
     versions = [resolve(store, spec) for spec in (first, second)]
     handles = [Dataset.open(store, version.name).at(version.version) for version in versions]
     before, after = handles
-    return {
-        "first": {"version": versions[0].spec, "snapshot": versions[0].snapshot, "bytes": versions[0].bytes},
-        "second": {"version": versions[1].spec, "snapshot": versions[1].snapshot, "bytes": versions[1].bytes},
-        "same_samples": before.identity == after.identity,
-        "samples": _samples(before, after),
-        "recipe": _rows(flat(before.recipe), flat(after.recipe)),
-        "variables": _rows(_variables(before.template), _variables(after.template)),
-        "attributes": _rows(_attributes(before), _attributes(after)),
-    }
+    compared = [Compared(version=one.spec, snapshot=one.snapshot, bytes=one.bytes) for one in versions]
+    return Difference(
+        first=compared[0],
+        second=compared[1],
+        same_samples=before.identity == after.identity,
+        samples=_samples(before, after),
+        recipe=_rows(flat(before.recipe), flat(after.recipe)),
+        variables=_rows(_variables(before.template), _variables(after.template)),
+        attributes=_rows(_attributes(before), _attributes(after)),
+    )
 
 
-def _samples(before: Dataset, after: Dataset) -> dict[str, Any]:
+def _samples(before: Dataset, after: Dataset) -> SampleDifference:
     held = [_held(dataset) for dataset in (before, after)]
     (old, old_split, old_status), (new, new_split, new_status) = held
     both, here, there = np.intersect1d(old, new, return_indices=True)
-    return {
-        "first": len(old),
-        "second": len(new),
-        "added": _by_split(new_split[~np.isin(new, old)]),
-        "removed": _by_split(old_split[~np.isin(old, new)]),
-        "other_split": int((old_split[here] != new_split[there]).sum()),
-        "other_status": int((old_status[here] != new_status[there]).sum()),
-        "common": len(both),
-    }
+    return SampleDifference(
+        first=len(old),
+        second=len(new),
+        added=_by_split(new_split[~np.isin(new, old)]),
+        removed=_by_split(old_split[~np.isin(old, new)]),
+        other_split=int((old_split[here] != new_split[there]).sum()),
+        other_status=int((old_status[here] != new_status[there]).sum()),
+        common=len(both),
+    )
 
 
 def _held(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,7 +129,7 @@ def _by_split(split: np.ndarray) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _variables(template: xr.Dataset) -> dict[str, Any]:
+def _variables(template: xr.Dataset) -> Json:
     return {
         str(name): {
             "dims": {str(dim): n for dim, n in variable.sizes.items() if dim != "sample"},
@@ -90,14 +140,13 @@ def _variables(template: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _attributes(dataset: Dataset) -> dict[str, Any]:
+def _attributes(dataset: Dataset) -> Json:
     return {name: value for name, value in dataset.attrs.items() if name not in _SAME_ANYWAY}
 
 
-def _rows(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what differs; None where one side has no such field."""
-    return [
-        {"field": name, "first": first.get(name), "second": second.get(name)}
+def _rows(first: Json, second: Json) -> tuple[FieldDifference, ...]:
+    return tuple(
+        FieldDifference(field=name, first=first.get(name), second=second.get(name))
         for name in sorted(first.keys() | second.keys())
         if first.get(name) != second.get(name)
-    ]
+    )

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version as package_version
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
+import xarray as xr
 
 from ritz.compute.problems.catalogue import SHIPPED
 from ritz.compute.simulation.simulate import ITSELF
 from ritz.compute.solvers.catalogue import answering
 from ritz.storage.description import describe
 from ritz.storage.layout import layout
+from ritz.tasks.parsing.plain import RecipeDocument
 from ritz.tasks.pipeline import Pipeline
 
 
-def described(pipeline: Pipeline, ids: np.ndarray) -> dict[str, Any]:
+class Described(TypedDict):
+    """What `ritz.storage.layout.layout` is told of a dataset."""
+
+    template: xr.Dataset
+    identity: str
+    recipe: RecipeDocument
+    sample_id: np.ndarray
+    split: np.ndarray
+    shard: int
+    solvers: tuple[str, ...]
+    attrs: Mapping[str, Any]
+
+
+def described(pipeline: Pipeline, ids: np.ndarray) -> Described:
     """Return what `ritz.storage.layout.layout` is told of a recipe's dataset.
 
     Parameters

@@ -4,38 +4,88 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
-from typing import Any
 
-from ritz.storage import models, runs
+from ritz.compute.document import Json, Number, Part
+from ritz.storage import models
 from ritz.storage.datasets import Dataset, look
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.names import split_spec
-from ritz.storage.shapes import Found, expect
+from ritz.storage.shapes import Found
 from ritz.storage.store import Store
 from ritz.storage.wording import meant
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.dataset import DatasetVersion
+from ritz.tasks.documents.records import look as look_at_runs
 
-Consumers = dict[tuple[str, str], dict[str, list[str]]]
-"""By dataset and snapshot: ``models`` and ``runs`` that were made with it."""
+
+class Uses(Part):
+    """Models and runs that were made with a snapshot of a dataset."""
+
+    models: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+
+NOBODY = Uses(models=(), runs=())
+"""Of what nothing was made with."""
+
+Consumers = dict[tuple[str, str], Uses]
+"""By dataset and snapshot."""
+
+
+class Source(Part):
+    """What made a dataset: the main fields of its recipe, and the version of Ritz."""
+
+    name: str
+    problem: Json
+    seed: int
+    rtol: Number
+    identity: str
+    ritz_version: str
+
+
+class VersionUses(Uses):
+    """A version of a dataset and what was made with it; None for what is not known of a snapshot nobody published."""
+
+    version: str | None
+    snapshot: str
+    samples: int | None
+
+
+class DatasetLineage(Part):
+    """Where a dataset comes from and what was made with each of its versions."""
+
+    dataset: str
+    recipe: Source
+    versions: tuple[VersionUses, ...]
+
+
+class ModelLineage(Part):
+    """What a model was made of; ``recipe`` is that of its dataset, None where that is gone."""
+
+    model: str
+    mode: str
+    run: str | None
+    dataset: DatasetVersion
+    recipe: Source | None = None
 
 
 def named_by(store: Store) -> tuple[Consumers, list[StorageError]]:
     """Return which models and run records name which snapshot of which dataset, and what of these is damaged."""
-    found: Consumers = defaultdict(lambda: {"models": [], "runs": []})
-    versions, records = models.look(store), runs.look(store)
+    made: dict[tuple[str, str], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    versions, records = models.look(store), look_at_runs(store)
     damaged = [*versions.damaged, *records.damaged]
     for model in versions.good:
         try:
-            source = models.read_card(store, model.spec).get("dataset")
+            source = of_model.card(store, model.spec).dataset
         except StorageError as error:
             damaged.append(error)
             continue
-        if source is not None:
-            found[source["name"], source["snapshot"]]["models"].append(model.spec)
+        made[source.name, source.snapshot][0].append(model.spec)
     for record in records.good:
         # A run that failed has not come to a dataset.
-        if "dataset" in record:
-            found[record["dataset"]["name"], record["dataset"]["snapshot"]]["runs"].append(record["run"])
-    return found, damaged
+        if record.dataset is not None:
+            made[record.dataset.name, record.dataset.snapshot][1].append(record.run)
+    return {where: Uses(models=tuple(of), runs=tuple(by)) for where, (of, by) in made.items()}, damaged
 
 
 def consumers(store: Store) -> Consumers:
@@ -44,7 +94,7 @@ def consumers(store: Store) -> Consumers:
     return Found([found], damaged).named()[0]
 
 
-def lineage(store_url: str, name: str) -> dict[str, Any]:
+def lineage(store_url: str, name: str) -> DatasetLineage | ModelLineage:
     """Return where a dataset comes from and what was made with each version of it; for a model the same, upwards.
 
     Parameters
@@ -72,42 +122,36 @@ def lineage(store_url: str, name: str) -> dict[str, Any]:
     )
 
 
-def _of_dataset(store: Store, name: str) -> dict[str, Any]:
+def _of_dataset(store: Store, name: str) -> DatasetLineage:
     dataset, users = Dataset.open(store, name), consumers(store)
     versions = []
     for version in dataset.versions():
-        used = users.pop((name, version.snapshot), {"models": [], "runs": []})
-        versions.append({"version": version.version, "snapshot": version.snapshot, "samples": version.samples, **used})
+        of = users.pop((name, version.snapshot), NOBODY).entries()
+        versions.append(VersionUses(version=version.version, snapshot=version.snapshot, samples=version.samples, **of))
     for (other, snapshot), used in users.items():
         # What was trained on a snapshot that nobody published.
         if other == name:
-            versions.append({"version": None, "snapshot": snapshot, "samples": None, **used})
-    return {"dataset": name, "recipe": _origin(dataset), "versions": versions}
+            versions.append(VersionUses(version=None, snapshot=snapshot, samples=None, **used.entries()))
+    return DatasetLineage(dataset=name, recipe=_source(dataset), versions=tuple(versions))
 
 
-def _of_model(store: Store, spec: str) -> dict[str, Any]:
+def _of_model(store: Store, spec: str) -> ModelLineage:
     version = models.resolve(store, spec)
-    card = models.read_card(store, version.spec)
-    expect(f"the card of model {version.spec}", card, {"mode": str, "dataset": {"name": str}})
-    found: dict[str, Any] = {
-        "model": version.spec,
-        "mode": card["mode"],
-        "run": card.get("run"),
-        "dataset": card["dataset"],
-    }
+    card = of_model.card(store, version.spec)
+    found = ModelLineage(model=version.spec, mode=card.mode, run=card.run, dataset=card.dataset)
     # The dataset may be gone.
     with suppress(Unknown):
-        found["recipe"] = _origin(Dataset.open(store, card["dataset"]["name"]))
+        return found.changed(recipe=_source(Dataset.open(store, card.dataset.name)))
     return found
 
 
-def _origin(dataset: Dataset) -> dict[str, Any]:
+def _source(dataset: Dataset) -> Source:
     recipe = dataset.recipe
-    return {
-        "name": recipe["name"],
-        "problem": recipe["problem"],
-        "seed": recipe["data"]["seed"],
-        "rtol": recipe["data"]["rtol"],
-        "identity": dataset.identity,
-        "ritz_version": dataset.attrs["ritz_version"],
-    }
+    return Source(
+        name=recipe["name"],
+        problem=recipe["problem"],
+        seed=recipe["data"]["seed"],
+        rtol=recipe["data"]["rtol"],
+        identity=dataset.identity,
+        ritz_version=dataset.attrs["ritz_version"],
+    )

@@ -2,24 +2,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from ritz.compute.document import Part
 from ritz.storage import datasets as dataset_store
 from ritz.storage import models as model_store
-from ritz.storage import runs as run_store
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.integrity.scan import DAMAGED, reason
 from ritz.storage.names import split_spec
 from ritz.storage.reading import resolve
-from ritz.storage.shapes import NUMBER, expect
 from ritz.storage.store import Store
 from ritz.storage.wording import meant
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.records import find, load, look
+from ritz.tasks.documents.records import finished as finished_run
+from ritz.tasks.documents.run import FinishedRun, RunRecord
 from ritz.tasks.generation.in_flight import in_flight
-from ritz.tasks.measuring.gate import release_of
 from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.views.card import break_even
-from ritz.tasks.views.lineage import consumers
+from ritz.tasks.views.lineage import NOBODY, consumers
+from ritz.tasks.views.rows import DatasetRow, ModelRow, RunRow
+from ritz.tasks.views.shown import ChosenVersion, Progress, Shown, ShownDataset, ShownModel, ShownVersion
 
 if TYPE_CHECKING:
     from ritz.tasks.pipeline import Pipeline
@@ -27,13 +31,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("ritz")
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Part)
 
 
-def datasets(store_url: str) -> list[dict[str, Any]]:
+def datasets(store_url: str) -> list[DatasetRow]:
     """Return a row for each dataset of a store.
-
-    Its name, its newest version with the samples of that one, how many are planned, done and failed in the dataset
-    as it is being made or grown, and its problem.
 
     What is damaged has none, and is named in the log; so with all lists here.
     """
@@ -43,7 +45,7 @@ def datasets(store_url: str) -> list[dict[str, Any]]:
     )
 
 
-def models(store_url: str) -> list[dict[str, Any]]:
+def models(store_url: str) -> list[ModelRow]:
     """Return a row for each version of each model of a store."""
     store = Store(store_url)
     return _rows(
@@ -51,30 +53,31 @@ def models(store_url: str) -> list[dict[str, Any]]:
     )
 
 
-def finished(pipeline: Pipeline, store_url: str) -> dict[str, Any] | None:
+def finished(pipeline: Pipeline, store_url: str) -> FinishedRun | None:
     """Return the record of a finished run of this pipeline in this store, whatever it was judged by, or None."""
     store = Store(store_url)
-    exact = run_store.find(store, pipeline.identity)
+    exact = find(store, pipeline.identity)
     if exact is not None:
         return exact
     wanted = outcome_hash(pipeline.document())
-    for record in reversed(run_store.look(store).good):
-        if record["status"] == "finished" and outcome_hash(record["recipe"]) == wanted:
-            return record
+    for record in reversed(look(store).good):
+        if record.status == "finished" and outcome_hash(record.recipe) == wanted:
+            return finished_run(store, record)
     return None
 
 
-def records(store_url: str) -> list[dict[str, Any]]:
+def records(store_url: str) -> list[RunRecord]:
     """Return the run records of a store, oldest first."""
-    return run_store.list_runs(Store(store_url))
+    return look(Store(store_url)).named()
 
 
-def runs(store_url: str) -> list[dict[str, Any]]:
+def runs(store_url: str) -> list[RunRow]:
     """Return a row for each run of a store, newest last."""
-    return _rows(records(store_url), lambda record: f"run {record['run']}", _run_row)
+    store = Store(store_url)
+    return _rows(records(store_url), lambda record: f"run {record.run}", lambda record: _run_row(store, record))
 
 
-def show(store_url: str, spec: str) -> dict[str, Any]:
+def show(store_url: str, spec: str) -> Shown:
     """Return what the store knows of a dataset, of the model of the same name, or of a run.
 
     Raises
@@ -84,12 +87,12 @@ def show(store_url: str, spec: str) -> dict[str, Any]:
     """
     store = Store(store_url)
     name, _ = split_spec("dataset or model", spec)
-    parts: dict[str, Callable[[], dict[str, Any]]] = {
+    parts: dict[str, Callable[[], Part]] = {
         "dataset": lambda: _show_dataset(store, name, spec),
         "model": lambda: _show_model(store, spec),
-        "run": lambda: run_store.load(store, name),
+        "run": lambda: load(store, name),
     }
-    found: dict[str, Any] = {}
+    found: dict[str, Part] = {}
     missing: list[StorageError] = []
     damaged: list[StorageError] = []
     for part, show_part in parts.items():
@@ -114,10 +117,10 @@ def show(store_url: str, spec: str) -> dict[str, Any]:
             + (store.nothing() or "see `ritz datasets`, `ritz models` and `ritz runs`")
             + meant(name, names)
         )
-    return found
+    return Shown.model_validate(found)
 
 
-def _rows(entries: Iterable[T], named: Callable[[T], str], row: Callable[[T], dict[str, Any]]) -> list[dict[str, Any]]:
+def _rows(entries: Iterable[T], named: Callable[[T], str], row: Callable[[T], R]) -> list[R]:
     """Return the row of each entry; one that is damaged is named in the log instead."""
     rows = []
     for entry in entries:
@@ -129,84 +132,98 @@ def _rows(entries: Iterable[T], named: Callable[[T], str], row: Callable[[T], di
     return rows
 
 
-def _dataset_row(store: Store, name: str) -> dict[str, Any]:
+def _dataset_row(store: Store, name: str) -> DatasetRow:
     dataset = Dataset.open(store, name)
     versions = dataset.versions()
     progress = dataset.progress()
-    return {
-        "dataset": name,
-        "version": versions[-1].version if versions else None,
-        "samples": versions[-1].samples if versions else 0,
-        "planned": dataset.samples,
-        "done": progress["done"],
-        "failed": progress["failed"],
-        "problem": dataset.recipe["problem"]["kind"],
+    return DatasetRow(
+        dataset=name,
+        version=versions[-1].version if versions else None,
+        samples=versions[-1].samples if versions else 0,
+        planned=dataset.samples,
+        done=progress["done"],
+        failed=progress["failed"],
+        problem=dataset.recipe["problem"]["kind"],
+    )
+
+
+def _model_row(store: Store, entry: model_store.ModelVersion) -> ModelRow:
+    card, verdict = of_model.card(store, entry.spec), of_model.verdict(store, entry.spec)
+    return ModelRow(
+        model=entry.name,
+        version=entry.version,
+        dataset=card.dataset.spec,
+        surrogate=card.recipe["surrogate"]["kind"],
+        mode=card.mode,
+        steps=card.training.steps,
+        relative_l2=card.metrics.relative_l2.mean if card.metrics is not None else None,
+        break_even=break_even(card),
+        # One that was trained by itself never came to a gate.
+        release="not judged" if verdict is None else verdict.release_by(card.recipe),
+        released=None if verdict is None else verdict.released,
+    )
+
+
+def _run_row(store: Store, record: RunRecord) -> RunRow:
+    if record.status != "finished":
+        nothing = dict.fromkeys(("dataset", "model", "relative_l2", "seconds"), "-")
+        return RunRow(run=record.run, status=record.status, **nothing)
+    done = finished_run(store, record)
+    return RunRow(
+        run=done.run,
+        status=done.status,
+        dataset=done.dataset.spec,
+        model=done.model.spec,
+        relative_l2=f"{done.metrics.relative_l2.mean:.4f}",
+        seconds="-" if done.times.total is None else f"{done.times.total:.0f}",
+    )
+
+
+def _show_model(store: Store, spec: str) -> ShownModel:
+    card = of_model.card(store, spec)
+    evaluation, calibration = of_model.evaluation(store, spec), of_model.calibration(store, spec)
+    verdict = of_model.verdict(store, spec)
+    measured = {
+        "evaluation": evaluation and evaluation.without("relative_l2"),
+        "calibration": calibration,
+        "release": verdict and verdict.changed(release=verdict.release_by(card.recipe)),
     }
+    there = {name: found for name, found in measured.items() if found is not None}
+    return ShownModel.model_validate({"version": model_store.resolve(store, spec).spec, **card.entries(), **there})
 
 
-def _model_row(store: Store, entry: model_store.ModelVersion) -> dict[str, Any]:
-    card = model_store.read_card(store, entry.spec)
-    verdict = model_store.read_document(store, entry.spec, "release.json")
-    # One that was trained by itself never came to a gate.
-    release = "not judged" if verdict is None else release_of(verdict, card["recipe"])
-    return {
-        "model": entry.name,
-        "version": entry.version,
-        "dataset": f"{card['dataset']['name']}@{card['dataset']['version']}",
-        "surrogate": card["recipe"]["surrogate"]["kind"],
-        "mode": card["mode"],
-        "steps": card["training"]["steps"],
-        "relative L2": card["metrics"]["relative_l2"]["mean"] if "metrics" in card else None,
-        "break-even": break_even(card),
-        "release": release,
-        "released": None if verdict is None else bool(verdict["released"]),
-    }
-
-
-def _run_row(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of a run; "-" for what it has not come to."""
-    row = {"run": record["run"], "status": record["status"]}
-    if record["status"] != "finished":
-        return row | dict.fromkeys(("dataset", "model", "relative L2", "seconds"), "-")
-    shape = {"dataset": {}, "model": {}, "metrics": {"relative_l2": {"mean": NUMBER}}, "times": {"total": NUMBER}}
-    expect("record.json", record, shape)
-    return row | {
-        "dataset": f"{record['dataset']['name']}@{record['dataset']['version']}",
-        "model": f"{record['model']['name']}@{record['model']['version']}",
-        "relative L2": f"{record['metrics']['relative_l2']['mean']:.4f}",
-        "seconds": f"{record['times']['total']:.0f}",
-    }
-
-
-def _show_model(store: Store, spec: str) -> dict[str, Any]:
-    shown = {"version": model_store.resolve(store, spec).spec, **model_store.read_card(store, spec)}
-    for part in ("evaluation", "calibration", "release"):
-        document = model_store.read_document(store, spec, f"{part}.json")
-        if document is not None:
-            shown[part] = document
-    shown.get("evaluation", {}).pop("relative_l2", None)
-    if "release" in shown:
-        shown["release"]["release"] = release_of(shown["release"], shown["recipe"])
-    return shown
-
-
-def _show_dataset(store: Store, name: str, spec: str) -> dict[str, Any]:
+def _show_dataset(store: Store, name: str, spec: str) -> ShownDataset:
     dataset, users = Dataset.open(store, name), consumers(store)
-    state: dict[str, Any] = dataset.progress()
-    if state["to_go"]:
+    progress = Progress(**dataset.progress())
+    if progress.to_go:
         rate = dataset.rate()
-        state |= {
-            "in_flight": in_flight(dataset),
-            "driver": dataset.driver(),
-            "samples_per_second": None if rate is None else round(rate, 2),
-        }
-    versions = []
-    for version in dataset.versions():
-        row: dict[str, Any] = {"version": version.version, "snapshot": version.snapshot, "created": version.created}
-        row |= {"samples": version.samples, "bytes": version.bytes, "splits": dataset.at(version.version).splits()}
-        versions.append({**row, "used_by": users.get((name, version.snapshot), {"models": [], "runs": []})})
-    shown: dict[str, Any] = {"name": name, "progress": state, "versions": versions}
+        progress = progress.changed(
+            in_flight=in_flight(dataset),
+            driver=dataset.driver(),
+            samples_per_second=None if rate is None else round(rate, 2),
+        )
+    versions = tuple(
+        ShownVersion(
+            version=version.version,
+            snapshot=version.snapshot,
+            created=version.created,
+            samples=version.samples,
+            bytes=version.bytes,
+            splits=dataset.at(version.version).splits(),
+            used_by=users.get((name, version.snapshot), NOBODY),
+        )
+        for version in dataset.versions()
+    )
+    asked = {}
     if versions and "@" in spec:
         chosen = resolve(store, spec)
-        shown["chosen"] = {"version": chosen.version, "snapshot": chosen.snapshot}
-    return shown | {"shard": dataset.shard, "identity": dataset.identity, "recipe": dataset.recipe}
+        asked["chosen"] = ChosenVersion(version=chosen.version, snapshot=chosen.snapshot)
+    return ShownDataset(
+        name=name,
+        progress=progress,
+        versions=versions,
+        **asked,
+        shard=dataset.shard,
+        identity=dataset.identity,
+        recipe=dataset.recipe,
+    )

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any
 
+from ritz.tasks.documents.calibration import at
+from ritz.tasks.documents.run import FinishedRun
 from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.pipeline import Pipeline
 
@@ -52,22 +54,24 @@ class Measured:
     build: str | None
 
     @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Measured:
+    def of(cls, record: FinishedRun) -> Measured:
         """Return what the record of a finished run says."""
-        errors = {name: one["relative_l2"]["mean"] for name, one in record["baselines"].items()}
+        errors = {name: one.relative_l2.mean for name, one in record.baselines.items()}
         best = min(errors, key=lambda name: errors[name])
-        paid = record["break_even"]
+        bands, paid = at(record.coverage, 0.9), record.break_even
+        assert paid is not None
+        assert record.times.total is not None
         return cls(
-            outcome=outcome_hash(record["recipe"]),
-            relative_l2=record["metrics"]["relative_l2"]["mean"],
+            outcome=outcome_hash(record.recipe),
+            relative_l2=record.metrics.relative_l2.mean,
             baseline=best,
             baseline_relative_l2=errors[best],
-            coverage=record["coverage"]["0.9"]["measured"] if "0.9" in record["coverage"] else None,
-            seconds=record["times"]["total"],
-            queries=paid["queries"] if paid["measured"] else None,
-            queries_batched=paid["queries_batched"] if paid["measured"] else None,
-            paid=paid["measured"],
-            build=record["versions"]["build"],
+            coverage=None if bands is None else bands.measured,
+            seconds=record.times.total,
+            queries=paid.queries,
+            queries_batched=paid.queries_batched,
+            paid=paid.measured,
+            build=record.versions["build"],
         )
 
     def pays_after(self) -> tuple[str, str]:

@@ -47,17 +47,19 @@ def test_a_problem_that_solves_by_itself_is_generated_audited_made_again_and_pri
 
     # Goes on as it began.
     more = pipeline.with_samples(192)
-    assert generate.fn(more, store, cluster).ledger["reused"] == 160
+    assert generate.fn(more, store, cluster).ledger.reused == 160
 
     record = audit.fn(store, cluster, "explicit")
-    assert record["clean"], record["findings"]
-    assert record["checks"]["residuals"]["checked"] == 192
-    assert record["checks"]["again"]["checked"] > 0
+    assert record.clean, record.findings
+    assert record.checks["residuals"].checked == 192
+    assert record.checks["again"].checked > 0
     again = regenerate(sample_of(store, "explicit@v1", 7)).receipt
-    assert again["agrees"]
-    assert again["solver"] == {"stored": ITSELF, "again": ITSELF}
+    assert again.agrees
+    assert again.solver.document() == {"stored": ITSELF, "again": ITSELF}
 
     inputs, truth = {"v": data["v"].values[:4]}, {"u": data["u"].values[:4]}
     found = fastest(problem, inputs, truth, 1e-3, rtol=1e-8)
-    assert found["fastest"]["solver"] == {"kind": ITSELF}
-    assert found["fastest"]["error"] <= 1e-3
+    assert found.fastest is not None
+    assert found.fastest.error is not None
+    assert found.fastest.solver == {"kind": ITSELF}
+    assert found.fastest.error <= 1e-3

@@ -22,8 +22,8 @@ from ritz.tasks.pipeline import Data
 if __name__ == "__main__":
     pipeline = ritz.Pipeline(name="few", problem=Darcy(shape=(8, 8)), data=Data(samples=16, shard=8), solver="direct")
     made = ritz.generate(pipeline)
-    print((made.dataset["version"], made.ledger["solved"], ritz.open_dataset("few@v1")["u"].shape))
-    print((ritz.generate(pipeline).ledger["solved"], ritz.generate("few@v1", {"data.samples": 32}).dataset["version"]))
+    print((made.dataset.version, made.ledger.solved, ritz.open_dataset("few@v1")["u"].shape))
+    print((ritz.generate(pipeline).ledger.solved, ritz.generate("few@v1", {"data.samples": 32}).dataset.version))
 """
 
 

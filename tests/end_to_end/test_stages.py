@@ -159,6 +159,6 @@ def test_one_sample_needs_no_sample_dimension(staged: Staged, tmp_path: Path) ->
     one = read(staged.store, "darcy-recycled@v1")[["a"]].isel(sample=0).load()
     one.drop_vars([name for name in one.coords if name not in ("x", "y")]).to_netcdf(tmp_path / "a.nc")
     told = predict(staged.store.url, "tiny", tmp_path / "a.nc", tmp_path / "u.nc")
-    assert told["samples"] == 1
+    assert told.samples == 1
     with xr.open_dataset(tmp_path / "u.nc") as predicted:
         assert predicted["u"].shape == (1, 16, 16)

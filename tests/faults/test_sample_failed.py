@@ -61,6 +61,6 @@ def test_nothing_is_learnt_from_it(done: Any, trap: Trap) -> None:
 def test_the_choice_of_the_solver_survives_it(trap: Trap) -> None:
     problem = trap.pipeline.problem.model_copy(update={"singular": (BAD,)})
     found = probe(problem, 0, 1e-8, Auto(), ordered=np.arange(8), each=1e6)
-    assert found.solver.kind == found.choice["chosen"]["kind"]
-    assert {row["missed"] for row in found.choice["tried"]} <= {0, 1}
+    assert found.solver.kind == found.choice.chosen["kind"]
+    assert {row.missed for row in found.choice.tried} <= {0, 1}
     assert found.panel

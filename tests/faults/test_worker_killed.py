@@ -48,7 +48,7 @@ def test_fields_that_died_with_their_worker_are_fetched_from_the_store(new_trap:
         for name, column in stored.ledger.items():
             np.testing.assert_array_equal(shard.receipt.ledger[name], column, err_msg=name)
     assert len(solved(trap.folder)) == posed
-    assert trap.dataset().resolve("head").snapshot == head == generated.dataset["snapshot"]
+    assert trap.dataset().resolve("head").snapshot == head == generated.dataset.snapshot
     assert trap.commits() == dict.fromkeys(range(SHARDS), 1)
 
 

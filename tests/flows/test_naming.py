@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,15 +14,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from ritz.flows.naming import _telling, bear, label_flow_run, labelled, name_flow_run, recipe_tags, sentence, tags
 from ritz.tasks.recipes import load
 from tests.command import SMALL
+from tests.documents import finished
 from tests.served import client_of
 
-RECORD: dict[str, Any] = {
-    "run": "20260101T000000-small-01234567",
-    "dataset": {"name": "small", "version": "v2"},
-    "model": {"name": "small", "version": "v3", "released": False},
-    "metrics": {"relative_l2": {"mean": 0.25}},
-    "paths": {"report": "/store/report.html"},
-}
+RECORD = finished()
 
 
 @pytest.fixture
@@ -42,8 +36,8 @@ def root() -> Iterator[logging.Handler]:
 def test_a_flow_run_bears_the_id_and_the_tags_of_its_run_and_what_it_came_to(environment: dict[str, str]) -> None:
     @flow(name="ritz")
     def run() -> str:
-        name_flow_run(RECORD["run"], recipe_tags(load(SMALL)))
-        name_flow_run(RECORD["run"], tags(RECORD))
+        name_flow_run(RECORD.run, recipe_tags(load(SMALL)))
+        name_flow_run(RECORD.run, tags(RECORD))
         label_flow_run(RECORD)
         return str(flow_run.id)
 
@@ -51,10 +45,10 @@ def test_a_flow_run_bears_the_id_and_the_tags_of_its_run_and_what_it_came_to(env
         found = run()
         with get_client(sync_client=True) as client:
             told = client.read_flow_run(found)  # type: ignore[arg-type]
-    assert told.name == RECORD["run"]
+    assert told.name == RECORD.run
     assert set(told.tags) == {"recipe:small", "problem:darcy", "surrogate:fno", "dataset:small@v2", "model:small@v3"}
-    assert labelled(told.labels) == {
-        "run": RECORD["run"],
+    assert labelled(told.labels).document() == {
+        "run": RECORD.run,
         "model": "small@v3",
         "relative_l2": 0.25,
         "release": "missed",
@@ -73,7 +67,7 @@ def test_a_server_that_is_gone_does_not_end_a_run(caplog: pytest.LogCaptureFixtu
 
 
 def test_outside_of_a_flow_there_is_nothing_to_name() -> None:
-    name_flow_run(RECORD["run"], [])
+    name_flow_run(RECORD.run, [])
 
 
 def test_what_a_run_came_to_is_one_line() -> None:

@@ -49,7 +49,7 @@ def test_a_model_predicts_as_the_command_does(folder: Path, model: TrainedModel,
 
 
 def test_a_model_has_its_card(model: TrainedModel) -> None:
-    assert (model.spec, model.card["recipe"]["name"], list(model.card["inputs"])) == ("small@v1", "small", ["a"])
+    assert (model.spec, model.card.recipe["name"], list(model.card.inputs)) == ("small@v1", "small", ["a"])
     assert model.levels == (0.5,)
 
 

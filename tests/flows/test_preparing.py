@@ -35,6 +35,7 @@ from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.preparing import Evaluate, Generate, Run, Train, prepare
 from tests.command import TINY, inside
+from tests.documents import card
 from tests.storage.fields import SHARDS, definition, fill
 
 REFUSED = (RecipeError, StorageError, ClusterError)
@@ -52,9 +53,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     dataset = Committer.ensure(store, "tiny", **definition())
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
-    fields = {"inputs": {"a": {"dims": ["y", "x"]}}, "outputs": {"u": {"dims": ["y", "x"]}}}
-    grid = {"sizes": {}, "space": ["y", "x"], "training": {"any_grid": True}}
-    models.save(store, "model", {}, {"identity": "two", "recipe": Pipeline(name="model").document(), **fields, **grid})
+    models.save(store, "model", {}, card(Pipeline(name="model").document()).document())
     (folder / "file").write_text("")
     with socket.socket() as nobody:
         # Bound and not listening: the port is taken, and nobody answers.
@@ -216,6 +215,6 @@ def test_a_dataset_that_has_all_samples_asks_for_no_cluster(tmp_path: Path, plac
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
     made = generate.fn(TINY, changes, store.url, places["gone"])
-    assert made.dataset["version"] == "v1"
+    assert made.dataset.version == "v1"
     done = inside("generate", TINY, *assignments(changes), "--store", store.url, "--profile", places["gone"])
     assert (done.returncode, done.stderr) == (0, "nothing to do: tiny@v1 has all samples\n")

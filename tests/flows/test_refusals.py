@@ -15,6 +15,7 @@ from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.pipeline import Pipeline
 from tests.command import TINY
+from tests.documents import card
 from tests.storage.fields import SHARDS, definition, fill
 
 
@@ -25,10 +26,7 @@ def store(tmp_path: Path) -> Store:
     dataset = Committer.ensure(store, "made", **definition())
     fill(dataset, *range(SHARDS))
     dataset.publish("all")
-    fields = {"inputs": {"a": {"dims": ["y", "x"]}}, "outputs": {"u": {"dims": ["y", "x"]}}}
-    grid = {"sizes": {}, "space": ["y", "x"], "training": {"any_grid": True}}
-    card = {"identity": "two", "recipe": Pipeline(name="model").document(), **fields, **grid}
-    models.save(store, "model", {}, card)
+    models.save(store, "model", {}, card(Pipeline(name="model").document()).document())
     return store
 
 

@@ -45,7 +45,7 @@ def serve(client: SyncPrefectClient, name: str, version: str) -> UUID:
 
 def ask(path: str, pipeline: Pipeline | None) -> tuple[dict[str, object], list[str]]:
     said: list[str] = []
-    return trigger(path, pipeline, {}, 0, False, said.append), said
+    return trigger(path, pipeline, {}, 0, False, said.append).document(), said
 
 
 def test_the_name_of_a_recipe_finds_its_deployment_and_else_that_of_its_file(

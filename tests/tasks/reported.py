@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ritz.tasks.comparison.gains import gains
+from ritz.tasks.comparison.comparison_record import TrainedSeed
 from ritz.tasks.report.arrivals import Stream
 from ritz.tasks.report.material import Material
+from tests.documents import comparison, seed
 
 
 def make_material(space: tuple[int, ...], n: int = 2) -> Material:
@@ -149,27 +150,27 @@ def make_comparison() -> dict[str, Any]:
     """The record of a comparison over three seeds."""
     rng, steps = np.random.default_rng(0), range(4, 100, 4)
 
-    def seed(number: int, scale: float) -> dict[str, Any]:
+    def trained(number: int, scale: float) -> TrainedSeed:
         errors = scale * (0.3 + np.exp(-np.array(steps) / 30)) * (1 + 0.05 * rng.normal(size=len(steps)))
         curve = [
             {"step": step, "received": min(40, 4 + step), "validate": float(error)}
             for step, error in zip(steps, errors, strict=True)
         ]
-        test = {"mean": scale * (1 + 0.1 * rng.normal())}
-        return {"seed": number, "test": test, "first_weights": str(number), "curve": curve}
+        return seed(scale * (1 + 0.1 * rng.normal()), str(number)).changed(seed=number, curve=curve)
 
     scales = {"offline": 0.1, "equal_steps": 0.08, "equal_solves": 0.095, "equal_time": 0.085}
-    results = {arm: [seed(number, scale) for number in range(3)] for arm, scale in scales.items()}
-    return {
-        "name": "small", "comparison": "abc", "created": "2026-01-01", "seeds": [0, 1, 2],
-        "recipe": {"problem": {"kind": "darcy"}, "surrogate": {"kind": "fno"}},
-        "dataset": {"name": "small", "version": "v1", "snapshot": "SNAP0SHOT", "splits": {"test": 30}},
-        "gains": gains(results), "samples": 40, "epochs": 4.0, "steps": 96,
-        "arms": {arm: {"samples": 60, "steps": 96, "seeds": seeds} for arm, seeds in results.items()},
-        "published": {"fno": 0.16, "fully_connected": 0.68},
-        "clock": {
+    results = {arm: [trained(number, scale) for number in range(3)] for arm, scale in scales.items()}
+    record = comparison(
+        results,
+        recipe={"problem": {"kind": "darcy"}, "surrogate": {"kind": "fno"}},
+        dataset={
+            "name": "small", "version": "v1", "snapshot": "SNAP0SHOT", "samples": 100, "splits": {"test": 30},
+        },
+        samples=40, epochs=4.0, steps=96, published={"fno": 0.16, "fully_connected": 0.68},
+        clock={
             "solver_seconds": 0.1, "solvers": 2, "simulation": 0.05, "step": 0.02, "seconds": 10.0, "begin": 1.0,
             "could_solve": 80,
         },
-        "command": ["ritz", "compare", "online-offline"], "versions": {"ritz": "0.1.0"},
-    }  # fmt: skip
+        command=("ritz", "compare", "online-offline"),
+    )  # fmt: skip
+    return record.document()

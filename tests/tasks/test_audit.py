@@ -42,7 +42,7 @@ def store(pristine: Store, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def looked_at(cluster: Cluster, store: Store) -> Callable[..., dict[str, Any]]:
-    return lambda version="latest": audit.fn(store.url, cluster, f"{NAME}@{version}")
+    return lambda version="latest": audit.fn(store.url, cluster, f"{NAME}@{version}").document()
 
 
 def _only(record: dict[str, Any], check: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_a_dataset_as_a_run_leaves_it_is_clean(
     cluster: Cluster, tiny_store: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     store = Store(shutil.copytree(tiny_store[0], tmp_path / "store"))
-    record = audit.fn(store.url, cluster, "tiny")
+    record = audit.fn(store.url, cluster, "tiny").document()
     assert record["findings"] == []
     assert record["clean"]
     assert (record["version"], record["samples"], record["not_done"]) == ("v1", 160, [])

@@ -30,10 +30,10 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_model_as_it_was_saved_is_clean(store: Store) -> None:
     found = audit(store.url, "sealed")
-    assert (found["model"], found["version"], found["clean"], found["digests"]) == ("sealed", "v1", True, True)
-    assert list(found["checks"]) == list(CHECKS)
-    assert found["checks"]["files"]["checked"] == len(list(Path(store.location("models/sealed/v1")).iterdir()))
-    assert found["findings"] == []
+    assert (found.model, found.version, found.clean, found.digests) == ("sealed", "v1", True, True)
+    assert list(found.checks) == list(CHECKS)
+    assert found.checks["files"].checked == len(list(Path(store.location("models/sealed/v1")).iterdir()))
+    assert found.findings == ()
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -44,18 +44,18 @@ def test_a_flipped_byte_of_any_file_is_named(store: Store, place: int) -> None:
         at = (0, len(whole) // 2, len(whole) - 1)[place]
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         found = audit(store.url, "sealed@v1")
-        assert not found["clean"]
-        assert [one["check"] for one in found["findings"]] == ["files"]
-        assert str(path) in found["findings"][0]["text"]
+        assert not found.clean
+        assert [one.check for one in found.findings] == ["files"]
+        assert str(path) in found.findings[0].text
         path.write_bytes(whole)
-    assert audit(store.url, "sealed@v1")["clean"]
+    assert audit(store.url, "sealed@v1").clean
 
 
 def test_a_missing_and_a_stray_file_are_named(store: Store) -> None:
     folder = Path(store.location("models/sealed/v1"))
     (folder / "bands.json").unlink()
     (folder / "extra").write_bytes(b"x")
-    texts = [one["text"] for one in audit(store.url, "sealed")["findings"]]
+    texts = [one.text for one in audit(store.url, "sealed").findings]
     assert [text.rpartition("/")[2] for text in texts] == ["bands.json: missing", "extra: no file of the model"]
 
 

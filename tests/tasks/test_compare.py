@@ -19,7 +19,8 @@ from ritz.compute.training.steps import descent
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.comparison import worker as compare
-from ritz.tasks.comparison.gains import gains, rows, sentences
+from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
+from ritz.tasks.comparison.gains import rows, sentences
 from ritz.tasks.comparison.plan import Arm, Contest, contest
 from ritz.tasks.comparison.subset import Chosen
 from ritz.tasks.errors import RecipeError
@@ -27,6 +28,7 @@ from ritz.tasks.recipes import load
 from ritz.tasks.report.sections.compared.curves import along
 from ritz.tasks.training import worker as train
 from tests.command import TINY
+from tests.documents import comparison, seed
 from tests.tasks.made import FAILED, NAME, dying, make, pipeline
 
 SPEC = f"{NAME}@v1"
@@ -90,11 +92,11 @@ def test_the_arm_of_equal_wall_time_uses_the_time_in_which_offline_only_solves()
     # 20 solves of 1 s and then 20 steps of 0.5 s: 30 s. Online steps from the watermark, 16 solves, on.
     arm, clock = found.timed(1.0, 0.5, 1000)
     assert (arm.samples, arm.steps) == (30, 28)
-    assert (clock["seconds"], clock["begin"], clock["could_solve"]) == (30.0, 16.0, 30)
+    assert (clock.seconds, clock.begin, clock.could_solve) == (30.0, 16.0, 30)
     # Solving costs next to nothing: all there are, and the steps of offline.
     arm, clock = found.timed(1e-3, 0.5, 70)
     assert (arm.samples, arm.steps) == (70, 20)
-    assert clock["could_solve"] == 10_020
+    assert clock.could_solve == 10_020
     training = found.training(Arm("equal_time", 30, 28), 0)
     assert training.steps(30) == 28
 
@@ -184,8 +186,8 @@ def test_the_arms_of_a_pair_begin_with_the_same_weights(
     for other in begun[1:]:
         for name, values in begun[0].items():
             np.testing.assert_array_equal(other[name], values)
-    assert len({result["first_weights"] for result in results}) == 1
-    assert [(one["steps"], one["received"], one["samples"]) for one in results] == [
+    assert len({result.first_weights for result in results}) == 1
+    assert [(one.steps, one.received, one.samples) for one in results] == [
         (20, 10, 10),
         (20, 20, 20),
         (20, 10, 10),
@@ -202,7 +204,7 @@ def test_the_arms_of_a_pair_begin_with_the_same_weights(
         np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
         for ours, theirs in zip(model.predict({"a": fields["a"]})["u"], fields["u"], strict=True)
     ]
-    assert results[0]["test"]["mean"] == pytest.approx(np.mean(errors), rel=1e-5)
+    assert results[0].test.mean == pytest.approx(np.mean(errors), rel=1e-5)
 
 
 @pytest.mark.parametrize("arm", ARMS[:2], ids=lambda arm: arm.name)
@@ -216,21 +218,19 @@ def test_a_killed_training_goes_on_with_the_same_bits_and_a_finished_one_is_not_
     gone_on = compare.learn(_job(store, f"killed-{arm.name}", arm)).receipt
     blobs = [store.read(f"comparisons/made/{way}-{arm.name}/model.safetensors") for way in ("killed", "whole")]
     assert blobs[0] == blobs[1]
-    assert gone_on["test"] == whole["test"]
+    assert gone_on.test == whole.test
     monkeypatch.setattr(compare, "kept", lambda *_: pytest.fail("trained again"))
     assert compare.learn(_job(store, f"killed-{arm.name}", arm)).receipt == gone_on
 
 
-def _record(online: float, offline: float, kind: str = "fno") -> dict[str, Any]:
-    def results(error: float) -> list[dict[str, Any]]:
-        return [{"test": {"mean": error * spread}, "first_weights": str(spread)} for spread in (1.0, 1.1, 1.2)]
+def _record(online: float, offline: float, kind: str = "fno") -> ComparisonRecord:
+    def results(error: float) -> tuple[TrainedSeed, ...]:
+        return tuple(seed(error * spread, str(spread)) for spread in (1.0, 1.1, 1.2))
 
     found = {"offline": results(offline)} | {
         name: results(online) for name in ("equal_steps", "equal_solves", "equal_time")
     }
-    arms = {name: {"samples": 10, "steps": 20} for name in found}
-    recipe = {"surrogate": {"kind": kind}}
-    return {"gains": gains(found), "arms": arms, "samples": 10, "steps": 20, "recipe": recipe}
+    return comparison(found, recipe={"surrogate": {"kind": kind}})
 
 
 def test_where_online_is_not_better_it_is_said() -> None:
@@ -242,7 +242,7 @@ def test_where_online_is_not_better_it_is_said() -> None:
     assert sentences(worse)[0].startswith("at equal steps online is NOT better but worse: -50.0%")
     undecided = _record(1.0, 1.0)
     assert sentences(undecided)[1].startswith("at equal solves online is NOT shown to be better: ")
-    assert better["gains"]["equal_steps"]["same_first_weights"]
+    assert better.gains["equal_steps"].same_first_weights
 
 
 def test_the_modelled_time_of_a_step_waits_for_its_samples() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from ritz.compute.evaluation.cost import digits, rounded
+from ritz.compute.evaluation.matched_record import Matched, Trial
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
 from ritz.tasks.measuring.cost_worker import cost
 from ritz.tasks.views.card import break_even, card
 from tests.tasks.made import unseal
@@ -58,16 +60,19 @@ def test_a_surrogate_of_a_slow_solver_pays(
     shutil.copytree(tiny_store[0], tmp_path / "store")
     store = Store(tmp_path / "store")
 
-    def slow(*_: Any, **__: Any) -> dict[str, Any]:
-        return {"error": 0.3, "samples": 8, "tried": [], "fastest": {"seconds": 10.0, "spread": 1.0}, "complete": True}
+    def slow(*_: Any, **__: Any) -> Matched:
+        one = Trial(space=1, time=1, rtol=1e-8, solver={}, error=0.1, seconds=10.0, spread=1.0, accurate=True)
+        return Matched(error=0.3, samples=8, tried=(), left_out=(), complete=True, fastest=one)
 
     monkeypatch.setattr("ritz.tasks.measuring.cost_worker.fastest", slow)
-    found = cost(store.url, "tiny@v1", "tiny@v1")["break_even"]
+    found = cost(store.url, "tiny@v1", "tiny@v1").break_even
     gain = 10.0 - models.read_card(store, "tiny")["cost"]["inference"]["seconds"]
-    assert found["queries"] == math.ceil(found["spent"] / gain)
-    worth = f"{rounded(found['queries'], digits(found['spread'])):,}"
-    assert f"has paid for itself after about {worth} queries" in found["sentence"]
-    assert break_even(models.read_card(store, "tiny")) == worth
+    assert found.queries is not None
+    assert found.sentence is not None
+    assert found.queries == math.ceil(found.spent / gain)
+    worth = f"{rounded(found.queries, digits(found.spread)):,}"
+    assert f"has paid for itself after about {worth} queries" in found.sentence
+    assert break_even(of_model.card(store, "tiny")) == worth
 
 
 def test_what_cannot_be_compared_is_said(tiny_store: TinyStore, tmp_path: Path) -> None:
@@ -75,25 +80,25 @@ def test_what_cannot_be_compared_is_said(tiny_store: TinyStore, tmp_path: Path) 
     store = Store(tmp_path / "store")
     elsewhere = (models.read_document(store, "tiny@v1", "evaluation.json") or {}) | {"dataset": "other@v1"}
     models.update(store, "tiny@v1", "evaluation.json", json.dumps(elsewhere).encode())
-    found = cost(store.url, "tiny@v1", "tiny@v1")["break_even"]
-    assert found == {
+    found = cost(store.url, "tiny@v1", "tiny@v1").break_even
+    assert found.document() == {
         "dataset": "tiny@v1",
         "measured": False,
         "reason": "the model has not been evaluated on tiny@v1",
     }
-    assert break_even(models.read_card(store, "tiny")) == "-"
+    assert break_even(of_model.card(store, "tiny")) == "-"
 
 
 def test_a_card_begins_with_what_one_asks_first_and_names_what_is_missing(
     tiny_store: TinyStore, tmp_path: Path
 ) -> None:
     whole = card(str(tiny_store[0]), "tiny")
-    assert list(whole)[:5] == ["model", "release", "released", "missed", "name"]
+    assert list(whole.entries())[:5] == ["model", "release", "released", "missed", "name"]
     shutil.copytree(tiny_store[0], tmp_path / "store")
     place = tmp_path / "store/models/tiny/v1/card.json"
     unseal(place.parent)
     kept = json.loads(place.read_text())
     place.write_text(json.dumps({name: part for name, part in kept.items() if name not in ("cost", "metrics")}))
     bare = card(str(tmp_path / "store"), "tiny@v1")
-    assert bare["cost"] == bare["metrics"] == "not measured; see `ritz evaluate`"
-    assert bare["calibration"] == whole["calibration"]
+    assert bare.cost == bare.metrics == "not measured; see `ritz evaluate`"
+    assert bare.calibration == whole.calibration

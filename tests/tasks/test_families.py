@@ -21,6 +21,7 @@ from ritz.storage.reading import read, resolve
 from ritz.storage.shards import write_shard
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_measuring
+from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.errors import InputError
 from ritz.tasks.measuring.worker import evaluate, load_model, quantify
 from ritz.tasks.prediction.predict import predict
@@ -28,6 +29,7 @@ from ritz.tasks.report.figures.shown import caption
 from ritz.tasks.report.page import pictures
 from ritz.tasks.report.worker import gather
 from ritz.tasks.training import worker as train
+from tests.documents import finished, origin
 from tests.tasks.families import FAMILIES, SAMPLES, Family
 
 SHARD = 10
@@ -64,11 +66,10 @@ class Trained:
             identity="one", store=store.url, dataset="data", version="v1", problem=Darcy(), surrogate=family.surrogate,
             training=TRAINING, shards=SAMPLES // SHARD, samples=36, seed=0, dataset_identity=None, channel=None,
         )  # fmt: skip
-        pinned = {"name": "data", "version": "v1", "snapshot": resolve(self.store, "data").snapshot}
-        card = {"dataset": pinned, "recipe": RECIPE, "mode": "offline"}
-        train.register(store.url, "one", "model", card | {"training": train.fit(job)})
+        pinned = DatasetVersion(name="data", version="v1", snapshot=resolve(self.store, "data").snapshot)
+        train.register(store.url, "one", "model", origin(pinned, RECIPE, train.fit(job)))
         self.measured = evaluate(store.url, "model", "data@v1")
-        self.coverage = quantify(store.url, "model", "data@v1", Conformal(levels=LEVELS))["coverage"]
+        self.coverage = quantify(store.url, "model", "data@v1", Conformal(levels=LEVELS)).coverage
 
     def begin(self, name: str, template: xr.Dataset) -> Committer:
         return Committer.ensure(
@@ -102,11 +103,15 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_surrogate_learns_and_is_measured(trained: Trained) -> None:
-    error = trained.measured["metrics"]["relative_l2"]["mean"]
-    assert error < 0.5 * trained.measured["baselines"]["mean"]["relative_l2"]["mean"]
-    assert trained.measured["baselines"]["quadratic"]["relative_l2"]["mean"] < 0.2
+    error = trained.measured.metrics.relative_l2.mean
+    assert error < 0.5 * trained.measured.baselines["mean"].relative_l2.mean
+    assert trained.measured.baselines["quadratic"].relative_l2.mean < 0.2
     on_mesh = "node" in trained.family.data.dims
-    assert ("h1" in trained.measured["metrics"]) == ("spectral" in trained.measured["metrics"]) == (not on_mesh)
+    assert (
+        ("h1" in trained.measured.metrics.entries())
+        == ("spectral" in trained.measured.metrics.entries())
+        == (not on_mesh)
+    )
 
 
 def test_a_prediction_has_the_form_of_the_data(trained: Trained) -> None:
@@ -124,11 +129,12 @@ def test_a_prediction_has_the_form_of_the_data(trained: Trained) -> None:
         assert (half[name] > 0).all()
         errors.append(np.linalg.norm(values - truth[name], axis=None) / np.linalg.norm(truth[name]))
     assert np.mean(errors) < 0.3
-    assert trained.coverage["0.9"]["measured"] == pytest.approx(0.9, abs=0.15)
+    assert trained.coverage["0.9"].measured == pytest.approx(0.9, abs=0.15)
 
 
 def test_a_report_shows_it_and_says_what_part(trained: Trained) -> None:
-    record = {"dataset": {"name": "data", "version": "v1"}, "model": {"name": "model", "version": "v1"}}
+    dataset = {"name": "data", "version": "v1", "snapshot": "S", "samples": SAMPLES, "splits": {}}
+    record = finished(dataset=dataset, model={"name": "model", "version": "v1", "released": True})
     whole = gather(trained.store, record)
     # One sample and no other figure, to be quick.
     rows: dict[str, Any] = {
@@ -145,7 +151,7 @@ def test_a_report_shows_it_and_says_what_part(trained: Trained) -> None:
 def test_inputs_from_a_file_give_outputs_with_names_units_and_places(trained: Trained, tmp_path: Path) -> None:
     source, target = tmp_path / "in.nc", tmp_path / "out.nc"
     trained.of("input").to_netcdf(source, engine="h5netcdf")
-    assert predict(trained.store.url, "model", source, target)["samples"] == 9
+    assert predict(trained.store.url, "model", source, target).samples == 9
     found, truth = read_file(target), trained.of("output")
     for name, field in truth.data_vars.items():
         assert found[name].dims == field.dims

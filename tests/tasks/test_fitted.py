@@ -19,12 +19,14 @@ from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.auditing import model_files
 from ritz.tasks.checks import check_run, check_training
+from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring import worker as measuring
 from ritz.tasks.recipes import load
 from ritz.tasks.training import worker as train
 from ritz.tasks.training.replay_worker import done_again, opened
 from tests.command import TINY
+from tests.documents import origin
 from tests.tasks.made import FAILED, NAME, make, pipeline
 
 FITTED = {"surrogate": "pca_ridge", "training": "fit", "problem.shape": [8, 8]}
@@ -48,8 +50,8 @@ def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
     store: Store, job: train.Fitting, quiet: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = train.fit(job)
-    assert (summary["steps"], summary["samples_received"], summary["unseen"], summary["best"]) == (1, 23, 0, None)
-    assert summary["parameters"] > 500
+    assert (summary.steps, summary.samples_received, summary.unseen, summary.best) == (1, 23, 0, None)
+    assert summary.parameters > 500
     [schedule] = np.load(io.BytesIO(store.read("fits/fitted/schedule.npy")))
     ids = Selection(store, f"{NAME}@v1").sample_id
     assert sorted(schedule) == sorted(ids)
@@ -59,27 +61,23 @@ def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
         patched.setattr(PCARidge, "learn", None)
         assert train.fit(job) == summary
     version = resolve(store, f"{NAME}@v1")
-    card = {
-        "name": NAME,
-        "dataset": {"name": version.name, "version": version.version, "snapshot": version.snapshot},
-        "recipe": pipeline(job.problem).document() | {"surrogate": {"kind": "pca_ridge"}, "training": {"kind": "fit"}},
-        "mode": "offline",
-        "training": summary,
-    }
-    model = train.register(store.url, "fitted", NAME, card)
-    assert train.register(store.url, "fitted", NAME, card) == model
+    recipe = pipeline(job.problem).document() | {"surrogate": {"kind": "pca_ridge"}, "training": {"kind": "fit"}}
+    dataset = DatasetVersion(name=version.name, version=version.version, snapshot=version.snapshot)
+    made = origin(dataset, recipe, summary)
+    model = train.register(store.url, "fitted", NAME, made)
+    assert train.register(store.url, "fitted", NAME, made) == model
     evaluated = measuring.evaluate(store.url, f"{NAME}@v1", f"{NAME}@v1")
-    linear = evaluated["baselines"]["linear"]["relative_l2"]["mean"]
+    linear = evaluated.baselines["linear"].relative_l2.mean
     # The same regression, of the same samples in another order.
-    assert evaluated["metrics"]["relative_l2"]["mean"] == pytest.approx(linear, rel=1e-3)
+    assert evaluated.metrics.relative_l2.mean == pytest.approx(linear, rel=1e-3)
     method = uncertainty({"kind": "conformal", "levels": [0.5]})
-    assert 0 <= measuring.quantify(store.url, f"{NAME}@v1", f"{NAME}@v1", method)["coverage"]["0.5"]["measured"] <= 1
+    assert 0 <= measuring.quantify(store.url, f"{NAME}@v1", f"{NAME}@v1", method).coverage["0.5"].measured <= 1
     loaded, bands = measuring.load_model(store, f"{NAME}@v1")
     assert (loaded.surrogate, bands is not None) == (PCARidge(), True)
-    assert model_files.audit(store.url, f"{NAME}@v1")["clean"]
+    assert model_files.audit(store.url, f"{NAME}@v1").clean
     found = done_again(opened(store, f"{NAME}@v1"))
-    assert (found["agrees"], found["equal"], found["steps"], found["tensors"]) == (True, True, 1, 6)
-    assert json.dumps(found)
+    assert (found.agrees, found.equal, found.steps, found.tensors) == (True, True, 1, 6)
+    assert json.dumps(found.document())
     assert models.read_card(store, f"{NAME}@v1")["training"]["any_grid"] is False
 
 

@@ -12,6 +12,7 @@ from ritz.tasks.generation.in_flight import InFlight
 from ritz.tasks.recipes import load
 from ritz.tasks.views.layouts import described
 from ritz.tasks.views.lists import show
+from ritz.tasks.views.shown import Progress
 from tests.command import SMALL
 
 
@@ -24,11 +25,17 @@ def _commit(dataset: Committer, shard: int) -> None:
     dataset.commit({shard: (write_shard(dataset.fork(), shard, fields, ledger), ledger)})
 
 
+def _progress(store: Store) -> Progress:
+    found = show(store.url, "small").dataset
+    assert found is not None
+    return found.progress
+
+
 def test_show_tells_how_far_a_growing_dataset_is(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     dataset = Committer.ensure(store, "small", **described(load(SMALL), np.arange(40)))
-    state = show(store.url, "small")["dataset"]["progress"]
-    assert state == {
+    state = _progress(store)
+    assert state.document() == {
         "done": 0, "failed": 0, "to_go": 40, "in_flight": 0, "driver": None, "samples_per_second": None,
     }  # fmt: skip
     flight = InFlight(dataset)
@@ -36,13 +43,15 @@ def test_show_tells_how_far_a_growing_dataset_is(tmp_path: Path) -> None:
         shards = flight.begin([0, 1])
         for shard in shards:
             _commit(dataset, shard)
-        state = show(store.url, "small")["dataset"]["progress"]
-        assert (state["done"], state["to_go"], state["in_flight"]) == (16, 24, 16)
-        assert state["driver"].startswith("process ")
-        assert state["samples_per_second"] > 1
+        state = _progress(store)
+        assert (state.done, state.to_go, state.in_flight) == (16, 24, 16)
+        assert state.driver is not None
+        assert state.driver.startswith("process ")
+        assert state.samples_per_second is not None
+        assert state.samples_per_second > 1
         flight.end(2)
-        assert show(store.url, "small")["dataset"]["progress"]["in_flight"] == 0
+        assert _progress(store).in_flight == 0
         next(InFlight(dataset).begin([2]))
-        assert show(store.url, "small")["dataset"]["progress"]["in_flight"] == 8
+        assert _progress(store).in_flight == 8
     # What a driver said that is gone is not true any more.
-    assert show(store.url, "small")["dataset"]["progress"]["in_flight"] == 0
+    assert _progress(store).in_flight == 0

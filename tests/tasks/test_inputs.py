@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.tasks.documents.card import Variable
 from ritz.tasks.errors import InputError
 from ritz.tasks.prediction.inputs import Interface, read_inputs
 
 LONG = "x" * 10000
 TAKES = Interface(
-    {"a": {"dims": ("x",), "dtype": "float32", "attrs": {"units": "m"}}}, {"x": 4}, (), xr.Dataset(), False
+    {"a": Variable(dims=("x",), dtype="float32", attrs={"units": "m"})}, {"x": 4}, (), xr.Dataset(), False
 )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.compute.document import Json
 from ritz.compute.problems.darcy import Darcy
 from ritz.storage import models
 from ritz.storage.files import read_file
@@ -63,12 +64,12 @@ def before(tmp_path: Path) -> Store:
     return Store(folder)
 
 
-def _result(store: Store, folder: Path) -> dict[str, Any]:
+def _result(store: Store, folder: Path) -> Json:
     """Predict for training inputs of the model and for others."""
     known = Darcy(shape=(8, 8)).draw(0, np.arange(6))["a"]
     given = xr.Dataset({"a": (("sample", "y", "x"), np.concatenate([known, 30 * known]))})
     given.to_netcdf(folder / "in.nc", engine="h5netcdf")
-    return predict(store.url, "small@v1", folder / "in.nc", folder / "out.nc")
+    return predict(store.url, "small@v1", folder / "in.nc", folder / "out.nc").document()
 
 
 def test_a_model_saved_before_is_judged_by_the_version_it_was_trained_on(before: Store, tmp_path: Path) -> None:

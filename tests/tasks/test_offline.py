@@ -55,11 +55,11 @@ def test_epochs_over_a_version_leave_failed_samples_out(memory: int, store: Stor
     assert FAILED not in ids
     assert len(ids) == 23
     schedule = _schedule(store, identity).ravel()
-    assert summary["steps"] == 23 == len(schedule) / 4
+    assert summary.steps == 23 == len(schedule) / 4
     for epoch in range(4):
         np.testing.assert_array_equal(np.sort(schedule[23 * epoch :][:23]), ids)
-    assert summary["samples_received"] == 23
-    assert summary["unseen"] == 0
+    assert summary.samples_received == 23
+    assert summary.unseen == 0
     assert json.loads(store.read(f"fits/{identity}/history.json"))["received"] == []
 
 
@@ -105,11 +105,12 @@ def test_the_last_step_is_told_where_a_training_stops_early_or_was_finished_befo
     monkeypatch.setattr(train, "Notifier", lambda _: lambda message, last=False: told.append({**message, "last": last}))
     stopping = OFFLINE.model_copy(update={"epochs": 20, "stopping": Stopping(patience=1, least=0.9)})
     summary = train.fit(_job(store, "early", stopping))
-    assert summary["steps"] == summary["stopped"] < stopping.steps(23)
-    assert (told[-1]["step"], told[-1]["last"]) == (summary["steps"], True)
+    assert summary.steps == summary.stopped
+    assert summary.steps < stopping.steps(23)
+    assert (told[-1]["step"], told[-1]["last"]) == (summary.steps, True)
     assert told[-1]["loss"] > 0
     assert train.fit(_job(store, "early", stopping)) == summary
-    assert told[-1] == {"step": summary["steps"], "loss": None, "last": True}
+    assert told[-1] == {"step": summary.steps, "loss": None, "last": True}
 
 
 def test_a_run_with_an_offline_recipe_is_refused_and_training_is_not(store: Store) -> None:

@@ -21,10 +21,14 @@ from ritz.compute.kind import Kind, OneOf
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.recycled import Recycled
-from ritz.tasks.measuring.gate import Gate, better_baselines, release_of
+from ritz.tasks.documents.calibration import Coverage
+from ritz.tasks.documents.evaluation import Metrics
+from ritz.tasks.documents.verdict import Verdict
+from ritz.tasks.measuring.gate import Gate, better_baselines
 from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.pipeline import BLOCK, Pipeline, Splits
 from ritz.tasks.recipes import load, names
+from tests.documents import coverage, metrics
 from tests.tasks.own_problem import Scaling
 
 SHARES = [Splits(), Splits(train=8, validate=3, steer=2, calibrate=6, test=1), Splits(train=14, calibrate=1)]
@@ -187,12 +191,12 @@ def test_an_installed_package_brings_a_problem_for_recipes(tmp_path: Path) -> No
     assert found == {"class": "Scaling", "points": 12, "again": True}
 
 
-def _measured(error: float, coverage: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {"relative_l2": {"mean": error}}, {"0.9": {"measured": coverage}}
+def _measured(error: float, measured: float) -> tuple[Metrics, Coverage]:
+    return metrics(error), coverage(0.9, measured)
 
 
 @pytest.mark.parametrize(
-    ("error", "coverage", "missed"),
+    ("error", "measured", "missed"),
     [
         (0.02, 0.9, []),
         (0.03, 0.93, []),
@@ -202,22 +206,22 @@ def _measured(error: float, coverage: float) -> tuple[dict[str, Any], dict[str, 
         (float("nan"), float("nan"), ["mean relative L2 nan is above 0.03", "90 % bands cover nan%"]),
     ],
 )
-def test_a_gate_names_every_bound_that_is_missed(error: float, coverage: float, missed: list[str]) -> None:
-    verdict = Gate(relative_l2=0.03, coverage=0.0301).judge(*_measured(error, coverage), {})
-    found = verdict["missed"]
+def test_a_gate_names_every_bound_that_is_missed(error: float, measured: float, missed: list[str]) -> None:
+    verdict = Gate(relative_l2=0.03, coverage=0.0301).judge(*_measured(error, measured), {})
+    found = verdict.missed
     assert len(found) == len(missed)
-    assert (verdict["release"], verdict["released"]) == (("missed", False) if missed else ("released", True))
+    assert (verdict.release, verdict.released) == (("missed", False) if missed else ("released", True))
     for sentence, beginning in zip(found, missed, strict=True):
         assert sentence.startswith(beginning)
 
 
 def test_a_gate_without_bounds_lets_everything_through_and_says_that_nothing_was_judged() -> None:
-    verdict = Gate().judge(*_measured(9.0, 0.1), {"linear": {"relative_l2": {"mean": 0.1}}})
-    assert verdict == {"release": "not judged", "released": True, "missed": []}
+    verdict = Gate().judge(*_measured(9.0, 0.1), {"linear": metrics(0.1)})
+    assert verdict.document() == {"release": "not judged", "released": True, "missed": []}
 
 
 def test_a_gate_asks_for_no_coverage_that_was_not_measured() -> None:
-    assert Gate(coverage=0.01).judge({"relative_l2": {"mean": 1.0}}, {"0.5": {"measured": 0.1}}, {})["missed"] == []
+    assert Gate(coverage=0.01).judge(metrics(1.0), coverage(0.5, 0.1), {}).missed == ()
 
 
 @pytest.mark.parametrize(
@@ -225,8 +229,8 @@ def test_a_gate_asks_for_no_coverage_that_was_not_measured() -> None:
     [(0.02, []), (0.05, ["linear"]), (0.06, ["linear"]), (0.5, ["linear", "mean"]), (float("nan"), ["linear", "mean"])],
 )
 def test_a_gate_on_baselines_names_all_that_are_not_beaten_best_first(error: float, better: list[str]) -> None:
-    baselines = {"mean": {"relative_l2": {"mean": 0.4}}, "linear": {"relative_l2": {"mean": 0.05}}}
-    missed = Gate(baselines=True).judge(*_measured(error, 0.9), baselines)["missed"]
+    baselines = {"mean": metrics(0.4), "linear": metrics(0.05)}
+    missed = Gate(baselines=True).judge(*_measured(error, 0.9), baselines).missed
     assert [sentence.split("'")[1] for sentence in missed] == better
     assert list(better_baselines(_measured(error, 0.9)[0], baselines)) == better
 
@@ -244,7 +248,7 @@ def test_a_gate_on_baselines_names_all_that_are_not_beaten_best_first(error: flo
 def test_what_became_of_a_model_is_told_of_records_from_before_it_was_kept(
     model: dict[str, Any], gate: dict[str, Any] | None, release: str
 ) -> None:
-    assert release_of(model, {} if gate is None else {"gate": gate}) == release
+    assert Verdict.model_validate(model).release_by({} if gate is None else {"gate": gate}) == release
 
 
 def test_a_gate_changes_what_a_run_is_judged_by_and_not_its_outcome() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ritz.storage import models
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.files import read_file
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
 from ritz.tasks.errors import InputError
 from ritz.tasks.prediction.inputs import Interface, read_inputs
 from ritz.tasks.prediction.predict import predict
@@ -32,7 +32,7 @@ def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
         else:
             given.to_zarr(source, consolidated=False, zarr_format=3)
         result = predict(str(tiny_store[0]), model, source, target)
-        assert result == {
+        assert result.document() == {
             "model": "tiny@v1",
             "samples": given.sizes.get("sample", 1),
             "levels": [0.5, 0.8, 0.9, 0.95],
@@ -268,15 +268,15 @@ def test_another_grid_is_predicted_on_and_its_bands_say_that_they_are_not_calibr
 
 def test_units_that_differ_are_said(inputs: xr.Dataset, tiny_store: TinyStore, tmp_path: Path) -> None:
     inputs.assign(a=inputs["a"].assign_attrs(units="darcy")).to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
-    (line,) = predict(str(tiny_store[0]), "tiny", tmp_path / "in.nc", tmp_path / "out.nc")["remarks"]
+    (line,) = predict(str(tiny_store[0]), "tiny", tmp_path / "in.nc", tmp_path / "out.nc").remarks
     assert "has the units 'darcy', the model's are '1'; nothing is converted" in line
 
 
 def test_a_surrogate_that_knows_its_grid_refuses_another(inputs: xr.Dataset, tiny_store: TinyStore) -> None:
     store = Store(tiny_store[0])
-    card = models.read_card(store, "tiny")
-    card["training"]["any_grid"] = False
-    grid = xr.Dataset(coords={dim: (dim, values) for dim, values in card["grid"].items()})
+    card = of_model.card(store, "tiny")
+    card = card.changed(training=card.training.changed(any_grid=False))
+    grid = xr.Dataset(coords={dim: (dim, list(values)) for dim, values in card.grid.items()})
     with tempfile.TemporaryDirectory() as folder:
         _box(inputs, 24, _centres).to_netcdf(Path(folder) / "in.nc", engine="h5netcdf")
         with pytest.raises(InputError, match="has 24 points along 'y'; the model is for 16 alone: its surrogate works"):

@@ -32,8 +32,9 @@ def test_the_build_of_a_checkout_is_its_commit_and_whether_files_changed(
         command = ["git", "-C", str(tmp_path), *who, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    (tmp_path / "ritz" / "tasks").mkdir(parents=True)
-    file = tmp_path / "ritz" / "tasks" / "provenance.py"
+    folder = tmp_path / "ritz" / "tasks" / "documents"
+    folder.mkdir(parents=True)
+    file = folder / "provenance.py"
     file.write_text("first")
     monkeypatch.setattr(provenance, "__file__", str(file))
     assert provenance._checkout() is None

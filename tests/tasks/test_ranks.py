@@ -31,11 +31,13 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
+from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation.dispatch import owners
 from ritz.tasks.training import replay_worker as replay
 from ritz.tasks.training import supervision as follow
 from ritz.tasks.training import worker as train
+from tests.documents import origin
 from tests.tasks.made import FAILED, NAME, SAMPLES, SEED, SHARD, make, pipeline
 
 RANKS = 2
@@ -88,9 +90,8 @@ def _problem() -> Darcy:
 def _registered(store: Store, identity: str, training: Training) -> str:
     """Make a model of a finished training, and return which."""
     recipe = pipeline(_problem()).model_copy(update={"training": training})
-    dataset = {"name": NAME, "version": "v1", "snapshot": Dataset.open(store, NAME).versions()[0].snapshot}
-    model = train.register(store.url, identity, identity, {"recipe": recipe.document(), "dataset": dataset})
-    return f"{model['name']}@{model['version']}"
+    dataset = DatasetVersion(name=NAME, version="v1", snapshot=Dataset.open(store, NAME).versions()[0].snapshot)
+    return train.register(store.url, identity, identity, origin(dataset, recipe.document())).spec
 
 
 @pytest.mark.parametrize("name", TRAININGS)

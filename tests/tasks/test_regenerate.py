@@ -46,31 +46,32 @@ def store(pristine: Store, tmp_path: Path) -> Store:
 def test_a_sample_made_again_by_another_solver_agrees(name: str, solver: str, tmp_path: Path) -> None:
     store = make(tmp_path / "store", PROBLEMS[name], solver)
     found = regenerate(sample_of(store.url, NAME, 11)).receipt
-    assert found["agrees"]
-    assert (found["sample"], found["shard"]) == (11, position(store, 11) // 8)
-    assert all(one == {"equal": True, "difference": 0.0} for one in found["inputs"].values())
-    for one in found["outputs"].values():
-        assert 0 < one["difference"] <= one["bound"] < 1e-5
-    assert found["solver"] == {"stored": solver, "again": "recycled" if solver == "direct" else "direct"}
+    assert found.agrees
+    assert (found.sample, found.shard) == (11, position(store, 11) // 8)
+    assert all(one.document() == {"equal": True, "difference": 0.0} for one in found.inputs.values())
+    for one in found.outputs.values():
+        difference, bound = one.entries()["difference"], one.entries()["bound"]
+        assert 0 < difference <= bound < 1e-5
+    assert found.solver.document() == {"stored": solver, "again": "recycled" if solver == "direct" else "direct"}
 
 
 def test_a_changed_output_does_not_agree(store: Store) -> None:
     change(store, "u", (position(store, 11), 4, 4), lambda value: value * np.float32(1.001))
     found = regenerate(sample_of(store.url, NAME, 11)).receipt
-    assert not found["agrees"]
-    assert found["inputs"]["a"]["equal"]
-    assert not found["outputs"]["u"]["within"]
-    assert found["outputs"]["u"]["bound"] < found["outputs"]["u"]["difference"] < 1e-3
-    assert regenerate(sample_of(store.url, f"{NAME}@v1", 11)).receipt["agrees"]
+    assert not found.agrees
+    assert found.inputs["a"].equal
+    assert not found.outputs["u"].within
+    assert found.outputs["u"].entries()["bound"] < found.outputs["u"].entries()["difference"] < 1e-3
+    assert regenerate(sample_of(store.url, f"{NAME}@v1", 11)).receipt.agrees
 
 
 def test_a_changed_input_does_not_agree(store: Store) -> None:
     change(store, "a", (position(store, 11), 4, 4), lambda value: value + np.float32(0.5))
     found = regenerate(sample_of(store.url, NAME, 11)).receipt
-    assert not found["agrees"]
-    assert not found["inputs"]["a"]["equal"]
-    assert found["inputs"]["a"]["difference"] == pytest.approx(0.5, rel=1e-5)
-    assert found["outputs"]["u"]["within"]
+    assert not found.agrees
+    assert not found.inputs["a"].equal
+    assert found.inputs["a"].difference == pytest.approx(0.5, rel=1e-5)
+    assert found.outputs["u"].within
 
 
 def test_an_unreadable_output_does_not_agree(store: Store) -> None:
@@ -78,16 +79,16 @@ def test_an_unreadable_output_does_not_agree(store: Store) -> None:
     file = object_of(store, "u", shard, 0, 0)
     flip(store, file, len(store.read(file)) - 30)
     found = regenerate(sample_of(store.url, NAME, 11)).receipt
-    assert not found["agrees"]
-    assert found["outputs"] == {}
-    assert "checksum" in found["unreadable"]["u"]
+    assert not found.agrees
+    assert found.outputs == {}
+    assert "checksum" in found.unreadable["u"]
 
 
 def test_a_failed_sample_is_made_again_without_comparison(store: Store) -> None:
     found = regenerate(sample_of(store.url, NAME, FAILED)).receipt
-    assert found["status"] == {"stored": "failed", "again": "ok"}
-    assert found["outputs"] == {}
-    assert found["agrees"]
+    assert found.status.document() == {"stored": "failed", "again": "ok"}
+    assert found.outputs == {}
+    assert found.agrees
 
 
 def test_an_unknown_sample_is_refused_with_those_there_are(store: Store) -> None:

@@ -18,7 +18,7 @@ from ritz.tasks.documents.records import recorded
 from ritz.tasks.driver import signals
 from ritz.tasks.driver.signals import SIGNALS, Stop, Stopped, leave_alone, listen, stoppable, stopped
 from ritz.tasks.upkeep.collecting import collect
-from tests.tasks.test_records import begun
+from tests.tasks.test_records import begun, record
 
 OLD = {"created": "2020-01-01T00:00:00+00:00"}
 
@@ -100,7 +100,7 @@ def test_what_fails_because_of_the_signal_is_not_why_a_run_ended(tmp_path: Path,
         raise RuntimeError("the workers are gone")
 
     store = Store(tmp_path)
-    with pytest.raises(RuntimeError), recorded(store, begun("a")):
+    with pytest.raises(RuntimeError), recorded(store, record("a")):
         fail()
     found = runs.load(store, "a")
     assert (found["status"], found["error"]) == ("interrupted", "stopped from outside (SIGTERM)")
@@ -114,10 +114,10 @@ def test_an_interrupted_run_is_kept_until_one_of_its_recipe_has_finished(tmp_pat
         store.write(f"fits/{run}/checkpoint.safetensors", b"steps")
         runs.save(store, run, begun(run) | OLD | {"status": status, "fit": run, "error": "stopped"})
     gone = collect(store.url, timedelta(days=1), delete=True)
-    assert (gone["runs"], gone["fits"]) == (["b"], ["b"])
+    assert (gone.runs, gone.fits) == (("b",), ("b",))
     assert store.exists("fits/a/checkpoint.safetensors")
     runs.save(store, "c", begun("c") | OLD | {"status": "finished"})
-    assert collect(store.url, timedelta(days=1))["runs"] == ["a"]
+    assert collect(store.url, timedelta(days=1)).runs == ("a",)
 
 
 @pytest.mark.parametrize("name", ["u.nc", "u.zarr"])

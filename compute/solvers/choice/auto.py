@@ -7,8 +7,10 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 from pydantic import Field, field_validator
 
+from ritz.compute.document import Json
 from ritz.compute.kind import in_units
 from ritz.compute.solvers.choice.candidates import SINGLE, AnyCandidate
+from ritz.compute.solvers.choice.record import Choice, LeftOut, Tried
 from ritz.compute.solvers.choice.timing import Trial, interleave
 from ritz.compute.solvers.solver import Solutions, Solver
 from ritz.compute.solvers.systems import Systems
@@ -47,7 +49,7 @@ class Auto(Solver):
             raise ValueError("candidates holds auto, expected solvers that solve by themselves")
         return candidates
 
-    def choose(self, systems: Systems | Sequence[Systems], rtol: float) -> tuple[Solver, dict[str, Any]]:
+    def choose(self, systems: Systems | Sequence[Systems], rtol: float) -> tuple[Solver, Choice]:
         """Try the candidates on the first systems and name the best.
 
         Parameters
@@ -62,13 +64,8 @@ class Auto(Solver):
         -------
         solver
             The winner; the first candidate, and a warning in the log, if none answered every system itself.
-        record
-            Goes into JSON: ``systems``, ``unknowns``, ``rtol``; ``tried``, a list of {``solver`` (its fields),
-            ``systems`` (how many it was given), ``iterations`` and ``matvecs`` (means), ``seconds`` (of the
-            processor, median a system), ``expected`` (seconds, or None), ``max_residual`` (None if not finite),
-            ``missed`` (systems it could not answer itself)}; ``left_out``, a list of {``solver``, ``reason``};
-            ``chosen`` (fields of the winner); ``ratio``: seconds of the best other candidate that missed nothing
-            over those of the winner, None if there is none.
+        choice
+            What was measured.
 
         Raises
         ------
@@ -83,24 +80,24 @@ class Auto(Solver):
         trials = [Trial(solver, probed) for solver, _ in able]
         interleave(trials, rtol, reach=REACH)
         tried = [
-            {"solver": _fields(solver), **trial.summary(), "expected": cost, "missed": trial.missed}
+            Tried(solver=_fields(solver), **trial.summary(), expected=cost, missed=trial.missed)
             for (solver, cost), trial in zip(able, trials, strict=True)
         ]
-        good = [i for i, row in enumerate(tried) if row["missed"] == 0]
+        good = [i for i, one in enumerate(tried) if one.missed == 0]
         if not good:
             log.warning("no candidate answered all %d systems of the probe: the first is taken", len(probed))
-        ranked = sorted(good, key=lambda i: tried[i]["seconds"]) or [0]
+        ranked = sorted(good, key=lambda i: tried[i].seconds) or [0]
         winner = ranked[0]
-        record = {
-            "systems": sum(len(batch) for batch in probed),
-            "unknowns": batches[0].operators.pattern.size,
-            "rtol": rtol,
-            "tried": tried,
-            "left_out": left_out,
-            "chosen": tried[winner]["solver"],
-            "ratio": tried[ranked[1]]["seconds"] / tried[winner]["seconds"] if len(ranked) > 1 else None,
-        }
-        return able[winner][0], record
+        choice = Choice(
+            systems=sum(len(batch) for batch in probed),
+            unknowns=batches[0].operators.pattern.size,
+            rtol=rtol,
+            tried=tuple(tried),
+            left_out=tuple(left_out),
+            chosen=tried[winner].solver,
+            ratio=tried[ranked[1]].seconds / tried[winner].seconds if len(ranked) > 1 else None,
+        )
+        return able[winner][0], choice
 
     def again(self, chosen: Mapping[str, Any]) -> Solver:
         """Return the candidate that was chosen before, from its fields."""
@@ -118,14 +115,14 @@ class Auto(Solver):
         able, _ = self._able(systems)
         return able[0][0]
 
-    def _able(self, systems: Systems) -> tuple[list[tuple[Solver, float | None]], list[dict[str, Any]]]:
+    def _able(self, systems: Systems) -> tuple[list[tuple[Solver, float | None]], list[LeftOut]]:
         """Return the candidates to try with their expected seconds, cheapest first, and why others are left out."""
-        left_out: list[dict[str, Any]] = []
+        left_out: list[LeftOut] = []
         fitting: list[tuple[Solver, float | None]] = []
         for solver in self.candidates or _known():
             reason = solver.unfit(systems)
             if reason:
-                left_out.append({"solver": _fields(solver), "reason": reason})
+                left_out.append(LeftOut(solver=_fields(solver), reason=reason))
                 continue
             solver = solver.settled(systems)
             fitting.append((solver, solver.expected(systems)))
@@ -140,7 +137,7 @@ class Auto(Solver):
                 able.append((solver, cost))
             else:
                 reason = f"expected to take {cost / least:.0f} times what {able[0][0].kind} takes"
-                left_out.append({"solver": _fields(solver), "reason": reason})
+                left_out.append(LeftOut(solver=_fields(solver), reason=reason))
         return able, left_out
 
     def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
@@ -163,7 +160,7 @@ def _classes() -> dict[str, type[Solver]]:
     return cast(dict[str, type[Solver]], SINGLE.kinds())
 
 
-def _fields(solver: Solver) -> dict[str, Any]:
+def _fields(solver: Solver) -> Json:
     return solver.model_dump(mode="json")
 
 

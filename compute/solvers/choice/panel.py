@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ritz.compute.solvers.choice.record import PanelRow
 from ritz.compute.solvers.choice.timing import Trial, interleave
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.guard import Guard
@@ -20,7 +19,7 @@ def panel(
     recycled: Recycled | None = None,
     direct: Direct | None = None,
     limit: float = 30.0,
-) -> list[dict[str, Any]]:
+) -> tuple[PanelRow, ...]:
     """Measure what sorting and carrying are worth, whoever wins.
 
     Parameters
@@ -36,23 +35,21 @@ def panel(
 
     Returns
     -------
-    list of dict
-        Rows {``method`` (``"recycled, carry"``, ``"recycled, no carry"``, ``"direct"``), ``order``
-        (``"sorted"`` or ``"unsorted"``), ``systems``, ``iterations`` and ``matvecs`` (means), ``seconds`` (median per
-        system), ``max_residual`` (None if not finite)}, measured in turn system by system. They go into JSON.
+    tuple of PanelRow
+        Measured in turn system by system.
     """
     method = (recycled or Recycled()).model_copy(update={"guard": False})
     # Each of four ways to recycle and two without takes one system before its clock starts, and one at least after.
     costs = 8 * method.expected(systems_sorted), 4 * (direct or Direct()).expected(systems_sorted)
     if sum(costs) > limit:
-        return []
+        return ()
     # Without the carry no time goes into a space that nobody takes up.
     cold = Recycler(guard=Guard(phase="rest", left=2))
     trials: list[Trial] = []
-    rows: list[dict[str, Any]] = []
+    named: list[dict[str, str]] = []
     for order, systems in (("sorted", systems_sorted), ("unsorted", systems_unsorted)):
         single = [systems.take(slice(i, i + 1)) for i in range(len(systems))]
         trials += [Trial(method, single), Trial(method, single, False, cold), Trial(direct or Direct(), single, False)]
-        rows += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
+        named += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
     interleave(trials, rtol, limit=limit)
-    return [row | trial.summary() for row, trial in zip(rows, trials, strict=True)]
+    return tuple(PanelRow(**one, **trial.summary()) for one, trial in zip(named, trials, strict=True))

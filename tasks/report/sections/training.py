@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-DASHED: dict[str, Any] = {"linewidth": 1.2, "linestyle": "--"}
+DASHED: Mapping[str, Any] = {"linewidth": 1.2, "linestyle": "--"}
 """How it is drawn what the trainer received."""
 
 
@@ -115,7 +115,7 @@ def _loss(axes: Axes, curve: Mapping[str, np.ndarray]) -> None:
     axes.plot(step, smooth(loss, max(1, len(loss) // 40)), color=SERIES[0], linewidth=1.4, label="training loss")
     checked = np.isfinite(curve.get("validate", np.full(len(step), np.nan)))
     if checked.any():
-        look: dict[str, Any] = {"color": SERIES[1], "marker": "o", "markersize": 3, "linewidth": 1}
+        look: Mapping[str, Any] = {"color": SERIES[1], "marker": "o", "markersize": 3, "linewidth": 1}
         axes.plot(step[checked], curve["validate"][checked], label="validation error", **look)
     axes.set(xlabel="training step", ylabel="loss, validation error", yscale="log", xlim=(0, step[-1]))
     dress(axes, grid="y")

@@ -44,6 +44,6 @@ def test_the_expected_iterations_of_a_transform_are_those_it_takes(law):
 def test_recycling_is_tried_where_nothing_else_is_sure():
     systems = posed(Acoustic(shape=(24, 24, 24)), 5)
     _, record = Auto(probe=1).choose(systems, 1e-8)
-    tried = {row["solver"]["kind"] for row in record["tried"]}
+    tried = {row.solver["kind"] for row in record.tried}
     assert tried >= {"recycled", "transform"}
     assert "multigrid" not in tried

@@ -158,7 +158,7 @@ def test_a_system_that_is_not_finite_says_nothing_of_the_candidates(kind, caplog
     auto = Auto(candidates=(Krylov(method="cg", preconditioner="icc"), Direct(library="superlu")), probe=2)
     for batches in (Systems(systems.operators, rhs), [Systems(systems.operators, rhs), systems]):
         _, record = auto.choose(batches, 1e-8)
-        assert [row["missed"] for row in record["tried"]] == [0, 0]
+        assert [row.missed for row in record.tried] == [0, 0]
     assert "no candidate" not in caplog.text
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from ritz.tasks.comparison.gains import rows
+from ritz.tasks.comparison.comparison_record import ArmRecord, GainRow
+from ritz.tasks.comparison.gains import table as rows
 from ritz.tasks.report.compared import NAMES, Compared
 from ritz.tasks.report.figures.theme import INK, MUTED, SERIES, WIDE, dress, figure, in_a_row, legend, log_axis
 from ritz.tasks.report.html import Pictures, joined, picture, table
@@ -34,7 +35,13 @@ class Gains(Section[Compared]):
 
     def html(self, facts: Compared, pictures: Pictures) -> Markup:
         """Return a row per kind of equality, and the figure."""
-        found = rows(dict(facts.record))
+        record = facts.record
+        found = rows(
+            {name: GainRow.model_validate(one) for name, one in record["gains"].items()},
+            {name: ArmRecord.model_validate(one) for name, one in record["arms"].items()},
+            (record["samples"], record["steps"]),
+            record["recipe"]["surrogate"]["kind"],
+        )
         return joined(
             table(
                 "Online / offline. Errors: mean relative L2 over the "

@@ -1,0 +1,64 @@
+"""What the search for the fastest solve at matched error came to, as it is kept."""
+
+from __future__ import annotations
+
+from ritz.compute.document import Json, Number, Part
+
+
+class Trial(Part):
+    """A solve that was tried.
+
+    Attributes
+    ----------
+    space, time
+        Times fewer points along an axis, and times fewer steps.
+    solver
+        Its fields.
+    error
+        Mean relative L2 error, None where a sample failed.
+    seconds
+        Per sample.
+    spread
+        By what factor its repeats differ, see `ritz.compute.evaluation.cost.spread`.
+    accurate
+        Whether the error is small enough.
+    """
+
+    space: int
+    time: int
+    rtol: Number
+    solver: Json
+    error: Number | None
+    seconds: Number
+    spread: Number = 1.0
+    accurate: bool
+
+
+class LeftOutGrids(Part):
+    """Grids that were not tried, as pairs of ``space`` and ``time``, and why."""
+
+    reason: str
+    grids: tuple[tuple[int, int], ...]
+
+
+class Matched(Part):
+    """What the search for the fastest solve came to.
+
+    Attributes
+    ----------
+    error
+        What was to be matched.
+    samples
+        On how many it was measured.
+    complete
+        Whether the limit cut nothing off.
+    fastest
+        One of those tried, None if none is accurate.
+    """
+
+    error: Number
+    samples: int
+    tried: tuple[Trial, ...]
+    left_out: tuple[LeftOutGrids, ...]
+    complete: bool
+    fastest: Trial | None

@@ -1,0 +1,95 @@
+"""What is known of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ritz.compute.document import Document, Json, Part
+from ritz.tasks.documents.calibration import Calibration
+from ritz.tasks.documents.cost import BreakEven, Cost
+from ritz.tasks.documents.dataset import DatasetVersion
+from ritz.tasks.documents.evaluation import Metrics
+from ritz.tasks.documents.training import TrainingSummary
+
+
+class ModelVersion(Part):
+    """A version of a model."""
+
+    name: str
+    version: str
+
+    @property
+    def spec(self) -> str:
+        """``"name@v1"``, by which it can be loaded."""
+        return f"{self.name}@{self.version}"
+
+
+class Variable(Part):
+    """A variable that a model takes or gives: its dimensions besides that of the samples, its dtype and attributes."""
+
+    dims: tuple[str, ...]
+    dtype: str
+    attrs: Mapping[str, str]
+
+
+class CardMetrics(Metrics):
+    """The errors of a card, with the dataset they were measured on and how many test samples it has."""
+
+    dataset: str
+    samples: int
+
+
+class Origin(Part):
+    """What made a model.
+
+    Attributes
+    ----------
+    name
+        Of the recipe.
+    dataset
+        What it was trained on.
+    recipe
+        The document of its `ritz.tasks.pipeline.Pipeline`.
+    run
+        The run that trained it; None where it was trained by itself.
+    """
+
+    name: str
+    dataset: DatasetVersion
+    recipe: Json
+    mode: Literal["online", "offline"]
+    run: str | None = None
+    training: TrainingSummary
+
+
+class Card(Document, Origin):
+    """What made a model, what it takes and gives, and what was measured of it since.
+
+    Attributes
+    ----------
+    inputs, outputs
+        By name.
+    space
+        Dimensions of space.
+    sizes
+        Points along each dimension.
+    grid, coordinates
+        Positions of the points along the dimensions that have any, and their attributes.
+    identity
+        Hash of what fixes the model.
+    metrics, calibration, cost, break_even
+        None until they are measured.
+    """
+
+    inputs: Mapping[str, Variable]
+    outputs: Mapping[str, Variable]
+    space: tuple[str, ...]
+    sizes: Mapping[str, int]
+    grid: Mapping[str, tuple[Any, ...]]
+    coordinates: Mapping[str, Mapping[str, str]]
+    identity: str
+    metrics: CardMetrics | None = None
+    calibration: Calibration | None = None
+    cost: Cost | None = None
+    break_even: BreakEven | None = None

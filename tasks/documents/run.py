@@ -1,0 +1,131 @@
+"""The record of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.solvers.choice.record import Choice, PanelRow
+from ritz.tasks.documents.calibration import Coverage
+from ritz.tasks.documents.card import ModelVersion
+from ritz.tasks.documents.cost import BreakEven, Cost
+from ritz.tasks.documents.dataset import DatasetVersion, LedgerSummary, PublishedDataset
+from ritz.tasks.documents.evaluation import Metrics
+from ritz.tasks.documents.provenance import Machine
+from ritz.tasks.documents.verdict import Verdict
+
+Status = Literal["running", "finished", "failed", "interrupted"]
+"""How far a run has come, or how it ended."""
+
+
+class Paths(Part):
+    """Where a run lies, for a person to open: the store, and the page of a finished run."""
+
+    report: str | None = None
+    store: str
+
+
+class Times(Part):
+    """How long a run took, in seconds, and what was done when.
+
+    Attributes
+    ----------
+    first_step, last_shard
+        Since the run began; the latter is None where no shard was left to solve.
+    steps, steps_while_solving
+        Gradient steps, and how many of them were done before the last shard was committed.
+    generate, train, evaluate
+        Of the stages; generating and training overlap.
+    total
+        Of all; None before the page is drawn.
+    """
+
+    first_step: Number
+    last_shard: Number | None
+    steps: int
+    steps_while_solving: int
+    generate: Number
+    train: Number
+    evaluate: Number | None = None
+    total: Number | None = None
+
+
+class Memory(Part):
+    """Largest resident size of the driver, in bytes."""
+
+    driver_peak: int
+
+
+class ModelOfRun(ModelVersion, Verdict):
+    """The model of a run, how many parameters it has, and what became of it at its gate."""
+
+    parameters: int | None = None
+
+
+class RunRecord(Document):
+    """What is known of a run from its start on.
+
+    Attributes
+    ----------
+    run
+        Its id.
+    identity
+        Hash of the recipe.
+    fit
+        Identity of its training.
+    created
+        When it began, ISO 8601.
+    command
+        What was typed.
+    recipe
+        The document of its `ritz.tasks.pipeline.Pipeline`; empty where a record lost it.
+    error
+        Why it ended, where it did not finish.
+    dataset, model
+        What it has come to, if it has.
+    """
+
+    run: str
+    status: Status
+    identity: str
+    fit: str | None = None
+    created: str
+    command: tuple[str, ...] = ()
+    recipe: Json = Field({})
+    versions: Mapping[str, str | None] = {}
+    machine: Machine | None = None
+    paths: Paths | None = None
+    error: str | None = None
+    dataset: DatasetVersion | None = None
+    model: ModelVersion | None = None
+
+
+class FinishedRun(RunRecord):
+    """What a run has come to.
+
+    Attributes
+    ----------
+    metrics, baselines
+        Errors of the model and of each baseline on the test split.
+    coverage
+        What its error bars were worth.
+    choice, panel
+        How the solver was chosen, and what order and recycling are worth.
+    """
+
+    paths: Paths
+    dataset: PublishedDataset
+    model: ModelOfRun
+    metrics: Metrics
+    baselines: Mapping[str, Metrics]
+    coverage: Coverage
+    cost: Cost | None = None
+    break_even: BreakEven | None = None
+    ledger: LedgerSummary
+    choice: Choice = Choice()
+    panel: tuple[PanelRow, ...] = ()
+    times: Times
+    memory: Memory | None = None

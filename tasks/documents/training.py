@@ -1,0 +1,90 @@
+"""What a training leaves behind, besides the network."""
+
+from __future__ import annotations
+
+from ritz.compute.document import Document, Json, Number, Part
+
+
+class TrainingMachine(Part):
+    """On what a part of a training was done: device, threads, versions; see `ritz.compute.training.parts.trace`."""
+
+    device: str
+    first: int = 0
+    """The first step of this part, from 0."""
+
+
+class Best(Part):
+    """The validation whose weights early stopping keeps: after which step, and its error."""
+
+    step: int
+    error: Number
+
+
+class TrainingSummary(Document):
+    """A finished training in numbers.
+
+    Attributes
+    ----------
+    steps
+        Gradient steps.
+    first_step, last_step
+        When they were done, `time.time`.
+    parameters
+        Of the network.
+    waited
+        Seconds without a sample to learn from.
+    seconds
+        In the steps and their validation.
+    samples_received
+        Training samples that came.
+    any_grid
+        Whether the network takes other grids than the dataset's.
+    stopped
+        The last step where it was stopped early, else None.
+    best
+        Whose weights were kept, None where those of the last step were.
+    unseen
+        Received samples that are in no step.
+    """
+
+    steps: int
+    first_step: Number
+    last_step: Number
+    parameters: int
+    waited: Number = 0
+    seconds: Number
+    machines: tuple[TrainingMachine, ...] = ()
+    samples_received: int
+    any_grid: bool = False
+    stopped: int | None = None
+    best: Best | None = None
+    unseen: int = 0
+
+
+class Arrival(Part):
+    """A shard that came to the trainer, and when, `time.time`."""
+
+    shard: int
+    time: Number
+
+
+class History(Document):
+    """How a training went, step by step.
+
+    Attributes
+    ----------
+    curve
+        A mapping a step: ``step``, ``time``, ``loss``, ``received``, ``validate``, ``validation``; see
+        `ritz.compute.training.loop.Loop`. There may be a million of them, so they are kept as JSON has them.
+    validation
+        Ids of the samples of the validation error.
+    total
+        Steps that the schedule of the learning rate was made for.
+    """
+
+    curve: tuple[Json, ...]
+    received: tuple[Arrival, ...] = ()
+    validation: tuple[int, ...] = ()
+    total: int | None = None
+    seconds: Number | None = None
+    machines: tuple[TrainingMachine, ...] | None = None

@@ -1,0 +1,80 @@
+"""What a store knows of a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ritz.compute.document import Json, Part
+from ritz.tasks.documents.card import Card
+from ritz.tasks.documents.evaluation import Evaluation
+from ritz.tasks.documents.run import RunRecord
+from ritz.tasks.documents.verdict import Verdict
+from ritz.tasks.views.lineage import Uses
+
+
+class Progress(Part):
+    """How far a dataset is: samples that are ok, that failed, and that are to be solved.
+
+    Attributes
+    ----------
+    in_flight
+        Samples that are being solved now; this and what follows is said of a dataset that is not complete.
+    driver
+        Who works on it, None if nobody does.
+    samples_per_second
+        Of the last commits, None without any.
+    """
+
+    done: int
+    failed: int
+    to_go: int
+    in_flight: int | None = None
+    driver: str | None = None
+    samples_per_second: float | None = None
+
+
+class ShownVersion(Part):
+    """A version of a dataset: its size, the samples of each split, and what was made with it."""
+
+    version: str
+    snapshot: str
+    created: str
+    samples: int
+    bytes: int | None
+    splits: Mapping[str, int]
+    used_by: Uses
+
+
+class ChosenVersion(Part):
+    """The version that was asked for."""
+
+    version: str
+    snapshot: str
+
+
+class ShownDataset(Part):
+    """A dataset with its versions."""
+
+    name: str
+    progress: Progress
+    versions: tuple[ShownVersion, ...]
+    chosen: ChosenVersion | None = None
+    shard: int
+    identity: str
+    recipe: Json
+
+
+class ShownModel(Card):
+    """A model: its card, and what was measured of it since, without the errors of single samples."""
+
+    version: str
+    evaluation: Evaluation | None = None
+    release: Verdict | None = None
+
+
+class Shown(Part):
+    """What bears a name: a dataset, a model, a run."""
+
+    dataset: ShownDataset | None = None
+    model: ShownModel | None = None
+    run: RunRecord | None = None
