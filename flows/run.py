@@ -47,7 +47,7 @@ from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.preparing import Run, prepare
 from ritz.tasks.report.publish import publish
-from ritz.tasks.training.train import Trained, train
+from ritz.tasks.training.train import KeptTraining, train
 from ritz.tasks.training.worker import register
 
 log = logging.getLogger("ritz")
@@ -184,7 +184,7 @@ def _fit_identity(pipeline: Pipeline) -> str:
     return pipeline.model_identity("online", pipeline.samples_identity)
 
 
-def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, Trained]:
+def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, KeptTraining]:
     identity = _fit_identity(pipeline)
     channel = cluster.channel(run, CHANNEL, pipeline.training.trainers)
     try:
@@ -209,7 +209,7 @@ def _failed(stage: PrefectFuture[Any]) -> bool:
     return isinstance(stage.result(raise_on_failure=False), BaseException)
 
 
-def _times(generated: Generated, trained: Trained, store: Store, start: float) -> Times:
+def _times(generated: Generated, trained: KeptTraining, store: Store, start: float) -> Times:
     key = f"fits/{trained.identity}/history.json"
     curve = read(History, store.document(key), store.location(key)).curve
     last = generated.last_shard

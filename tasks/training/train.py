@@ -20,7 +20,7 @@ log = logging.getLogger("ritz")
 
 
 @dataclass(frozen=True)
-class Trained:
+class KeptTraining:
     """A finished training, not yet a version of a model.
 
     Attributes
@@ -46,7 +46,7 @@ def train(
     shards: int | None = None,
     samples: int | None = None,
     channel: Channel | None = None,
-) -> Trained:
+) -> KeptTraining:
     """Train a surrogate on the train worker: online through ``channel``, or offline on a dataset's ``version``.
 
     Where this process holds the lock of the run or of the training, the worker stops when it is lost.
@@ -95,4 +95,4 @@ def train(
         log.info("train: stopped early after step %d", summary.stopped)
     elif summary.unseen:
         log.info("train: no step used %d of %d samples", summary.unseen, summary.samples_received)
-    return Trained(identity, summary, time.monotonic() - start)
+    return KeptTraining(identity, summary, time.monotonic() - start)
