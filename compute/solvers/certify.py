@@ -1,7 +1,7 @@
 """How every solve ends: an answer is good by its true residual, and what misses is answered once more.
 
 Answers stay where they are, in NumPy or on a device of torch: what is done with all numbers of a field is done by the
-operators (`Operators.residuals`) and the fallback; what is decided is decided here, from one number a system.
+operators (`Operators.residuals`) and the fallback; what is decided is decided here, from one number per system.
 """
 
 from __future__ import annotations
