@@ -33,7 +33,7 @@ def test_a_problem_that_solves_by_itself_is_generated_audited_made_again_and_pri
     store, problem = str(tmp_path / "store"), Explicit()
     pipeline = Pipeline(name="explicit", problem=problem, data=Data(samples=160, shard=16))
     made = generate.fn(pipeline, store, cluster)
-    assert (made.choice, made.panel) == ({}, [])
+    assert (made.choice.document(), made.panel) == ({}, ())
     data = read(Store(store), "explicit").load()
     assert Dataset.open(Store(store), "explicit").summary()["solvers"] == {ITSELF: 160}
     assert not data["iterations"].any()

@@ -272,7 +272,7 @@ np.savez("outputs.npz", **found)
 def test_configuration_alone_loads_no_torch() -> None:
     program = """
 import sys
-from ritz.compute.surrogates.catalogue import NETWORKS
+from ritz.compute.surrogates.catalogue import SHIPPED
 import ritz.compute.surrogates.model, ritz.compute.surrogates.fitted.baselines
 import ritz.compute.training.online, ritz.compute.uncertainty.conformal, ritz.compute.fields.errors
 [surrogate() for surrogate in SHIPPED]; ritz.compute.training.online.Online()
