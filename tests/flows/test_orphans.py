@@ -26,6 +26,7 @@ from ritz.flows.serving.orphans import GONE, Watch
 from ritz.storage import runs
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import VANISHED, run_lock
+from tests.documents import finished as finished_run
 from tests.served import client_of
 
 HOLDER = (
@@ -210,15 +211,10 @@ def test_the_claim_of_a_run_that_needs_no_process_is_settled(alone: Alone, state
 
 def test_a_run_ends_as_its_record_says(alone: Alone) -> None:
     def record(run: str, status: str) -> dict[str, object]:
-        return {
-            "run": run,
-            "identity": "0",
-            "status": status,
-            "recipe": {"name": "small"},
-            "model": {"name": "small", "version": "v1", "released": False},
-            "metrics": {"relative_l2": {"mean": 0.25}},
-            "paths": {"report": "/store/report.html"},
-        }
+        paths = {"report": "/store/report.html", "store": "/store"}
+        model = {"name": "small", "version": "v1", "released": False}
+        made = finished_run(run=run, status=status, recipe={"name": "small"}, model=model, paths=paths)
+        return made.document()
 
     async def do(service: Service) -> None:
         store = Store(service.store)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from ritz.compute.kind import in_units
 from ritz.compute.surrogates.fitted.fitted import Blocks, Fitted, joined
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.surrogate import Grid
@@ -22,7 +23,7 @@ class PCARidge(Fitted):
     """
 
     kind: Literal["pca_ridge"] = "pca_ridge"
-    degree: Literal[1, 2] = 1
+    degree: Literal[1, 2] = Field(default=1, json_schema_extra=in_units("powers"))
     """1 for a linear, 2 for a quadratic map."""
     components: tuple[int, ...] = Field(default=(4, 16, 32, 48), min_length=1)
     """Numbers of input components to try, as far as there are samples."""
