@@ -101,7 +101,9 @@ def locked(path: str, what: str, wait: float = 0.0, opened: Callable[[], int] | 
     finally:
         # In a forked child the lock is the parent's, and the file is closed already.
         if not file.closed:
-            del _held[path]
+            # Another thread may have locked the file that has taken the place of this one.
+            if _held.get(path) is file:
+                del _held[path]
             os.ftruncate(descriptor, 0)
             file.release()
 
