@@ -115,8 +115,8 @@ def find(store: Store, identity: str) -> Json | None:
     found = look(store)
     for record in reversed(found.good):
         if record["identity"] == identity and record["status"] == "finished":
-            result: dict[str, Any] | None = record
-            return result
+            found_record: Json = record
+            return found_record
     # It may be one of the damaged.
     found.named()
     return None
