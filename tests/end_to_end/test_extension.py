@@ -62,7 +62,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, s
 PRECONDITIONED = "{kind: recycled, preconditioner: {kind: neumann, terms: 3}}"
 
 
-@pytest.mark.parametrize("solver", ["dense", "auto", PRECONDITIONED], ids=["dense", "auto", "neumann"])
+@pytest.mark.parametrize(
+    "solver",
+    ["auto", pytest.param("dense", marks=pytest.mark.soak), PRECONDITIONED],
+    ids=["auto", "dense", "neumann"],
+)
 def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, solver: str) -> None:
     changes = [part for name, value in {**RECIPE, "solver": solver}.items() for part in ("--set", f"{name}={value}")]
     done = ritz("run", SMALL, *changes, "--store", str(tmp_path / "store"), "--json", env=installed)

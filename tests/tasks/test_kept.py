@@ -17,10 +17,11 @@ from ritz.storage.store import Store
 from ritz.tasks.documents.records import run_lock
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.worker import kept, left
+from tests.documents import training
 from tests.storage.fields import in_both
 
 KEY = run_lock("tiny")
-SUMMARY = {"steps": 3, "seconds": 1.0}
+SUMMARY = training(3).document()
 
 
 @pytest.fixture
@@ -88,7 +89,9 @@ def test_the_checkpoint_of_an_earlier_release_is_refused_with_its_path(store: St
 def test_what_a_training_left_is_checked_when_it_is_taken(store: Store) -> None:
     files = {"model.safetensors": b"weights", "history.json": b"{}"}
     sealed.write(store, "fits/fit", "summary.json", files, SUMMARY, new=False)
-    assert kept(store, "fit", lambda _: pytest.fail("it is finished"), Surroundings(), silent=True) == SUMMARY
+    assert (
+        kept(store, "fit", lambda _: pytest.fail("it is finished"), Surroundings(), silent=True).document() == SUMMARY
+    )
     assert left(store, "fit", files) == files
     for name in (*files, "summary.json", "seal.json"):
         path = Path(store.location(f"fits/fit/{name}"))
@@ -115,5 +118,7 @@ def test_a_training_that_was_killed_before_its_seal_goes_on(store: Store) -> Non
 def test_what_an_older_release_left_is_taken_as_it_is(store: Store) -> None:
     store.write("fits/fit/summary.json", json.dumps(SUMMARY).encode())
     store.write("fits/fit/model.safetensors", b"weights")
-    assert kept(store, "fit", lambda _: pytest.fail("it is finished"), Surroundings(), silent=True) == SUMMARY
+    assert (
+        kept(store, "fit", lambda _: pytest.fail("it is finished"), Surroundings(), silent=True).document() == SUMMARY
+    )
     assert left(store, "fit", ["model.safetensors"]) == {"model.safetensors": b"weights"}

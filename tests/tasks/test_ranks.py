@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -10,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +30,7 @@ from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.dataset import DatasetVersion
+from ritz.tasks.documents.training import TrainingSummary
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation.dispatch import owners
 from ritz.tasks.training import replay_worker as replay
@@ -65,14 +64,14 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
-def _fitted(store: Store, cluster: Cluster, identity: str, training: Training) -> dict[str, Any]:
+def _fitted(store: Store, cluster: Cluster, identity: str, training: Training) -> TrainingSummary:
     job = train.Fitting(
         identity=identity, store=store.url, dataset=NAME, version="v1", problem=_problem(),
         surrogate=FNO(modes=4, width=4, layers=1), training=training, shards=SAMPLES // SHARD, samples=EXPECTED,
         seed=SEED, dataset_identity=None, channel=None,
     )  # fmt: skip
     report = Reporter("train", training.steps(EXPECTED), NAME)
-    summary: dict[str, Any] = follow.follow_ranks(
+    summary: TrainingSummary = follow.follow_ranks(
         cluster,
         report,
         identity,
@@ -101,13 +100,13 @@ def test_what_ranks_learn_together_one_process_learns_alone_with_the_same_bits(
     training = TRAININGS[name]
     summary = _fitted(store, cluster, name, training)
     asked = training.steps(TRAINED if training.kind == "offline" else EXPECTED)
-    assert summary["steps"] == (summary["stopped"] or asked)
-    assert (summary["steps"] < asked) == (name == "stopping")
+    assert summary.steps == (summary.stopped or asked)
+    assert (summary.steps < asked) == (name == "stopping")
     model = _registered(store, name, training)
     again = cluster.call("train", replay.again, replay.Replaying(store.url, model, "again"))
-    assert again["equal"], json.dumps(again)
+    assert again.equal, again.document()
     schedule = replay.found(store, model).schedule
-    assert schedule.shape == (summary["steps"], RANKS * training.batch_size)
+    assert schedule.shape == (summary.steps, RANKS * training.batch_size)
     if name == "online":
         sample_id, _ = Dataset.open(store, NAME).at("v1").index()
         owner = dict(zip(sample_id.tolist(), np.repeat(owners(SEED, SAMPLES // SHARD, RANKS), SHARD), strict=True))
@@ -134,10 +133,10 @@ def test_a_dead_rank_starts_all_again_from_the_checkpoint(
     with caplog.at_level("WARNING", "ritz"):
         summary = _fitted(store, cluster, "killed", long)
     killer.join()
-    assert summary["steps"] == long.steps(TRAINED)
+    assert summary.steps == long.steps(TRAINED)
     assert "a rank was lost" in caplog.text
     model = _registered(store, "killed", long)
-    assert cluster.call("train", replay.again, replay.Replaying(store.url, model, "again"))["equal"]
+    assert cluster.call("train", replay.again, replay.Replaying(store.url, model, "again")).equal
     _fitted(store, cluster, "undisturbed", long)
     models = [store.read(f"fits/{identity}/model.safetensors") for identity in ("killed", "undisturbed")]
     assert models[0] == models[1]

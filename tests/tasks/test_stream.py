@@ -11,6 +11,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
 from ritz.tasks.report.arrivals import seen
 
 TinyStore = tuple[Path, dict[str, Any]]
@@ -20,7 +21,8 @@ def test_what_the_trainer_saw_is_told_by_the_features_of_the_samples(tiny_store:
     store = Store(tiny_store[0])
     dataset = Dataset.open(store, "tiny").at("v1")
     files, _ = models.load(store, "tiny")
-    history = json.loads(files["history.json"])
+    history = of_model.history(store, "tiny")
+    assert history is not None
     stream = seen(dataset, history, files["schedule.npy"])
     assert stream is not None
     assert (stream.of, len(stream.whole), len(stream.arrivals), len(stream.batches)) == (96, 96, 96, 96 * 8)
@@ -28,7 +30,7 @@ def test_what_the_trainer_saw_is_told_by_the_features_of_the_samples(tiny_store:
     assert set(stream.batches) <= set(stream.whole)
 
     # The same from the stored fields, with a decomposition of its own.
-    data = dataset.read_shard(min(history["received"], key=lambda one: one["time"])["shard"])
+    data = dataset.read_shard(min(history.received, key=lambda one: one.time).shard)
     assert data is not None
     ids, split = dataset.index()
     everything = dataset.read_samples(ids[split == "train"]).arrays
@@ -52,6 +54,7 @@ def test_without_its_problem_nothing_is_told(tiny_store: TinyStore, monkeypatch:
     files, _ = models.load(store, "tiny")
     recipe = dataset.recipe
     dataset.attrs["recipe"] = json.dumps(recipe | {"problem": {"kind": "somebody's"}})
-    history = json.loads(files["history.json"])
+    history = of_model.history(store, "tiny")
+    assert history is not None
     assert seen(dataset, history, files["schedule.npy"]) is None
     assert seen(dataset, history, files["schedule.npy"], Darcy(shape=(16, 16))) is not None
