@@ -50,7 +50,7 @@ layouts: .venv/run.stamp
 .venv/run.stamp: pyproject.toml $(VERSIONS) $(CONSTRAINTS) | .venv/bin/pip
 	$(BIN)/pip install --quiet --no-compile -c $(VERSIONS) -c $(CONSTRAINTS) -e .
 	$(BIN)/python -m ritz.compute.solvers.precompile & kernels=$$!; \
-		$(BIN)/python -m compileall -qq -x '[\\/]tests?[\\/]' .venv/lib && $(BIN)/python -m ritz.flows.server.database; \
+		$(BIN)/python -m compileall -qq -x '[\\/]tests?[\\/]' .venv/lib; $(BIN)/python -m ritz.flows.server.database; \
 		made=$$?; wait $$kernels && exit $$made
 	touch $@
 
