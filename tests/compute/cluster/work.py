@@ -84,7 +84,9 @@ def page_faults() -> int:
 
     Those of this thread alone: what the others of a worker do meanwhile is not asked.
     """
-    np.ones(2**22)
+    # A fork shares what its origin had freed: a page of that is asked for once, where it is first written to.
+    for _ in range(3):
+        np.ones(2**22)
     before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
     np.ones(2**22)
     return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
