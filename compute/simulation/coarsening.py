@@ -106,7 +106,7 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
     if time > 1:
         if "steps" not in fields:
             return "the problem has no field steps"
-        steps: int = problem.steps  # type: ignore[attr-defined]
+        steps: int = problem.steps  # type: ignore[attr-defined]  # looked for above
         if steps % time:
             return f"steps is {steps}, no multiple of {time}"
         changed["steps"] = steps // time

@@ -47,7 +47,7 @@ class ServingRunner(Runner):
             with claimed(str(flow_run.id)):
                 await submit(flow_run, *rest)
 
-        poller._submit_run = submit_claimed  # type: ignore[assignment, method-assign]
+        poller._submit_run = submit_claimed  # type: ignore[assignment, method-assign]  # Prefect's own method, replaced
         return self
 
     def handle_sigterm(self, *_: Any) -> None:

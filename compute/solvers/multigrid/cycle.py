@@ -32,7 +32,7 @@ _CHUNK = 1024
 
 
 @kernel
-def subtract_product(stencil, points, padded, symmetric, x, start, total):  # type: ignore[no-untyped-def]
+def subtract_product(stencil, points, padded, symmetric, x, start, total):
     """Subtract ``A x`` in the slots from ``start`` on from ``total``, in the precision of the arrays.
 
     A symmetric stencil has its lower couplings among the upper ones of the lower neighbours: half the memory.
@@ -61,7 +61,7 @@ def subtract_product(stencil, points, padded, symmetric, x, start, total):  # ty
 
 
 @kernel
-def _couplings(stencil, points, padded, symmetric, point, start, count):  # type: ignore[no-untyped-def]
+def _couplings(stencil, points, padded, symmetric, point, start, count):
     """Return the couplings to a lower neighbour and to the upper one opposite."""
     at = (point + 1) * padded + start
     upper = stencil[at : at + count]
@@ -70,9 +70,7 @@ def _couplings(stencil, points, padded, symmetric, point, start, count):  # type
 
 
 @kernel
-def smooth(  # type: ignore[no-untyped-def]
-    stencil, points, padded, begin, slots, scaling, x, b, d, smoother, from_zero, with_residual, work
-):
+def smooth(stencil, points, padded, begin, slots, scaling, x, b, d, smoother, from_zero, with_residual, work):
     """Do Jacobi-like sweeps ``d = old d + new D⁻¹(b − A x)``, ``x += d``, with the numbers of `smoother`.
 
     With ``with_residual`` the new residual is in ``d`` at the end. All is done in one pass through memory: a
@@ -134,13 +132,13 @@ def smooth(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _behind(front, reach, least, end):  # type: ignore[no-untyped-def]
+def _behind(front, reach, least, end):
     """Return how far one may go behind a front: by the reach of the stencil, unless the front is at the end."""
     return end if front == end else max(front - reach, least)
 
 
 @kernel
-def restrict(planes, rows, begin, slots, padded, restriction, b):  # type: ignore[no-untyped-def]
+def restrict(planes, rows, begin, slots, padded, restriction, b):
     """Collect the residual of the fine cells, sorted by colour, on the coarse ones."""
     for start in range(begin, begin + slots, _CHUNK):
         count = min(_CHUNK, begin + slots - start)
@@ -156,7 +154,7 @@ def restrict(planes, rows, begin, slots, padded, restriction, b):  # type: ignor
 
 
 @kernel
-def prolong(x, rows, begin, slots, padded, prolongation, planes):  # type: ignore[no-untyped-def]
+def prolong(x, rows, begin, slots, padded, prolongation, planes):
     """Spread a coarse correction over the fine cells, sorted by colour."""
     planes[:] = 0
     for start in range(begin, begin + slots, _CHUNK):
@@ -172,7 +170,7 @@ def prolong(x, rows, begin, slots, padded, prolongation, planes):  # type: ignor
 
 
 @kernel
-def solve_coarsest(inverse, level, x, b, work):  # type: ignore[no-untyped-def]
+def solve_coarsest(inverse, level, x, b, work):
     """Apply the dense inverse of the coarsest operator."""
     size = len(inverse)
     at = 0
@@ -196,7 +194,7 @@ def solve_coarsest(inverse, level, x, b, work):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def vcycle(grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
+def vcycle(grid, hierarchy, vectors, smoother):
     """Do one V-cycle for the right-hand side in ``b`` of the finest level; the answer is in its ``x``.
 
     Parameters

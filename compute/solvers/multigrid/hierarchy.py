@@ -37,7 +37,7 @@ _CHUNK = 512
 
 
 @kernel
-def split(fine, level, coarse, planes):  # type: ignore[no-untyped-def]
+def split(fine, level, coarse, planes):
     """Sort the cells of a fine vector into planes of one colour each, in the layout of the coarse level."""
     padded = coarse[SLOTS] + 2 * coarse[MARGIN]
     twice = level[FX] == 2
@@ -64,7 +64,7 @@ def split(fine, level, coarse, planes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def join(planes, level, coarse, fine):  # type: ignore[no-untyped-def]
+def join(planes, level, coarse, fine):
     """Add planes of one colour each to the cells of a fine vector."""
     padded = coarse[SLOTS] + 2 * coarse[MARGIN]
     twice = level[FX] == 2
@@ -91,7 +91,7 @@ def join(planes, level, coarse, fine):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _colour(index, factor):  # type: ignore[no-untyped-def]
+def _colour(index, factor):
     """Return the colour of a fine index and its place among those of that colour."""
     if factor == 1:
         return 0, index
@@ -99,7 +99,7 @@ def _colour(index, factor):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def scale(stencil, points, padded, diagonal):  # type: ignore[no-untyped-def]
+def scale(stencil, points, padded, diagonal):
     """Return the inverse of a diagonal D with D − A/2 not negative, so that D⁻¹A has no eigenvalue above 2.
 
     D is the diagonal of A wherever that is at least half the sum of the moduli of its row, as it is for every
@@ -119,7 +119,7 @@ def scale(stencil, points, padded, diagonal):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def interpolate(planes, rows, transposed, begin, slots, padded, transfer, work):  # type: ignore[no-untyped-def]
+def interpolate(planes, rows, transposed, begin, slots, padded, transfer, work):
     """Make the basis functions of the coarse level, offset by offset from the stencil of the fine one.
 
     A fine point on a line between two coarse ones takes the values that solve its own equation with the
@@ -159,7 +159,7 @@ def interpolate(planes, rows, transposed, begin, slots, padded, transfer, work):
 
 
 @kernel
-def clear_padding(transfer, coarse, support):  # type: ignore[no-untyped-def]
+def clear_padding(transfer, coarse, support):
     """Set basis functions to zero in the slots that belong to no coarse cell."""
     padded = coarse[SLOTS] + 2 * coarse[MARGIN]
     lines = max(coarse[SLOTS] // coarse[STRIDE_Y], 1) if coarse[STRIDE_Y] > 0 else 1
@@ -173,7 +173,7 @@ def clear_padding(transfer, coarse, support):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def galerkin(  # type: ignore[no-untyped-def]
+def galerkin(
     planes, prolongation, restriction, applied, collected, begin, slots, padded, points, symmetric, stencil, work
 ):
     """Multiply restriction, fine operator and prolongation; the product is a coarse stencil.
@@ -215,7 +215,7 @@ def galerkin(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_viscosity(stencil, points, padded):  # type: ignore[no-untyped-def]
+def add_viscosity(stencil, points, padded):
     """Make a stencil one of an M-matrix by adding diffusion along every line where a coupling is positive.
 
     Galerkin products of an upwind operator lean towards central differences from level to level, until no
@@ -233,7 +233,7 @@ def add_viscosity(stencil, points, padded):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def dense(stencil, points, level):  # type: ignore[no-untyped-def]
+def dense(stencil, points, level):
     """Return the matrix of a level in float64, cells in C order."""
     size = level[NZ] * level[NY] * level[NX]
     padded = level[SLOTS] + 2 * level[MARGIN]
@@ -255,7 +255,7 @@ def dense(stencil, points, level):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def build(tables, hierarchy, room, symmetric):  # type: ignore[no-untyped-def]
+def build(tables, hierarchy, room, symmetric):
     """Fill the hierarchy from the finest stencil; return the inverse of the coarsest operator, float32.
 
     Parameters

@@ -18,7 +18,7 @@ CONVERGED, NOT_CONVERGED, BREAKDOWN = 0, 1, -1
 
 
 @kernel
-def pad(level, values, padded):  # type: ignore[no-untyped-def]
+def pad(level, values, padded):
     """Write the cells of a grid ``(nz, ny, nx)`` into a padded vector of any precision."""
     for z in range(level[NZ]):
         for y in range(level[NY]):
@@ -29,7 +29,7 @@ def pad(level, values, padded):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def unpad(level, padded, values):  # type: ignore[no-untyped-def]
+def unpad(level, padded, values):
     """Read the cells of a grid from a padded vector."""
     for z in range(level[NZ]):
         for y in range(level[NY]):
@@ -40,14 +40,14 @@ def unpad(level, padded, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def apply(stencil, points, level, symmetric, x, y):  # type: ignore[no-untyped-def]
+def apply(stencil, points, level, symmetric, x, y):
     """Write ``A x`` into ``y``; return the product of ``x`` and ``y``."""
     begin = level[MARGIN]
     return _product(stencil, points, level, symmetric, x, y, begin, begin + level[SLOTS])
 
 
 @kernel
-def direct(stencil, points, level, symmetric, z, beta, p, q):  # type: ignore[no-untyped-def]
+def direct(stencil, points, level, symmetric, z, beta, p, q):
     """Make the new direction ``p = z + beta p`` and ``q = A p`` in one pass; return the product of the two."""
     begin, end = level[MARGIN], level[MARGIN] + level[SLOTS]
     reach = points.max()
@@ -65,7 +65,7 @@ def direct(stencil, points, level, symmetric, z, beta, p, q):  # type: ignore[no
 
 
 @kernel
-def _product(stencil, points, level, symmetric, x, y, begin, end):  # type: ignore[no-untyped-def]
+def _product(stencil, points, level, symmetric, x, y, begin, end):
     padded = level[SLOTS] + 2 * level[MARGIN]
     product = 0.0
     for start in range(begin, end, _CHUNK):
@@ -80,7 +80,7 @@ def _product(stencil, points, level, symmetric, x, y, begin, end):  # type: igno
 
 
 @kernel
-def residual(stencil, points, level, symmetric, rhs, x, guessed, r):  # type: ignore[no-untyped-def]
+def residual(stencil, points, level, symmetric, rhs, x, guessed, r):
     """Write ``rhs − A x`` into ``r``, where x is zero if not ``guessed``; return its norm."""
     padded = level[SLOTS] + 2 * level[MARGIN]
     total = 0.0
@@ -99,7 +99,7 @@ def residual(stencil, points, level, symmetric, rhs, x, guessed, r):  # type: ig
 
 
 @kernel
-def dot(a, b):  # type: ignore[no-untyped-def]
+def dot(a, b):
     """Return the product of two vectors."""
     total = 0.0
     for i in range(len(a)):
@@ -108,7 +108,7 @@ def dot(a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def precondition(r, z, factor, grid, hierarchy, vectors, smoother):  # type: ignore[no-untyped-def]
+def precondition(r, z, factor, grid, hierarchy, vectors, smoother):
     """Write the V-cycle's answer for ``factor r`` into ``z``; the factor keeps float32 in its range."""
     x, b = vectors[0], vectors[1]
     for i in range(len(r)):
@@ -119,9 +119,7 @@ def precondition(r, z, factor, grid, hierarchy, vectors, smoother):  # type: ign
 
 
 @kernel
-def cg(  # type: ignore[no-untyped-def]
-    stencil, rhs, x, guessed, target, maxiter, space, grid, hierarchy, vectors, smoother
-):
+def cg(stencil, rhs, x, guessed, target, maxiter, space, grid, hierarchy, vectors, smoother):
     """Conjugate gradients with the V-cycle as preconditioner; return iterations and how they ended.
 
     ``target`` is the wanted norm of the residual; without ``guessed`` x is zero. The formula for β is the flexible
@@ -169,9 +167,7 @@ def cg(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def bicgstab(  # type: ignore[no-untyped-def]
-    stencil, rhs, x, guessed, target, maxiter, space, grid, hierarchy, vectors, smoother
-):
+def bicgstab(stencil, rhs, x, guessed, target, maxiter, space, grid, hierarchy, vectors, smoother):
     """BiCGStab with the V-cycle as right preconditioner; arguments and answer are those of `cg`.
 
     Source: H. A. van der Vorst, "Bi-CGSTAB", SIAM J. Sci. Stat. Comput. 13 (1992).
@@ -232,7 +228,7 @@ def bicgstab(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def load(coefficients, stencil, tables, hierarchy, room, symmetric):  # type: ignore[no-untyped-def]
+def load(coefficients, stencil, tables, hierarchy, room, symmetric):
     """Take an operator ``(points, nz, ny, nx)`` into the buffers; return the inverse of the coarsest operator.
 
     ``tables``, ``hierarchy`` and ``room`` are those of `hierarchy.build`.
@@ -265,9 +261,7 @@ def load(coefficients, stencil, tables, hierarchy, room, symmetric):  # type: ig
 
 
 @kernel
-def solve(  # type: ignore[no-untyped-def]
-    rhs, x, guessed, stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother
-):
+def solve(rhs, x, guessed, stencil, padded_rhs, padded_x, target, maxiter, space, grid, hierarchy, vectors, smoother):
     """Improve ``x`` ``(nz, ny, nx)`` until the residual has the norm ``target``; see `cg` and `bicgstab`.
 
     Without ``guessed`` it begins at zero, whatever is in ``x``.

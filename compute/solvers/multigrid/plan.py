@@ -93,7 +93,7 @@ def plan(shape: tuple[int, ...]) -> Plan:
     shape
         Cells along one to three axes; any numbers.
     """
-    cells: Offset = (1,) * (3 - len(shape)) + tuple(shape)  # type: ignore[assignment]
+    cells: Offset = (1,) * (3 - len(shape)) + tuple(shape)  # type: ignore[assignment]  # always three
     active = tuple(n > 1 for n in cells)
     stencil = star(active)
     levels: list[list[int]] = []
@@ -120,7 +120,7 @@ def plan(shape: tuple[int, ...]) -> Plan:
         if math.prod(cells) <= COARSEST:
             break
         factors = tuple(2 if n > 1 else 1 for n in cells)
-        cells = tuple(max(n // 2, 1) for n in cells)  # type: ignore[assignment]
+        cells = tuple(max(n // 2, 1) for n in cells)  # type: ignore[assignment]  # always three
         coarse_pitches = [n + 1 if on else 1 for n, on in zip(cells, active, strict=True)]
         coarse_strides = (coarse_pitches[1] * coarse_pitches[2], coarse_pitches[2], 1)
         coarse_padded = math.prod(coarse_pitches) + 2 * sum(
@@ -158,7 +158,7 @@ def _tabulate(
 ) -> list[Offset]:
     """Add the rows of one transfer to the tables; return the offsets of a basis function from its coarse point."""
     axes = [(-1, 0, 1) if factor == 2 else (0,) for factor in factors]
-    support: list[Offset] = sorted(product(*axes), key=lambda o: (sum(map(abs, o)), o))  # type: ignore[arg-type]
+    support: list[Offset] = sorted(product(*axes), key=lambda o: (sum(map(abs, o)), o))  # type: ignore[arg-type]  # always three
     place = {offset: i for i, offset in enumerate(support)}
     colours = 2 ** sum(factor == 2 for factor in factors)
 
@@ -170,14 +170,14 @@ def _tabulate(
     for offset in support[1:]:
         for point, step in enumerate(stencil):
             # Along axes in which the fine point lies on a line of coarse ones the stencil is collapsed.
-            collapsed: Offset = tuple(a if b else 0 for a, b in zip(step, offset, strict=True))  # type: ignore[assignment]
+            collapsed: Offset = tuple(a if b else 0 for a, b in zip(step, offset, strict=True))  # type: ignore[assignment]  # always three
             if all(a in (0, -b) for a, b in zip(collapsed, offset, strict=True)):
                 target = place[_sum(offset, collapsed)] if any(collapsed) else -1
                 opposite = stencil.index(_negative(step))
                 there = plane(opposite, _sum(offset, step))
                 tables["interpolate"].append((place[offset], *plane(point, offset), *there, target))
     reach = list(product(*[range(-2, 3) if factor == 2 else range(-1, 2) for factor in factors]))
-    reached: dict[Offset, int] = {offset: i for i, offset in enumerate(reach)}  # type: ignore[misc]
+    reached: dict[Offset, int] = {offset: i for i, offset in enumerate(reach)}  # type: ignore[misc]  # always three
     products = [
         (place[offset], *plane(point, _sum(offset, _negative(step))), reached[_sum(offset, _negative(step))])
         for offset in support

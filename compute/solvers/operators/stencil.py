@@ -55,7 +55,7 @@ class Stencil(Operators):
                 )
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # an attribute above, computed here
         """Shape of the grid."""
         return self.coefficients.shape[2:]
 
@@ -70,7 +70,7 @@ class Stencil(Operators):
         return self.coefficients.dtype
 
     @property
-    def pattern(self) -> Pattern:  # type: ignore[override]
+    def pattern(self) -> Pattern:  # type: ignore[override]  # an attribute above, computed here
         """Where the entries lie; one object for all stencils on a grid."""
         return _layout(self.shape)[0]
 

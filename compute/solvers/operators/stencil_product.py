@@ -6,7 +6,7 @@ from ritz.compute.solvers.kernel import kernel
 
 
 @kernel
-def product(coefficients, x, y):  # type: ignore[no-untyped-def]
+def product(coefficients, x, y):
     """Write ``A x`` into ``y`` for a stencil ``(7, nz, ny, nx)``; x and y have the shape ``(nz, ny, nx)``.
 
     Couplings along an axis of one cell are not read, so the stencil may have fewer points: a 5-point one in the
@@ -18,7 +18,7 @@ def product(coefficients, x, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def row(coefficients, x, i, j, target):  # type: ignore[no-untyped-def]
+def row(coefficients, x, i, j, target):
     """Write what ``A x`` is in the cells ``(i, j, :)`` into ``target``; see `product`."""
     nz, ny, nx = x.shape
     first_y = 3 if nz > 1 else 1
@@ -52,7 +52,7 @@ def row(coefficients, x, i, j, target):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def residual_squares(coefficients, x, rhs, room):  # type: ignore[no-untyped-def]
+def residual_squares(coefficients, x, rhs, room):
     """Return the squared norms of ``b − A x`` and of ``b`` for a stencil; ``room`` is for a row of ``A x``."""
     left, whole = 0.0, 0.0
     for i in range(x.shape[0]):

@@ -142,7 +142,7 @@ def _walls(excess: np.ndarray, coupling: float) -> tuple[Wall, Wall]:
     """Tell the walls of the first axis by what a row there has more in sum than one inside: 2 couplings, or nothing."""
     inside = tuple(slice(1, -1) if n > 2 else slice(None) for n in excess.shape[1:])
     low, high = ("dirichlet" if float(excess[end][inside].mean()) > coupling else "neumann" for end in (0, -1))
-    return low, high  # type: ignore[return-value]
+    return low, high  # type: ignore[return-value]  # the loop gives two, each one of these words
 
 
 def _diagonal(

@@ -4,7 +4,7 @@ from ritz.compute.solvers.kernel import kernel
 
 
 @kernel
-def factor(ends, inner, coupling, shifts, inverse):  # type: ignore[no-untyped-def]
+def factor(ends, inner, coupling, shifts, inverse):
     """Factor tridiagonal matrices with constant couplings ``−coupling``, one for each shift of the diagonal.
 
     Parameters
@@ -34,7 +34,7 @@ def factor(ends, inner, coupling, shifts, inverse):  # type: ignore[no-untyped-d
 
 
 @kernel
-def solve(inverse, coupling, x):  # type: ignore[no-untyped-def]
+def solve(inverse, coupling, x):
     """Solve with what `factor` left in ``inverse``; ``x`` ``(rows, m)`` holds right-hand sides, then solutions."""
     rows = len(x)
     for i in range(rows):

@@ -47,7 +47,7 @@ class Picture:
         renderer, *images = _renderers(width, height, figure.dpi)
         canvas = FigureCanvasBase(figure)
         # What a figure asks for the renderer that measures its texts; it keeps their sizes for the drawing.
-        canvas.get_renderer = lambda: renderer  # type: ignore[attr-defined]
+        canvas.get_renderer = lambda: renderer  # type: ignore[attr-defined]  # Agg's own method, replaced
         engine = figure.get_layout_engine()
         if engine is not None:
             # Laid out here: to draw with a layout engine would do it again.
