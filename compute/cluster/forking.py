@@ -20,10 +20,12 @@ METHOD = "forkserver" if sys.platform == "linux" and sys.version_info >= (3, 11,
 
 ENVIRONMENT = {
     # Dask makes malloc return memory above 64 KiB to the system. A training step then takes and returns the same pages
-    # all the time and is 3 to 4 times slower; here windows bound the memory in flight instead. malloc reads this when a
-    # process starts: a worker's own environment comes too late.
+    # all the time and is 3 to 4 times slower; here windows bound the memory in flight instead. A thread's own arena
+    # returns each of its heaps, of 64 MiB, that becomes empty, whatever the threshold: all threads share the first one.
+    # malloc reads this when a process starts: a worker's own environment comes too late.
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_ARENA_MAX": "1",
     # A worker would import from the working directory first, where others may have put modules.
     "PYTHONSAFEPATH": "1",
 }

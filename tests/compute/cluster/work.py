@@ -79,16 +79,17 @@ def loaded(module: str) -> bool:
     return module in sys.modules
 
 
-def page_faults() -> int:
-    """Count the pages asked of the kernel for an array of 32 MiB that was there, and freed, before.
+def page_faults(size: int) -> int:
+    """Count the pages asked of the kernel for ``size`` bytes that were there, and freed, before.
 
-    Those of this thread alone: what the others of a worker do meanwhile is not asked.
+    Those of this thread alone: what the others of a worker do meanwhile is not asked. NumPy asks for huge pages, which
+    would hide that memory went back.
     """
     # A fork shares what its origin had freed: a page of that is asked for once, where it is first written to.
     for _ in range(3):
-        np.ones(2**22)
+        b"x" * size
     before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
-    np.ones(2**22)
+    b"x" * size
     return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
 
 
