@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ritz.compute.cluster.forking import ENVIRONMENT, METHOD
+from ritz.compute.cluster.forking import ENVIRONMENT, method
 from ritz.compute.cluster.own_folder import make_own, own_folder
 
 log = logging.getLogger("ritz")
@@ -32,7 +32,7 @@ def settings() -> Iterator[None]:
                 # Pages for a browser, which every user of the machine could read.
                 "distributed.scheduler.http.routes": [],
                 "distributed.worker.http.routes": [],
-                "distributed.worker.multiprocessing-method": METHOD,
+                "distributed.worker.multiprocessing-method": method(),
                 "distributed.worker.daemon": sys.platform != "win32",
                 # Dask drops a dead worker for good after 15 s; on a busy machine its restart takes longer.
                 "distributed.deploy.lost-worker-timeout": "1h",

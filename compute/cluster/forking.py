@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from threading import Lock
 
-METHOD = "forkserver" if sys.platform == "linux" and sys.version_info >= (3, 11, 1) else "spawn"
-"""Dask's start method of workers. In Python 3.11.0 other users can use a fork server's socket (CVE-2022-42919)."""
+FORKS = sys.platform == "linux" and sys.version_info >= (3, 11, 1)
+"""Whether workers can be forks. In Python 3.11.0 other users can use a fork server's socket (CVE-2022-42919)."""
 
 ENVIRONMENT = {
     # Dask makes malloc return memory above 64 KiB to the system. A training step then takes and returns the same pages
@@ -40,6 +40,8 @@ _BEFORE = dict(os.environ)
 _LOCK = Lock()
 _CHANGES: list[Mapping[str, str]] = []
 """Variables of the processes that are being started now, of all clusters."""
+_STARTED: set[int | None] = set()
+"""Process ids of the fork servers that `start` began."""
 
 
 @contextmanager
@@ -68,12 +70,30 @@ def start(modules: Sequence[str] = ()) -> None:
     ahead.
     """
     _start_tracker()
-    if METHOD != "forkserver":
+    if not FORKS:
         return
+    before = _fork_server()
     multiprocessing.set_forkserver_preload(["distributed.nanny", *modules])
     # Libraries start their threads when they are loaded.
     with environment({**ENVIRONMENT, **dict.fromkeys(THREADS, "1")}), interrupts_held():
         forkserver.ensure_running()
+    if _fork_server() != before:
+        _STARTED.add(_fork_server())
+
+
+def method() -> str:
+    """Return Dask's start method of workers: ``forkserver`` if `start` began the fork server of this process.
+
+    Another part of the program may have begun it before, e.g. a `DataLoader` of torch, without the environment and the
+    modules that workers need. Then they are new processes, which start a second later: ``spawn``.
+    """
+    return "forkserver" if FORKS and _fork_server() in _STARTED else "spawn"
+
+
+def _fork_server() -> int | None:
+    """Return the process id of Python's fork server; there is no public way to it."""
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # no stub names it
+    return pid
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import psutil
 import pytest
 
 from ritz.compute.cluster.cluster import Cluster
-from ritz.compute.cluster.forking import METHOD
+from ritz.compute.cluster.forking import FORKS
 from ritz.compute.cluster.local import Local
 from ritz.compute.cluster.profile import Role
 from tests.compute.cluster.work import environment, variable
 
-pytestmark = pytest.mark.skipif(METHOD != "forkserver", reason="workers are no forks on this system")
+pytestmark = pytest.mark.skipif(not FORKS, reason="workers are no forks on this system")
 
 
 def test_workers_are_forks_of_one_process_of_this_one(cluster: Cluster) -> None:
@@ -72,3 +72,22 @@ if __name__ == "__main__":
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("True False\n", "")
+
+
+def test_a_fork_server_of_others_makes_no_workers() -> None:
+    """It has another environment, e.g. that of the `DataLoader` that began it."""
+    code = """
+import os
+from multiprocessing import forkserver
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
+from tests.compute.cluster.work import environment, page_faults
+
+if __name__ == "__main__":
+    forkserver.ensure_running()
+    with Local(train=Role()).open(("train",)) as cluster:
+        parent = cluster.call("train", environment)["parent"]
+        print(parent == os.getpid(), cluster.call("train", page_faults, 2**25) < 100)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("True True\n", "")
