@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from ritz.compute.solvers.operators.matrices import Matrices
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 Function = Callable[["torch.Tensor"], "torch.Tensor"]
 """Takes the unknowns ``(n, size)`` to what the equations leave over, ``(n, size)``."""
@@ -117,25 +120,28 @@ def hindrance(problem: Problem) -> str:
     """Return why a problem's equations have no derivatives by colours, in a few words; empty where they have."""
     if not problem.in_torch:
         return NUMPY_ALONE
+    if Dimensions.of(problem.template(1)).mesh:
+        return "its fields lie on a mesh, where it has to assemble them itself"
+    unknowns = Unknowns.of(problem)
+    points = unknowns.places.shape[1:]
+    if len(unknowns.places) > _MOST:
+        return f"it has {len(unknowns.places)} values at a point, expected at most {_MOST}"
+    if any(ring and count < 3 for ring, count in zip(unknowns.rings, points, strict=True)):
+        return f"a ring has fewer than 3 points: {points}"
+    inputs = {name: values.astype(np.float64) for name, values in problem.draw(0, np.arange(1)).items()}
+    rng = np.random.default_rng(0)
+    one, other = (
+        {name: rng.uniform(0.5, 1.5, (1, *shape)) for name, shape in unknowns.shapes.items()} for _ in range(2)
+    )
     try:
-        dimensions = Dimensions.of(problem.template(1))
-        if dimensions.mesh:
-            return "its fields lie on a mesh, where it has to assemble them itself"
-        unknowns = Unknowns.of(problem)
-        points = unknowns.places.shape[1:]
-        if len(unknowns.places) > _MOST:
-            return f"it has {len(unknowns.places)} values at a point, expected at most {_MOST}"
-        if any(ring and count < 3 for ring, count in zip(unknowns.rings, points, strict=True)):
-            return f"a ring has fewer than 3 points: {points}"
-        inputs = {name: values.astype(np.float64) for name, values in problem.draw(0, np.arange(1)).items()}
-        rng = np.random.default_rng(0)
-        one, other = (
-            {name: rng.uniform(0.5, 1.5, (1, *shape)) for name, shape in unknowns.shapes.items()} for _ in range(2)
-        )
         problem.derived(inputs, one, other)
+    except Beyond as error:
+        return str(error)
     # What somebody's equations do with tensors can be anything.
     except Exception as error:  # noqa: BLE001
-        return str(error) if isinstance(error, Beyond) else f"{type(error).__name__}: {error}".partition("\n")[0]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        log.info("problem %r is not linearised: %s", problem.kind, reason, exc_info=True)
+        return reason
     return ""
 
 
