@@ -12,8 +12,8 @@ import numpy as np
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
-from ritz.compute.solvers.operators import Operators
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Operators
+from ritz.compute.solvers.preconditioners.ilu import ILU
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.solvers.systems import Systems
 from ritz.compute.solvers.transform.transform import Transform
@@ -27,6 +27,7 @@ SOLVERS: tuple[Solver, ...] = (
     Krylov(preconditioner="ilu"),
     Transform(),
     Krylov(preconditioner="ssor"),
+    Krylov(preconditioner=ILU(fill=1)),
 )
 """Those with kernels of their own."""
 
