@@ -17,7 +17,6 @@ def panel(
     rtol: float,
     *,
     recycled: Recycled | None = None,
-    direct: Direct | None = None,
     limit: float = 30.0,
 ) -> tuple[PanelRow, ...]:
     """Measure what sorting and carrying are worth, whoever wins.
@@ -28,8 +27,8 @@ def panel(
         The same systems in the order of a shard and as they were drawn.
     rtol
         Largest true relative residual of a good answer.
-    recycled, direct
-        Solvers to compare; with their defaults if None. The recycling one carries without its guard.
+    recycled
+        What is compared with the direct solver; with its defaults if None. It carries without its guard.
     limit
         Seconds after which no further system is begun; where one in each way is expected to take longer, none is.
 
@@ -38,9 +37,9 @@ def panel(
     tuple of PanelRow
         Measured in turn system by system.
     """
-    method = (recycled or Recycled()).model_copy(update={"guard": False})
+    method, direct = (recycled or Recycled()).model_copy(update={"guard": False}), Direct()
     # Each of four ways to recycle and two without takes one system before its clock starts, and one at least after.
-    costs = 8 * method.expected(systems_sorted), 4 * (direct or Direct()).expected(systems_sorted)
+    costs = 8 * method.expected(systems_sorted), 4 * direct.expected(systems_sorted)
     if sum(costs) > limit:
         return ()
     # Without the carry no time goes into a space that nobody takes up.
@@ -49,7 +48,7 @@ def panel(
     named: list[dict[str, str]] = []
     for order, systems in (("sorted", systems_sorted), ("unsorted", systems_unsorted)):
         single = [systems.take(slice(i, i + 1)) for i in range(len(systems))]
-        trials += [Trial(method, single), Trial(method, single, False, cold), Trial(direct or Direct(), single, False)]
+        trials += [Trial(method, single), Trial(method, single, False, cold), Trial(direct, single, False)]
         named += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
     interleave(trials, rtol, limit=limit)
     return tuple(PanelRow(**one, **trial.summary()) for one, trial in zip(named, trials, strict=True))

@@ -45,12 +45,6 @@ class Recycler:
             guard=None if self.guard is None else replace(self.guard),
         )
 
-    def reset(self) -> None:
-        """Forget everything, as before the first system; a guard starts anew with its settings."""
-        self.basis, self.iterations, self.matvecs, self.work, self.carried = None, 0, 0, 0.0, False
-        if self.guard is not None:
-            self.guard = Guard(self.guard.trial, self.guard.hold, self.guard.rest)
-
     def begin(self) -> None:
         """Forget what the last solve took."""
         self.iterations, self.matvecs, self.work, self.carried = 0, 0, 0.0, False

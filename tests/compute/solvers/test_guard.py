@@ -166,10 +166,3 @@ def test_systems_that_take_no_work_do_not_count():
     gcrodr(A, A @ np.ones(29), x0=np.ones(29), recycler=recycler)
     assert recycler.guard == Guard()
     assert (recycler.iterations, recycler.work, recycler.carried) == (0, 0.0, False)
-
-
-def test_reset_starts_a_guard_anew_with_its_settings():
-    recycler = Recycler(guard=Guard(trial=2, hold=5, rest=7))
-    follow(recycler.guard, carried=50, systems=12)
-    recycler.reset()
-    assert recycler.guard == Guard(trial=2, hold=5, rest=7)

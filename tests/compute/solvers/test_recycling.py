@@ -158,11 +158,3 @@ def test_the_carry_halves_the_iterations_of_few_parameter_systems(few_parameters
     assert means[20] < 0.5 * means[0]
     unsorted = Recycled(guard=False).solve(drawn, rtol=1e-8)[0].ledger["iterations"]
     assert means[20] <= 1.02 * np.mean(unsorted[1:])
-
-
-def test_reset_forgets():
-    recycler = Recycler(np.ones((3, 1)), 4, 5)
-    twin = recycler.copy()
-    recycler.reset()
-    assert recycler == Recycler()
-    assert twin.basis is not None
