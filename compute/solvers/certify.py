@@ -152,13 +152,8 @@ def relative_residuals(systems: Systems, x: Any, rows: Iterable[int]) -> list[fl
     """Return `relative_residual` of answers ``x`` ``(n, *shape)`` to some systems, by their positions."""
     rows = list(rows)
     left, whole = systems.operators.residuals(x, systems.rhs, rows)
-    found = []
-    for i, residual, size in zip(rows, left.tolist(), whole.tolist(), strict=True):
-        if _LEAST <= size < math.inf and residual < math.inf:
-            found.append(residual / size)
-        else:
-            found.append(_in_any_unit(systems.operators, i, _flat(x[i]), _flat(systems.rhs[i])))
-    return found
+    sizes = zip(rows, left.tolist(), whole.tolist(), strict=True)
+    return [_ratio(systems.operators, i, x[i], systems.rhs[i], residual, size) for i, residual, size in sizes]
 
 
 def relative_residual(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarray) -> float:
@@ -166,10 +161,14 @@ def relative_residual(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarr
 
     Whatever the units: where squares leave the range, matrix, ``x`` and ``b`` are brought back by powers of two.
     """
-    residual, whole = operators.residual(i, x, rhs)
-    if _LEAST <= whole < np.inf and residual < np.inf:
-        return residual / whole
-    return _in_any_unit(operators, i, x, rhs)
+    return _ratio(operators, i, x, rhs, *operators.residual(i, x, rhs))
+
+
+def _ratio(operators: Operators, i: int, x: Any, rhs: Any, residual: float, size: float) -> float:
+    """Return ``residual / size``, ``‖b − A_i x‖ / ‖b‖``, computed anew where one of them has left the range."""
+    if _LEAST <= size < math.inf and residual < math.inf:
+        return residual / size
+    return _in_any_unit(operators, i, _flat(x), _flat(rhs))
 
 
 def _in_any_unit(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarray) -> float:
