@@ -121,7 +121,7 @@ class Channel:
 
     def _on_notification(self, event: tuple[float, dict[str, Any]]) -> Awaitable[None] | None:
         """Handle the notification of a consumer in the client's thread, where the returned answer is to be awaited."""
-        queue, message = event[1]["lane"], event[1]
+        queue, message = event[1]["queue"], event[1]
         with self._changed:
             if "took" in message:
                 for key in message["took"]:

@@ -101,7 +101,7 @@ class ConsumerQueue:
             self._arrived.put((key, holders, number == len(values)))
 
     def _notify(self, **message: Any) -> None:
-        self._publish(notifications(self.name), {"lane": self.number, **message})
+        self._publish(notifications(self.name), {"queue": self.number, **message})
 
 
 def receive(name: str, queue: int = 0) -> Iterator[Any]:
