@@ -131,7 +131,7 @@ class Local(Profile):
                     yield cluster
 
     def _transport(self) -> tuple[str, Any]:
-        """Return the protocol of the sockets and its certificates."""
+        """Return the protocol of the sockets, and how connections through them are encrypted."""
         from distributed import Security
 
         return "tls", Security.temporary()

@@ -19,7 +19,7 @@ class Extent(NamedTuple):
     solid
         Whether they lie on a grid in three dimensions.
     grown
-        Unknowns relative to those the figures were measured at, 128² or 32³.
+        Unknowns relative to those that the figures are for, 128² or 32³.
     """
 
     unknowns: float

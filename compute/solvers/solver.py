@@ -76,8 +76,8 @@ class Solver(Kind, ABC):
     def expected(self, systems: Systems) -> float | None:
         """Estimate the seconds per system on one core of 2020 or later, to a residual of 1e-8; nothing is measured.
 
-        Figures of the shipped solvers were measured on grids of 64² to 256² and 32³ and are good to a factor of two for
-        families like those; only their ratios are used, to leave out what has no chance.
+        Figures of the shipped solvers are for grids of 64² to 256² and 32³; only their ratios are used, to leave out
+        what has no chance. `ritz.compute.solvers.choice.record.Tried` has them beside the measured seconds.
 
         Returns
         -------

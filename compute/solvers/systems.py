@@ -21,8 +21,9 @@ class Systems:
     operators
         The ``n`` matrices.
     rhs
-        ``(n, *operators.shape)`` right-hand sides, float64 (complex128 for complex problems). Where the operators
-        lie on a device these lie there too, as tensors of torch.
+        ``(n, *operators.shape)`` right-hand sides, float64 (complex128 for complex problems). Of operators on a
+        device they are tensors of torch there, which `ritz.compute.solvers.certify.certify` takes; `finite` and
+        `balanced` take NumPy arrays alone.
     guess
         First guesses in the shape of ``rhs``, such as the solutions of the time step before, or None. An
         iterative solver starts from them.

@@ -20,7 +20,7 @@ _PREFIX = "ritz_"
 class Hypre(Preconditioner):
     """One V-cycle of hypre's BoomerAMG, through PETSc, of real operators.
 
-    The settings are PETSc's defaults for ``-pc_type hypre``, with one symmetric smoother on both sides.
+    Settings that are no field here are PETSc's defaults for ``-pc_type hypre``, its symmetric smoother among them.
     """
 
     sources: ClassVar[tuple[Source, ...]] = (
