@@ -18,8 +18,7 @@ from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.newton import newton
-from ritz.compute.solvers.operators import Pattern
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Pattern
 from ritz.compute.solvers.scaling import norms
 
 if TYPE_CHECKING:

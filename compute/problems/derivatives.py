@@ -15,8 +15,7 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.colouring import colours
 from ritz.compute.problems.evolution import Coupling, Evolution
 from ritz.compute.problems.problem import Arrays, Problem
-from ritz.compute.solvers.operators import Operators, Pattern, Stencil
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Operators, Pattern, Stencil
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +137,7 @@ def hindrance(problem: Problem) -> str:
     except Beyond as error:
         return str(error)
     # What somebody's equations do with tensors can be anything.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         log.info("problem %r is not linearised: %s", problem.kind, reason, exc_info=True)
         return reason

@@ -12,7 +12,7 @@ from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.sizes import joint_size
 from ritz.compute.problems.slotted import slotted_plate, stiffness
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
 

@@ -12,8 +12,7 @@ import scipy
 
 from ritz.compute.fields.arrays import Array, like, namespace
 from ritz.compute.problems.balance import Difference
-from ritz.compute.solvers.operators import Pattern
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Pattern
 
 if TYPE_CHECKING:
     import skfem

@@ -19,8 +19,7 @@ from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Stencil
 from ritz.compute.solvers.systems import Systems
 from tests.explicit import Explicit
 

@@ -9,8 +9,7 @@ from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shift
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import importable
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Stencil
 from ritz.compute.solvers.systems import Systems
 
 LIBRARIES = importable()

@@ -11,8 +11,7 @@ from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.krylov import cg, gmres
-from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Stencil
 from ritz.compute.solvers.preconditioners.amg import AMG
 from ritz.compute.solvers.preconditioners.catalogue import PRECONDITIONERS, AnyPreconditioner
 from ritz.compute.solvers.preconditioners.hypre import Hypre

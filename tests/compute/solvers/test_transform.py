@@ -5,7 +5,7 @@ import pytest
 
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices
 from ritz.compute.solvers.systems import Systems
 from ritz.compute.solvers.transform.separable import Separable
 from ritz.compute.solvers.transform.transform import Transform

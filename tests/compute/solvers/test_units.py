@@ -23,8 +23,7 @@ from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
-from ritz.compute.solvers.operators import Stencil
-from ritz.compute.solvers.operators.matrices import Matrices
+from ritz.compute.solvers.operators import Matrices, Stencil
 from ritz.compute.solvers.scaling import shifted
 from ritz.compute.solvers.systems import Systems
 from ritz.compute.solvers.transform.transform import Transform
