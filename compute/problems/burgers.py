@@ -16,6 +16,7 @@ from ritz.compute.problems import box
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Solve
+from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.newton import newton
 from ritz.compute.solvers.operators import Matrices, Pattern
@@ -217,24 +218,18 @@ class Burgers(Evolution):
 
         N′ is the derivative of N, and both w are means of magnitudes.
         """
-        states = np.abs(self._states(inputs, fields))
-        now, w = states[:, :-1], 0.5 * (states[:, :-1] + states[:, 1:])
-        left, right = np.roll(w, 1, axis=2), np.roll(w, -1, axis=2)
-        speed, slope = (left + w + right) * self.points / 6, (left + right) * self.points / 6
         spread = self.viscosity * self.points**2
-        change = (slope + 2 * spread) * w + (slope + speed + spread) * (left + right)
-        total = now + w + 0.5 * self.end / self.steps * change
-        worst: np.ndarray = (_by_step(total) / _by_step(now)).max(axis=1)
+        sizes = {name: np.abs(double(values)) for name, values in (*inputs.items(), *fields.items())}
+        found = []
+        for before, after, _ in self.pieces(sizes, {"u": sizes["u"]}):
+            now, w = before["u"], 0.5 * (before["u"] + after["u"])
+            left, right = np.roll(w, 1, axis=2), np.roll(w, -1, axis=2)
+            speed, slope = (left + w + right) * self.points / 6, (left + right) * self.points / 6
+            change = (slope + 2 * spread) * w + (slope + speed + spread) * (left + right)
+            total = now + w + 0.5 * self.end / self.steps * change
+            found.append(size(total, axes=2) / size(now, axes=2))
+        worst: np.ndarray = np.concatenate(found, axis=1).max(axis=1)
         return worst
-
-    def _states(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return all states from the first on, ``(n, steps + 1, points)`` float64."""
-        return np.concatenate([inputs["u0"][:, None], fields["u"]], axis=1).astype(np.float64)
-
-
-def _by_step(x: np.ndarray) -> np.ndarray:
-    """Return the Euclidean norm of every step ``(n, steps)`` of ``(n, steps, points)``."""
-    return norms(x.reshape(-1, x.shape[-1])).reshape(x.shape[:-1])
 
 
 @lru_cache(maxsize=32)
