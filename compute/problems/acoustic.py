@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +9,7 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, like
 from ritz.compute.kind import in_units
 from ritz.compute.problems import box
-from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.balance import outflow, wave_magnitude
 from ritz.compute.problems.helmholtz import source
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Problem, Solve
@@ -104,8 +103,4 @@ class Acoustic(InMedium, Problem):
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |p|‖ / ‖b‖``; see `Problem.rounding`."""
         a, p = inputs["a"].astype(np.float64), np.abs(fields["p"].astype(np.float64))
-        one = np.ones_like(p)
-        # What fluxes add to the diagonal: neighbours add up with one sign, and cancel with the other.
-        diagonal = 0.5 * (outflow(a, one, operator.add) + outflow(a, one))
-        total = outflow(a, p, operator.add) + (np.abs(diagonal - self.wavenumber**2) - diagonal) * p
-        return norms(total) / self.scale(inputs)
+        return norms(wave_magnitude(a, self.wavenumber**2, p)) / self.scale(inputs)

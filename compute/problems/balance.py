@@ -49,6 +49,14 @@ def outflow(
     return total
 
 
+def wave_magnitude(a: Array | float, square: Array | float, u: Array) -> Array:
+    """Return ``|A| u`` of ``A = −∇·(a ∇) − square`` with u = 0 at the walls, for ``u ≥ 0``; see `outflow`."""
+    one = namespace(u).ones_like(u)
+    # What fluxes add to the diagonal: neighbours add up with one sign, and cancel with the other.
+    diagonal = 0.5 * (outflow(a, one, operator.add) + outflow(a, one))
+    return outflow(a, u, operator.add) + (abs(diagonal - square) - diagonal) * u
+
+
 def _resistance(a: Array | float, u: Array, axis: int) -> Array:
     """Return what stands against the fluxes across an axis, ``h²/2a`` of the cells on both sides of each face.
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, like
 from ritz.compute.kind import in_units
 from ritz.compute.problems import box
-from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.balance import outflow, wave_magnitude
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.problems.spectrum import leading_cosines
@@ -116,18 +116,8 @@ class Helmholtz(Problem):
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""
-        u = np.abs(fields["u"].astype(np.float64))
-        centre = -(inputs["k"].astype(np.float64) ** 2)
-        total = np.zeros_like(u)
-        for axis in range(1, u.ndim):
-            wall = [(0, 0)] * u.ndim
-            wall[axis] = (1, 1)
-            padded = np.moveaxis(np.pad(u, wall), axis, 0)
-            total += np.moveaxis(padded[:-2] + padded[2:], 0, axis) * u.shape[axis] ** 2
-            along = np.full(u.shape[axis], 2.0)
-            along[[0, -1]] = 3.0
-            centre += np.expand_dims(along, [i for i in range(u.ndim) if i != axis]) * u.shape[axis] ** 2
-        return norms(total + np.abs(centre) * u) / self.scale(inputs)
+        k, u = inputs["k"].astype(np.float64), np.abs(fields["u"].astype(np.float64))
+        return norms(wave_magnitude(1.0, k**2, u)) / self.scale(inputs)
 
 
 def source(shape: tuple[int, ...], wavenumber: float) -> np.ndarray:
