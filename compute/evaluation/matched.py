@@ -111,7 +111,7 @@ def _tried(
     wanted: float,
 ) -> Trial:
     """Solve at a tolerance on a grid; the error is None where a sample failed."""
-    coarse = _loosened(grids.coarse, rtol)
+    coarse = grids.coarse.loosened(rtol)
     solver = _quickest(coarse, grids.restrict(inputs), rtol)
     seconds = []
     for _ in range(REPEATS):
@@ -136,14 +136,6 @@ def _tried(
 
 def _error(outputs: Arrays, reference: Mapping[str, np.ndarray]) -> float:
     return float(np.mean([relative_l2(outputs[name], truth).mean() for name, truth in reference.items()]))
-
-
-def _loosened(problem: Problem, rtol: float) -> Problem:
-    """Return the problem with its own tolerance, that of an iteration around the solver, as loose as ``rtol``."""
-    own = getattr(problem, "tolerance", None)
-    if not isinstance(own, float) or own >= rtol:
-        return problem
-    return problem.model_copy(update={"tolerance": min(rtol, 1e-3)})
 
 
 def _quickest(problem: Problem, inputs: Arrays, rtol: float) -> Solver:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +12,7 @@ from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow, wave_magnitude
 from ritz.compute.problems.helmholtz import source
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, shifted
 from ritz.compute.solvers.operators import Stencil
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Acoustic(InMedium, Problem):
+class Acoustic(InMedium, box.LinearInBox):
     """Sound of one frequency in a box whose density varies: pressure p from the buoyancy a of the medium.
 
     Equation
@@ -44,6 +44,8 @@ class Acoustic(InMedium, Problem):
         Input ``a`` and output ``p``, ``(sample, y, x)`` or ``(sample, z, y, x)`` float32; along an axis of N cells
         the centre of cell i lies at (i + ½)/N. A surrogate sees log a.
     """
+
+    output: ClassVar[str] = "p"
 
     kind: Literal["acoustic"] = "acoustic"
     shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = Field(
@@ -86,19 +88,10 @@ class Acoustic(InMedium, Problem):
         del inputs
         return norm(source(self.shape, self.wavenumber).ravel())
 
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {"p": box.along_walls(self.shape)}
-
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
         """Return the operators of −∇·(a∇) − k₀², one per sample."""
         a = inputs["a"]
         return shifted(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
-
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return `matrices`; see `Problem.linearised`."""
-        del fields
-        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |p|‖ / ‖b‖``; see `Problem.rounding`."""

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
+
+from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.operators import Stencil
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Cells = Annotated[int, Field(ge=4, le=8192)]
 """Cells along an axis."""
+
+
+class InBox(Problem):
+    """A problem on a box with the field ``shape``, one output, and conditions at the walls."""
+
+    output: ClassVar[str] = "u"
+    """Name of the output."""
+
+    if TYPE_CHECKING:
+        # Field of a subclass, which keeps its place among its others.
+        shape: tuple[int, ...]
+
+    def conditions(self) -> dict[str, np.ndarray]:
+        """Return the cells along the walls; see `Problem.conditions`."""
+        return {self.output: along_walls(self.shape)}
+
+
+class LinearInBox(InBox):
+    """One whose equations are linear in the output, and not in time."""
+
+    @abstractmethod
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of the equations, one per sample."""
+
+    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
+        """Return `matrices`; see `Problem.linearised`."""
+        del fields
+        return self.matrices(inputs)
 
 
 def centres(cells: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from ritz.compute.kind import Source, in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 _ITERATIONS = 20
 
 
-class Burgers(Evolution):
+class Burgers(Iterated, Evolution):
     """Steepening and decaying waves on a ring: velocity u over time from the first state u0.
 
     Equation
@@ -208,10 +209,6 @@ class Burgers(Evolution):
         del inputs, step
         matrices = self._derivatives(0.5 * (before["u"] + after["u"]))
         return replace(matrices, values=0.5 * matrices.values)
-
-    def attained(self, rtol: float) -> float:
-        """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
-        return max(rtol, self.tolerance)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|uⁿ| + (I + Δt/2 |N′(w)|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.

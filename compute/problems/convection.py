@@ -13,7 +13,7 @@ from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import Difference, carried, outflow
 from ritz.compute.problems.gaussian import Gaussian
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import convection_diffusion
 from ritz.compute.solvers.operators import Stencil
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Convection(Problem):
+class Convection(box.LinearInBox):
     """A tracer that is stirred and spreads: concentration u from the stream function ψ of a flow.
 
     Equation
@@ -112,18 +112,9 @@ class Convection(Problem):
         del inputs
         return math.sqrt(math.prod(self.shape))
 
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {"u": box.along_walls(self.shape)}
-
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
         """Return the operators of −ε Δ + v·∇, one per sample."""
         return convection_diffusion(self.diffusivity, self.velocity(inputs["psi"]))
-
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return `matrices`; see `Problem.linearised`."""
-        del fields
-        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

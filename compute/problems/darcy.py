@@ -13,7 +13,7 @@ from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.operators import Stencil
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Darcy(InMedium, Problem):
+class Darcy(InMedium, box.LinearInBox):
     """Steady flow through a porous square or cube: pressure u from permeability a.
 
     Equation
@@ -65,7 +65,7 @@ class Darcy(InMedium, Problem):
 
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the pressure, ``u`` ``(n, *shape)`` float64; see `Problem.simulate`."""
-        operators = diffusion(inputs["a"])
+        operators = self.matrices(inputs)
         return {"u": solve(Systems(operators, np.ones((len(operators), *operators.shape))))}
 
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
@@ -77,13 +77,8 @@ class Darcy(InMedium, Problem):
         del inputs
         return math.sqrt(math.prod(self.shape))
 
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {"u": box.along_walls(self.shape)}
-
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return A; see `Problem.linearised`."""
-        del fields
+    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
+        """Return the operators of −∇·(a ∇), one per sample."""
         return diffusion(inputs["a"])
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:

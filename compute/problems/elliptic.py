@@ -13,8 +13,9 @@ from ritz.compute.kind import Source, in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 _STEPS = 30
 
 
-class Elliptic(InMedium, Problem):
+class Elliptic(InMedium, Iterated, box.InBox):
     """Steady conduction where the conductivity grows with the temperature: temperature u from material and sources.
 
     Equation
@@ -142,18 +143,10 @@ class Elliptic(InMedium, Problem):
         """Return ‖f‖; see `Problem.scale`."""
         return size(inputs["f"])
 
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {"u": box.along_walls(self.shape)}
-
     def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
         """Return the matrices A + β L diag(u²); see `Problem.linearised`."""
         a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
         return Stencil(_Equation(a, f, self.growth).columns(np.ones_like(u), u**2))
-
-    def attained(self, rtol: float) -> float:
-        """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
-        return max(rtol, self.tolerance)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖(|A| + β |L| diag(u²)) |u|‖ / ‖f‖``, A and L without their signs; see `Problem.rounding`."""

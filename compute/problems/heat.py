@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Heat(InMedium, Evolution):
+class Heat(InMedium, box.InBox, Evolution):
     """Cooling of an uneven plate with cold edges: temperature u over time from diffusivity a and first state u0.
 
     Equation
@@ -135,10 +135,6 @@ class Heat(InMedium, Evolution):
         """
         now, w = before["u"], _mean(before["u"], after["u"], steps)
         return {"u": w + 0.5 * self.end / self.steps * outflow(inputs["a"][:, None], w, space=2) - now}
-
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {"u": box.along_walls(self.shape)}
 
     def step_linearised(self, inputs: Arrays, before: Arrays, after: Arrays, step: int) -> Stencil:
         """Return ``I + Δt/2 A``, or half of it where w is a mean; see `Evolution.step_linearised`."""

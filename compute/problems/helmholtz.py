@@ -11,7 +11,7 @@ from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow, wave_magnitude
 from ritz.compute.problems.gaussian import Gaussian
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, shifted
 from ritz.compute.solvers.operators import Stencil
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Helmholtz(Problem):
+class Helmholtz(box.LinearInBox):
     """Standing waves in a box with reflecting walls: amplitude u from the wave number k of the medium.
 
     Equation
@@ -100,19 +100,10 @@ class Helmholtz(Problem):
         del inputs
         return norm(self.source().ravel())
 
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {"u": box.along_walls(self.shape)}
-
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
         """Return the operators of −Δ − k², one per sample."""
         k = inputs["k"].astype(np.float64)
         return shifted(diffusion(np.broadcast_to(1.0, k.shape)), -(k**2), definite=False)
-
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return `matrices`; see `Problem.linearised`."""
-        del fields
-        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

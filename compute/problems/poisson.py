@@ -12,7 +12,7 @@ from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.gaussian import Gaussian
-from ritz.compute.problems.problem import Arrays, Problem, Solve
+from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion, wall_source
@@ -27,7 +27,7 @@ _WALLS = {"south": (0, False), "east": (1, True), "north": (0, True), "west": (1
 """Axis across the wall, and whether it is the upper one; in the order of a walk round the square."""
 
 
-class Poisson(Problem):
+class Poisson(box.LinearInBox):
     """A potential in a square: u from sources f inside and given values at the four walls.
 
     Equation
@@ -133,18 +133,9 @@ class Poisson(Problem):
         """Return the norm of f with the walls in it; see `Problem.scale`."""
         return size(self._given(inputs))
 
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {"u": box.along_walls(self.shape)}
-
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
         """Return the operators of −Δ, all the same, one per sample."""
         return diffusion(np.broadcast_to(1.0, inputs["f"].shape))
-
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return `matrices`; see `Problem.linearised`."""
-        del fields
-        return self.matrices(inputs)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 
@@ -214,6 +214,14 @@ class Problem(Kind, ABC):
         That is ``rtol``, but for equations solved by an iteration with a tolerance of its own.
         """
         return rtol
+
+    def loosened(self, rtol: float) -> Self:
+        """Return the problem with its own tolerance, that of an iteration around the solver, as loose as ``rtol``.
+
+        It is the problem itself where it has no tolerance, or a looser one.
+        """
+        del rtol
+        return self
 
     def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Operators | None:
         """Return the derivatives ``∂F/∂u`` of `equations` by the fields, one operator a sample; None if there are none.

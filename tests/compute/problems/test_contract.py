@@ -197,6 +197,7 @@ def _places(problem: Problem, shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
 
 def test_a_tolerance_of_a_problem_says_how_exact_its_fields_are():
     assert Darcy().attained(1e-8) == 1e-8
+    assert Darcy().loosened(1e-2) == Darcy()
     for problem in (Elliptic(shape=(12, 12), tolerance=1e-5), Burgers(points=48, steps=6, end=0.2, tolerance=1e-5)):
         inputs = problem.draw(0, IDS)
         fields, _ = simulate(problem, inputs, Direct(), 1e-8)
@@ -204,6 +205,9 @@ def test_a_tolerance_of_a_problem_says_how_exact_its_fields_are():
         assert problem.attained(1e-8) == 1e-5
         assert problem.attained(1e-3) == 1e-3
         assert 1e-8 < found.max() <= 1e-5
+        assert problem.loosened(1e-6) == problem
+        assert problem.loosened(1e-4).attained(1e-8) == 1e-4
+        assert problem.loosened(1e-1).attained(1e-8) == 1e-3
 
 
 def test_a_sample_does_not_depend_on_its_block(solved):
