@@ -24,7 +24,7 @@ from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.sampling.order import greedy
-from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion, with_reaction
 from ritz.compute.solvers.certify import relative_residual
 from ritz.compute.solvers.iterative.guard import Guard
 from ritz.compute.solvers.iterative.krylov import Krylov
@@ -97,7 +97,7 @@ def helmholtz(count: int) -> Posed:
     """−Δu − k² u = 1 on 64², k Gaussian around 20 with a standard deviation of 7 %."""
     waves = _gaussian(4, count, (64, 64))
     laplacian = diffusion(np.broadcast_to(1.0, waves.shape))
-    return _ones(shifted(laplacian, -((20 * (1 + 0.07 * waves)) ** 2), definite=False)), leading_cosines(waves)
+    return _ones(with_reaction(laplacian, -((20 * (1 + 0.07 * waves)) ** 2), definite=False)), leading_cosines(waves)
 
 
 def contrast(count: int) -> Posed:

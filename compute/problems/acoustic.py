@@ -14,7 +14,7 @@ from ritz.compute.problems.helmholtz import source
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
-from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.assembly import diffusion, with_reaction
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norm, norms
 from ritz.compute.solvers.systems import Systems
@@ -91,7 +91,7 @@ class Acoustic(InMedium, box.LinearInBox):
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
         """Return the operators of −∇·(a∇) − k₀², one per sample."""
         a = inputs["a"]
-        return shifted(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
+        return with_reaction(diffusion(a), np.full(a.shape, -(self.wavenumber**2)), definite=False)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |p|‖ / ‖b‖``; see `Problem.rounding`."""

@@ -17,7 +17,7 @@ from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
-from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.assembly import diffusion, with_reaction
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
 
@@ -116,7 +116,7 @@ class Heat(InMedium, box.InBox, Evolution):
         rate, now = 2 * self.steps / self.end, state.fields["u"]
         operators = state.aside.get("operators")
         if operators is None:
-            operators = shifted(diffusion(inputs["a"]), rate, definite=True)
+            operators = with_reaction(diffusion(inputs["a"]), rate, definite=True)
         # Half a step further on: there lie the end of a half step and the mean of a whole one.
         w = solve(Systems(operators, rate * now, guess=now + state.aside.get("half a step", np.zeros_like(now))))
         then = w if state.step < 2 else 2 * w - now
@@ -141,7 +141,7 @@ class Heat(InMedium, box.InBox, Evolution):
         del before, after
         share = 1.0 if step < 2 else 0.5
         rate = diffusion(share * 0.5 * self.end / self.steps * inputs["a"])
-        return shifted(rate, share, definite=True)
+        return with_reaction(rate, share, definite=True)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|uⁿ| + (I + Δt/2 |A|) |w|‖ / ‖uⁿ‖`` of the worst step; see `Problem.rounding`.

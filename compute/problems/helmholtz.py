@@ -13,7 +13,7 @@ from ritz.compute.problems.balance import outflow, wave_magnitude
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
-from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.assembly import diffusion, with_reaction
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norm, norms
 from ritz.compute.solvers.systems import Systems
@@ -103,7 +103,7 @@ class Helmholtz(box.LinearInBox):
     def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
         """Return the operators of −Δ − k², one per sample."""
         k = inputs["k"].astype(np.float64)
-        return shifted(diffusion(np.broadcast_to(1.0, k.shape)), -(k**2), definite=False)
+        return with_reaction(diffusion(np.broadcast_to(1.0, k.shape)), -(k**2), definite=False)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

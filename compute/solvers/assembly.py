@@ -95,8 +95,8 @@ def convection_diffusion(
     return Stencil(c, symmetric=False, definite=True)
 
 
-def shifted(operators: Stencil, values: np.ndarray | float, definite: bool) -> Stencil:
-    """Add a term ``values · u``: −k² of a Helmholtz equation, 1/Δt of an implicit step.
+def with_reaction(operators: Stencil, values: np.ndarray | float, definite: bool) -> Stencil:
+    """Add a reaction ``values · u``: −k² of a Helmholtz equation, 1/Δt of an implicit step.
 
     Parameters
     ----------

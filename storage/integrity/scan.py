@@ -26,7 +26,7 @@ DAMAGED = (icechunk.IcechunkError, ValueError, RuntimeError, OSError, KeyError, 
 
 
 @dataclass(frozen=True)
-class Part:
+class ShardValues:
     """The values of one array for one shard.
 
     Attributes
@@ -157,7 +157,7 @@ class Scan:
         """
         return any(self._refers(name, self._place(name, shard)) is not False for name in (*self.fields, *COLUMNS))
 
-    def read(self, name: str, shard: int) -> Part:
+    def read(self, name: str, shard: int) -> ShardValues:
         """Read one array of one shard; leave out damaged chunks and name them.
 
         The checksums of all its chunks are verified. A chunk that is not there is a fault, not a fill value.
@@ -175,7 +175,7 @@ class Scan:
             if not array.shards:
                 return self._lost(name, place, dict.fromkeys(range(self.shard), reason(error)), chunks)
         else:
-            return Part(values, np.zeros(self.shard, bool), chunks, ())
+            return ShardValues(values, np.zeros(self.shard, bool), chunks, ())
         # One sample after the other, so that the damage of one does not hide the others.
         values, why = np.zeros((self.shard, *array.shape[1:]), array.dtype), {}
         for row in range(self.shard):
@@ -251,7 +251,7 @@ class Scan:
 
     def _lost(
         self, name: str, place: tuple[int, ...], why: Mapping[int, str], chunks: int, values: np.ndarray | None = None
-    ) -> Part:
+    ) -> ShardValues:
         array = self._arrays[name]
         if values is None:
             values = np.zeros((self.shard, *array.shape[1:]), array.dtype)
@@ -264,7 +264,7 @@ class Scan:
         for row, what in why.items():
             groups.setdefault(what, []).append(row)
         lies_in = self._object(name, place)
-        return Part(
+        return ShardValues(
             values,
             unreadable,
             chunks,

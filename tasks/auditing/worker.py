@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.problems.problem import Arrays
-from ritz.storage.integrity.scan import Part, Scan
+from ritz.storage.integrity.scan import Scan, ShardValues
 from ritz.storage.ledger import COLUMNS, REASONS, STATUSES
 from ritz.tasks.auditing.findings import Finding, Outcome, join
 from ritz.tasks.auditing.regenerate_worker import Source, same_bits
@@ -106,7 +106,7 @@ class _Shard:
     index: int
     ids: np.ndarray
     known: np.ndarray
-    parts: dict[str, Part] = field(init=False)
+    parts: dict[str, ShardValues] = field(init=False)
 
     def __post_init__(self) -> None:
         self.parts = {name: self.scan.read(name, self.index) for name in (*self.scan.fields, *COLUMNS)}

@@ -11,7 +11,7 @@ from ritz.compute.document import Json
 from ritz.compute.kind import in_units
 from ritz.compute.solvers.choice.candidates import SINGLE, AnyCandidate
 from ritz.compute.solvers.choice.record import Choice, LeftOut, Tried
-from ritz.compute.solvers.choice.timing import Trial, interleave
+from ritz.compute.solvers.choice.timing import Contender, interleave
 from ritz.compute.solvers.solver import Solutions, Solver
 from ritz.compute.solvers.systems import Systems
 
@@ -77,11 +77,11 @@ class Auto(Solver):
             raise ValueError("systems is empty, expected at least one system to try the candidates on")
         able, left_out = self._able(batches[0])
         probed = _probed(batches, self.probe)
-        trials = [Trial(solver, probed) for solver, _ in able]
-        interleave(trials, rtol, reach=REACH)
+        contenders = [Contender(solver, probed) for solver, _ in able]
+        interleave(contenders, rtol, reach=REACH)
         tried = [
-            Tried(solver=_fields(solver), **trial.summary(), expected=cost, missed=trial.missed)
-            for (solver, cost), trial in zip(able, trials, strict=True)
+            Tried(solver=_fields(solver), **contender.summary(), expected=cost, missed=contender.missed)
+            for (solver, cost), contender in zip(able, contenders, strict=True)
         ]
         good = [i for i, one in enumerate(tried) if one.missed == 0]
         if not good:

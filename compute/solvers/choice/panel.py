@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ritz.compute.solvers.choice.record import PanelRow
-from ritz.compute.solvers.choice.timing import Trial, interleave
+from ritz.compute.solvers.choice.timing import Contender, interleave
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.guard import Guard
 from ritz.compute.solvers.iterative.recycled import Recycled
@@ -44,11 +44,15 @@ def panel(
         return ()
     # Without the carry no time goes into a space that nobody takes up.
     cold = Recycler(guard=Guard(phase="rest", left=2))
-    trials: list[Trial] = []
+    contenders: list[Contender] = []
     named: list[dict[str, str]] = []
     for order, systems in (("sorted", systems_sorted), ("unsorted", systems_unsorted)):
         single = [systems.take(slice(i, i + 1)) for i in range(len(systems))]
-        trials += [Trial(method, single), Trial(method, single, False, cold), Trial(direct, single, False)]
+        contenders += [
+            Contender(method, single),
+            Contender(method, single, False, cold),
+            Contender(direct, single, False),
+        ]
         named += [{"method": name, "order": order} for name in ("recycled, carry", "recycled, no carry", "direct")]
-    interleave(trials, rtol, limit=limit)
-    return tuple(PanelRow(**one, **trial.summary()) for one, trial in zip(named, trials, strict=True))
+    interleave(contenders, rtol, limit=limit)
+    return tuple(PanelRow(**one, **contender.summary()) for one, contender in zip(named, contenders, strict=True))

@@ -14,7 +14,7 @@ from ritz.compute.solvers.systems import Systems
 
 
 @dataclass
-class Trial:
+class Contender:
     """A solver, the systems it is to solve in this order, and what came of it.
 
     Attributes
@@ -77,38 +77,38 @@ class Trial:
         }
 
 
-def interleave(trials: Sequence[Trial], rtol: float, *, reach: float = np.inf, limit: float = np.inf) -> None:
+def interleave(contenders: Sequence[Contender], rtol: float, *, reach: float = np.inf, limit: float = np.inf) -> None:
     """Measure solvers beside each other, one batch of each in turn, so that a change of the machine's speed meets all.
 
     Parameters
     ----------
-    trials
+    contenders
         What is measured; they are filled in.
     rtol
         Largest true relative residual of a good answer.
     reach
-        A trial that takes more than this many times the time of the quickest one that missed nothing stops; after the
-        first batch, where nothing has been carried yet, only one that takes more than the square of it, and from the
-        third batch on already one that takes more than the root of it, unless its last batch was better.
+        A contender that takes more than this many times the time of the quickest one that missed nothing stops; after
+        the first batch, where nothing has been carried yet, only one that takes more than the square of it, and from
+        the third batch on already one that takes more than the root of it, unless its last batch was better.
     limit
-        Seconds after which no further batch begins; every trial has at least one.
+        Seconds after which no further batch begins; every contender has at least one.
     """
     start = time.perf_counter()
-    for i in range(max(len(trial.batches) for trial in trials)):
+    for i in range(max(len(contender.batches) for contender in contenders)):
         if i > 0 and time.perf_counter() - start > limit:
             return
-        running = [trial for trial in trials if trial.running and i < len(trial.batches)]
+        running = [contender for contender in contenders if contender.running and i < len(contender.batches)]
         # Each comes first in its turn: what one leaves in the caches is the next one's.
         for k in range(len(running)):
-            trial = running[(i + k) % len(running)]
+            contender = running[(i + k) % len(running)]
             if i == 0:
                 # What is done once for a pattern or for the one matrix of a block, and the first touch of libraries,
                 # belongs to no system.
-                block = trial.batches[0].operators.constant and len(trial.batches[0]) > 1
-                trial.solver.solve(trial.batches[0].take(slice(2 if block else 1)), rtol=rtol)
-            trial.measure(i, rtol)
-        able = [trial.seconds for trial in running if trial.missed == 0]
+                block = contender.batches[0].operators.constant and len(contender.batches[0]) > 1
+                contender.solver.solve(contender.batches[0].take(slice(2 if block else 1)), rtol=rtol)
+            contender.measure(i, rtol)
+        able = [contender.seconds for contender in running if contender.missed == 0]
         allowed = reach ** (2.0 if i == 0 else 1.0 if i == 1 else 0.5)
-        for trial in running:
-            if able and min(trial.seconds, trial.cost[-1]) > allowed * min(able):
-                trial.running = False
+        for contender in running:
+            if able and min(contender.seconds, contender.cost[-1]) > allowed * min(able):
+                contender.running = False

@@ -8,13 +8,13 @@ from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.assembly import diffusion, with_reaction
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
 
 def operators_of(a, wavenumber):
-    return shifted(diffusion(a), np.full(a.shape, -(wavenumber**2)), definite=False)
+    return with_reaction(diffusion(a), np.full(a.shape, -(wavenumber**2)), definite=False)
 
 
 def relative_error(shape, wavenumber=7.0):

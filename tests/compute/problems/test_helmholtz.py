@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.assembly import diffusion, with_reaction
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
@@ -20,7 +20,7 @@ def solved(request):
 
 
 def operators_of(k):
-    return shifted(diffusion(np.ones(k.shape)), -(k.astype(np.float64) ** 2), definite=False)
+    return with_reaction(diffusion(np.ones(k.shape)), -(k.astype(np.float64) ** 2), definite=False)
 
 
 def relative_error(shape):

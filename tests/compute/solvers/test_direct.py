@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion, with_reaction
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import importable
 from ritz.compute.solvers.factorization.direct import Direct
@@ -25,7 +25,7 @@ def flow(n=3, cells=20):
 
 
 def waves():
-    return shifted(plane(), -300.0, definite=False)
+    return with_reaction(plane(), -300.0, definite=False)
 
 
 def rhs(operators, seed=1):
@@ -44,7 +44,7 @@ def counting(calls, function):
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(
-    "make", [plane, flow, lambda: shifted(plane(), -300.0, definite=False)], ids=["spd", "lu", "indefinite"]
+    "make", [plane, flow, lambda: with_reaction(plane(), -300.0, definite=False)], ids=["spd", "lu", "indefinite"]
 )
 def test_every_library_agrees_with_a_dense_solver(library, make):
     operators = make()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.problems.laws import Lognormal
-from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion, with_reaction
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.multigrid import cycle, hierarchy
 from ritz.compute.solvers.multigrid.multigrid import Multigrid, Workspace
@@ -166,10 +166,10 @@ def test_what_it_cannot_solve_is_said():
     plain = diffusion(np.ones((1, 8, 8)))
     ones = np.ones((1, 8, 8))
     assert Multigrid().unfit(Systems(plain, ones)) == ""
-    assert "definite" in Multigrid().unfit(Systems(shifted(plain, -1000.0, definite=False), ones))
+    assert "definite" in Multigrid().unfit(Systems(with_reaction(plain, -1000.0, definite=False), ones))
     assert "real" in Multigrid().unfit(Systems(plain, ones * 1j))
     with pytest.raises(ValueError, match="solver is 'multigrid'"):
-        Multigrid().solve(Systems(shifted(plain, -1000.0, definite=False), ones), rtol=1e-8)
+        Multigrid().solve(Systems(with_reaction(plain, -1000.0, definite=False), ones), rtol=1e-8)
 
 
 def test_flow_in_closed_loops_that_is_too_strong_goes_to_the_direct_solver():
@@ -180,7 +180,7 @@ def test_flow_in_closed_loops_that_is_too_strong_goes_to_the_direct_solver():
 
 
 def test_an_indefinite_operator_in_disguise_goes_to_the_direct_solver():
-    wrong = shifted(diffusion(np.ones((1, 16, 16))), -100.0, definite=True)
+    wrong = with_reaction(diffusion(np.ones((1, 16, 16))), -100.0, definite=True)
     solutions, _ = Multigrid(maxiter=20).solve(Systems(wrong, np.ones((1, 16, 16))), rtol=1e-8)
     assert solutions.ledger["status"] == ["ok"]
     assert solutions.ledger["residual"][0] <= 1e-8

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from ritz.compute.solvers.assembly import diffusion, shifted
+from ritz.compute.solvers.assembly import diffusion, with_reaction
 from ritz.compute.solvers.operators import Matrices, Stencil
 from ritz.compute.solvers.systems import Systems
 
@@ -92,7 +92,7 @@ def test_right_hand_sides_must_fit_the_operators():
 
 def test_a_shift_keeps_the_entries_of_an_operator_together():
     a = np.broadcast_to(1.0, (3, 8, 9))
-    varied = shifted(diffusion(a), -np.random.default_rng(0).random((3, 8, 9)), definite=True)
+    varied = with_reaction(diffusion(a), -np.random.default_rng(0).random((3, 8, 9)), definite=True)
     assert varied.coefficients.flags.c_contiguous
 
 

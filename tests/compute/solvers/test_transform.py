@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.solvers.assembly import convection_diffusion, diffusion, shifted
+from ritz.compute.solvers.assembly import convection_diffusion, diffusion, with_reaction
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.operators import Matrices
 from ritz.compute.solvers.systems import Systems
@@ -24,7 +24,7 @@ def exact(systems):
 @pytest.mark.parametrize("first", WALLS)
 @pytest.mark.parametrize("second", WALLS)
 def test_constant_coefficients_between_any_walls_are_solved_directly(first, second):
-    operators = shifted(
+    operators = with_reaction(
         diffusion(np.full((3, 9, 14), 0.7), lengths=(1.0, 2.5), walls=(first, second)), 2.0, definite=True
     )
     systems = Systems(operators, rhs(operators))
@@ -60,7 +60,7 @@ def test_varying_coefficients_take_iterations_that_do_not_depend_on_the_grid():
 def test_waves_of_varying_number_take_few_iterations():
     n = 48
     field = np.random.default_rng(0).standard_normal((2, n, n))
-    operators = shifted(diffusion(np.ones((2, n, n))), -((20 * (1 + 0.02 * field)) ** 2), definite=False)
+    operators = with_reaction(diffusion(np.ones((2, n, n))), -((20 * (1 + 0.02 * field)) ** 2), definite=False)
     systems = Systems(operators, np.ones((2, n, n)))
     solutions, _ = Transform().solve(systems, rtol=1e-8)
     assert solutions.ledger["solver"] == ["transform"] * 2
@@ -79,10 +79,10 @@ def test_a_wind_is_solved_with_the_rest_as_preconditioner():
 def test_a_resonance_goes_to_the_direct_solver():
     plain = diffusion(np.ones((1, 8, 8)))
     resonant = Separable.of(plain.coefficients[0]).eigenvalues.ravel()[5]
-    model = Separable.of(shifted(plain, -resonant, definite=False).coefficients[0])
+    model = Separable.of(with_reaction(plain, -resonant, definite=False).coefficients[0])
     assert not model.regular
     assert not model.definite
-    wave = shifted(plain, -resonant, definite=False)
+    wave = with_reaction(plain, -resonant, definite=False)
     solutions, _ = Transform().solve(Systems(wave, rhs(wave)), rtol=1e-8)
     assert solutions.ledger["solver"] == ["direct"]
 
