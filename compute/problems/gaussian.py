@@ -79,10 +79,15 @@ class Gaussian(Kind):
         synthesis = {"free": cosines, "zero": _sines, "periodic": _plane_waves}[edges]
         fields = np.empty((len(ids), *shape))
         for field, sample in zip(fields, ids, strict=True):
-            numbers = np.random.SeedSequence((seed, int(sample)), spawn_key=(1 + stream,))
-            generator = np.random.Generator(np.random.Philox(numbers))
-            field[...] = synthesis(generator.standard_normal(amplitudes.shape) * amplitudes, shape)
+            normal = generator(seed, sample, stream).standard_normal(amplitudes.shape)
+            field[...] = synthesis(normal * amplitudes, shape)
         return fields
+
+
+def generator(seed: int, sample: int, stream: int) -> np.random.Generator:
+    """Return the random numbers of a stream of a sample; see `Gaussian.draw`."""
+    numbers = np.random.SeedSequence((seed, int(sample)), spawn_key=(1 + stream,))
+    return np.random.Generator(np.random.Philox(numbers))
 
 
 def cosines(coefficients: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

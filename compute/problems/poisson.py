@@ -11,7 +11,7 @@ from ritz.compute.fields.arrays import Array, double, namespace
 from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
-from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.gaussian import Gaussian, generator
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
@@ -104,9 +104,8 @@ class Poisson(box.LinearInBox):
             series = (np.cos(angles) + np.sin(angles)) * amplitudes
             values[wall] = np.empty((len(ids), len(way)))
             for row, sample in zip(values[wall], ids, strict=True):
-                # The second stream of a sample; the first is that of f.
-                numbers = np.random.SeedSequence((seed, int(sample)), spawn_key=(2,))
-                row[...] = series @ np.random.Generator(np.random.Philox(numbers)).standard_normal(len(waves))
+                # The first stream is that of f.
+                row[...] = series @ generator(seed, sample, stream=1).standard_normal(len(waves))
         return values
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
