@@ -38,20 +38,12 @@ class AMG(Preconditioner):
     def unfit(self, operators: Operators) -> str:
         """Return what has to be installed; see `Preconditioner.unfit`."""
         del operators
-        return "" if find_spec("pyamg") else "preconditioner 'amg' needs pyamg"
+        return "" if find_spec("pyamg") else "preconditioner 'amg' needs pyamg: install ritz[amg]"
 
     def inverse(self, operators: Operators, i: int) -> ApproximateInverse:
-        """Return what applies the cycle; see `Preconditioner.inverse`.
+        """Return what applies the cycle; see `Preconditioner.inverse`."""
+        import pyamg
 
-        Raises
-        ------
-        ImportError
-            If pyamg is not installed; it comes with the extra ``ritz[amg]``.
-        """
-        try:
-            import pyamg
-        except ImportError as error:
-            raise ImportError("preconditioner amg needs pyamg: install ritz[amg]") from error
         from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
 
         # pyamg changes the index arrays it is given in place, and these are shared by a family.

@@ -43,9 +43,12 @@ class Hypre(Preconditioner):
     def unfit(self, operators: Operators) -> str:
         """Return what keeps it from preconditioning such operators; see `Preconditioner.unfit`."""
         if not find_spec("petsc4py"):
-            return "preconditioner 'hypre' needs petsc4py"
+            return (
+                "preconditioner 'hypre' needs petsc4py and a PETSc with hypre: install ritz[petsc] where PETSC_DIR "
+                "names one"
+            )
         if operators.dtype.kind == "c":
-            return "preconditioner hypre takes real operators, these are complex"
+            return "preconditioner 'hypre' takes real operators, these are complex"
         return ""
 
     def inverse(self, operators: Operators, i: int) -> ApproximateInverse:
@@ -54,23 +57,14 @@ class Hypre(Preconditioner):
         Raises
         ------
         ImportError
-            If petsc4py is not importable. It comes with the extra ``ritz[petsc]``, which needs a PETSc built with
-            hypre for the installed numpy.
+            If petsc4py is installed but was not built for the installed numpy.
         ValueError
-            If the operator is complex, or PETSc was built without hypre.
+            If PETSc was built without hypre.
         """
-        try:
-            from petsc4py import PETSc
-        except ImportError as error:
-            raise ImportError(
-                "preconditioner hypre needs petsc4py and a PETSc with hypre: install ritz[petsc] where PETSC_DIR names "
-                "one"
-            ) from error
+        from petsc4py import PETSc
+
         from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
 
-        reason = self.unfit(operators)
-        if reason:
-            raise ValueError(reason)
         if "hypre" not in PETSc.PC.Type.__dict__.values():
             raise ValueError("this petsc4py knows no preconditioner hypre")
         pattern, size = operators.pattern, operators.pattern.size

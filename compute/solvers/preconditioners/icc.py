@@ -49,13 +49,10 @@ class ICC(Preconditioner):
         FloatingPointError
             If a pivot is not positive or not finite; that happens to definite matrices too, but not to M-matrices.
         ValueError
-            If the operators are `unfit`, or the pattern lacks an entry of the diagonal.
+            If the pattern lacks an entry of the diagonal.
         """
         from ritz.compute.solvers.preconditioners.sweeps.incomplete import factored
 
-        reason = self.unfit(operators)
-        if reason:
-            raise ValueError(reason)
         factors = factored(operators, i, self.fill)
         if not (factors.pivots > 0).all():
             raise FloatingPointError(

@@ -16,7 +16,11 @@ class Preconditioner(Kind, ABC):
     kind: str
 
     def unfit(self, operators: Operators) -> str:
-        """Return what keeps it from preconditioning such operators, in a few words; ``""`` if nothing does."""
+        """Return what keeps it from preconditioning such operators, in a few words; ``""`` if nothing does.
+
+        That is asked before any `inverse`: properties of the operators that it lacks, and libraries with how to get
+        them.
+        """
         del operators
         return ""
 
@@ -38,6 +42,4 @@ class Preconditioner(Kind, ABC):
         ------
         FloatingPointError
             If this operator has none, for want of a pivot: its system is given to the fallback.
-        ImportError
-            If the library that it needs is not installed.
         """

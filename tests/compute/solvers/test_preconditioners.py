@@ -123,8 +123,7 @@ def test_icc_says_what_it_cannot_factor(family):
     if family.operators.symmetric and family.operators.dtype == np.float64:
         icc(family.operators, 0)
     else:
-        with pytest.raises(ValueError, match="use ilu"):
-            icc(family.operators, 0)
+        assert ICC().unfit(family.operators).endswith("use ilu")
     negative = Stencil(-diffusion(np.ones((1, 4, 4))).coefficients, symmetric=True)
     for operators in (negative, as_matrices(negative)):
         with pytest.raises(FloatingPointError, match="operator 0 has a pivot that is not positive"):
@@ -211,12 +210,11 @@ def test_hypre_solves_a_family_in_few_iterations():
 
 
 @pytest.mark.parametrize(
-    ("build", "module", "extra"), [(AMG().inverse, "pyamg", "amg"), (Hypre().inverse, "petsc4py", "petsc")]
+    ("preconditioner", "module", "extra"), [(AMG(), "pyamg", "amg"), (Hypre(), "petsc4py", "petsc")]
 )
-def test_a_library_that_is_missing_is_named_with_its_extra(build, module, extra, monkeypatch):
+def test_a_library_that_is_missing_is_named_with_its_extra(preconditioner, module, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"ritz\[{extra}\]"):
-        build(diffusion(np.ones((1, 4, 4))), 0)
+    assert f"install ritz[{extra}]" in preconditioner.unfit(diffusion(np.ones((1, 4, 4))))
 
 
 def test_a_zero_pivot_is_said():
