@@ -29,7 +29,7 @@ class Auto(Solver):
 
     What fits the structure of the systems is put in the order of its expected cost; what cannot come
     within three times the leader is left out. The others solve the same systems, in the same order and with
-    their carry, in turn, until each has had all or has fallen behind (see `timing.interleave`).
+    their carry, in turn, until each has had all or has fallen behind (see `interleave`).
     The one with the least time per system (median) wins among those that answered every system themselves to the
     tolerance.
     """

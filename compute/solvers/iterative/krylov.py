@@ -30,8 +30,8 @@ class Krylov(Sequential):
     method: Literal["cg", "bicgstab", "gmres"] = "gmres"
     """Conjugate gradients for real symmetric definite operators, the others for any."""
     preconditioner: AnyPreconditioner = ILU()
-    """Made anew for every system; see `ritz.compute.solvers.preconditioners`. With ``cg`` it has to be symmetric
-    definite, as all of them are for M-matrices."""
+    """Made anew for every system; see `ritz.compute.solvers.preconditioners.catalogue`. With ``cg`` it has to be
+    symmetric definite, as all of them are for M-matrices."""
     restart: int = Field(default=50, ge=1, le=1000, json_schema_extra=in_units("vectors"))
     """Steps in a cycle of GMRES; the other methods do without."""
     maxiter: int = Field(default=5000, ge=1, le=10_000_000, json_schema_extra=in_units("iterations"))

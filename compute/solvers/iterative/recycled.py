@@ -29,7 +29,7 @@ class Recycled(Sequential):
     recycle: int = Field(default=20, ge=0, le=500, json_schema_extra=in_units("vectors"))
     """Vectors carried on; less than ``restart``. 0 is restarted GMRES."""
     preconditioner: AnyPreconditioner = ILU()
-    """Applied from the right, made anew for every system; see `ritz.compute.solvers.preconditioners`."""
+    """Applied from the right, made anew for every system; see `ritz.compute.solvers.preconditioners.catalogue`."""
     maxiter: int = Field(default=200, ge=1, le=100_000, json_schema_extra=in_units("cycles"))
     """Cycles after which a system is given up and handed to the direct solver."""
     guard: bool = True

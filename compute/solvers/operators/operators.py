@@ -101,7 +101,7 @@ class Operators(ABC):
         """Return the operators times ``2ᵖ``, ``p`` ``(n,)`` whole numbers; constant ones take one for all."""
 
     def magnitude(self, i: int) -> float:
-        """Return the largest modulus of an entry of operator ``i``, see `scaling.magnitude`."""
+        """Return the largest modulus of an entry of operator ``i``; see `ritz.compute.solvers.scaling`."""
         return magnitude(self.entries(i))
 
     def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
