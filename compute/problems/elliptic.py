@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.fields.arrays import Array
+from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
@@ -22,6 +22,7 @@ from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.newton import halving, newton
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norms
+from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,6 +148,18 @@ class Elliptic(InMedium, Iterated, box.InBox):
         """Return the matrices A + β L diag(u²); see `Problem.linearised`."""
         a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
         return Stencil(_Equation(a, f, self.growth).columns(np.ones_like(u), u**2))
+
+    def corrected(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Return the temperatures one step of Newton's method in z further; see `Problem.corrected`.
+
+        In u a step leaves ten times as much of the error.
+        """
+        a, f, u = (double(array) for array in (inputs["a"], inputs["f"], fields["u"]))
+        equation = _Equation(a, f, self.growth)
+        z = a * u + self.growth * u**3 / 3
+        operators, weight = equation.jacobian(z)
+        left = -self.equations({"a": a, "f": f}, {"u": u})["u"]
+        return {"u": equation.temperature(z + weight * solve(Systems(operators, left)))}
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖(|A| + β |L| diag(u²)) |u|‖ / ‖f‖``, A and L without their signs; see `Problem.rounding`."""

@@ -69,7 +69,7 @@ class Evolution(Problem):
         refuse_overriding(
             cls,
             Evolution,
-            ("equations", "scale", "relative", "linearised"),
+            ("equations", "scale", "relative", "linearised", "corrected"),
             "expected `step_equations(self, inputs, before, after, steps)`, what steps leave over",
         )
 
@@ -231,6 +231,42 @@ class Evolution(Problem):
         before, after, _ = self._around(wide, states, step, step + 1)
         now, then = ({name: values[:, 0] for name, values in states.items()} for states in (before, after))
         return self.step_linearised(wide, now, then, step), coupling(self, wide, now, then, step)
+
+    @final
+    def corrected(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Return given fields one step of Newton's method further at every time; see `Problem.corrected`.
+
+        Every step starts from the corrected state before it, and its iteration from the given state, moved by what
+        that before it was corrected.
+        """
+        from ritz.compute.problems.correction import newton_step
+
+        self.refuse_uncorrectable()
+        wide, given = ({name: double(values) for name, values in one.items()} for one in (inputs, fields))
+        now = before = self.start(wide).fields
+        found = {name: np.empty_like(values) for name, values in given.items()}
+        kept: dict[int, Operators] = {}
+        for step in range(len(self.times)):
+            guess = {name: given[name][:, step] + (now[name] - before[name]) for name in given}
+            first = self.same_derivatives(step)
+            operators = kept.get(first) or self.step_linearised(wide, now, guess, step)
+            kept = {first: operators}
+            left = self._left_over(wide, now, guess, step)
+            before = {name: values[:, step] for name, values in given.items()}
+            now = newton_step(self, operators, left, guess, solve)
+            for name, values in now.items():
+                found[name][:, step] = values
+        return found
+
+    def same_derivatives(self, step: int) -> int:
+        """Return the first step whose `step_linearised` is that of a step at any states; by default itself."""
+        return step
+
+    def _left_over(self, inputs: Arrays, before: Arrays, after: Arrays, step: int) -> Arrays:
+        """Return what the equations of one step leave over, ``(n, *space)``; see `step_equations`."""
+        now, then = ({name: values[:, None] for name, values in states.items()} for states in (before, after))
+        left = self.step_equations(inputs, now, then, np.array([step]))
+        return {name: values[:, 0] for name, values in left.items()}
 
     def unlinearisable(self) -> str:
         """Return why there is no `linearised`, in a few words; see `Problem.unlinearisable`."""

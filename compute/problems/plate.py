@@ -123,8 +123,7 @@ class Plate(Problem):
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the temperature, ``T`` ``(n, nodes)`` float64; see `Problem.simulate`."""
         plate, given = slotted_plate(self.cells), self.walls(inputs)
-        values = np.broadcast_to(plate.values, (len(given), len(plate.values)))
-        operators = Matrices(values, plate.pattern, (len(plate.free),), symmetric=True, definite=True)
+        operators = self._inside(len(given))
         temperature = plate.spread(given)
         load = np.ascontiguousarray(-(given @ plate.coupling.T))
         temperature[:, plate.free] = solve(Systems(operators, load))
@@ -157,6 +156,21 @@ class Plate(Problem):
         del fields
         pattern, values = stiffness(slotted_plate(self.cells))
         return Matrices(np.broadcast_to(values, (len(inputs["level"]), len(values))), pattern, (pattern.size,))
+
+    def corrected(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Return the temperatures with those given at the walls, and solved for the others; see `Problem.corrected`."""
+        plate, walls = slotted_plate(self.cells), self.conditions()["T"]
+        wide = {name: double(values) for name, values in inputs.items()}
+        lifted = np.where(walls, plate.spread(self.walls(wide)), double(fields["T"]))
+        left = np.ascontiguousarray(-self.equations(wide, {"T": lifted})["T"][:, plate.free])
+        lifted[:, plate.free] += solve(Systems(self._inside(len(left)), left))
+        return {"T": lifted}
+
+    def _inside(self, n: int) -> Matrices:
+        """Return the stiffness of the nodes that are not on a wall, the same for all samples."""
+        plate = slotted_plate(self.cells)
+        values = np.broadcast_to(plate.values, (n, len(plate.values)))
+        return Matrices(values, plate.pattern, (len(plate.free),), symmetric=True, definite=True)
 
     def rounding(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``‖|A| |u|‖ / ‖b‖``; see `Problem.rounding`."""

@@ -260,6 +260,54 @@ class Problem(Kind, ABC):
 
         return "" if type(self).linearised is not Problem.linearised else hindrance(self)
 
+    def corrected(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
+        """Return given fields one step of the problem's own iteration further: what is left of their error is small.
+
+        By default a step of Newton's method, ``u − (∂F/∂u)⁻¹ F(u)``, which solves linear equations. What it changes
+        estimates the error of the fields, as the distance to the solution of the discrete equations.
+
+        Parameters
+        ----------
+        inputs, fields
+            ``(n, *dims)`` for every input and output, on the grid of the problem.
+        solve
+            Answers a batch of systems, one per sample at each call. They are posed for the change of the fields, so
+            that a tolerance is relative to what the equations leave over, whatever the size of the fields.
+
+        Returns
+        -------
+        fields
+            float64; NaN where a system had no answer.
+
+        Raises
+        ------
+        ValueError
+            If there is no such step; see `uncorrectable`.
+        """
+        from ritz.compute.problems.correction import newton_step
+
+        self.refuse_uncorrectable()
+        given, state = ({name: double(values) for name, values in one.items()} for one in (inputs, fields))
+        operators = self.linearised(given, state)
+        assert operators is not None
+        return newton_step(self, operators, self.equations(given, state), state, solve)
+
+    def uncorrectable(self) -> str:
+        """Return why there is no `corrected`, in a few words; empty where there is."""
+        return "" if type(self).corrected is not Problem.corrected else self.unlinearisable()
+
+    @final
+    def refuse_uncorrectable(self) -> None:
+        """Refuse to correct fields where there is no `corrected`.
+
+        Raises
+        ------
+        ValueError
+            With the reason.
+        """
+        if reason := self.uncorrectable():
+            raise ValueError(f"problem {self.kind!r} has no correction of its fields: {reason}")
+
     def derived(self, inputs: Arrays, before: Arrays, after: Arrays) -> Operators:
         """Return the derivatives at some states, in float64: of the last step where there are steps."""
         from ritz.compute.problems.derivatives import coloured
