@@ -176,6 +176,8 @@ def _in_any_unit(operators: Operators, i: int, x: np.ndarray, rhs: np.ndarray) -
     size = operators.magnitude(i)
     if not (math.isfinite(size) and np.isfinite(x).all() and np.isfinite(rhs).all()):
         return math.nan
+    if not (x.any() or rhs.any()):
+        return 0.0
     of_A, of_b = binary(size), exponent(rhs)
     moved = shifted(entries, -of_A)
     # Entries that lie too far apart to be moved stay.

@@ -8,8 +8,10 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+import scipy
 
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion
+from ritz.compute.solvers.factorization.cyclic import Cyclic
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.operators import Matrices, Operators
@@ -28,6 +30,7 @@ SOLVERS: tuple[Solver, ...] = (
     Transform(),
     Krylov(preconditioner="ssor"),
     Krylov(preconditioner=ILU(fill=1)),
+    Cyclic(),
 )
 """Those with kernels of their own."""
 
@@ -39,9 +42,12 @@ def precompile(solver: Solver) -> None:
     symmetric, flowing = diffusion(one), convection_diffusion(1.0, faces)
     mesh = symmetric.csr(0)
     unstructured = Matrices(mesh.data[None], Matrices.pattern_of(mesh), (mesh.shape[0],), symmetric=True, definite=True)
+    circle = 3 * np.eye(CELLS) - np.roll(np.eye(CELLS), 1, axis=0) - np.roll(np.eye(CELLS), -1, axis=0)
+    closed = scipy.sparse.csr_array(circle)
+    ring = Matrices(np.stack([closed.data, closed.data]), Matrices.pattern_of(closed), (CELLS,))
     # What stands for many equal matrices or right-hand sides is read-only, another type to numba.
     constant = diffusion(np.broadcast_to(one, (2, *one.shape[1:])))
-    sorts: tuple[Operators, ...] = (symmetric, constant, flowing, unstructured)
+    sorts: tuple[Operators, ...] = (symmetric, constant, flowing, unstructured, ring)
     for operators in sorts:
         rhs = np.ones((len(operators), *operators.shape))
         for systems in (Systems(operators, rhs), Systems(operators, np.broadcast_to(rhs[:1], rhs.shape))):

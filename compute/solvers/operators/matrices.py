@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 
 from ritz.compute.solvers.operators.broadcast import is_broadcast, scaled, take
+from ritz.compute.solvers.operators.matrix_residual import residual_squares
 from ritz.compute.solvers.operators.operators import Operators, Pattern
 
 
@@ -92,15 +93,32 @@ class Matrices(Operators):
         values: np.ndarray = self.csr(i).diagonal().reshape(self.shape)
         return values
 
+    def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
+        """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision."""
+        left, whole = self._residuals(self.values[i : i + 1], x.reshape(1, -1), rhs.reshape(1, -1), [0])
+        return float(left[0]), float(whole[0])
+
     def residuals(self, x: np.ndarray, rhs: np.ndarray, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Return ``‖b − A_i x‖`` and ``‖b‖`` of some systems; see `Operators.residuals`."""
-        if not self.constant or not rows:
-            return super().residuals(x, rhs, rows)
+        if not rows:
+            return np.empty(0), np.empty(0)
+        if not self.constant:
+            count = len(self)
+            return self._residuals(self.values, x.reshape(count, -1), rhs.reshape(count, -1), rows)
         # One by one: for a block SciPy wants it transposed, which takes longer than the product.
         matrix = self.csr(0)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             left = [np.linalg.norm(rhs[i].ravel() - matrix @ x[i].ravel()) for i in rows]
             return np.array(left), np.array([np.linalg.norm(rhs[i].ravel()) for i in rows])
+
+    def _residuals(
+        self, values: np.ndarray, x: np.ndarray, rhs: np.ndarray, rows: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        values, x, rhs = (np.ascontiguousarray(array) for array in (values, x, rhs))
+        left, whole = np.empty((2, len(rows)))
+        pattern = self.pattern
+        residual_squares(values, pattern.indptr, pattern.indices, x, rhs, np.asarray(rows, dtype=int), left, whole)
+        return np.sqrt(left), np.sqrt(whole)
 
     def matvec(self, i: int, x: np.ndarray) -> np.ndarray:
         """Apply matrix ``i`` to a vector; the result has the shape of ``x``."""

@@ -16,6 +16,7 @@ from ritz.compute.problems.laws import TwoPhase
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.solvers.factorization.analysis import importable
+from ritz.compute.solvers.factorization.cyclic import Cyclic
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.iterative.recycled import Recycled
@@ -41,6 +42,7 @@ SOLVERS = (
     *(Direct(library=library) for library in importable()),
     Multigrid(),
     Transform(),
+    Cyclic(),
     Krylov(method="cg", preconditioner="icc"),
     Krylov(method="bicgstab", preconditioner="ilu"),
     Krylov(method="gmres", preconditioner="ssor"),

@@ -80,9 +80,11 @@ from ritz.compute.solvers.precompile import SOLVERS, precompile
 for solver in SOLVERS:
     precompile(solver)
 compiled.clear()
+from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.poisson import Poisson
+from ritz.compute.solvers.factorization.cyclic import Cyclic
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.simulation.simulate import simulate
@@ -90,5 +92,7 @@ from ritz.compute.solvers.transform.transform import Transform
 for problem in (Darcy(shape=(16, 16)), Darcy(shape=(8, 8, 8)), Poisson(shape=(16, 16)), Convection(shape=(16, 16))):
     for solver in (Multigrid(), Krylov(), Krylov(preconditioner={"kind": "ilu", "fill": 1}), Transform()):
         simulate(problem, problem.draw(0, np.arange(2)), solver, 1e-8)
+burgers = Burgers(points=16, steps=2)
+simulate(burgers, burgers.draw(0, np.arange(2)), Cyclic(), 1e-8)
 """
     assert calls(body, tmp_path, 1) == [""]

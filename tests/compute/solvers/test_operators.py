@@ -121,3 +121,22 @@ def test_transposed_matrices_may_have_another_pattern(complex_entries):
     assert np.array_equal(one.entries(2), turned.entries(0))
     known = Matrices(values, operators.pattern, (9,), symmetric=True)
     assert known.transposed() is known
+
+
+@pytest.mark.parametrize("complex_entries", [False, True])
+@pytest.mark.parametrize("constant", [False, True])
+def test_residuals_of_matrices_are_those_of_dense_ones(complex_entries, constant):
+    rng = np.random.default_rng(0)
+    A = sp.csr_array(sp.random_array((9, 9), density=0.4, rng=rng))
+    values = rng.standard_normal((4, A.nnz)) * (1 + 2j if complex_entries else 1)
+    if constant:
+        values = np.broadcast_to(values[:1], values.shape)
+    operators = Matrices(values, Matrices.pattern_of(A), (3, 3))
+    x, b = rng.standard_normal((2, 4, 3, 3))
+    rows = [2, 0, 3]
+    left, whole = operators.residuals(x, b, rows)
+    exact = [np.linalg.norm(b[i].ravel() - operators.csr(i).toarray() @ x[i].ravel()) for i in rows]
+    assert left == pytest.approx(exact, rel=1e-13)
+    assert whole == pytest.approx([np.linalg.norm(b[i]) for i in rows], rel=1e-13)
+    assert operators.residual(2, x[2], b[2]) == pytest.approx((left[0], whole[0]), rel=1e-13)
+    assert [len(norms) for norms in operators.residuals(x, b, [])] == [0, 0]
