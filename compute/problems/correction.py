@@ -32,8 +32,11 @@ def newton_step(
     solve
         Answers the systems.
     """
-    dimensions = Dimensions.of(problem.template(1))
-    names = [name for name in dimensions.variables if name not in dimensions.inputs]
+    names = list(fields)
+    if len(names) > 1:
+        # A template takes as long to make as a hundred small systems to solve.
+        dimensions = Dimensions.of(problem.template(1))
+        names = [name for name in dimensions.variables if name not in dimensions.inputs]
     count = len(operators)
     rhs = -np.concatenate([left_over[name].reshape(count, -1) for name in names], axis=1)
     change = solve(Systems(operators, rhs.reshape(count, *operators.shape))).reshape(count, -1)

@@ -38,6 +38,17 @@ def magnitude(x: np.ndarray) -> float:
     return max(float(x.max()), -float(x.min()))
 
 
+def magnitudes(x: np.ndarray) -> np.ndarray:
+    """Return `magnitude` of every row of ``x`` ``(n, …)``, ``(n,)``."""
+    if x.size == 0:
+        return np.zeros(len(x))
+    if x.dtype.kind == "c":
+        return np.maximum(magnitudes(x.real), magnitudes(x.imag))
+    axes = tuple(range(1, x.ndim))
+    found: np.ndarray = np.maximum(x.max(axis=axes), -x.min(axis=axes))
+    return found
+
+
 def shifted(x: np.ndarray, power: int) -> np.ndarray:
     """Return ``2ᵖ x``; the array itself for ``p = 0``. What leaves the range becomes infinite or zero."""
     if power == 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ritz.compute.solvers.operators import Operators
-from ritz.compute.solvers.scaling import binary, magnitude, safe, shifted
+from ritz.compute.solvers.scaling import binary, magnitude, magnitudes, safe, shifted
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +58,7 @@ class Systems:
 
     def _sizes(self) -> np.ndarray:
         """Return the largest moduli of the matrices and of the right-hand sides, ``(2, n)``."""
-        operators, count = self.operators, len(self)
-        once = [operators.magnitude(0)] * count if operators.constant and count else None
-        return np.array([once or [operators.magnitude(i) for i in range(count)], [magnitude(b) for b in self.rhs]])
+        return np.stack([self.operators.magnitudes, magnitudes(self.rhs)])
 
     def balanced(self) -> tuple[Systems, np.ndarray, np.ndarray]:
         """Bring systems whose numbers may not be squared without leaving the range of their precision back into it.

@@ -10,7 +10,8 @@ from ritz.compute.solvers.certify import Fallback
 from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
-from ritz.compute.solvers.factorization.elimination import Elimination, Kept
+from ritz.compute.solvers.factorization.elimination import Elimination
+from ritz.compute.solvers.kept import Kept
 from ritz.compute.solvers.operators import Operators, Pattern
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt, Solver
@@ -64,7 +65,9 @@ class Direct(Sequential):
         """Return nothing: what it cannot do, no other does; see `Sequential.fallback`."""
         return None
 
-    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
+    def attempt(
+        self, systems: Systems, i: int, *, rtol: float, carry: Kept[Solve] | None
+    ) -> tuple[Attempt, Kept[Solve]]:
         """Answer one system; see `Sequential.attempt`. The carry is what was factored."""
         return self.elimination.attempt(systems, i, rtol=rtol, carry=carry)
 

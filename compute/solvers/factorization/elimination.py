@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from ritz.compute.solvers.certify import relative_residual
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
 from ritz.compute.solvers.factorization.superlu import partial_pivoting
+from ritz.compute.solvers.kept import Kept
 from ritz.compute.solvers.operators import Operators
 from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
@@ -18,9 +19,6 @@ log = logging.getLogger(__name__)
 
 REFINEMENTS = 2
 """Steps of iterative refinement before the matrix is factored once more."""
-
-KEPT = 1_000_000
-"""Unknowns, all together, of the factorisations that are kept: about 300 MB of factors on plane grids."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,13 @@ class Elimination:
             return next(library for library in analysis.importable() if not lacks(library, operators))
         return self.library
 
-    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Kept | None) -> tuple[Attempt, Kept]:
+    def attempt(
+        self, systems: Systems, i: int, *, rtol: float, carry: Kept[Solve] | None
+    ) -> tuple[Attempt, Kept[Solve]]:
         """Answer one system; see `Sequential.attempt`. The carry is what was factored."""
         operators, rhs = systems.operators, systems.rhs[i].ravel()
-        kept = Kept(operators) if carry is None or carry.operators is not operators else carry
-        solve = kept.factors.get(i)
+        kept = (carry or Kept()).of(operators)
+        solve = kept.made.get(i)
         attempt = Attempt(None, 0, 0, "breakdown")
         if solve is not None:
             attempt = _refined(solve, operators, i, rhs, rtol)
@@ -58,7 +58,7 @@ class Elimination:
             try:
                 solve = analyze(library, operators).factor(operators.entries(i))
                 attempt = _refined(solve, operators, i, rhs, rtol)
-                kept = kept.with_factor(i, solve if library == "superlu" else None)
+                kept = kept.having(i, solve if library == "superlu" and kept.wants(i) else None)
             except ZeroDivisionError as error:
                 log.info("system %d: %s", i, error)
         if attempt.reason:
@@ -70,30 +70,6 @@ class Elimination:
             steps, products = attempt.iterations + best.iterations, attempt.matvecs + best.matvecs
             attempt = Attempt(best.x, steps, products, best.reason, best.residual)
         return attempt, kept
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Factorisations of a batch of operators, kept from the second time that it comes.
-
-    A batch that comes once, as in steady problems, leaves nothing. Factors cannot be pickled: a copy factors again
-    and gets the same bits.
-    """
-
-    operators: Operators | None
-    seen: frozenset[int] = frozenset()
-    factors: dict[int, Solve] = field(default_factory=dict)
-
-    def with_factor(self, i: int, solve: Solve | None) -> Kept:
-        """Return this with operator ``i`` factored; it is kept if the operator was met before and memory allows."""
-        assert self.operators is not None
-        room = (len(self.factors) + 1) * self.operators.pattern.size <= KEPT
-        if i in self.seen and solve is not None and room:
-            return Kept(self.operators, self.seen, {**self.factors, i: solve})
-        return Kept(self.operators, self.seen | {i}, self.factors)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, (None,)
 
 
 def _refined(solve: Solve, operators: Operators, i: int, rhs: np.ndarray, rtol: float) -> Attempt:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -8,8 +7,9 @@ from pydantic import Field
 
 from ritz.compute.kind import Source, in_units
 from ritz.compute.solvers.expectation import extent
-from ritz.compute.solvers.multigrid import cycle, hierarchy, iterate
-from ritz.compute.solvers.multigrid.plan import MARGIN, NX, NY, NZ, POINTS, SLOTS, Plan, plan
+from ritz.compute.solvers.kept import Kept
+from ritz.compute.solvers.multigrid import iterate
+from ritz.compute.solvers.multigrid.workspace import Hierarchy, workspace
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
@@ -26,8 +26,9 @@ class Multigrid(Sequential):
     Transfers follow the operator and coarse operators are Galerkin products, so that jumps of the coefficients
     cost few iterations; any number of cells an axis. The smoother is a Chebyshev polynomial of the scaled
     operator, which needs no order of the cells and runs at the speed of vector instructions. The cycle runs in
-    float32 inside a float64 iteration: conjugate gradients for symmetric operators, BiCGStab for others.
-    ``iterations`` in the ledger counts theirs.
+    float32 inside a float64 iteration: conjugate gradients for symmetric operators, BiCGStab for others. Hierarchies
+    of operators that come again with other right-hand sides, as in time stepping, are kept. ``iterations`` in the
+    ledger counts those of the Krylov methods.
 
     Sources: J. E. Dendy, "Black box multigrid", J. Comput. Phys. 48 (1982); M. Adams, M. Brezina, J. Hu,
     R. Tuminaro, "Parallel multigrid smoothing: polynomial versus Gauss–Seidel", J. Comput. Phys. 188 (2003).
@@ -71,28 +72,35 @@ class Multigrid(Sequential):
         unknowns, solid, _ = extent(systems.operators)
         return unknowns * (1.7e-7 if solid else 0.85e-7) * (1.0 if systems.operators.symmetric else 3.5)
 
-    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: None) -> tuple[Attempt, None]:
-        """Answer one system; see `Sequential.attempt`. There is nothing to carry."""
+    def attempt(
+        self, systems: Systems, i: int, *, rtol: float, carry: Kept[Hierarchy] | None
+    ) -> tuple[Attempt, Kept[Hierarchy]]:
+        """Answer one system; see `Sequential.attempt`. The carry are the hierarchies of operators that came again."""
         operators, rhs = systems.operators, systems.rhs[i]
+        kept = (carry or Kept()).of(operators)
         size = float(np.linalg.norm(rhs))
         if size == 0:
-            return Attempt(np.zeros(rhs.size), 0, 0, residual=0.0), carry
+            return Attempt(np.zeros(rhs.size), 0, 0, residual=0.0), kept
         assert isinstance(operators, Stencil)
-        space = _workspace(operators.shape)
-        space.load(operators.solid(i), operators.symmetric)
+        space = workspace(operators.shape)
+        hierarchy = kept.made.get(i)
+        if hierarchy is None:
+            wanted = kept.wants(i)
+            hierarchy = space.built(operators.solid(i), operators.symmetric, fresh=wanted)
+            kept = kept.having(i, hierarchy if wanted else None)
         sweeps = _chebyshev(self.sweeps, self.lowest) if operators.symmetric else _damped(self.sweeps, self.damping)
         x = None if systems.guess is None else systems.guess[i]
         total, ended, left = 0, iterate.NOT_CONVERGED, np.inf
         for _ in range(_RESTARTS):
-            iterations, ended, left, x = space.iterate(rhs, x, _MARGIN * rtol * size, self.maxiter, sweeps)
+            iterations, ended, left, x = space.iterate(hierarchy, rhs, x, _MARGIN * rtol * size, self.maxiter, sweeps)
             total += iterations
             if ended != iterate.CONVERGED or left <= 0.999 * rtol * size:
                 break
         reason = {iterate.CONVERGED: "", iterate.NOT_CONVERGED: "not_converged"}.get(ended, "breakdown")
         products = (total if operators.symmetric else 2 * total) + 1
         if x is None or not np.isfinite(left):
-            return Attempt(None, total, products, reason), carry
-        return Attempt(x.ravel(), total, products, reason, left / size), carry
+            return Attempt(None, total, products, reason), kept
+        return Attempt(x.ravel(), total, products, reason, left / size), kept
 
 
 def _chebyshev(sweeps: int, lowest: float) -> np.ndarray:
@@ -110,78 +118,3 @@ def _chebyshev(sweeps: int, lowest: float) -> np.ndarray:
 def _damped(sweeps: int, damping: float) -> np.ndarray:
     """Return the weights of damped Jacobi sweeps, ``(sweeps, 2)`` float32."""
     return np.array([(0.0, damping)] * sweeps, np.float32)
-
-
-class Workspace:
-    """The buffers of a hierarchy on one grid, used for one operator after the other."""
-
-    def __init__(self, plan: Plan) -> None:
-        stencils, vectors, transfers, planes = plan.sizes
-        self.plan = plan
-        levels = plan.levels
-        self.shape = tuple(int(levels[0, axis]) for axis in (NZ, NY, NX))
-        self.padded = int(levels[0, SLOTS] + 2 * levels[0, MARGIN])
-        self.points = int(levels[0, POINTS])
-        self.stencils = np.zeros(stencils, np.float32)
-        self.scaling = np.zeros(vectors, np.float32)
-        self.prolongation = np.zeros(transfers, np.float32)
-        self.restriction = np.zeros(0, np.float32)
-        self.planes = np.zeros(planes, np.float32)
-        self.vectors = tuple(np.zeros(vectors, np.float32) for _ in range(3))
-        self.build_work = np.zeros(hierarchy.WORK, np.float32)
-        self.cycle_work = np.zeros(cycle.WORK, np.float32)
-        self.stencil = np.zeros(self.points * self.padded)
-        self.x, self.rhs = np.zeros(self.padded), np.zeros(self.padded)
-        self.space = np.zeros((7, self.padded))
-        self.inverse = np.zeros((0, 0), np.float32)
-        self.symmetric = True
-
-    def load(self, coefficients: np.ndarray, symmetric: bool) -> None:
-        """Build the hierarchy of an operator; its coefficients as `Stencil.solid` gives them."""
-        if not symmetric and not len(self.restriction):
-            self.restriction = np.zeros_like(self.prolongation)
-        self.symmetric = symmetric
-        plan = self.plan
-        self.inverse = iterate.load(
-            coefficients,
-            self.stencil,
-            (plan.levels, plan.begin, plan.points, plan.interpolate, plan.apply, plan.collect),
-            (self.stencils, self.scaling, self.prolongation, self.prolongation if symmetric else self.restriction),
-            (self.planes, self.build_work),
-            symmetric,
-        )
-
-    def iterate(
-        self, rhs: np.ndarray, guess: np.ndarray | None, target: float, maxiter: int, sweeps: np.ndarray
-    ) -> tuple[int, int, float, np.ndarray]:
-        """Solve from a guess, or from zero, to a norm of the residual; return iterations, end, residual, x."""
-        plan = self.plan
-        restriction = self.prolongation if self.symmetric else self.restriction
-        x = np.empty(self.shape) if guess is None else np.array(guess).reshape(self.shape)
-        iterations, ended, left = iterate.solve(
-            rhs.reshape(self.shape),
-            x,
-            guess is not None,
-            self.stencil,
-            self.rhs,
-            self.x,
-            target,
-            maxiter,
-            self.space,
-            (plan.levels, plan.begin, plan.points, plan.gather),
-            (self.stencils, self.scaling, self.prolongation, restriction, self.inverse),
-            (*self.vectors, self.planes, self.cycle_work),
-            (sweeps, self.symmetric),
-        )
-        return iterations, ended, left, x.reshape(rhs.shape)
-
-
-_local = threading.local()
-
-
-def _workspace(shape: tuple[int, ...]) -> Workspace:
-    """Return this thread's buffers for a grid; those of the last grid are kept, since fresh memory is slow."""
-    if getattr(_local, "shape", None) != shape:
-        _local.shape, _local.workspace = shape, Workspace(plan(shape))
-    workspace: Workspace = _local.workspace
-    return workspace

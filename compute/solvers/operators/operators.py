@@ -3,6 +3,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy
@@ -103,6 +104,14 @@ class Operators(ABC):
     def magnitude(self, i: int) -> float:
         """Return the largest modulus of an entry of operator ``i``; see `ritz.compute.solvers.scaling`."""
         return magnitude(self.entries(i))
+
+    @cached_property
+    def magnitudes(self) -> np.ndarray:
+        """The largest modulus of an entry of every operator, ``(n,)``; found once, as operators may come again."""
+        count = len(self)
+        if self.constant and count:
+            return np.full(count, self.magnitude(0))
+        return np.array([self.magnitude(i) for i in range(count)])
 
     def residual(self, i: int, x: np.ndarray, rhs: np.ndarray) -> tuple[float, float]:
         """Return ``‖b − A_i x‖`` and ``‖b‖``, in double precision; infinite or zero where squares leave the range."""

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
+from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.laws import Lognormal
+from ritz.compute.simulation.correction import correct
+from ritz.compute.simulation.simulate import simulate
+from ritz.compute.solvers import kept
 from ritz.compute.solvers.assembly import convection_diffusion, diffusion, with_reaction
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.solvers.multigrid import cycle, hierarchy
-from ritz.compute.solvers.multigrid.multigrid import Multigrid, Workspace
+from ritz.compute.solvers.multigrid import cycle, hierarchy, iterate
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.multigrid.plan import (
     COLOURS,
     GATHER,
@@ -24,6 +30,7 @@ from ritz.compute.solvers.multigrid.plan import (
     SUPPORT,
     plan,
 )
+from ritz.compute.solvers.multigrid.workspace import Workspace
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
 
@@ -120,11 +127,11 @@ def test_coarse_operators_are_products_with_the_transfers(shape, symmetric):
             np.moveaxis(c[:, 2 + 2 * axis], 1 + axis, 1)[:, -1] = 0
         c[:, 0] -= c[:, 1:].sum(axis=1)
         operators = Stencil(c, definite=True)
-    space = Workspace(plan(shape))
-    space.load(operators.solid(0), symmetric)
-    P = transfer(space, space.prolongation)
-    R = P if symmetric else transfer(space, space.restriction)
-    A, coarse = matrix(space, 0), matrix(space, 1)
+    grid = plan(shape)
+    made = Workspace(grid).built(operators.solid(0), symmetric, fresh=False)
+    P = transfer(grid, made.prolongation)
+    R = P if symmetric else transfer(grid, made.restriction)
+    A, coarse = matrix(grid, made.stencils, 0), matrix(grid, made.stencils, 1)
     scale = np.abs(operators.coefficients).max()
     assert scale * A == pytest.approx(operators.csr(0).toarray(), rel=1e-5, abs=1e-5 * scale)
     added = coarse - R.T @ A @ P
@@ -149,6 +156,95 @@ def test_a_good_guess_is_taken_up():
     near, _ = Multigrid().solve(Systems(operators, rhs, first.x * (1 + 1e-5)), rtol=1e-8)
     assert again.ledger["iterations"] == [0]
     assert 0 < near.ledger["iterations"][0] < first.ledger["iterations"][0]
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """A list that gets longer by one with every hierarchy that is built."""
+    calls: list[int] = []
+    build = iterate.load
+
+    def counted(*arguments):
+        calls.append(1)
+        return build(*arguments)
+
+    monkeypatch.setattr(iterate, "load", counted)
+    return calls
+
+
+def stepped(operators, steps):
+    """Solve with right-hand sides that follow from each other; return the answers and the last carry."""
+    rhs, carry, answers = np.random.default_rng(0).standard_normal((len(operators), *operators.shape)), None, []
+    for _ in range(steps):
+        solutions, carry = Multigrid().solve(Systems(operators, rhs), rtol=1e-6, carry=carry)
+        assert set(solutions.ledger["solver"]) == {"multigrid"}
+        rhs = solutions.x
+        answers.append(solutions.x)
+    return answers, carry
+
+
+def heat():
+    return with_reaction(diffusion(np.concatenate([lognormal(20, 14, seed=seed) for seed in range(3)])), 50.0, True)
+
+
+def flow():
+    faces = [np.concatenate(parts) for parts in zip(*(whirl(20, 14, strength=s) for s in (1, 3, 9)), strict=True)]
+    return convection_diffusion(1.0, faces)
+
+
+@pytest.mark.parametrize("make", [heat, flow])
+def test_hierarchies_of_operators_that_come_again_are_built_twice_at_most(make, built, monkeypatch):
+    operators = make()
+    answers, carry = stepped(operators, 5)
+    assert len(built) == 6
+    monkeypatch.setattr(kept, "KEPT", 0)
+    anew, _ = stepped(operators, 5)
+    assert len(built) == 6 + 15
+    assert np.array_equal(answers, anew)
+    # A copy builds them again and goes on with the same bits.
+    copied = pickle.loads(pickle.dumps(carry))
+    assert copied.made == {}
+    last = Systems(operators, answers[-1])
+    kept_on, again = (Multigrid().solve(last, rtol=1e-6, carry=one)[0].x for one in (carry, copied))
+    assert np.array_equal(kept_on, again)
+
+
+def test_steps_of_heat_build_two_hierarchies_a_sample_and_corrections_four(built):
+    """Halves of steps have other equations than whole ones."""
+    problem = Heat(shape=(12, 16), steps=6)
+    inputs = problem.draw(0, np.arange(3))
+    fields, _ = simulate(problem, inputs, Multigrid(), 1e-8)
+    assert len(built) == 2 * 3
+    correct(problem, inputs, {"u": 1.1 * fields["u"]}, Multigrid(), 0.01)
+    assert len(built) == (2 + 4) * 3
+
+
+def test_hierarchies_are_kept_up_to_a_number_of_unknowns(built, monkeypatch):
+    monkeypatch.setattr(kept, "KEPT", 2 * 20 * 14)
+    _, carry = stepped(heat(), 5)
+    assert len(carry.made) == 2
+    assert len(built) == 6 + 3
+
+
+def test_of_operators_that_come_once_nothing_is_kept(built):
+    carry = None
+    for seed in range(3):
+        operators = diffusion(lognormal(12, 12, seed=seed))
+        _, carry = Multigrid().solve(Systems(operators, np.ones((1, 12, 12))), rtol=1e-6, carry=carry)
+        assert carry.operators is operators
+        assert not carry.made
+    assert len(built) == 3
+
+
+def test_a_kept_hierarchy_outlives_other_grids_and_symmetries(built):
+    """What is kept has buffers of its own: what is built between leaves it alone."""
+    operators = heat()
+    answers, carry = stepped(operators, 3)
+    solve(flow())
+    solve(diffusion(lognormal(20, 14)))
+    solve(diffusion(lognormal(31, 9)))
+    once, _ = Multigrid().solve(Systems(operators, answers[1]), rtol=1e-6, carry=carry)
+    assert np.array_equal(once.x, answers[2])
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
@@ -186,35 +282,35 @@ def test_an_indefinite_operator_in_disguise_goes_to_the_direct_solver():
     assert solutions.ledger["residual"][0] <= 1e-8
 
 
-def transfer(space, weights):
+def transfer(grid, weights):
     """Return a transfer between the two finest levels as a dense matrix, a column a coarse cell."""
-    levels, begin = space.plan.levels, space.plan.begin
+    levels, begin = grid.levels, grid.begin
     fine, coarse = levels[0], levels[1]
     padded = coarse[SLOTS] + 2 * coarse[MARGIN]
     used = weights[: fine[SUPPORT] * padded]
     columns = []
-    for slot in slots(space, 1):
+    for slot in slots(grid, 1):
         unit = np.zeros(padded, np.float32)
         unit[slot] = 1
         planes = np.zeros(fine[COLOURS] * padded, np.float32)
-        rows = space.plan.gather[begin[0, GATHER] : begin[1, GATHER]]
+        rows = grid.gather[begin[0, GATHER] : begin[1, GATHER]]
         cycle.prolong(unit, rows, coarse[MARGIN], coarse[SLOTS], padded, used, planes)
-        spread = np.zeros(space.padded, np.float32)
+        spread = np.zeros(fine[SLOTS] + 2 * fine[MARGIN], np.float32)
         hierarchy.join(planes, fine, coarse, spread)
-        columns.append(spread[slots(space, 0)])
+        columns.append(spread[slots(grid, 0)])
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def slots(space, level):
+def slots(grid, level):
     """Return where the cells of a level lie in its padded vectors, in C order."""
-    row = space.plan.levels[level]
+    row = grid.levels[level]
     cells = np.indices(row[[NZ, NY, NX]])
     return (row[MARGIN] + cells[0] * row[STRIDE_Z] + cells[1] * row[STRIDE_Y] + cells[2]).ravel()
 
 
-def matrix(space, level):
+def matrix(grid, stencils, level):
     """Return the operator of a level as a dense matrix."""
-    row = space.plan.levels[level]
+    row = grid.levels[level]
     length = row[POINTS] * (row[SLOTS] + 2 * row[MARGIN])
-    stencil = space.stencils[row[STENCIL] : row[STENCIL] + length]
-    return hierarchy.dense(stencil, space.plan.points[row[POINT] : row[POINT] + row[POINTS]], row)
+    stencil = stencils[row[STENCIL] : row[STENCIL] + length]
+    return hierarchy.dense(stencil, grid.points[row[POINT] : row[POINT] + row[POINTS]], row)

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.krylov import bicgstab, cg, gcrodr, gmres
-from ritz.compute.solvers.scaling import norm, norms, shifted
+from ritz.compute.solvers.scaling import magnitude, magnitudes, norm, norms, shifted
 from tests.compute.solvers.extended import check
 
 FUNCTIONS = {"cg": cg, "bicgstab": bicgstab, "gmres": gmres, "gcrodr": gcrodr}
@@ -172,3 +172,13 @@ def test_norms_of_nothing_and_of_what_is_not_finite():
     assert norm(np.array([1.0, np.inf])) == np.inf
     assert np.isnan(norm(np.array([np.nan, 1.0])))
     assert norm(np.array([], dtype=np.float32)) == 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_magnitudes_are_those_of_the_rows(dtype):
+    x = np.random.default_rng(0).standard_normal((6, 3, 4)).astype(dtype)
+    x = x * (1 - 3j) if dtype is np.complex128 else x
+    x[1, 2, 0], x[2] = np.nan, 0
+    x[3, 0, 0] = -np.inf
+    for rows in (x, x[::2], np.broadcast_to(x[:1], x.shape), x[:0], x[:, :0]):
+        assert np.array_equal(magnitudes(rows), [magnitude(row) for row in rows], equal_nan=True)
