@@ -39,7 +39,14 @@ class Fallback(Protocol):
 
 
 def certify(
-    systems: Systems, x: Any, rtol: float, fallback: Fallback | None, *, spent: Ledger, finite: Sequence[bool]
+    systems: Systems,
+    x: Any,
+    rtol: float,
+    fallback: Fallback | None,
+    *,
+    spent: Ledger,
+    finite: Sequence[bool],
+    level: int = logging.WARNING,
 ) -> Solutions:
     """Tell good answers by their true residuals, and have those that miss answered by the fallback.
 
@@ -60,6 +67,8 @@ def certify(
         solver has computed it in float64 from ``x`` itself, None to have it computed, NaN where there is no answer.
     finite
         ``(n,)`` whether matrix and right-hand side have finite entries; what has not is not tried again.
+    level
+        At which the log has the systems that are missed.
 
     Returns
     -------
@@ -78,13 +87,13 @@ def certify(
         ledger["seconds"][i] += share
     for i in range(len(systems)):
         if not finite[i]:
-            log.warning("system %d has entries that are not finite: it is not solved", i)
+            log.log(level, "system %d has entries that are not finite: it is not solved", i)
             ledger["residual"][i], ledger["reason"][i] = math.nan, "not_finite"
-        elif _good(ledger, i, rtol):
+        elif _good(ledger, i, rtol, level):
             continue
         elif fallback is not None:
             start = time.perf_counter()
-            _answered(systems, x, i, rtol, fallback, ledger)
+            _answered(systems, x, i, rtol, fallback, ledger, level)
             ledger["seconds"][i] += time.perf_counter() - start
         if ledger["status"][i] != "ok":
             ledger["status"][i] = "failed"
@@ -92,7 +101,7 @@ def certify(
     return Solutions(x, ledger)
 
 
-def _answered(systems: Systems, x: Any, i: int, rtol: float, fallback: Fallback, ledger: Ledger) -> None:
+def _answered(systems: Systems, x: Any, i: int, rtol: float, fallback: Fallback, ledger: Ledger, level: int) -> None:
     """Let the fallback answer a system, and add to the ledger what that took."""
     attempt, _ = fallback.attempt(systems, i, rtol=rtol, carry=None)
     residual = math.nan
@@ -102,10 +111,10 @@ def _answered(systems: Systems, x: Any, i: int, rtol: float, fallback: Fallback,
     ledger["iterations"][i] += attempt.iterations
     ledger["matvecs"][i] += attempt.matvecs + (attempt.x is not None and attempt.residual is None)
     ledger["residual"][i], ledger["solver"][i], ledger["reason"][i] = residual, fallback.kind, attempt.reason
-    _good(ledger, i, rtol)
+    _good(ledger, i, rtol, level)
 
 
-def _good(ledger: Ledger, i: int, rtol: float) -> bool:
+def _good(ledger: Ledger, i: int, rtol: float, level: int) -> bool:
     """Judge a system by its residual."""
     residual = ledger["residual"][i]
     if residual <= rtol:
@@ -113,7 +122,7 @@ def _good(ledger: Ledger, i: int, rtol: float) -> bool:
         return True
     ledger["reason"][i] = ledger["reason"][i] or ("not_converged" if math.isfinite(residual) else "not_finite")
     solver, reason = ledger["solver"][i], ledger["reason"][i]
-    log.warning("%s missed rtol %.1e on system %d: %s, residual %.1e", solver, rtol, i, reason, residual)
+    log.log(level, "%s missed rtol %.1e on system %d: %s, residual %.1e", solver, rtol, i, reason, residual)
     return False
 
 

@@ -42,10 +42,9 @@ def magnitudes(x: np.ndarray) -> np.ndarray:
     """Return `magnitude` of every row of ``x`` ``(n, …)``, ``(n,)``."""
     if x.size == 0:
         return np.zeros(len(x))
-    if x.dtype.kind == "c":
-        return np.maximum(magnitudes(x.real), magnitudes(x.imag))
     axes = tuple(range(1, x.ndim))
-    found: np.ndarray = np.maximum(x.max(axis=axes), -x.min(axis=axes))
+    parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
+    found: np.ndarray = np.max([np.maximum(part.max(axis=axes), -part.min(axis=axes)) for part in parts], axis=0)
     return found
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import time
 from abc import abstractmethod
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from ritz.compute.solvers.certify import Fallback, certify, relative_residuals, restored
 from ritz.compute.solvers.factorization.elimination import Elimination
-from ritz.compute.solvers.solver import Attempt, Ledger, Solutions, Solver
+from ritz.compute.solvers.solver import Attempt, Ledger, Solutions, Solver, check_tolerance
 from ritz.compute.solvers.systems import Systems
 
 
@@ -56,8 +57,35 @@ class Sequential(Solver):
 
     def solve(self, systems: Systems, *, rtol: float, carry: Any = None) -> tuple[Solutions, Any]:
         """Solve a batch of systems in their order; see `Solver.solve`."""
-        if not 0 < rtol < 1:
-            raise ValueError(f"rtol is {rtol}, expected a number between 0 and 1, e.g. 1e-8")
+        check_tolerance(rtol)
+        return self.answered(systems, rtol=rtol, carry=carry, fallback=self.fallback())
+
+    def answered(
+        self,
+        systems: Systems,
+        *,
+        rtol: float,
+        carry: Any,
+        fallback: Fallback | None,
+        level: int = logging.WARNING,
+    ) -> tuple[Solutions, Any]:
+        """Solve as `solve` does, with another fallback.
+
+        Parameters
+        ----------
+        systems, carry
+            As in `solve`.
+        rtol
+            Largest true relative residual of a good answer, which may be 1.
+        fallback
+            Answers what this solver misses; None where nothing does, and it has failed.
+        level
+            At which the log has the systems that are missed.
+
+        Returns
+        -------
+        solutions, carry
+        """
         reason = self.unfit(systems)
         if reason:
             raise ValueError(f"solver is {self.kind!r}: {reason}; expected a solver that can, such as 'auto'")
@@ -88,5 +116,5 @@ class Sequential(Solver):
             spent["matvecs"].append(attempt.matvecs)
             spent["seconds"].append(time.perf_counter() - start + share)
             spent["solver"].append(self.kind)
-        solutions = certify(systems, x, rtol, self.fallback(), spent=spent, finite=finite.tolist())
+        solutions = certify(systems, x, rtol, fallback, spent=spent, finite=finite.tolist(), level=level)
         return restored(systems, solutions, shifts, rtol), carry

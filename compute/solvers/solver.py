@@ -125,3 +125,15 @@ class Solver(Kind, ABC):
         ValueError
             If ``rtol`` is not in ``(0, 1)``, or the solver is `unfit` for such systems.
         """
+
+
+def check_tolerance(rtol: float) -> None:
+    """Refuse a tolerance that is none.
+
+    Raises
+    ------
+    ValueError
+        If it is not between 0 and 1.
+    """
+    if not 0 < rtol < 1:
+        raise ValueError(f"rtol is {rtol}, expected a number between 0 and 1, e.g. 1e-8")

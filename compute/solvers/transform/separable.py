@@ -138,6 +138,22 @@ class Separable:
         return eliminate
 
 
+def even(coefficients: np.ndarray) -> bool:
+    """Whether the couplings of neighbours are constant along each axis, in each of some stencils ``(n, …, *shape)``.
+
+    Whatever the term without derivatives does; nothing is said of the walls.
+    """
+    c = coefficients[:1] if coefficients.strides[0] == 0 else coefficients
+    scale = np.abs(c[:, 0]).max(initial=0.0)
+    for axis in range(c.ndim - 2):
+        lower, upper = (np.moveaxis(c[:, 1 + 2 * axis + side], 1 + axis, 1) for side in (0, 1))
+        for inner in (lower[:, 1:], upper[:, :-1]):
+            axes = tuple(range(1, inner.ndim))
+            if inner.size and np.ptp(inner, axis=axes).max() > _EXACT * scale:
+                return False
+    return True
+
+
 def _walls(excess: np.ndarray, coupling: float) -> tuple[Wall, Wall]:
     """Tell the walls of the first axis by what a row there has more in sum than one inside: 2 couplings, or nothing."""
     inside = tuple(slice(1, -1) if n > 2 else slice(None) for n in excess.shape[1:])
