@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -23,8 +22,6 @@ from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.training.trained import Trained
 from ritz.compute.training.training import Training
 
-log = logging.getLogger(__name__)
-
 
 class Fit(Training):
     """One fit to a published version of a dataset, without gradients, on the CPU.
@@ -38,7 +35,7 @@ class Fit(Training):
     memory: int = Field(default=2048, ge=0, le=10_000_000)
     """MiB that the training samples may take to be kept in memory; of more, shards are read as often as they are
     needed."""
-    window: int = Field(default=8, ge=8, le=65536, json_schema_extra=in_units("samples"))
+    window: int = Field(default=8, ge=8, le=65536, json_schema_extra=in_units("shards"))
     """Shards that are mixed where samples are not kept in memory."""
 
     @property

@@ -67,7 +67,7 @@ class Loop:
         group: Group | None = None,
         parts: Sequence[Part] = (),
     ) -> None:
-        self.action, self.total, self.group, self.device = action, total, group or Alone(), device
+        self.action, self.total, self.group = action, total, group or Alone()
         self.step = 0
         self.trace, self.curve, self.schedule, self.reception = Trace(action.device), Curve(), Schedule(), Reception()
         # The first rank validates for all.

@@ -37,7 +37,7 @@ class Offline(Stepped):
     """Training samples, at most, from which the normalisation comes."""
     memory: int = Field(default=2048, ge=0, le=10_000_000)
     """MiB that the training samples may take to be kept in memory; of more, shards are read anew in every epoch."""
-    window: int = Field(default=8, ge=8, le=65536, json_schema_extra=in_units("samples"))
+    window: int = Field(default=8, ge=8, le=65536, json_schema_extra=in_units("shards"))
     """Shards that are mixed where samples are not kept in memory."""
 
     @property

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations, product
-from typing import Literal
 
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
-
-Symmetries = Literal["square", "flips", "none"]
 
 
 def symmetries(kind: str, axes: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:

@@ -19,7 +19,7 @@ from ritz.compute.training.parts.part import Part
 from ritz.compute.training.parts.precision import Arithmetic
 from ritz.compute.training.parts.stopping import Best
 from ritz.compute.training.ranks.gradients import check_ranks, mean_gradients
-from ritz.compute.training.ranks.group import Alone, Group
+from ritz.compute.training.ranks.group import Group
 from ritz.compute.training.samples.augmentation import averages, check_symmetries, symmetries, transform
 from ritz.compute.training.steps.step import Step
 
@@ -64,14 +64,13 @@ class Descent(Step):
         symmetry: str,
         total: int,
         *,
-        problem: Problem | None = None,
-        device: str = "cpu",
-        group: Group | None = None,
+        problem: Problem | None,
+        device: str,
+        group: Group,
     ) -> None:
         self.training, self.surrogate, self.normalisation, self.total = training, surrogate, normalisation, total
         training.check_losses(normalisation, problem)
-        self.group = group or Alone()
-        self._device, self._arithmetic = device, Arithmetic(training.precision, device)
+        self.group, self._device, self._arithmetic = group, device, Arithmetic(training.precision, device)
         self.module = network(surrogate, normalisation).to(device)
         self.device = str(next(self.module.parameters()).device)
         if training.ranks > 1:
