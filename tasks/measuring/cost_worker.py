@@ -21,7 +21,7 @@ from ritz.storage.store import Store
 from ritz.tasks.documents import of_model, provenance
 from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.cost import BreakEven, Cost, Inference, Priced, TrainingCost, TrainingData
-from ritz.tasks.measuring.split_fields import variables
+from ritz.tasks.measuring.split_fields import taken
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.parsing.recorded_problem import problem_of
 
@@ -30,6 +30,9 @@ SAMPLES = 8
 
 BATCH = 32
 """Samples that are predicted at once, besides one at a time."""
+
+LIMIT = 20.0
+"""Seconds for seeking the solver at matched error."""
 
 UNITS = {
     "solver_seconds": "seconds of one solver process, summed over all samples of the dataset (its ledger); without "
@@ -47,7 +50,6 @@ def cost(
     dataset: str,
     problem: Problem | None = None,
     surrogate: Surrogate | None = None,
-    limit: float = 20.0,
 ) -> Priced:
     """Measure what a model costs, and from how many queries on it has paid for itself; add both to its card.
 
@@ -59,35 +61,28 @@ def cost(
     model, dataset
         ``NAME@VERSION``.
     problem, surrogate
-        What made the dataset and the network, where their classes are not registered.
-    limit
-        Seconds for seeking the solver.
+        What made the dataset and the surrogate, where their classes are not registered.
     """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
-    inputs, truth = _some(data)
+    inputs, truth = _test_samples(data)
     data_cost, training = _spent(store, of_model.card(store, model))
     inference = _inference(trained, inputs)
     spent = data_cost.solver_seconds + training.training_seconds
     found = Priced(
         cost=Cost(training_data=data_cost, training=training, inference=inference, units=UNITS),
-        break_even=_paid(store, model, dataset, problem, spent, inference, inputs, truth, limit),
+        break_even=_paid(store, model, dataset, problem, spent, inference, inputs, truth),
     )
     models.amend(store, model, found.document())
     return found
 
 
-def _some(data: xr.Dataset) -> tuple[Arrays, Arrays]:
-    """Return inputs and outputs of some test samples, the same ones every time, in the order of solving."""
+def _test_samples(data: xr.Dataset) -> tuple[Arrays, Arrays]:
+    """Read inputs and outputs of some test samples, the same ones every time, in the order of solving."""
     test = np.flatnonzero(data["split"].values == "test")
     chosen = np.sort(np.random.default_rng(0).choice(test, min(SAMPLES, len(test)), replace=False))
-    some = data.isel(sample=chosen)
-    inputs, truth = (
-        {name: np.ascontiguousarray(some[name].values) for name in variables(some, role)}
-        for role in ("input", "output")
-    )
-    return inputs, truth
+    return taken(data, chosen)
 
 
 def _spent(store: Store, card: Card) -> tuple[TrainingData, TrainingCost]:
@@ -135,7 +130,6 @@ def _paid(
     inference: Inference,
     inputs: Arrays,
     truth: Arrays,
-    limit: float,
 ) -> BreakEven:
     name, version = split_spec("dataset", dataset)
     made = Dataset.open(store, name).at(version)
@@ -147,7 +141,7 @@ def _paid(
     if evaluated is None or evaluated.dataset != dataset:
         return _unknown(dataset, f"the model has not been evaluated on {dataset}")
     error = evaluated.metrics.relative_l2.mean
-    matched = fastest(problem, inputs, truth, error, rtol=made.rtol, limit=limit)
+    matched = fastest(problem, inputs, truth, error, rtol=made.rtol, limit=LIMIT)
     solver = matched.fastest
     if solver is None:
         return _unknown(dataset, "no solve of the test samples came within the error").changed(**matched.entries())

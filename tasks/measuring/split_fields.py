@@ -27,6 +27,11 @@ def load(dataset: xr.Dataset, split: str, limit: int | None = None) -> tuple[Arr
     positions = np.flatnonzero(dataset["split"].values == split)[:limit]
     if not positions.size:
         raise ValueError(f"split {split!r} of this dataset is empty; expected at least one sample")
+    return taken(dataset, positions)
+
+
+def taken(dataset: xr.Dataset, positions: np.ndarray) -> tuple[Arrays, Arrays]:
+    """Read the inputs and outputs of the samples at some positions ``(n,)`` into memory."""
     chosen = dataset.isel(sample=positions)
     inputs, outputs = (
         {name: np.ascontiguousarray(chosen[name].values) for name in variables(dataset, role)}

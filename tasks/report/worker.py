@@ -4,7 +4,6 @@ import json
 import time
 
 import numpy as np
-import xarray as xr
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Arrays, Problem
@@ -18,7 +17,7 @@ from ritz.tasks.documents.evaluation import Evaluation
 from ritz.tasks.documents.reading import read as read_document
 from ritz.tasks.documents.run import FinishedRun
 from ritz.tasks.documents.training import History
-from ritz.tasks.measuring.split_fields import variables
+from ritz.tasks.measuring.split_fields import taken
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.report.arrivals import seen
 from ritz.tasks.report.material import Material, columns, typical
@@ -61,8 +60,8 @@ def gather(
     evaluation = read_document(Evaluation, json.loads(files["evaluation.json"]), f"evaluation.json of model {model}")
     relative_l2 = np.array(evaluation.relative_l2)
     chosen = typical(relative_l2)
-    shown = data.isel(sample=np.flatnonzero(data["split"].values == "test")[list(chosen.values())])
-    inputs, truth = (_values(shown, role) for role in ("input", "output"))
+    rows = np.flatnonzero(data["split"].values == "test")[list(chosen.values())]
+    shown, (inputs, truth) = data.isel(sample=rows), taken(data, rows)
     prediction = trained.predict(inputs)
     dimensions = Dimensions.of(shown)
     made = Dataset.open(store, record.dataset.name).at(record.dataset.version)
@@ -88,7 +87,3 @@ def gather(
 def _half_width(bands: Calibrated, inputs: Arrays, prediction: Arrays) -> Arrays:
     lower, upper = bands.interval(inputs, prediction, LEVEL)
     return {name: 0.5 * (upper[name] - lower[name]) for name in lower}
-
-
-def _values(data: xr.Dataset, role: str) -> Arrays:
-    return {name: data[name].values for name in variables(data, role)}
