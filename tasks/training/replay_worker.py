@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -83,12 +82,28 @@ def again(job: Replaying) -> Replayed:
     return done_again(kept, threads=job.threads, device=job.device, progress=progress)
 
 
-def done_again(kept: Kept, **options: Any) -> Replayed:
+def done_again(
+    kept: Kept,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Callable[[int, float], None] | None = None,
+) -> Replayed:
     """Do a training again and compare; the options are those of `ritz.compute.training.replay.replay`."""
     start, recorded = time.monotonic(), kept.recorded
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
     steps = batches(recorded.schedule, kept.samples)
-    replayed = replay(kept.training, kept.symmetries, recorded, steps, validation, problem=kept.problem, **options)
+    replayed = replay(
+        kept.training,
+        kept.symmetries,
+        recorded,
+        steps,
+        validation,
+        problem=kept.problem,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
     about = {
         "machines": [one.document() for one in recorded.machines],
         "here": [one.document() for one in replayed.machines],
