@@ -11,12 +11,11 @@ from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.buffers.buffer import Buffer, Pace
 from ritz.compute.training.buffers.catalogue import BUFFERS, AnyBuffer
 from ritz.compute.training.buffers.reservoir import Reservoir
-from ritz.compute.training.run import seeded
+from ritz.compute.training.run import Run
 from ritz.compute.training.samples.supply import Supply
 from ritz.compute.training.stepped import Stepped
 from ritz.compute.training.streaming import Streaming
 from ritz.compute.training.surroundings import Surroundings
-from ritz.compute.training.trained import Trained
 
 
 class Online(Stepped):
@@ -111,7 +110,7 @@ class Online(Stepped):
         )
 
     def repeats(self, fresh: int) -> float:
-        """Return the epochs that make the same steps; see `Training.repeats`."""
+        """Return the epochs that make the same steps; see `Stepped.repeats`."""
         return self.batches_per_sample * self.batch_size * fresh
 
     def steps(self, samples: int) -> int:
@@ -129,7 +128,6 @@ class Online(Stepped):
     def _pace(self, samples: int) -> Pace:
         return Pace(math.ceil(samples / self.ranks), self.batches_per_sample, self.batch_size, self.watermark)
 
-    def fit(self, surrogate: Surrogate, source: Supply, around: Surroundings) -> Trained:
-        """Train a surrogate on blocks as they arrive; see `Training.fit`."""
-        with seeded(self.seed, around.device):
-            return Streaming(self, surrogate, source, around).go()
+    def run(self, surrogate: Surrogate, source: Supply, around: Surroundings) -> Run[Online]:
+        """Return the training on blocks as they arrive; see `Training.run`."""
+        return Streaming(self, surrogate, source, around)

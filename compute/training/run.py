@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -18,10 +20,12 @@ from ritz.compute.training.ranks.group import PeerLost
 from ritz.compute.training.samples.supply import Supply
 from ritz.compute.training.surroundings import Progress, Surroundings
 from ritz.compute.training.trained import Trained
-from ritz.compute.training.training import Training, outline
+from ritz.compute.training.training import Training
+
+T_co = TypeVar("T_co", bound=Training, covariant=True)
 
 
-class Run:
+class Run(ABC, Generic[T_co]):
     """What one call of a training's ``fit`` does: make the loop, keep checkpoints, say how far it is.
 
     Parameters
@@ -44,7 +48,7 @@ class Run:
     """
 
     def __init__(
-        self, training: Training, surrogate: Surrogate, source: Supply, samples: int, around: Surroundings
+        self, training: T_co, surrogate: Surrogate, source: Supply, samples: int, around: Surroundings
     ) -> None:
         self.training, self.surrogate, self.source, self.samples = training, surrogate, source, samples
         self.around, self.group = around, around.group
@@ -53,19 +57,16 @@ class Run:
             "surrogate": surrogate.model_dump(mode="json"),
             "samples": samples,
         }
-        if self.group.size != training.trainers:
-            raise ValueError(f"ranks is {training.trainers}, expected {self.group.size}: so many train together here")
-        # What is not to be had is refused now, not when the first samples have been solved.
-        if unfit := training.unfit(surrogate):
-            raise ValueError(unfit)
-        training.check_device(around.device)
         training.check(samples)
-        training.check_losses(outline(source.template), around.problem)
         self.steps = training.steps(samples)
         self.loop: Loop | None = None
         self.waited = 0.0
         self.dry = False
         self._saved = time.monotonic()
+
+    @abstractmethod
+    def go(self) -> Trained:
+        """Do all of it."""
 
     def parts(self) -> tuple[Part, ...]:
         """Return further parts of a new loop."""

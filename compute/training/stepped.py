@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -149,6 +149,13 @@ class Stepped(Training, ABC):
         penalty = problem.penalty if problem is not None and problem.has_penalty else None
         for loss in self.losses:
             loss.check(normalisation, penalty, "" if problem is None else problem.kind, self.coarse)
+
+    @abstractmethod
+    def repeats(self, fresh: int) -> float:
+        """Return how often offline training sees each sample where online at equal steps sees ``fresh`` times as many.
+
+        Only where `unpaired` is empty.
+        """
 
     def unpaired(self) -> str:
         """Refuse ranks, early stopping and a curve without errors; see `Training.unpaired`."""

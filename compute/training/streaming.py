@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Streaming(Run):
+class Streaming(Run["Online"]):
     """One call of `Online.fit`: blocks in, steps out, in the order the limiter allows."""
 
     def __init__(self, online: Online, surrogate: Surrogate, source: Supply, around: Surroundings) -> None:
         super().__init__(online, surrogate, source, source.samples, around)
-        self.online = online
         self.pending: list[tuple[Block, float]] = []
         self.holding = Holding(online.buffer, online.seed, source.refill)
 
@@ -45,7 +44,7 @@ class Streaming(Run):
         while True:
             # No step is between two samples of a block but for want of room, also when the block comes a second time.
             if self.loop and not self.loop.reception.partial:
-                self._advance(self.online.due(self.loop.reception.taken, self.samples))
+                self._advance(self.training.due(self.loop.reception.taken, self.samples))
             before = time.monotonic()
             block = next(blocks, None)
             if self.loop:
@@ -74,7 +73,7 @@ class Streaming(Run):
             log.warning("no samples are left after step %d of %d", loop.step, loop.total)
             return
         left = loop.total - loop.step if over else None
-        loop.learn(*self.holding.draw(self.online.batch_size, left))
+        loop.learn(*self.holding.draw(self.training.batch_size, left))
 
     def _receive(self, block: Block) -> None:
         """Take in one block; hold it back while there are too few samples to begin."""
@@ -83,7 +82,7 @@ class Streaming(Run):
                 self._take(self.loop, block, time.time())
         elif block.shard not in {held.shard for held, _ in self.pending}:
             self.pending.append((block, time.time()))
-            if self._waiting() >= self.online.watermark:
+            if self._waiting() >= self.training.watermark:
                 self._start()
         self._report()
 

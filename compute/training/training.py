@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, final
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ritz.compute.training.loop import Loop
     from ritz.compute.training.parts.part import Part
+    from ritz.compute.training.run import Run
     from ritz.compute.training.samples.refill import Refill
     from ritz.compute.training.samples.supply import Supply
     from ritz.compute.training.surroundings import Surroundings
@@ -35,7 +36,7 @@ class Training(Kind, ABC):
     while_solving: ClassVar[bool] = False
     """Whether it learns from samples while others are solved, as a run does; else from a published version."""
 
-    @abstractmethod
+    @final
     def fit(self, surrogate: Surrogate, source: Supply, around: Surroundings) -> Trained:
         """Train a surrogate, going on from a checkpoint if there is one.
 
@@ -60,6 +61,27 @@ class Training(Kind, ABC):
             If the loss or the validation error is not finite.
         ritz.compute.training.ranks.group.PeerLost
             If another rank is gone.
+        """
+        from ritz.compute.training.run import seeded
+
+        # What is not to be had is refused before a sample is read or waited for.
+        if around.group.size != self.trainers:
+            raise ValueError(f"ranks is {self.trainers}, expected {around.group.size}: so many train together here")
+        if unfit := self.unfit(surrogate):
+            raise ValueError(unfit)
+        self.check_device(around.device)
+        self.check_losses(outline(source.template), around.problem)
+        with seeded(self.seed, around.device):
+            return self.run(surrogate, source, around).go()
+
+    @abstractmethod
+    def run(self, surrogate: Surrogate, source: Supply, around: Surroundings) -> Run[Training]:
+        """Return the work of one call of `fit`, which has refused what cannot be trained so.
+
+        Raises
+        ------
+        ValueError
+            If there are too few training samples.
         """
 
     @abstractmethod
@@ -157,13 +179,6 @@ class Training(Kind, ABC):
     def unpaired(self) -> str:
         """Say why it is nothing to compare online with offline training by; empty where it is."""
         return f"training.kind is {self.kind!r}, expected 'online' or 'offline': there are no steps to compare"
-
-    def repeats(self, fresh: int) -> float:
-        """Return how often offline training sees each sample where online at equal steps sees ``fresh`` times as many.
-
-        Only where `unpaired` is empty.
-        """
-        raise NotImplementedError(f"{self.kind!r} training with {fresh} times the samples: {self.unpaired()}")
 
 
 def outline(template: xr.Dataset) -> Normalisation:

@@ -174,7 +174,8 @@ def contest(
         If the recipe cannot be compared so; before any work.
     """
     training = pipeline.training
-    if unpaired := training.unpaired():
+    unpaired = training.unpaired()
+    if unpaired or not isinstance(training, Stepped):
         raise RecipeError(unpaired)
     count = pipeline.train_samples // fresh if samples is None else samples
     if count < 1:

@@ -17,6 +17,7 @@ from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.training.fit import Fit
+from ritz.compute.training.losses.physics import Residual
 from ritz.compute.training.offline import Offline
 from ritz.compute.training.online import Online
 from ritz.compute.training.replay import Recorded, compare, replay
@@ -121,8 +122,18 @@ def test_a_wrong_pair_is_refused(
     training: Training, surrogate: Any, message: str, template: xr.Dataset, samples: Samples
 ) -> None:
     assert training.unfit(surrogate).startswith(message)
+    # It has no samples to give: they are not asked for.
+    nothing = Given(template, samples.refill)
     with pytest.raises(ValueError, match=message):
-        training.fit(surrogate, _source(template, samples), Surroundings())
+        training.fit(surrogate, nothing, Surroundings())
+
+
+def test_a_loss_that_is_not_to_be_had_is_refused_before_samples_are_read(
+    template: xr.Dataset, samples: Samples
+) -> None:
+    offline = Offline(losses=(Residual(),), coarse=0.0)
+    with pytest.raises(ValueError, match=r"losses has 'residual', and .* has no `penalty`"):
+        offline.fit(FullyConnected(), Given(template, samples.refill), Surroundings())
 
 
 def test_too_few_samples_are_refused_before_the_fit(template: xr.Dataset, samples: Samples) -> None:
