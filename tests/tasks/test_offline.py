@@ -15,6 +15,7 @@ from ritz.compute.training.offline import Offline
 from ritz.compute.training.parts.stopping import Stopping
 from ritz.compute.training.samples.supply import Reading
 from ritz.compute.training.training import Training
+from ritz.storage.errors import Refused
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_run, check_training
@@ -115,7 +116,7 @@ def test_the_last_step_is_told_where_a_training_stops_early_or_was_finished_befo
 
 def test_a_run_with_an_offline_recipe_is_refused_and_training_is_not(store: Store) -> None:
     recipe = load(TINY, {"training": {"kind": "offline", "epochs": 5}, "problem.shape": [8, 8]})
-    with pytest.raises(Exception, match=r"training.kind is 'offline', expected 'online'"):
+    with pytest.raises(Refused, match=r"^training\.kind is 'offline', expected 'online': a run trains while it solves"):
         check_run(recipe, store.url, trains=True)
     check_training(recipe, store.url, f"{NAME}@v1")
 
@@ -134,7 +135,7 @@ def test_what_cannot_be_trained_is_refused_before_any_work(
     training: dict[str, object], message: str, store: Store
 ) -> None:
     recipe = load(TINY, {"training": {"kind": "offline"} | training, "problem.law": {"kind": "lognormal", "tau": 4.0}})
-    with pytest.raises(Exception, match=message):
+    with pytest.raises(Refused, match=message):
         check_training(recipe, store.url, f"{NAME}@v1")
 
 
@@ -147,5 +148,5 @@ class Untensored(Plate):
 def test_a_problem_without_equations_in_torch_is_refused_before_a_solve(tmp_path: object) -> None:
     given = {"training.losses": ["relative_l2", {"kind": "residual", "weight": 1e-3}], "training.coarse": 0}
     recipe = load("plate", given).model_copy(update={"problem": Untensored()})
-    with pytest.raises(Exception, match=r"training.losses has 'residual', and problem 'plate' has no `penalty`"):
+    with pytest.raises(Refused, match=r"^training\.losses has 'residual', and problem 'plate' has no `penalty`"):
         check_run(recipe, str(tmp_path), trains=True)
