@@ -11,11 +11,13 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.surrogates.weights import weights
 from ritz.compute.training.parts.curve import Record
-from ritz.compute.training.parts.trace import EXACT, Stretch, machine
+from ritz.compute.training.parts.trace import machine
+from ritz.compute.training.replay_comparison import Comparison, MachineDifference, StepDifference
 from ritz.compute.training.run import seeded
 from ritz.compute.training.samples.block import Block
 from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.training.training import Training
+from ritz.compute.training.training_record import EXACT, TrainingMachine
 
 TOLERANCE = 0.02
 """Largest relative difference of a loss of the curve on another machine, or with other threads or versions.
@@ -53,7 +55,7 @@ class Recorded:
     curve: list[Record]
     validation: np.ndarray
     total: int
-    machines: list[Stretch]
+    machines: list[TrainingMachine]
     model: Model
 
 
@@ -73,7 +75,7 @@ class Replayed:
 
     losses: np.ndarray
     curve: list[Record]
-    machines: list[Stretch]
+    machines: list[TrainingMachine]
     model: Model
 
 
@@ -117,9 +119,9 @@ def replay(
     import torch
 
     before = torch.get_num_threads()
-    begins = {one.first: one.machine for one in recorded.machines}
+    begins = {one.first: one for one in recorded.machines}
     shown = {record.step: record.validation for record in recorded.curve}
-    machines: list[Stretch] = []
+    machines: list[TrainingMachine] = []
     try:
         with seeded(training.seed, device):
             loop = training.loop(
@@ -133,7 +135,7 @@ def replay(
             for ids, fields in steps:
                 if loop.step in begins:
                     torch.set_num_threads(threads or begins[loop.step].threads or before)
-                    machines.append(Stretch(loop.step, machine(loop.action.device)))
+                    machines.append(machine(loop.action.device).since(loop.step))
                 known = shown.get(loop.step + 1, len(loop.validation))
                 if known != len(loop.validation):
                     # As many as had arrived when the record was made.
@@ -150,68 +152,6 @@ def replay(
 
 def _never(ids: np.ndarray) -> Block:
     raise AssertionError(f"a replay has no checkpoint, but was asked for {ids}")
-
-
-@dataclass(frozen=True)
-class Differing:
-    """What of a machine is not as recorded: an attribute of a `Machine`, as it was and as it is."""
-
-    what: str
-    recorded: str | int | bool | None
-    here: str | int | bool | None
-
-
-@dataclass(frozen=True)
-class FirstDifference:
-    """The first step, from 1, whose loss is another."""
-
-    step: int
-    recorded: float
-    replayed: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How a replay compares with what was recorded.
-
-    Attributes
-    ----------
-    agrees
-        The verdict.
-    exact
-        Whether bits were compared.
-    differing
-        What of the machine is not as recorded.
-    tolerance
-        None if exact, else `TOLERANCE`, for the losses of the curve.
-    equal
-        Whether all bits are equal, losses, curve and weights.
-    first_difference
-        None if there is none.
-    steps, steps_differing
-        All of them, and those whose loss is another.
-    records
-        Those of the curve that were compared.
-    curve_difference
-        Largest relative difference of their losses and validation errors.
-    weights_difference
-        Largest of a weight over the largest weight of its tensor.
-    tensors
-        Of the network.
-    """
-
-    agrees: bool
-    exact: bool
-    differing: tuple[Differing, ...]
-    tolerance: float | None
-    equal: bool
-    first_difference: FirstDifference | None
-    steps: int
-    steps_differing: int
-    records: int
-    curve_difference: float
-    weights_difference: float
-    tensors: int
 
 
 def compare(recorded: Recorded, again: Replayed) -> Comparison:
@@ -235,7 +175,9 @@ def compare(recorded: Recorded, again: Replayed) -> Comparison:
         equal=equal,
         first_difference=None
         if first is None
-        else FirstDifference(first + 1, float(recorded.losses[first]), float(again.losses[first])),
+        else StepDifference(
+            step=first + 1, recorded=float(recorded.losses[first]), replayed=float(again.losses[first])
+        ),
         steps=len(recorded.losses),
         steps_differing=len(unequal),
         records=len({record.step for record in recorded.curve} & {record.step for record in again.curve}),
@@ -251,12 +193,12 @@ def stack(ids: np.ndarray, samples: Mapping[int, Arrays]) -> Arrays:
     return {name: np.stack([samples[int(one)][name] for one in ids]) for name in names}
 
 
-def _differing(recorded: list[Stretch], here: list[Stretch]) -> tuple[Differing, ...]:
+def _differing(recorded: list[TrainingMachine], here: list[TrainingMachine]) -> tuple[MachineDifference, ...]:
     """Return what is not as recorded, each once; and a device other than the processor, which promises no bits."""
-    found: list[Differing] = []
+    found: list[MachineDifference] = []
     for then, now in zip(recorded, here, strict=True):
         for what in EXACT:
-            entry = Differing(what, getattr(then.machine, what), getattr(now.machine, what))
+            entry = MachineDifference(what=what, recorded=getattr(then, what), here=getattr(now, what))
             other = entry.recorded != entry.here or (what == "device" and entry.here != "cpu")
             if other and entry not in found:
                 found.append(entry)

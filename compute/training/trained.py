@@ -7,6 +7,7 @@ import numpy as np
 from ritz.compute.surrogates.model import Model
 from ritz.compute.training.parts.curve import Record
 from ritz.compute.training.parts.trace import Trace
+from ritz.compute.training.training_record import BestValidation
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Trained:
     stopped
         Step after which early stopping ended the training, or None.
     best
-        ``{"step", "error"}`` of the weights that were kept, where there is early stopping and a validation; else None.
+        Of which validation the weights were kept, where there is early stopping and a validation; else None.
     unseen
         Training samples that arrived and are in no step.
     """
@@ -48,5 +49,5 @@ class Trained:
     total: int
     trace: Trace
     stopped: int | None = None
-    best: dict[str, float] | None = None
+    best: BestValidation | None = None
     unseen: int = 0

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Literal
 
 from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.training.training_record import TrainingMachine
 from ritz.tasks.documents.dataset import LedgerSummary, PublishedDataset
 from ritz.tasks.documents.evaluation import ErrorSummary
-from ritz.tasks.documents.training import TrainingMachine
 
 
 class TrainedSeed(Document):

@@ -3,21 +3,7 @@
 from __future__ import annotations
 
 from ritz.compute.document import Document, Json, Number, Part
-
-
-class TrainingMachine(Part):
-    """On what a part of a training was done: device, threads, versions; see `ritz.compute.training.parts.trace`."""
-
-    device: str
-    first: int = 0
-    """The first step of this part, from 0."""
-
-
-class Best(Part):
-    """The validation whose weights early stopping keeps: after which step, and its error."""
-
-    step: int
-    error: Number
+from ritz.compute.training.training_record import BestValidation, TrainingMachine
 
 
 class TrainingSummary(Document):
@@ -57,7 +43,7 @@ class TrainingSummary(Document):
     samples_received: int
     any_grid: bool = False
     stopped: int | None = None
-    best: Best | None = None
+    best: BestValidation | None = None
     unseen: int = 0
 
 

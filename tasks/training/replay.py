@@ -10,7 +10,7 @@ from ritz.tasks.documents import of_model
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.stage import stage
 from ritz.tasks.training import replay_worker as worker
-from ritz.tasks.training.replay_record import Replayed, ReplayedModel
+from ritz.tasks.training.replay_record import ComparedReplay, ReplayedModel
 from ritz.tasks.training.supervision import follow
 
 log = logging.getLogger("ritz")
@@ -24,12 +24,12 @@ def replay(
     card = of_model.card(Store(store_url), model)
     job = worker.Replaying(store_url, model, f"replay-{uuid4().hex}", surrogate, threads, cluster.device)
     report = Reporter("replay", card.training.steps, card.name)
-    found: Replayed = follow(cluster, report, job.topic, worker.again, job)
+    found: ComparedReplay = follow(cluster, report, job.topic, worker.again, job)
     log.info("replay: %s", sentence(found))
     return ReplayedModel(model=model, dataset=card.dataset, **found.entries())
 
 
-def sentence(found: Replayed) -> str:
+def sentence(found: ComparedReplay) -> str:
     """Say how a replay compares with what was recorded."""
     first = found.first_difference
     parts = []

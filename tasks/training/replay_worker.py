@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -15,9 +15,9 @@ from ritz.compute.surrogates.normalisation import Arrays
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.parts.curve import Record
-from ritz.compute.training.parts.trace import Stretch
 from ritz.compute.training.replay import Recorded, compare, replay, stack
 from ritz.compute.training.training import Training
+from ritz.compute.training.training_record import TrainingMachine
 from ritz.storage import models
 from ritz.storage.cached import CachedSamples
 from ritz.storage.datasets import Dataset
@@ -26,9 +26,9 @@ from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.card import Card
-from ritz.tasks.documents.training import History, TrainingMachine
+from ritz.tasks.documents.training import History
 from ritz.tasks.parsing.recorded_problem import problem_of
-from ritz.tasks.training.replay_record import Replayed
+from ritz.tasks.training.replay_record import ComparedReplay
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -71,7 +71,7 @@ class Kept:
     samples: CachedSamples
 
 
-def again(job: Replaying) -> Replayed:
+def again(job: Replaying) -> ComparedReplay:
     """Do a training again from its schedule and snapshot, and compare."""
     kept = opened(Store(job.store), job.model, job.surrogate)
     tell, steps = Notifier(job.topic), len(kept.recorded.schedule)
@@ -88,7 +88,7 @@ def done_again(
     threads: int | None = None,
     device: str = "cpu",
     progress: Callable[[int, float], None] | None = None,
-) -> Replayed:
+) -> ComparedReplay:
     """Do a training again and compare; the options are those of `ritz.compute.training.replay.replay`."""
     start, recorded = time.monotonic(), kept.recorded
     validation = stack(recorded.validation, kept.samples.read(recorded.validation))
@@ -104,13 +104,12 @@ def done_again(
         threads=threads,
         progress=progress,
     )
-    about = {
-        "machines": [one.document() for one in recorded.machines],
-        "here": [one.document() for one in replayed.machines],
-        "seconds": time.monotonic() - start,
-    }
-    compared = asdict(compare(recorded, replayed))
-    return Replayed.model_validate({**compared, **about})
+    return ComparedReplay(
+        **compare(recorded, replayed).entries(),
+        machines=tuple(recorded.machines),
+        here=tuple(replayed.machines),
+        seconds=time.monotonic() - start,
+    )
 
 
 def batches(schedule: np.ndarray, samples: CachedSamples) -> Iterator[tuple[np.ndarray, Arrays]]:
@@ -137,7 +136,7 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
         curve=[Record(**row) for row in left.history.curve],
         validation=left.validation,
         total=left.total,
-        machines=[Stretch.read(one.document()) for one in left.machines],
+        machines=list(left.machines),
         model=Model.from_bytes(left.blob, surrogate),
     )
     recipe = left.card.recipe

@@ -23,7 +23,7 @@ from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents.card import Card, ModelVersion, Origin, Variable
 from ritz.tasks.documents.reading import read as read_document
-from ritz.tasks.documents.training import Arrival, Best, History, TrainingMachine, TrainingSummary
+from ritz.tasks.documents.training import Arrival, History, TrainingSummary
 from ritz.tasks.measuring import novelty_worker as novelty
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.ranks import joined
@@ -172,11 +172,11 @@ def kept(
         parameters=trained.model.size,
         waited=trained.waited,
         seconds=trained.trace.seconds,
-        machines=tuple(TrainingMachine(**one.document()) for one in trained.trace.machines),
+        machines=tuple(trained.trace.machines),
         samples_received=trained.curve[-1].received,
         any_grid=trained.model.surrogate.any_grid,
         stopped=trained.stopped,
-        best=None if trained.best is None else Best(**trained.best),
+        best=trained.best,
         unseen=trained.unseen,
     )
     if silent:

@@ -19,7 +19,7 @@ from ritz.storage.store import Store
 from ritz.tasks.checks import check_replay
 from ritz.tasks.documents.records import trained
 from ritz.tasks.training.replay import sentence
-from ritz.tasks.training.replay_record import Replayed
+from ritz.tasks.training.replay_record import ComparedReplay
 from ritz.tasks.training.replay_worker import _array, batches, done_again, opened
 from tests.command import inside, replayed
 from tests.tasks.made import unseal
@@ -40,7 +40,7 @@ def test_a_run_is_replayed_bit_for_bit_from_the_store(tiny_store: TinyStore) -> 
     found = replayed(store.url, spec)
     assert (found["agrees"], found["exact"], found["equal"]) == (True, True, True)
     assert (found["steps"], found["records"], found["steps_differing"]) == (96, 96, 0)
-    assert sentence(Replayed.model_validate(found)).startswith(
+    assert sentence(ComparedReplay.model_validate(found)).startswith(
         "equal bit for bit: the losses of 96 steps, 96 records of the curve"
     )
 
@@ -60,7 +60,7 @@ def test_a_tampered_schedule_is_found(copied: Store) -> None:
     found = replayed(copied.url, "tiny@v1")
     assert not found["agrees"]
     assert found["first_difference"]["step"] == 41
-    assert sentence(Replayed.model_validate(found)).startswith(
+    assert sentence(ComparedReplay.model_validate(found)).startswith(
         f"step 41 is the first that differs: loss {found['first_difference']['recorded']}"
     )
 

@@ -22,6 +22,7 @@ from ritz.compute.training.ranks.gradients import check_ranks, mean_gradients
 from ritz.compute.training.ranks.group import Group
 from ritz.compute.training.samples.augmentation import averages, check_symmetries, symmetries, transform
 from ritz.compute.training.steps.step import Step
+from ritz.compute.training.training_record import BestValidation
 
 if TYPE_CHECKING:
     import torch
@@ -136,10 +137,10 @@ class Descent(Step):
         return self._best is not None and self._best.exhausted
 
     @property
-    def best(self) -> dict[str, float] | None:
-        """Step and error of the weights that were kept, where there is early stopping and a validation."""
+    def best(self) -> BestValidation | None:
+        """The validation whose weights were kept, where there is early stopping and a validation."""
         best = self._best
-        return {"step": best.step, "error": best.error} if best is not None and best.tensors else None
+        return BestValidation(step=best.step, error=best.error) if best is not None and best.tensors else None
 
     def setting(self) -> str:
         """Say at which learning rate; see `Step.setting`."""

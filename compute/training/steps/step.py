@@ -7,6 +7,7 @@ import numpy as np
 
 from ritz.compute.surrogates.model import Model
 from ritz.compute.training.parts.part import Part
+from ritz.compute.training.training_record import BestValidation
 
 
 class Step(ABC):
@@ -56,8 +57,8 @@ class Step(ABC):
         return False
 
     @property
-    def best(self) -> dict[str, float] | None:
-        """``{"step", "error"}`` of the weights that `finish` returns, where they are not the last ones."""
+    def best(self) -> BestValidation | None:
+        """The validation whose weights `finish` returns, where they are not the last ones."""
         return None
 
     def setting(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -101,7 +100,7 @@ def test_a_fit_is_replayed_bit_for_bit_and_another_sample_is_found(template: xr.
             schedule, np.array(fit.trace.losses), fit.curve, fit.validation, fit.total, fit.trace.machines, fit.model
         )
         steps = ((ids, fields(ids)) for ids in schedule)
-        return asdict(compare(recorded, replay(FIT, "square", recorded, steps, fields(fit.validation))))
+        return compare(recorded, replay(FIT, "square", recorded, steps, fields(fit.validation))).document()
 
     found = again(fit.schedule)
     assert (found["agrees"], found["exact"], found["equal"], found["steps"]) == (True, True, True, 1)

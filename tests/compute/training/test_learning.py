@@ -135,12 +135,12 @@ def test_a_training_that_gets_worse_stops_and_takes_in_the_rest_without_steps(
     assert progress[-1].step == fit.stopped
     assert fit.best is not None
     errors = [record.validate for record in fit.curve if record.validate is not None]
-    assert fit.best["error"] == min(errors)
+    assert fit.best.error == min(errors)
     # What was restored is what had that error.
     held = np.array([3, 7])
     predicted = fit.model.predict(_fields(samples, held))["u"] - samples.fields["u"][held]
     norms = [np.linalg.norm(values.reshape(2, -1), axis=1) for values in (predicted, samples.fields["u"][held])]
-    assert np.mean(norms[0] / norms[1]) == pytest.approx(fit.best["error"], rel=1e-5)
+    assert np.mean(norms[0] / norms[1]) == pytest.approx(fit.best.error, rel=1e-5)
 
 
 def test_clipping_bounds_the_step_and_none_leaves_it(template: xr.Dataset, samples: Samples) -> None:

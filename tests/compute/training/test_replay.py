@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from pydantic import ValidationError
 
 from ritz.compute.fields.tensors import unpack
 from ritz.compute.surrogates.spectral.fno import FNO
@@ -14,10 +15,10 @@ from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
 from ritz.compute.training.parts.optimiser import AdamW
 from ritz.compute.training.parts.stopping import Stopping
-from ritz.compute.training.parts.trace import Stretch
 from ritz.compute.training.replay import Recorded, compare, replay
 from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.training.trained import Trained
+from ritz.compute.training.training_record import TrainingMachine
 
 from .conftest import Samples
 
@@ -80,7 +81,7 @@ def _again(recorded: Recorded, samples: Samples, online: Online = ONLINE, **opti
             yield ids, fields(ids)
 
     replayed = replay(online, "square", recorded, steps(), fields(recorded.validation), **options)
-    return asdict(compare(recorded, replayed))
+    return compare(recorded, replayed).document()
 
 
 @pytest.fixture
@@ -166,14 +167,27 @@ def test_other_weights_are_found(recorded: Recorded, samples: Samples) -> None:
 def test_another_machine_is_said_and_compared_with_a_tolerance(
     what: str, value: Any, recorded: Recorded, samples: Samples
 ) -> None:
-    elsewhere = replace(recorded, machines=[Stretch(0, replace(recorded.machines[0].machine, **{what: value}))])
+    elsewhere = replace(recorded, machines=[recorded.machines[0].changed(**{what: value})])
     found = _again(elsewhere, samples, threads=1)
-    here = getattr(recorded.machines[0].machine, what)
-    assert found["differing"] == ({"what": what, "recorded": value, "here": here},)
+    here = getattr(recorded.machines[0], what)
+    assert found["differing"] == [{"what": what, "recorded": value, "here": here}]
     assert (found["exact"], found["agrees"], found["tolerance"]) == (False, True, 0.02)
     other = _again(_swap_a_sample(elsewhere), samples, threads=1)
     assert not other["agrees"]
     assert other["curve_difference"] > 0.02
+
+
+def test_a_machine_of_which_an_older_release_knew_little_is_another(recorded: Recorded, samples: Samples) -> None:
+    older = TrainingMachine.model_validate({"device": "cpu", "threads": 1})
+    assert older.first == 0
+    found = _again(replace(recorded, machines=[older]), samples)
+    here = recorded.machines[0].document()
+    assert found["differing"] == [
+        {"what": what, "recorded": None, "here": here[what]} for what in ("torch", "numpy", "capability", "pardiso")
+    ]
+    assert (found["exact"], found["equal"], found["agrees"], found["steps"]) == (False, True, True, 36)
+    with pytest.raises(ValidationError, match=r"device\n  Field required"):
+        TrainingMachine.model_validate({"first": 0, "threads": 1})
 
 
 def test_the_time_of_the_steps_is_kept_over_a_kill(template: xr.Dataset, samples: Samples) -> None:
