@@ -32,7 +32,7 @@ GOAL = 0.95
 EXPLANATION = """
 Two clusters of the profile local, one as it is, one without encryption, each with a solver and a trainer; the driver's
 process is theirs in common. A pair is a run of the pipeline on each, one after the other in random order: solving,
-commits, channel, checkpoints and as many optimiser steps. batches/s: steps over their seconds, from the first step to
+commits, channel, checkpoints and as many gradient steps. batches/s: steps over their seconds, from the first step to
 the last, median of the pairs. processor ms: what solver, trainer and driver compute from beginning to end of a run, in
 time of the processor, over its steps. ×: with encryption over without, median of the pairs and, in brackets, an
 interval of 90 % for it from the pairs drawn anew 10 000 times.

@@ -35,7 +35,7 @@ COUNTS = (100, 1_000, 10_000)
 EXPLANATION = """
 The trainer, one process, has core {trainer} to itself; one solver, and the driver with Dask's scheduler in it, share
 core {solver}: every thread of a process is kept there (sched_setaffinity). One thread a process for numerics. Each
-way does the same number of optimiser steps of the same network on batches of 8 Darcy samples, at full resolution, in
+way does the same number of gradient steps of the same network on batches of 8 Darcy samples, at full resolution, in
 that trainer's process; batches/s: steps over their seconds, start, first samples and the first steps not counted. N:
 turns. Medians; ↕: slowest over fastest. ×: batches a second over those of "in memory, solvers at work". online: the
 pipeline that `ritz run` runs, that is solving on the other core, commits, channel, reservoir, checkpoints; from its

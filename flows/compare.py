@@ -32,7 +32,7 @@ def online_offline(
 
     Raises
     ------
-    ritz.tasks.recipes.RecipeError
+    ritz.tasks.errors.RecipeError
         For bad input, before any work.
     ritz.storage.errors.StorageError
         If the dataset cannot be made.

@@ -94,7 +94,7 @@ def generate(recipe: str, overrides: dict[str, object] | None, store: str, profi
 
     Raises
     ------
-    ritz.tasks.recipes.RecipeError
+    ritz.tasks.errors.RecipeError
         For bad input, before any work.
     """
     return _generated(Generate.read(recipe, overrides, store), store, profile)

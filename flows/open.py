@@ -63,7 +63,7 @@ def load_model(model: str, store: str = DEFAULT_STORE, surrogate: Surrogate | No
     store
         Folder or URL.
     surrogate
-        What built the network, where its class is neither shipped nor in the entry-point group ``ritz.surrogates``.
+        What learnt the model, where its class is neither shipped nor in the entry-point group ``ritz.surrogates``.
 
     Raises
     ------

@@ -253,7 +253,7 @@ def run(
 
     Raises
     ------
-    ritz.tasks.recipes.RecipeError
+    ritz.tasks.errors.RecipeError
         For bad input, before any work.
     """
     if not log.isEnabledFor(logging.INFO):

@@ -15,7 +15,7 @@ from ritz.tasks.training import train as stage
 from ritz.tasks.training.worker import register
 
 
-class TrainedModel(Part):
+class FinishedTraining(Part):
     """A model that was trained, on what, how, and how many seconds it took."""
 
     model: ModelVersion
@@ -28,7 +28,7 @@ class TrainedModel(Part):
 @stoppable
 def train(
     recipe: str, overrides: dict[str, object] | None, dataset: str, store: str, profile: str = "local"
-) -> TrainedModel:
+) -> FinishedTraining:
     """Train the surrogate of a recipe offline on a published dataset.
 
     Parameters
@@ -38,7 +38,7 @@ def train(
 
     Raises
     ------
-    ritz.tasks.recipes.RecipeError
+    ritz.tasks.errors.RecipeError
         For bad input, before any work.
     """
     prepared = prepare(Train.read(recipe, overrides, store, dataset), store, profile)
@@ -67,4 +67,4 @@ def train(
             training=trained.summary,
         )
         model = cluster.call("train", register, store, trained.identity, pipeline.name, origin)
-    return TrainedModel(model=model, dataset=source, training=trained.summary, seconds=trained.seconds)
+    return FinishedTraining(model=model, dataset=source, training=trained.summary, seconds=trained.seconds)

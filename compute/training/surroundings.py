@@ -42,7 +42,7 @@ class Surroundings:
     problem
         For the losses that need its equations.
     device
-        ``"cpu"``, ``"cuda"`` or ``"mps"``: where the network and the batches lie.
+        ``"cpu"``, ``"cuda"`` or ``"mps"``: where the model and the batches lie.
     load, save
         Read and write the checkpoint; ``save`` must be atomic.
     progress

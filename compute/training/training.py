@@ -31,7 +31,7 @@ class Training(Kind, ABC):
     validation: int = Field(default=32, ge=0, le=100_000, json_schema_extra=in_units("samples"))
     """Samples of the validate split on which the curve's validation error is taken."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the weights, the batches and the symmetries."""
+    """Seed of all that is random: first weights, the order of the samples, symmetries."""
 
     while_solving: ClassVar[bool] = False
     """Whether it learns from samples while others are solved, as a run does; else from a published version."""

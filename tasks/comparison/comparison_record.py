@@ -71,7 +71,7 @@ class Clock(Part):
     simulation
         Between two simulations, with all solvers at work.
     step
-        A gradient step.
+        Per gradient step.
     begin
         When online training begins.
     could_solve

@@ -115,7 +115,7 @@ class Contest:
         simulation
             Seconds between two simulations, with all solvers at work.
         step
-            Seconds a gradient step.
+            Seconds per gradient step.
         pool
             Training simulations there are; no more are taken, and the solvers wait.
         """
@@ -170,7 +170,7 @@ def contest(
 
     Raises
     ------
-    ritz.tasks.recipes.RecipeError
+    ritz.tasks.errors.RecipeError
         If the recipe cannot be compared so; before any work.
     """
     training = pipeline.training

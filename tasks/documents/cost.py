@@ -71,7 +71,7 @@ class BreakEven(Part):
     spent
         Seconds before the first query.
     error, samples, tried, left_out, complete, fastest
-        See `ritz.compute.evaluation.matched.Matched`.
+        See `ritz.compute.evaluation.matched_record.Matched`.
     """
 
     dataset: str | None = None

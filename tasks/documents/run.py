@@ -36,7 +36,7 @@ class Times(Part):
     first_step, last_shard
         Since the run began; the latter is None where no shard was left to solve.
     steps, steps_while_solving
-        Gradient steps, and how many of them were done before the last shard was committed.
+        Steps of the training, and how many of them were done before the last shard was committed.
     generate, train, evaluate
         Of the stages; generating and training overlap.
     total

@@ -1,4 +1,4 @@
-"""What a training leaves behind, besides the network."""
+"""What a training leaves behind, besides the model."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class TrainingSummary(Document):
     Attributes
     ----------
     steps
-        Gradient steps.
+        That were done; a fit is one.
     first_step, last_step
         When they were done, `time.time`.
     parameters
-        Of the network.
+        Numbers that were learnt.
     waited
         Seconds without a sample to learn from.
     seconds
@@ -24,7 +24,7 @@ class TrainingSummary(Document):
     samples_received
         Training samples that came.
     any_grid
-        Whether the network takes other grids than the dataset's.
+        Whether the model takes other grids than the dataset's.
     stopped
         The last step where it was stopped early, else None.
     best
@@ -61,7 +61,7 @@ class History(Document):
     ----------
     curve
         A mapping a step: ``step``, ``time``, ``loss``, ``received``, ``validate``, ``validation``; see
-        `ritz.compute.training.loop.Loop`. There may be a million of them, so they are kept as JSON has them.
+        `ritz.compute.training.parts.curve.Record`. There may be a million of them, so they are kept as JSON has them.
     validation
         Ids of the samples of the validation error.
     total

@@ -39,7 +39,7 @@ def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> 
     Parameters
     ----------
     surrogate
-        What built the network, where its class is not registered.
+        What learnt the model, where its class is not registered.
     """
     files, _ = models.load(store, model)
     bands = calibrated(files["bands.json"]) if "bands.json" in files else None

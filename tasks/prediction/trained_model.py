@@ -132,7 +132,7 @@ def load(store: Store, spec: str, surrogate: Surrogate | None = None) -> Trained
     Parameters
     ----------
     surrogate
-        What built the network, where its class is not registered.
+        What learnt the model, where its class is not registered.
 
     Raises
     ------

@@ -43,7 +43,7 @@ class Replaying:
     model
         ``NAME@VERSION``, what came of it.
     surrogate
-        What built the network, where its class is not registered.
+        What learnt the model, where its class is not registered.
     threads
         Threads of torch, instead of as many as there were.
     device

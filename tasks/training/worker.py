@@ -58,7 +58,7 @@ class Fitting:
     channel
         Channel on which solved shards arrive, or None for offline training.
     device
-        Where the network and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        Where the model and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
     fence
         The driver's lock: without it nothing is written.
     rank, rendezvous

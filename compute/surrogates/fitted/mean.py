@@ -31,7 +31,7 @@ class Mean(Fitted):
 
     def module(self, normalisation: Normalisation, buffers: dict[str, torch.Tensor]) -> torch.nn.Module:
         """Return the constant map; see `Fitted.module`."""
-        from ritz.compute.surrogates.networks.buffers import Constant
+        from ritz.compute.surrogates.networks.buffers import ConstantField
 
         del normalisation
-        return Constant(buffers)
+        return ConstantField(buffers)

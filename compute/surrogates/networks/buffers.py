@@ -31,7 +31,7 @@ class Buffers(torch.nn.Module):
             self.register_buffer(name, value)
 
 
-class Constant(Buffers):
+class ConstantField(Buffers):
     """The field ``mean``, ``(channel, *space)``, whatever the input."""
 
     names: ClassVar[tuple[str, ...]] = ("mean",)

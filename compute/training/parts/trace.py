@@ -31,7 +31,7 @@ class Trace(Part):
     Parameters
     ----------
     device
-        Where the network lies, as torch calls it.
+        Where the model lies, as torch calls it.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from ritz.compute.training.samples.epochs import PART
 from ritz.compute.training.steps.step import Step
 
 
-class Learnt(Part):
+class FitResult(Part):
     """The model that a fit gave, None before it."""
 
     name: ClassVar[str] = "network"
@@ -53,8 +53,8 @@ class OneFit(Step):
     device = "cpu"
 
     def __init__(self, surrogate: Fitted, normalisation: Normalisation) -> None:
-        self._learnt = Learnt(surrogate, normalisation)
-        self.parts: tuple[Part, ...] = (self._learnt,)
+        self._result = FitResult(surrogate, normalisation)
+        self.parts: tuple[Part, ...] = (self._result,)
 
     def learn(self, number: int, fields: Mapping[str, np.ndarray]) -> float:
         """Fit to samples that are at hand; see `Step.learn`."""
@@ -71,7 +71,7 @@ class OneFit(Step):
         FloatingPointError
             If the error is not finite.
         """
-        model = self._learnt.fit(blocks)
+        model = self._result.fit(blocks)
         total, count = 0.0, 0
         for block in blocks:
             predicted = model.predict(block)
@@ -85,9 +85,9 @@ class OneFit(Step):
 
     def model(self) -> Model:
         """Return the model; see `Step.model`."""
-        if self._learnt.model is None:
+        if self._result.model is None:
             raise RuntimeError("there is no model before the fit is done")
-        return self._learnt.model
+        return self._result.model
 
 
 class Cut:

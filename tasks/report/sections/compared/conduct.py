@@ -70,7 +70,7 @@ class WallTime(Section[Compared]):
         return paragraph(
             f"Measured: {duration(clock['solver_seconds'])} of solver time per simulation (ledger) on "
             f"{number(clock['solvers'])} solve workers, so one every {duration(clock['simulation'])}; "
-            f"{duration(clock['step'])} a gradient step (median of the offline trainings here). Modelled from that: "
+            f"{duration(clock['step'])} per gradient step (median of the offline trainings here). Modelled from that: "
             f"offline takes {duration(clock['seconds'])}, first solving, then training. In that time online begins "
             f"after {duration(clock['begin'])}, at the watermark, and does {number(arm['steps'])} steps while "
             f"{number(clock['could_solve'])} simulations could be solved; it was given {number(arm['samples'])}"
