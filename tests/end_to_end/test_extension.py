@@ -8,10 +8,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ritz.compute.fields.errors import relative_l2
+from ritz.storage.reading import read
 from ritz.storage.runs import report_location
 from ritz.storage.store import Store
+from ritz.tasks.measuring.split_fields import load
 from tests.command import SMALL, ritz
 from tests.end_to_end import extension
 
@@ -107,5 +111,12 @@ def test_its_fitted_surrogate_becomes_a_model_of_a_dataset(installed: dict[str, 
     trained = command("train", SMALL, "--dataset", "small@v1", *changes, *fitted)
     assert (trained["training"]["steps"], trained["training"]["samples_received"]) == (1, 24)
     evaluated = command("evaluate", "small@v1", "--dataset", "small@v1")
-    assert 0 < evaluated["metrics"]["relative_l2"]["mean"] < 2
-    assert set(command("quantify", "small@v1", "--dataset", "small@v1")["coverage"]) == {"0.5", "0.9"}
+    # It answers with the output of the nearest training sample.
+    data = read(Store(tmp_path / "store"), "small@v1")
+    (seen, known), (asked, truth) = (load(data, split) for split in ("train", "test"))
+    nearest = np.linalg.norm(asked["u0"][:, None] - seen["u0"], axis=2).argmin(axis=1)
+    error = np.mean(relative_l2(known["u"][nearest], truth["u"]))
+    assert evaluated["metrics"]["relative_l2"]["mean"] == pytest.approx(error, rel=1e-5)
+    coverage = command("quantify", "small@v1", "--dataset", "small@v1")["coverage"]
+    assert set(coverage) == {"0.5", "0.9"}
+    assert 0 < coverage["0.5"]["measured"] <= coverage["0.9"]["measured"] <= 1

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from ritz.compute.fields.errors import relative_l2
 from ritz.compute.surrogates.fitted.mean import Mean
 from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
 from ritz.compute.surrogates.spectral.fno import FNO
@@ -15,7 +16,7 @@ from ritz.compute.training.fit import Fit
 from ritz.compute.uncertainty.catalogue import uncertainty
 from ritz.storage import models
 from ritz.storage.errors import Refused
-from ritz.storage.reading import resolve
+from ritz.storage.reading import read, resolve
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.auditing import model_files
@@ -23,6 +24,7 @@ from ritz.tasks.checks import check_run, check_training
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring import worker as measuring
+from ritz.tasks.measuring.split_fields import load as fields
 from ritz.tasks.recipes import load
 from ritz.tasks.training import worker as train
 from ritz.tasks.training.replay_worker import done_again, opened
@@ -72,9 +74,15 @@ def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
     # The same regression, of the same samples in another order.
     assert evaluated.metrics.relative_l2.mean == pytest.approx(linear, rel=1e-3)
     method = uncertainty({"kind": "conformal", "levels": [0.5]})
-    assert 0 <= measuring.quantify(store.url, f"{NAME}@v1", f"{NAME}@v1", method).coverage["0.5"].measured <= 1
+    coverage = measuring.quantify(store.url, f"{NAME}@v1", f"{NAME}@v1", method).coverage["0.5"].measured
     loaded, bands = measuring.load_model(store, f"{NAME}@v1")
-    assert (loaded.surrogate, bands is not None) == (PCARidge(), True)
+    assert loaded.surrogate == PCARidge()
+    assert bands is not None
+    inputs, truth = fields(read(store, f"{NAME}@v1"), "test")
+    prediction = loaded.predict(inputs)
+    assert np.mean(relative_l2(prediction["u"], truth["u"])) == pytest.approx(evaluated.metrics.relative_l2.mean)
+    lower, upper = (ends["u"] for ends in bands.interval(inputs, prediction, 0.5))
+    assert np.mean((lower <= truth["u"]) & (truth["u"] <= upper)) == pytest.approx(coverage, abs=0.01)
     assert model_files.audit(store.url, f"{NAME}@v1").clean
     found = done_again(opened(store, f"{NAME}@v1"))
     assert (found.agrees, found.equal, found.steps, found.tensors) == (True, True, 1, 6)
