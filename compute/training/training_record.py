@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ritz.compute.document import Number, Part
 
-EXACT = ("torch", "numpy", "capability", "device", "threads", "pardiso")
+EXACT = ("torch", "numpy", "processor", "capability", "device", "threads", "pardiso")
 """What has to be the same for the same bits: attributes of a `TrainingMachine`."""
 
 
@@ -17,6 +17,8 @@ class TrainingMachine(Part):
         Number of the first of the steps, from 0; the last is before the first one of the next machine.
     torch, numpy
         Versions; None, as all but the device, where the release that recorded it did not know them.
+    processor
+        Its maker, family and model: libraries have other kernels for each, with the same vector instructions too.
     capability
         Vector instructions of the processor that torch uses.
     device
@@ -30,6 +32,7 @@ class TrainingMachine(Part):
     first: int = 0
     torch: str | None = None
     numpy: str | None = None
+    processor: str | None = None
     capability: str | None = None
     device: str
     threads: int | None = None

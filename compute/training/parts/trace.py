@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import platform
 import sys
+from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,11 +21,23 @@ def machine(device: str) -> TrainingMachine:
         # The version is of a class of torch, which whoever reads this need not load.
         torch=str(torch.__version__),
         numpy=np.__version__,
+        processor=processor(),
         capability=torch.backends.cpu.get_cpu_capability(),
         device=device,
         threads=torch.get_num_threads(),
         pardiso="pypardiso" in loaded[: loaded.index("torch")],
     )
+
+
+@cache
+def processor() -> str:
+    """Return the maker, family and model of the processor, e.g. ``"GenuineIntel 6/143"``."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.exists() else []
+    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if {"vendor_id", "cpu family", "model"} <= found.keys():
+        return f"{found['vendor_id']} {found['cpu family']}/{found['model']}"
+    return platform.processor() or platform.machine()
 
 
 class Trace(Part):

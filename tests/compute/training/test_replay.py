@@ -183,7 +183,8 @@ def test_a_machine_of_which_an_older_release_knew_little_is_another(recorded: Re
     found = _again(replace(recorded, machines=[older]), samples)
     here = recorded.machines[0].document()
     assert found["differing"] == [
-        {"what": what, "recorded": None, "here": here[what]} for what in ("torch", "numpy", "capability", "pardiso")
+        {"what": what, "recorded": None, "here": here[what]}
+        for what in ("torch", "numpy", "processor", "capability", "pardiso")
     ]
     assert (found["exact"], found["equal"], found["agrees"], found["steps"]) == (False, True, True, 36)
     with pytest.raises(ValidationError, match=r"device\n  Field required"):
