@@ -5,7 +5,8 @@ from prefect import flow
 from ritz.tasks.auditing import audit as stage
 from ritz.tasks.auditing.audit_record import AuditRecord
 from ritz.tasks.driver.signals import stoppable
-from ritz.tasks.preparing import Audit, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.looking import Audit
 
 
 @flow(name="audit")

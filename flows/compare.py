@@ -10,7 +10,8 @@ from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import complete
 from ritz.tasks.parsing.overrides import assignments
-from ritz.tasks.preparing import Compare, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.solving import Compare
 
 
 @flow(name="compare")

@@ -8,7 +8,8 @@ from ritz.tasks.documents.evaluation import Evaluation
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.measuring.cost import cost
-from ritz.tasks.preparing import Evaluate, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.learning import Evaluate
 
 
 class EvaluatedModel(Priced, Evaluation):

@@ -19,7 +19,8 @@ from ritz.tasks.errors import RecipeError
 from ritz.tasks.generation import generate as stage
 from ritz.tasks.generation.result import Generated
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.preparing import Generate, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.solving import Generate
 
 
 def generate_dataset(

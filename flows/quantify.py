@@ -6,7 +6,8 @@ from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import evaluate as stage
-from ritz.tasks.preparing import Quantify, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.learning import Quantify
 
 
 class QuantifiedModel(Calibration):

@@ -5,7 +5,8 @@ from prefect import flow
 from ritz.tasks.auditing import regenerate as stage
 from ritz.tasks.auditing.audit_record import RegeneratedSample
 from ritz.tasks.driver.signals import stoppable
-from ritz.tasks.preparing import Regenerate, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.looking import Regenerate
 
 
 @flow(name="regenerate")

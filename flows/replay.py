@@ -3,7 +3,8 @@ from __future__ import annotations
 from prefect import flow
 
 from ritz.tasks.driver.signals import stoppable
-from ritz.tasks.preparing import Replay, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.learning import Replay
 from ritz.tasks.training import replay as stage
 from ritz.tasks.training.replay_record import ReplayedModel
 

@@ -45,8 +45,9 @@ from ritz.tasks.measuring.cost import cost
 from ritz.tasks.measuring.release import judge, judged_again
 from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.preparing import Run, prepare
+from ritz.tasks.preparing import prepare
 from ritz.tasks.report.publish import publish
+from ritz.tasks.requests.solving import Run
 from ritz.tasks.training.train import KeptTraining, train
 from ritz.tasks.training.worker import register
 

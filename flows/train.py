@@ -10,7 +10,8 @@ from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.records import fit_lock
 from ritz.tasks.documents.training import TrainingSummary
 from ritz.tasks.driver.signals import stoppable
-from ritz.tasks.preparing import Train, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.learning import Train
 from ritz.tasks.training import train as stage
 from ritz.tasks.training.worker import register
 

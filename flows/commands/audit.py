@@ -51,7 +51,8 @@ def audit(
 
 def _dataset(name: str, store: str, profile: str) -> AuditRecord:
     from ritz.flows.terminal import STARTING, watching
-    from ritz.tasks.preparing import Audit, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.looking import Audit
 
     prepared = prepare(Audit(name), store, profile)
     with watching(STARTING), embedded():
@@ -87,7 +88,8 @@ def regenerate(
     import yaml
 
     from ritz.flows.terminal import STARTING, print_json, watching
-    from ritz.tasks.preparing import Regenerate, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.looking import Regenerate
 
     prepared = prepare(Regenerate(dataset, sample), store, profile)
     with watching(STARTING), embedded():

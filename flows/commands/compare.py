@@ -41,7 +41,8 @@ def online_offline(
     from ritz.flows.terminal import STARTING, print_json, print_table, watching
     from ritz.tasks.comparison.gains import PUBLISHED, rows, sentences
     from ritz.tasks.parsing.overrides import parse_assignments
-    from ritz.tasks.preparing import Compare, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.solving import Compare
 
     changes = parse_assignments(overrides or [])
     asked = Compare.read(recipe, changes, store, seeds=seeds, samples=samples, epochs=epochs, fresh=fresh)

@@ -23,7 +23,8 @@ def replay(
     It solves nothing. Ends with code 1 if they differ. Example: ritz replay darcy@v1
     """
     from ritz.flows.terminal import STARTING, print_json, watching
-    from ritz.tasks.preparing import Replay, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.learning import Replay
 
     prepared = prepare(Replay(run), store, profile)
     with watching(STARTING), embedded():

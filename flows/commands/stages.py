@@ -37,7 +37,8 @@ def run(
 
     Example: ritz run darcy --set data.samples=2048 --store /data/ritz
     """
-    from ritz.tasks.preparing import Run, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.solving import Run
 
     changes = _changes(overrides, samples)
     asked = Run.read(recipe, changes, store)
@@ -87,7 +88,8 @@ def generate(
 
     Example: ritz generate darcy --samples 4096
     """
-    from ritz.tasks.preparing import Generate, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.solving import Generate
 
     changes = _changes(overrides, samples)
     # Who finds all of it done needs no right to write.
@@ -119,7 +121,8 @@ def train(
 
     Example: ritz train darcy --dataset darcy@v1 --set surrogate.width=48
     """
-    from ritz.tasks.preparing import Train, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.learning import Train
 
     changes = _changes(overrides, None)
     prepared = prepare(Train.read(recipe, changes, store, dataset), store, profile)
@@ -145,7 +148,8 @@ def evaluate(
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
     from ritz.flows.terminal import STARTING, watching
-    from ritz.tasks.preparing import Evaluate, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.learning import Evaluate
 
     prepared = prepare(Evaluate(model, dataset), store, profile)
     with watching(STARTING), embedded():
@@ -168,7 +172,8 @@ def quantify(
     Example: ritz quantify darcy@v1 --dataset darcy@v1
     """
     from ritz.flows.terminal import STARTING, watching
-    from ritz.tasks.preparing import Quantify, prepare
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.learning import Quantify
 
     prepared = prepare(Quantify(model, dataset), store, profile)
     with watching(STARTING), embedded():

@@ -33,7 +33,9 @@ from ritz.storage.store import Store
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.preparing import Evaluate, Generate, Run, Train, prepare
+from ritz.tasks.preparing import prepare
+from ritz.tasks.requests.learning import Evaluate, Train
+from ritz.tasks.requests.solving import Generate, Run
 from tests.command import TINY, inside
 from tests.documents import card
 from tests.storage.fields import SHARDS, definition, fill
