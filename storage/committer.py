@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import icechunk
 import numpy as np
 
-from ritz.storage.datasets import Dataset, dataset_key, lock_key
+from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Overtaken, Refused, StorageError
 from ritz.storage.integrity import history
 from ritz.storage.integrity.seals import seal
 from ritz.storage.layout import Layout, grow, layout
 from ritz.storage.ledger import Ledger, encode
+from ritz.storage.names import dataset_key, lock_key
 from ritz.storage.repository import (
     BRANCH,
     COMMITTER,

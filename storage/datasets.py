@@ -13,10 +13,10 @@ from ritz.storage.errors import Damaged, Refused, StorageError, Unknown
 from ritz.storage.integrity.objects import tag_file, tags
 from ritz.storage.layout import LAYOUT_VERSION
 from ritz.storage.ledger import COLUMNS, SPLITS, STATUSES, SUMMARIZED, decode, summary
-from ritz.storage.names import check_name, version_number
+from ritz.storage.listing import look_at_datasets
+from ritz.storage.names import dataset_key, lock_key, version_number
 from ritz.storage.repository import BRANCH, READER, attributes, has_shard, open_repository, reading, stored_shards
 from ritz.storage.samples import Arrays, Samples, join, read_stored_shard, take
-from ritz.storage.shapes import Found
 from ritz.storage.shards import check_index
 from ritz.storage.store import Store
 from ritz.storage.versions import ROUNDING, Version, find_snapshot, numbers, published
@@ -76,7 +76,7 @@ class Dataset:
         """
         repository = open_repository(store, dataset_key(name), cls._kept)
         if repository is None:
-            known = store.known(name, look(store).good)
+            known = store.known(name, look_at_datasets(store).good)
             raise Unknown(f"dataset {name!r}: not in {store.url}; there are: {known}")
         return cls(store, name, repository)
 
@@ -363,44 +363,6 @@ class Dataset:
 
     def _engine(self) -> AbstractContextManager[None]:
         return reading(self.store, dataset_key(self.name))
-
-
-def dataset_key(name: str) -> str:
-    """Return the key of the folder in which a dataset lies.
-
-    Raises
-    ------
-    StorageError
-        It cannot be the name of a dataset.
-    """
-    return f"datasets/{check_name('dataset', name)}"
-
-
-def lock_key(name: str) -> str:
-    """Return the key of the lock that the process which commits to a dataset holds."""
-    return f"datasets/.{check_name('dataset', name)}.lock"
-
-
-def look(store: Store) -> Found[str]:
-    """Return the names of the datasets in a store, sorted, and what else lies among them.
-
-    A dataset of which the files that the engine reads first are damaged is among the latter.
-    """
-    good: list[str] = []
-    damaged: list[StorageError] = []
-    for name in store.list("datasets"):
-        try:
-            check_name(f"{store.location('datasets')}: dataset", name)
-            if open_repository(store, f"datasets/{name}") is not None:
-                good.append(name)
-        except StorageError as error:
-            damaged.append(error)
-    return Found(good, damaged)
-
-
-def list_datasets(store: Store) -> list[str]:
-    """Return the names of the datasets in a store, sorted; what is damaged is named in the log."""
-    return look(store).named()
 
 
 def _open_at(store: Store, name: str, snapshot: str) -> Dataset:

@@ -14,11 +14,11 @@ from zarr.buffer import default_buffer_prototype
 
 from ritz.storage import conventions
 from ritz.storage.chunks import FieldReader, ShardCodec
-from ritz.storage.datasets import Dataset, dataset_key
+from ritz.storage.datasets import Dataset
 from ritz.storage.documents import Json
 from ritz.storage.errors import StorageError
 from ritz.storage.ledger import STATUSES
-from ritz.storage.names import split_spec
+from ritz.storage.names import dataset_key, split_spec
 from ritz.storage.repository import engine
 from ritz.storage.store import Store
 from ritz.storage.targets import check_target, written_whole

@@ -54,3 +54,19 @@ def split_spec(kind: str, spec: str) -> tuple[str, str]:
 def version_number(version: str) -> int | None:
     """Return 3 for ``"v3"``, None for a name that is not a version's."""
     return int(version[1:]) if _VERSION.fullmatch(version) else None
+
+
+def dataset_key(name: str) -> str:
+    """Return the key of the folder in which a dataset lies.
+
+    Raises
+    ------
+    StorageError
+        It cannot be the name of a dataset.
+    """
+    return f"datasets/{check_name('dataset', name)}"
+
+
+def lock_key(name: str) -> str:
+    """Return the key of the lock that the process which commits to a dataset holds."""
+    return f"datasets/.{check_name('dataset', name)}.lock"

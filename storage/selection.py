@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ritz.storage.chunks import FieldReader
-from ritz.storage.datasets import Dataset, dataset_key
+from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.ledger import SPLITS, STATUSES
-from ritz.storage.names import split_spec
+from ritz.storage.names import dataset_key, split_spec
 from ritz.storage.repository import engine
 from ritz.storage.samples import Arrays
 from ritz.storage.store import Store

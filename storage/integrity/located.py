@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ritz.storage.datasets import Dataset, dataset_key
+from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.integrity.objects import branch_file, pointed_at, snapshot_file, tag_file, tags
 from ritz.storage.integrity.seals import Damage, Seal, broken, read_seal, seal_key
-from ritz.storage.names import split_spec, version_number
+from ritz.storage.names import dataset_key, split_spec, version_number
 from ritz.storage.store import Store
 from ritz.storage.wording import shown
 

@@ -11,13 +11,13 @@ import icechunk
 import numpy as np
 import zarr
 
-from ritz.storage.datasets import dataset_key
 from ritz.storage.documents import Json
 from ritz.storage.errors import StorageError
 from ritz.storage.integrity.objects import Snapshot, branch_file, pointed_at, snapshot_file
 from ritz.storage.integrity.seals import Seal, content_digest
 from ritz.storage.layout import LAYOUT_VERSION
 from ritz.storage.ledger import COLUMNS
+from ritz.storage.names import dataset_key
 from ritz.storage.repository import attach, panics_are_errors
 from ritz.storage.store import Store
 

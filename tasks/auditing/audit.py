@@ -13,12 +13,12 @@ import xarray as xr
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.stream import stream
 from ritz.compute.problems.problem import Problem
-from ritz.storage.datasets import dataset_key
 from ritz.storage.errors import Refused, StorageError
 from ritz.storage.integrity import history
 from ritz.storage.integrity.located import Located, locate
 from ritz.storage.integrity.scan import Fault, Scan
 from ritz.storage.ledger import SPLITS
+from ritz.storage.names import dataset_key
 from ritz.storage.store import Store
 from ritz.tasks.auditing import worker
 from ritz.tasks.auditing.audit_record import AuditRecord, Check, MadeAgain

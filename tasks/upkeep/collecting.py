@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ritz.compute.document import Part
-from ritz.storage import datasets, models, runs
+from ritz.storage import models, runs
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, StorageError
 from ritz.storage.garbage import Garbage, sweep
+from ritz.storage.listing import look_at_datasets
 from ritz.storage.shapes import expect
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import look, run_lock
@@ -74,7 +75,7 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> Coll
     named: dict[str, set[str]] = {}
     for source, snapshot in users:
         named.setdefault(source, set()).add(snapshot)
-    known = datasets.look(store)
+    known = look_at_datasets(store)
     left = _Left()
     left.damaged += [str(error) for error in (*unread, *known.damaged)]
     if unread:

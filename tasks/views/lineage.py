@@ -7,8 +7,9 @@ from contextlib import suppress
 
 from ritz.compute.document import Json, Number, Part
 from ritz.storage import models
-from ritz.storage.datasets import Dataset, look
+from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.listing import look_at_datasets
 from ritz.storage.names import split_spec
 from ritz.storage.shapes import Found
 from ritz.storage.store import Store
@@ -118,7 +119,7 @@ def lineage(store_url: str, name: str) -> DatasetLineage | ModelLineage:
     raise Unknown(
         f"there is no dataset or model {name!r} in {store.url}; "
         + (store.nothing() or "see `ritz datasets` and `ritz models`")
-        + meant(bare, [*look(store).good, *store.list("models")])
+        + meant(bare, [*look_at_datasets(store).good, *store.list("models")])
     )
 
 

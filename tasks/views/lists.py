@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from ritz.compute.document import Part
-from ritz.storage import datasets as dataset_store
 from ritz.storage import models as model_store
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.integrity.scan import DAMAGED, reason
+from ritz.storage.listing import list_datasets, look_at_datasets
 from ritz.storage.names import split_spec
 from ritz.storage.reading import resolve
 from ritz.storage.store import Store
@@ -40,9 +40,7 @@ def datasets(store_url: str) -> list[DatasetRow]:
     What is damaged has none, and is named in the log; so with all lists here.
     """
     store = Store(store_url)
-    return _rows(
-        dataset_store.list_datasets(store), lambda name: f"dataset {name!r}", lambda name: _dataset_row(store, name)
-    )
+    return _rows(list_datasets(store), lambda name: f"dataset {name!r}", lambda name: _dataset_row(store, name))
 
 
 def models(store_url: str) -> list[ModelRow]:
@@ -111,7 +109,7 @@ def show(store_url: str, spec: str) -> Shown:
         there = {entry for folder in ("datasets", "models") for entry in store.list(folder)}
         if name in there:
             raise missing[0]
-        names = [*dataset_store.look(store).good, *(entry.name for entry in model_store.look(store).good)]
+        names = [*look_at_datasets(store).good, *(entry.name for entry in model_store.look(store).good)]
         raise Unknown(
             f"there is no dataset, model or run {name!r} in {store.url}; "
             + (store.nothing() or "see `ritz datasets`, `ritz models` and `ritz runs`")

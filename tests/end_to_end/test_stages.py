@@ -12,7 +12,7 @@ import xarray as xr
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.storage import models
-from ritz.storage.datasets import list_datasets
+from ritz.storage.listing import list_datasets
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring.worker import load_model

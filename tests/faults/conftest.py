@@ -15,7 +15,8 @@ import pytest
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.local import Local
 from ritz.compute.cluster.profile import Role
-from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.datasets import Dataset
+from ritz.storage.listing import list_datasets
 from ritz.storage.store import Store
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.recipes import load

@@ -19,7 +19,8 @@ import pytest
 import xarray as xr
 
 from ritz.compute.cluster.cluster import Cluster
-from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.datasets import Dataset
+from ritz.storage.listing import list_datasets
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.generation.generate import generate as make

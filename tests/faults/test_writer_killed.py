@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.datasets import Dataset
+from ritz.storage.listing import list_datasets
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from tests.command import started

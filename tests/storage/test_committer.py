@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 from ritz.storage.committer import Committer
-from ritz.storage.datasets import list_datasets
 from ritz.storage.errors import Refused, StorageError
+from ritz.storage.listing import list_datasets
 from ritz.storage.store import Store
 from tests.storage.fields import N, definition, fill, in_both, template
 

@@ -11,9 +11,10 @@ import zarr
 
 from ritz.storage import models
 from ritz.storage.committer import Committer
-from ritz.storage.datasets import Dataset, list_datasets
+from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Busy, StorageError, Unknown
 from ritz.storage.layout import Layout
+from ritz.storage.listing import list_datasets
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from tests.storage.fields import definition, fields, fill, in_both, stored

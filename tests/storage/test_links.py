@@ -15,10 +15,11 @@ import pytest
 
 from ritz.storage import models, runs
 from ritz.storage.committer import Committer
-from ritz.storage.datasets import Dataset, look
+from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError
 from ritz.storage.garbage import sweep
 from ritz.storage.integrity.located import locate
+from ritz.storage.listing import look_at_datasets
 from ritz.storage.store import Store
 from tests.storage.fields import fill
 from tests.storage.holder import held
@@ -179,7 +180,7 @@ def test_a_folder_of_a_dataset_that_is_a_link_is_not_opened(dataset: Committer, 
     ):
         with pytest.raises(StorageError, match=rf"{place} is a link"):
             call()
-    (error,) = look(dataset.store).damaged
+    (error,) = look_at_datasets(dataset.store).damaged
     assert "is a link" in str(error)
 
 
