@@ -25,6 +25,9 @@ from ritz.storage.wording import cut, shown
 if TYPE_CHECKING:
     import xarray as xr
 
+_RECENT = 50
+"""Commits of which `Dataset.rate` is."""
+
 
 class Dataset:
     """Handle on one dataset, to read it: an Icechunk repository in the store.
@@ -332,7 +335,7 @@ class Dataset:
             counts = np.bincount(stored["split"].values[stored["status"].values > 0], minlength=len(SPLITS))
         return {split: int(count) for split, count in sorted(zip(SPLITS, counts, strict=True)) if count}
 
-    def rate(self, commits: int = 50) -> float | None:
+    def rate(self) -> float | None:
         """Return how many samples per second the last commits brought, None if there are less than two."""
         with self._engine():
             seen = []
@@ -340,7 +343,7 @@ class Dataset:
                 if "shards" in info.metadata:
                     seen.append((info.written_at, info.metadata["samples"]))
                 # A growth begins anew, and what was before it may be long ago.
-                if len(seen) > commits or "grown" in info.metadata:
+                if len(seen) > _RECENT or "grown" in info.metadata:
                     break
         if len(seen) < 2:
             return None

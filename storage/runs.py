@@ -105,18 +105,12 @@ def created(text: str) -> datetime:
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
-def list_runs(store: Store) -> list[Json]:
-    """Return the records of all runs, oldest first; the log names damaged ones."""
-    return look(store).named()
-
-
 def find(store: Store, identity: str) -> Json | None:
     """Return the latest finished record with this identity, None if there is none."""
     found = look(store)
     for record in reversed(found.good):
         if record["identity"] == identity and record["status"] == "finished":
-            found_record: Json = record
-            return found_record
+            return record
     # It may be one of the damaged.
     found.named()
     return None

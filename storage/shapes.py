@@ -17,8 +17,6 @@ T = TypeVar("T")
 Shape = Mapping[str, Any]
 """Required entries of a document: name → a type, a tuple of types, or the shape of an inner document."""
 
-NUMBER = (int, float)
-
 
 class Found(NamedTuple, Generic[T]):
     """Result of a scan of a store."""

@@ -70,10 +70,10 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
-def nearest(name: str, known: Iterable[str], most: int = 2) -> list[str]:
-    """Return the known names that a mistyped one is near to, the nearest first."""
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return at most two known names that a mistyped one is near to, the nearest first."""
     if len(name) > LONGEST:
         return []
     plain = {one.lower().replace("-", "_"): one for one in known}
     wanted = name.lower().replace("-", "_")
-    return [plain[one] for one in difflib.get_close_matches(wanted, plain, most, 0.7)]
+    return [plain[one] for one in difflib.get_close_matches(wanted, plain, 2, 0.7)]

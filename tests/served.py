@@ -78,7 +78,7 @@ class Server:
 
     def records(self, name: str, status: str = "finished") -> list[dict[str, Any]]:
         """Return the records of the runs of a recipe, oldest first."""
-        found = [record for record in runs.list_runs(Store(self.store)) if record["status"] == status]
+        found = [record for record in runs.look(Store(self.store)).good if record["status"] == status]
         return [record for record in found if record["recipe"]["name"] == name]
 
     def seeds(self, name: str) -> list[int]:

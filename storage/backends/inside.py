@@ -157,9 +157,9 @@ def links(root: str, key: str, depth: int | None = None) -> list[str]:
     return sorted(below for below, entry in _walk(root, key, depth) if entry.is_symlink())
 
 
-def larger(root: str, key: str, most: int, depth: int | None = None) -> dict[str, int]:
+def larger(root: str, key: str, most: int) -> dict[str, int]:
     """Return the files below a folder that have more than so many bytes, with their sizes; see `links`."""
-    sizes = {below: entry.stat(follow_symlinks=False).st_size for below, entry in _walk(root, key, depth)}
+    sizes = {below: entry.stat(follow_symlinks=False).st_size for below, entry in _walk(root, key, None)}
     return {below: size for below, size in sorted(sizes.items()) if size > most}
 
 

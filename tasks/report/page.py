@@ -12,7 +12,7 @@ from ritz.tasks.report.headline import headline
 from ritz.tasks.report.material import Material, RunFacts
 from ritz.tasks.report.recorded import Recorded
 from ritz.tasks.report.section import Section, drawn, in_order, written
-from ritz.tasks.report.wording import duration, number, percent
+from ritz.tasks.report.wording import number
 from ritz.tasks.training.sections import SECTIONS as TRAINING
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def render(record: Mapping[str, Any], material: Material, figures: Mapping[str, 
 
 
 def template(name: str) -> Template:
-    """Return a template of this folder, with the words of the report as filters; every name it uses must be given."""
+    """Return a template of this folder, with ``number`` of the report as a filter; every name it uses must be given."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"number": number, "percent": percent, "duration": duration}
+    environment.filters["number"] = number
     return environment.get_template(name)

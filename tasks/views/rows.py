@@ -62,7 +62,7 @@ class RunRow(Part):
 
     run: str
     status: str
-    dataset: str = "-"
-    model: str = "-"
-    relative_l2: str = Field("-", alias="relative L2")
-    seconds: str = "-"
+    dataset: str
+    model: str
+    relative_l2: str = Field(alias="relative L2")
+    seconds: str

@@ -24,7 +24,7 @@ def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
     options = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
     done = ritz("run", SMALL, *options, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
-    [failed] = runs.list_runs(Store(store))
+    [failed] = runs.look(Store(store)).good
     assert failed["status"] == "failed"
     assert failed["error"].startswith(f"StorageError: cannot write {store}/fits/")
     assert failed["error"].removeprefix("StorageError: ") in done.stderr
@@ -36,4 +36,4 @@ def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
     place.unlink()
     done = ritz("run", SMALL, *options, env=environment)
     assert done.returncode == 0, done.stderr
-    assert runs.list_runs(Store(store)) == [failed, json.loads(done.stdout)]
+    assert runs.look(Store(store)).good == [failed, json.loads(done.stdout)]

@@ -55,7 +55,7 @@ class Service(Server):
         return until(asked)
 
     def record(self, status: str) -> dict[str, Any]:
-        return until(lambda: [one for one in runs.list_runs(Store(self.store)) if one["status"] == status])[-1]
+        return until(lambda: [one for one in runs.look(Store(self.store)).good if one["status"] == status])[-1]
 
     def states(self) -> dict[str, str]:
         """Return the types of the states of all flow runs, by id; none while the server is away."""

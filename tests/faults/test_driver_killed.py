@@ -65,7 +65,7 @@ def killed(trap: Trap) -> Killed:
             "probe": trap.store.read(probe_key(trap.pipeline)),
             "checkpoint": checkpoints(trap)[0],
         }
-    [run] = runs.list_runs(trap.store)
+    [run] = runs.look(trap.store).good
     done = ritz(*trap.command(), env=trap.environment)
     assert done.returncode == 0, done.stderr
     return Killed(**left, second=second, run=run, record=json.loads(done.stdout))
@@ -123,7 +123,7 @@ def test_the_model_trains_on(killed: Killed, trap: Trap) -> None:
 def test_its_record_says_that_it_was_killed(killed: Killed, trap: Trap) -> None:
     assert killed.run["status"] == "running"
     assert killed.run["identity"] == killed.record["identity"]
-    assert runs.list_runs(trap.store) == [killed.run | {"status": "failed", "error": VANISHED}, killed.record]
+    assert runs.look(trap.store).good == [killed.run | {"status": "failed", "error": VANISHED}, killed.record]
 
 
 @pytest.mark.soak
@@ -153,7 +153,7 @@ def test_nothing_stays_behind_when_the_driver_alone_is_ended(
         driver.send_signal(ended_by)
         assert driver.wait(60) == -ended_by
         wait_until(lambda: not [process for process in family if alive(process)])
-    [record] = runs.list_runs(trap.store)
+    [record] = runs.look(trap.store).good
     assert (record["status"], record.get("error")) == (status, error)
 
 

@@ -45,7 +45,7 @@ def test_a_run_that_is_stopped_while_it_solves_says_one_sentence(
         wait_until(lambda: not [process for process in family if alive(process)])
     assert PROGRESS.sub("", stderr) == f"{SENTENCE}\n"
     assert stdout == ""
-    [record] = runs.list_runs(trap.store)
+    [record] = runs.look(trap.store).good
     assert (record["status"], record["error"]) == ("interrupted", f"stopped from outside ({sent.name})")
 
 
@@ -66,7 +66,7 @@ def test_a_run_that_is_stopped_at_any_stage_says_one_sentence_and_goes_on(new_tr
     assert PROGRESS.sub("", rest).endswith(f"{SENTENCE}\n"), rest
     assert "Traceback" not in rest
     assert "leaked" not in rest
-    assert {record["status"] for record in runs.list_runs(trap.store)} <= {"interrupted", "finished"}
+    assert {record["status"] for record in runs.look(trap.store).good} <= {"interrupted", "finished"}
     done = ritz(*arguments, env=trap.environment)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "finished"

@@ -290,7 +290,7 @@ def disturbed(
 
 def records(store: Path) -> list[dict[str, Any]]:
     """Return the records of all runs, oldest first."""
-    return runs.list_runs(Store(store)) if store.exists() else []
+    return runs.look(Store(store)).good if store.exists() else []
 
 
 def listed(sent: list[Blow]) -> str:

@@ -83,7 +83,7 @@ def test_a_scheduled_run_completes_and_shows_its_work(served: Server) -> None:
     assert len(table) == 11
     assert table[0] == {"what": "dataset", "value": "ticking@v1, 40 samples"}
     report = artifacts["ritz-ticking-report"]["data"]
-    [record] = [record for record in runs.list_runs(Store(served.store)) if record["recipe"]["name"] == "ticking"]
+    [record] = [record for record in runs.look(Store(served.store)).good if record["recipe"]["name"] == "ticking"]
     assert f"({Path(record['paths']['report']).as_uri()}#samples)" in report
     # Its pictures are in the report, and not in the database.
     assert sum(len(json.dumps(artifact)) for artifact in found) < 10_000
@@ -114,7 +114,7 @@ def test_a_triggered_run_has_its_changed_value_and_a_second_one_waits(served: Se
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stderr
     told = json.loads(stdout)
-    [record] = [record for record in runs.list_runs(Store(served.store)) if record["run"] == told["run"]]
+    [record] = [record for record in runs.look(Store(served.store)).good if record["run"] == told["run"]]
     assert told == {
         "flow_run": first["id"],
         "name": record["run"],
@@ -168,13 +168,13 @@ def test_a_run_whose_process_is_killed_ends_and_the_next_one_starts(served: Serv
 
 
 def test_a_run_that_finds_its_dataset_in_use_is_cancelled(served: Server) -> None:
-    before = runs.list_runs(Store(served.store))
+    before = runs.look(Store(served.store)).good
     with Store(served.store).lock(run_lock("small"), "run of 'small'"):
         late = [served.start("twin", {}), served.start("ticking", {"overrides": {"name": "small"}})]
         for state in map(served.end, late):
             assert state["type"] == "CANCELLED"
             assert f"run of 'small' in {served.store} is in use by process {os.getpid()} on " in state["message"]
-    assert runs.list_runs(Store(served.store)) == before
+    assert runs.look(Store(served.store)).good == before
 
 
 def test_a_run_asked_for_over_rest_has_its_changed_value(served: Server) -> None:

@@ -25,7 +25,7 @@ def test_a_record_is_replaced_and_keeps_its_place_and_report(store):
     last = runs.save(store, "b", RECORD | {"metrics": {}})
     assert last["created"] == first["created"]
     assert store.read("runs/b/report.html") == b"<html>"
-    assert runs.list_runs(store) == [last, runs.load(store, "a")]
+    assert runs.look(store).good == [last, runs.load(store, "a")]
 
 
 def test_the_latest_finished_record_of_an_identity_is_found(store):
@@ -40,7 +40,7 @@ def test_the_latest_finished_record_of_an_identity_is_found(store):
 
 def test_a_run_killed_before_its_first_record_is_no_run(store):
     store.write("runs/torn/report.html", b"")
-    assert runs.list_runs(store) == []
+    assert runs.look(store).good == []
     runs.save(store, "whole", RECORD)
     with pytest.raises(Unknown, match=r"'torn'.*the latest are: whole"):
         runs.load(store, "torn")

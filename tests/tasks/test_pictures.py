@@ -25,7 +25,7 @@ def colours(png: bytes) -> set[str]:
 
 
 def plain() -> Figure:
-    whole = figure(3, 2, layout=None)
+    whole = figure(3, 2)
     axes = whole.add_axes((0, 0, 1, 1))
     axes.set_facecolor(BACKGROUND)
     axes.set(xlim=(0, 3), ylim=(0, 2), xticks=[], yticks=[])

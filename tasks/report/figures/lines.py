@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def lines(material: Material, shown: list[Shown], width: float) -> Figure:
     """Draw samples in one dimension: inputs, truth with prediction and band, error with band, a row a sample."""
-    whole = figure(width, 2.3 * len(shown))
+    whole = figure(width, 2.3 * len(shown), layout="constrained")
     for part, sample in zip(whole.subfigures(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
         part.set_facecolor(BACKGROUND)
         part.suptitle(sample.heading(material), x=0.008, ha="left", fontsize=NORMAL, color=INK, weight="bold")

@@ -54,7 +54,7 @@ BACKGROUND, INK, MUTED, GRID, SERIES = LIGHT.background, LIGHT.ink, LIGHT.muted,
 """What a figure is drawn with; `Picture.of` translates these colours for the dark one."""
 
 
-def figure(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+def figure(width: float, height: float, layout: Literal["constrained"] | None = None) -> Figure:
     """Return an empty figure of ``width`` × ``height`` inches that belongs to no window and no global state."""
     from matplotlib.figure import Figure
 

@@ -71,7 +71,7 @@ def draw(recorded: Recorded) -> Figure:
     from matplotlib.ticker import MultipleLocator
 
     nominal, measured = (np.array([row[key] for row in recorded.coverage], float) for key in ("nominal", "measured"))
-    whole = figure(HALF, 3.9, layout=None)
+    whole = figure(HALF, 3.9)
     axes = whole.subplots()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="nominal = measured")
     axes.plot(nominal, measured, color=SERIES[0], marker="o", markersize=5, linewidth=1.4, label="this model")

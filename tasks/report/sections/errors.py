@@ -136,7 +136,7 @@ def draw(facts: RunFacts) -> Figure:
     values = finite(facts.material.relative_l2)
     means = {name: mean for name, mean in facts.recorded.baseline_means().items() if mean > 0}
     marks = {"this model": float(values.mean())} | means
-    whole = figure(HALF, 3.3, layout=None)
+    whole = figure(HALF, 3.3)
     axes = whole.subplots()
     edges = bins(values)
     counts = np.histogram(values, edges)[0]

@@ -115,7 +115,7 @@ def draw(ledger: Arrays, rtol: float | None) -> Figure:
     solvers = np.asarray(ledger["solver"]).astype(str)
     present, counts = np.unique(solvers[np.isfinite(ledger["residual"])], return_counts=True)
     kinds = present[np.argsort(-counts, kind="stable")].tolist()
-    whole = figure(WIDE, 2.7, layout=None)
+    whole = figure(WIDE, 2.7)
     parts = (
         ("residual", 1.0, "true relative residual", True),
         ("iterations", 1.0, "iterations", False),

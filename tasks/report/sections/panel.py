@@ -71,7 +71,7 @@ def _name(row: Mapping[str, Any]) -> str:
 def draw(rows: Rows) -> Figure:
     """Draw iterations and time per system of every way to solve the probe's systems."""
     names = [plain(_name(row), 36) for row in rows]
-    whole = figure(HALF, 0.9 + 0.36 * len(rows), layout=None)
+    whole = figure(HALF, 0.9 + 0.36 * len(rows))
     both = list(whole.subplots(1, 2, sharey=True))
     measures = (("iterations", 1.0, "iterations per system"), ("seconds", 1e3, "time per system (ms)"))
     for axes, (key, factor, label), colour in zip(both, measures, SERIES, strict=False):

@@ -77,7 +77,7 @@ class Seen(Section[RunFacts]):
 
 def draw(stream: Stream) -> Figure:
     """Draw the distributions of arrivals and of batches, each by quarter, over that of the whole set."""
-    whole = figure(WIDE, 3.2, layout=None)
+    whole = figure(WIDE, 3.2)
     left, right = whole.subplots(1, 2, sharex=True, sharey=True)
     everything = np.concatenate([stream.whole, stream.batches, [-1.0, 1.0]])
     bins = int(np.clip(np.sqrt(len(stream.whole)), *BINS))

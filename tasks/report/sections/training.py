@@ -81,7 +81,7 @@ def draw(facts: RunFacts) -> Figure:
     """Draw loss and samples received against the step, and both kinds of progress against time."""
     curve, times = facts.material.curve, facts.recorded.times
     step = curve["step"]
-    whole = figure(WIDE, 3.3, layout=None)
+    whole = figure(WIDE, 3.3)
     left, right = whole.subplots(1, 2)
     _loss(left, curve)
     twin = _received(left, curve)

@@ -56,7 +56,7 @@ def test_a_terminal_gets_bars_and_a_table_and_a_model_that_misses_its_gate_exit_
     assert re.search(r"solve +━+ 40/40 ", seen)
     assert re.search(r"train +━+ 12/12 [0-9:]+ loss ", seen)
     assert "small@v1 is not released: mean relative L2" in seen
-    [record] = runs.list_runs(Store(store))
+    [record] = runs.look(Store(store)).good
     *_, table = re.split(r"\n(?=dataset )", seen)
     lines = [line.rstrip() for line in table.splitlines() if line.strip()]
     assert [line[:13].strip() for line in lines[:11]] == [

@@ -66,7 +66,7 @@ def along(record: Mapping[str, Any], arm: str, result: Mapping[str, Any]) -> dic
 
 def draw(record: Mapping[str, Any]) -> Figure:
     """Draw the validation error against steps, solves and seconds: a thin line per seed, their median thick."""
-    whole = figure(WIDE, 3.7, layout=None)
+    whole = figure(WIDE, 3.7)
     panels: list[Axes] = list(whole.subplots(1, len(AXES), sharey=True))
     every: list[np.ndarray] = []
     for (arm, name), colour in zip(NAMES.items(), SERIES, strict=False):

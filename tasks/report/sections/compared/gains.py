@@ -62,7 +62,7 @@ class Gains(Section[Compared]):
 
 def draw(facts: Compared) -> Figure:
     """Draw the test error of every seed in every arm, and the gain of each online arm with its interval."""
-    whole = figure(WIDE, 3.4, layout=None)
+    whole = figure(WIDE, 3.4)
     left, right = whole.subplots(1, 2)
     _errors(left, np.array([facts.errors(arm) for arm in NAMES]))
     published = facts.record["published"].get(facts.record["recipe"]["surrogate"]["kind"])
