@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from ritz.compute.evaluation.paired import gain
-from ritz.tasks.comparison.comparison_record import ArmRecord, ComparisonRecord, GainRow, TrainedSeed
+from ritz.tasks.comparison.comparison_record import ComparisonRecord, GainRow, TrainedSeed
 
 ARMS = ("equal_steps", "equal_solves", "equal_time")
 """Online training, as it is compared with offline training."""
@@ -43,23 +43,15 @@ def gains(found: Mapping[str, Sequence[TrainedSeed]]) -> dict[str, GainRow]:
 
 def rows(record: ComparisonRecord) -> list[dict[str, str]]:
     """Return the table of a comparison, a row a comparison; errors are medians over the seeds."""
-    sizes = record.samples, record.steps
-    return table(record.gains, record.arms, sizes, record.recipe["surrogate"]["kind"])
-
-
-def table(
-    gains: Mapping[str, GainRow], arms: Mapping[str, ArmRecord], offline: tuple[int, int], network: str
-) -> list[dict[str, str]]:
-    """Return the same from its parts: the simulations and the steps of offline training, and the kind of network."""
-    published, (samples, steps) = PUBLISHED.get(network), offline
+    published = PUBLISHED.get(record.recipe["surrogate"]["kind"])
     listed = []
-    for name, found in gains.items():
-        arm = arms[name]
+    for name, found in record.gains.items():
+        arm = record.arms[name]
         listed.append(
             {
                 "at": WORDS[name],
-                "simulations": f"{arm.samples} / {samples}",
-                "steps": f"{arm.steps} / {steps}",
+                "simulations": f"{arm.samples} / {record.samples}",
+                "steps": f"{arm.steps} / {record.steps}",
                 "error online": f"{found.online:.4g}",
                 "error offline": f"{found.offline:.4g}",
                 "gain": f"{found.mean:+.1%}",

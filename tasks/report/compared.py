@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ritz.tasks.comparison.comparison_record import ComparisonRecord
 
 NAMES = {
     "offline": "offline",
@@ -16,12 +17,12 @@ NAMES = {
 class Compared:
     """What the page of a comparison is about; its parts are those of the record."""
 
-    record: Mapping[str, Any]
+    record: ComparisonRecord
 
     def part(self, name: str) -> Any:
         """Return a part of the record."""
-        return self.record.get(name)
+        return getattr(self.record, name, None)
 
     def errors(self, arm: str) -> list[float]:
         """Return the mean test error of an arm, seed by seed."""
-        return [float(one["test"]["mean"]) for one in self.record["arms"][arm]["seeds"]]
+        return [float(one.test.mean) for one in self.record.arms[arm].seeds]

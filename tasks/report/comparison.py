@@ -13,12 +13,11 @@ def shown(record: ComparisonRecord) -> tuple[dict[str, bytes], bytes]:
 
     The page is one HTML file with everything in it, UTF-8, without scripts.
     """
-    document = record.document()
-    facts = Compared(document)
+    facts = Compared(record)
     pictures = drawn(SECTIONS, facts)
     published = ", ".join(f"{value:+.0%} ({name.replace('_', ' ')})" for name, value in record.published.items())
     page = template("comparison.html.jinja").render(
-        document,
+        record=record,
         heading=[f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences(record)],
         published_text=published,
         sections=written(SECTIONS, facts, pictures),

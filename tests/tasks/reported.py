@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ritz.tasks.comparison.comparison_record import TrainedSeed
+from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
 from ritz.tasks.report.arrivals import Stream
 from ritz.tasks.report.material import Material
 from tests.documents import comparison, seed
@@ -146,7 +146,7 @@ def make_record() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def make_comparison() -> dict[str, Any]:
+def make_comparison() -> ComparisonRecord:
     """The record of a comparison over three seeds."""
     rng, steps = np.random.default_rng(0), range(4, 100, 4)
 
@@ -160,7 +160,7 @@ def make_comparison() -> dict[str, Any]:
 
     scales = {"offline": 0.1, "equal_steps": 0.08, "equal_solves": 0.095, "equal_time": 0.085}
     results = {arm: [trained(number, scale) for number in range(3)] for arm, scale in scales.items()}
-    record = comparison(
+    return comparison(
         results,
         recipe={"problem": {"kind": "darcy"}, "surrogate": {"kind": "fno"}},
         dataset={
@@ -173,4 +173,3 @@ def make_comparison() -> dict[str, Any]:
         },
         command=("ritz", "compare", "online-offline"),
     )  # fmt: skip
-    return record.document()

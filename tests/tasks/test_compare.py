@@ -19,7 +19,7 @@ from ritz.compute.training.steps import descent
 from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.comparison import worker as compare
-from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
+from ritz.tasks.comparison.comparison_record import Clock, ComparisonRecord, TrainedSeed
 from ritz.tasks.comparison.gains import rows, sentences
 from ritz.tasks.comparison.plan import Arm, Contest, contest
 from ritz.tasks.comparison.subset import Chosen
@@ -246,8 +246,9 @@ def test_where_online_is_not_better_it_is_said() -> None:
 
 
 def test_the_modelled_time_of_a_step_waits_for_its_samples() -> None:
-    record = {"clock": {"simulation": 2.0, "step": 0.5, "begin": 8.0}, "samples": 10}
-    curve = {"curve": [{"step": s, "received": r, "validate": 0.1} for s, r in ((1, 4), (10, 20))]}
+    clock = Clock(seconds=40.0, simulation=2.0, step=0.5, begin=8.0, could_solve=20)
+    record = _record(0.5, 1.0).changed(clock=clock, samples=10)
+    curve = seed(0.1, "").changed(curve=[{"step": s, "received": r, "validate": 0.1} for s, r in ((1, 4), (10, 20))])
     assert along(record, "offline", curve)["seconds"].tolist() == [20.5, 25.0]
     assert along(record, "equal_steps", curve)["seconds"].tolist() == [8.5, 40.5]
     assert math.isclose(along(record, "equal_steps", curve)["error"][0], 0.1)

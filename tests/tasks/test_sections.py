@@ -14,6 +14,7 @@ import pytest
 from markupsafe import Markup
 
 import ritz.tasks.report.sections as package
+from ritz.tasks.comparison.comparison_record import ComparisonRecord
 from ritz.tasks.comparison.sections import SECTIONS as COMPARISON
 from ritz.tasks.report.compared import Compared
 from ritz.tasks.report.html import Pictures, paragraph
@@ -32,8 +33,9 @@ def facts_for(section: Section[Any], *, without: tuple[str, ...] = (), only: tup
     """Return the facts of the section's page, some parts of which were not measured."""
     if section in COMPARISON:
         record = make_comparison()
-        kept = record if only is None else {name: record[name] for name in only}
-        return Compared({name: part for name, part in kept.items() if name not in without})
+        kept = {name: part for name, part in record.entries().items() if only is None or name in only}
+        some = {name: part for name, part in kept.items() if name not in without}
+        return Compared(ComparisonRecord.model_construct(**some))
     whole = RunFacts(Recorded.of(make_record()), make_material((12, 16)))
     blank = RunFacts(Recorded(), Material())
     parts: list[Any] = []

@@ -20,8 +20,8 @@ class HeldEqual(Section[Compared]):
 
     def html(self, facts: Compared, pictures: Pictures) -> Markup:
         """Return what was equal, and what was not."""
-        record, arms = facts.record, facts.record["arms"]
-        same = all(one["same_first_weights"] for one in record["gains"].values())
+        record, arms = facts.record, facts.record.arms
+        same = all(one.same_first_weights for one in record.gains.values())
         weights = (
             Markup("the same first weights (compared by their SHA-256)")
             if same
@@ -38,11 +38,11 @@ class HeldEqual(Section[Compared]):
                     "all its simulations and online on those below the watermark. All seeds choose from one pool of "
                     "simulations, so the interval is that of this pool and this test set."
                 ).format(
-                    samples=number(record["samples"]),
-                    epochs=f"{record['epochs']:g}",
-                    steps=number(record["steps"]),
-                    at_steps=number(arms["equal_steps"]["samples"]),
-                    at_solves=number(arms["equal_solves"]["samples"]),
+                    samples=number(record.samples),
+                    epochs=f"{record.epochs:g}",
+                    steps=number(record.steps),
+                    at_steps=number(arms["equal_steps"].samples),
+                    at_solves=number(arms["equal_solves"].samples),
                     weights=weights,
                 )
             ),
@@ -64,16 +64,16 @@ class WallTime(Section[Compared]):
 
     def html(self, facts: Compared, pictures: Pictures) -> Markup:
         """Return what was measured, and what follows from it."""
-        clock, arm = facts.record["clock"], facts.record["arms"]["equal_time"]
-        fewer = arm["samples"] < clock["could_solve"]
+        clock, arm = facts.record.clock, facts.record.arms["equal_time"]
+        fewer = arm.samples < clock.could_solve
         limited = ", all that there are in the pool or fit into its batches" if fewer else ""
         return paragraph(
-            f"Measured: {duration(clock['solver_seconds'])} of solver time per simulation (ledger) on "
-            f"{number(clock['solvers'])} solve workers, so one every {duration(clock['simulation'])}; "
-            f"{duration(clock['step'])} per gradient step (median of the offline trainings here). Modelled from that: "
-            f"offline takes {duration(clock['seconds'])}, first solving, then training. In that time online begins "
-            f"after {duration(clock['begin'])}, at the watermark, and does {number(arm['steps'])} steps while "
-            f"{number(clock['could_solve'])} simulations could be solved; it was given {number(arm['samples'])}"
+            f"Measured: {duration(clock.solver_seconds)} of solver time per simulation (ledger) on "
+            f"{number(clock.solvers)} solve workers, so one every {duration(clock.simulation)}; "
+            f"{duration(clock.step)} per gradient step (median of the offline trainings here). Modelled from that: "
+            f"offline takes {duration(clock.seconds)}, first solving, then training. In that time online begins "
+            f"after {duration(clock.begin)}, at the watermark, and does {number(arm.steps)} steps while "
+            f"{number(clock.could_solve)} simulations could be solved; it was given {number(arm.samples)}"
             f"{limited}. The model lets solvers and trainer run side by side without slowing each other, and leaves "
             "out storing and reading for both; a step has its share of validating in it."
         )
@@ -94,7 +94,7 @@ class Seeds(Section[Compared]):
             "Mean relative L2 error over the test samples.",
             [
                 (str(seed), *(number(error, 4) for error in errors))
-                for seed, errors in zip(facts.record["seeds"], per_seed, strict=True)
+                for seed, errors in zip(facts.record.seeds, per_seed, strict=True)
             ],
             ("seed", *NAMES.values()),
             kind="narrow",
@@ -111,5 +111,5 @@ class Again(Section[Compared]):
 
     def html(self, facts: Compared, pictures: Pictures) -> Markup:
         """Return the command and the versions."""
-        versions = ", ".join(f"{package} {version}" for package, version in facts.record["versions"].items())
-        return joined(code(shlex.join(facts.record["command"])), paragraph(f"{versions}.", "muted"))
+        versions = ", ".join(f"{package} {version}" for package, version in facts.record.versions.items())
+        return joined(code(shlex.join(facts.record.command)), paragraph(f"{versions}.", "muted"))

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
+from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
 from ritz.tasks.report.compared import NAMES, Compared
 from ritz.tasks.report.figures.theme import SERIES, WIDE, dress, figure, in_a_row, legend_above, log_axis
 from ritz.tasks.report.html import Pictures, picture
@@ -46,31 +47,31 @@ class Curves(Section[Compared]):
         )
 
 
-def along(record: Mapping[str, Any], arm: str, result: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def along(record: ComparisonRecord, arm: str, result: TrainedSeed) -> dict[str, np.ndarray]:
     """Return where the points of a curve lie on each of `AXES`, and ``error``, all ``(n,)``.
 
     The seconds are a model: offline has all simulations before its first step; online has begun when the watermark is
     reached, and a step waits for the samples it was done with. Solvers and trainer do not slow each other.
     """
-    clock = record["clock"]
+    clock = record.clock
     steps, received, error = (
-        np.array([row[name] for row in result["curve"]], float) for name in ("step", "received", "validate")
+        np.array([row[name] for row in result.curve], float) for name in ("step", "received", "validate")
     )
     if arm == "offline":
-        seconds = record["samples"] * clock["simulation"] + steps * clock["step"]
+        seconds = record.samples * clock.simulation + steps * clock.step
     else:
-        solved = received * clock["simulation"] + clock["step"]
-        seconds = np.maximum(clock["begin"] + steps * clock["step"], solved)
+        solved = received * clock.simulation + clock.step
+        seconds = np.maximum(clock.begin + steps * clock.step, solved)
     return {"steps": steps, "solves": received, "seconds": seconds, "error": error}
 
 
-def draw(record: Mapping[str, Any]) -> Figure:
+def draw(record: ComparisonRecord) -> Figure:
     """Draw the validation error against steps, solves and seconds: a thin line per seed, their median thick."""
     whole = figure(WIDE, 3.7)
     panels: list[Axes] = list(whole.subplots(1, len(AXES), sharey=True))
     every: list[np.ndarray] = []
     for (arm, name), colour in zip(NAMES.items(), SERIES, strict=False):
-        lines = [along(record, arm, result) for result in record["arms"][arm]["seeds"]]
+        lines = [along(record, arm, result) for result in record.arms[arm].seeds]
         every += [line["error"] for line in lines]
         for axis, panel in zip(AXES, panels, strict=True):
             for line in lines:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
-from ritz.tasks.comparison.comparison_record import ArmRecord, GainRow
-from ritz.tasks.comparison.gains import table as rows
+from ritz.tasks.comparison.comparison_record import GainRow
+from ritz.tasks.comparison.gains import rows
 from ritz.tasks.report.compared import NAMES, Compared
 from ritz.tasks.report.figures.theme import INK, MUTED, SERIES, WIDE, dress, figure, in_a_row, legend, log_axis
 from ritz.tasks.report.html import Pictures, joined, picture, table
@@ -35,17 +35,11 @@ class Gains(Section[Compared]):
 
     def html(self, facts: Compared, pictures: Pictures) -> Markup:
         """Return a row per kind of equality, and the figure."""
-        record = facts.record
-        found = rows(
-            {name: GainRow.model_validate(one) for name, one in record["gains"].items()},
-            {name: ArmRecord.model_validate(one) for name, one in record["arms"].items()},
-            (record["samples"], record["steps"]),
-            record["recipe"]["surrogate"]["kind"],
-        )
+        found = rows(facts.record)
         return joined(
             table(
                 "Online / offline. Errors: mean relative L2 over the "
-                f"{number(facts.record['dataset']['splits']['test'])} test samples, median over the seeds. Gain: 1 − "
+                f"{number(facts.record.dataset.splits['test'])} test samples, median over the seeds. Gain: 1 − "
                 "exp(mean of ln(online / offline) over the pairs), with Student's interval of that mean.",
                 [tuple(map(str, row.values())) for row in found],
                 tuple(found[0]),
@@ -65,8 +59,8 @@ def draw(facts: Compared) -> Figure:
     whole = figure(WIDE, 3.4)
     left, right = whole.subplots(1, 2)
     _errors(left, np.array([facts.errors(arm) for arm in NAMES]))
-    published = facts.record["published"].get(facts.record["recipe"]["surrogate"]["kind"])
-    _gains(right, facts.record["gains"], published)
+    published = facts.record.published.get(facts.record.recipe["surrogate"]["kind"])
+    _gains(right, facts.record.gains, published)
     in_a_row(whole, [left, right], ratios=(3, 2))
     return whole
 
@@ -85,12 +79,12 @@ def _errors(axes: Axes, errors: np.ndarray) -> None:
     dress(axes, grid="y")
 
 
-def _gains(axes: Axes, gains: Mapping[str, Any], published: float | None) -> None:
+def _gains(axes: Axes, gains: Mapping[str, GainRow], published: float | None) -> None:
     for row, (arm, colour) in enumerate(zip(gains, SERIES[1:], strict=True)):
         one, height = gains[arm], -row
-        axes.plot([100 * one["low"], 100 * one["high"]], [height, height], color=colour, linewidth=2.0)
-        axes.plot([100 * one["mean"]], [height], "o", color=colour, markersize=6)
-        shares = 100 * (1 - np.exp(np.array(one["log_ratios"])))
+        axes.plot([100 * one.low, 100 * one.high], [height, height], color=colour, linewidth=2.0)
+        axes.plot([100 * one.mean], [height], "o", color=colour, markersize=6)
+        shares = 100 * (1 - np.exp(np.array(one.log_ratios)))
         axes.plot(shares, np.full(len(shares), height - 0.22), "|", color=colour, markersize=7, alpha=0.7)
     if published is not None:
         axes.axvline(100 * published, color=INK, linewidth=1, linestyle=":", label="published, fresh data")
