@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from ritz.compute.document import Document, Json
 
@@ -11,6 +11,11 @@ Release = Literal["released", "missed", "not judged"]
 
 RELEASES: dict[Release, str] = {"released": "released", "missed": "not released", "not judged": "not judged"}
 """How it is said."""
+
+
+def release(*, judged: bool, missed: bool) -> Release:
+    """Return what becomes of a model; ``judged`` where its gate sets a bound."""
+    return "missed" if missed else "released" if judged else "not judged"
 
 
 class Verdict(Document):
@@ -34,5 +39,8 @@ class Verdict(Document):
         """Return what became of the model; where that was not kept, by the gate of its recipe."""
         if self.release is not None:
             return self.release
-        bounds = [bound for bound in recipe.get("gate", {}).values() if bound]
-        return "missed" if not self.released else "released" if bounds else "not judged"
+        return release(judged=any(recipe.get("gate", {}).values()), missed=not self.released)
+
+    def complete(self, recipe: Json) -> Self:
+        """Return it with what became of the model, also where that was not kept; see `release_by`."""
+        return self.changed(release=self.release_by(recipe))

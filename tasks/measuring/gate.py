@@ -7,7 +7,7 @@ from pydantic import Field
 from ritz.compute.kind import Kind
 from ritz.tasks.documents.calibration import Coverage, at
 from ritz.tasks.documents.evaluation import Metrics
-from ritz.tasks.documents.verdict import Release, Verdict
+from ritz.tasks.documents.verdict import Verdict, release
 
 
 class Gate(Kind):
@@ -33,9 +33,8 @@ class Gate(Kind):
         if self.baselines:
             better = better_baselines(metrics, baselines)
             missed += [f"baseline {name!r} is better: mean relative L2 {its:.4g}" for name, its in better.items()]
-        judged = self != Gate()
-        release: Release = "not judged" if not judged else "missed" if missed else "released"
-        return Verdict(release=release, released=not missed, missed=tuple(missed))
+        became = release(judged=self != Gate(), missed=bool(missed))
+        return Verdict(release=became, released=not missed, missed=tuple(missed))
 
 
 def better_baselines(metrics: Metrics, baselines: Mapping[str, Metrics]) -> dict[str, float]:

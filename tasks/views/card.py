@@ -72,7 +72,7 @@ def card(store_url: str, spec: str) -> CardView:
     # One that was trained by itself never came to a gate.
     judged: Json = {"released": None, "release": "not judged"}
     if verdict is not None:
-        judged = verdict.changed(release=verdict.release_by(model.recipe)).entries()
+        judged = verdict.complete(model.recipe).entries()
     return CardView.model_validate({"model": models.resolve(store, spec).spec, **judged, **found})
 
 

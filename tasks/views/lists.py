@@ -184,7 +184,7 @@ def _show_model(store: Store, spec: str) -> ShownModel:
     measured = {
         "evaluation": evaluation and evaluation.without("relative_l2"),
         "calibration": calibration,
-        "release": verdict and verdict.changed(release=verdict.release_by(card.recipe)),
+        "release": verdict and verdict.complete(card.recipe),
     }
     there = {name: found for name, found in measured.items() if found is not None}
     return ShownModel.model_validate({"version": model_store.resolve(store, spec).spec, **card.entries(), **there})
