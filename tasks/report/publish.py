@@ -18,8 +18,8 @@ from ritz.tasks.views.summary import rows
 
 log = logging.getLogger("ritz")
 
-SECTIONS = {"samples": "Test samples", "training": "Training", "errors": "Errors", "coverage": "Error bars"}
-"""Sections of the report that hold its pictures, and their titles."""
+LINKED = {"samples": "Test samples", "training": "Training", "errors": "Errors", "coverage": "Error bars"}
+"""Sections with pictures that the Prefect artifact of a report links to: the id on the page, the text of the link."""
 
 
 @stage("publish")
@@ -65,5 +65,5 @@ def links(run: str, report: str) -> str:
     artifact and in the event of its making, 0.7 MB with every run.
     """
     address = report if "://" in report else Path(report).absolute().as_uri()
-    shown = "\n".join(f"- [{title}]({address}#{section})" for section, title in SECTIONS.items())
+    shown = "\n".join(f"- [{title}]({address}#{section})" for section, title in LINKED.items())
     return f"# {run}\n\n[{report}]({address})\n\n{shown}"

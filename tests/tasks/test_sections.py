@@ -92,7 +92,7 @@ def test_it_looks_at_nothing_but_what_it_needs(section: Section[Any]) -> None:
 def test_it_leaves_one_sentence_or_nothing_where_nothing_was_measured(section: Section[Any]) -> None:
     facts = facts_for(section, without=section.needs)
     assert not asked(section, facts) or not section.html(facts, {})
-    assert not section.figures(facts)
+    assert not drawn([section], facts)
     rest = written([Alone(section)], facts, {})
     assert rest == written([Alone(section)], facts_for(section, only=()), {})
     assert rest.striptags() == f"{section.title} {section.absent}".strip()

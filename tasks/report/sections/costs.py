@@ -37,8 +37,6 @@ class BreakEven(Section[RunFacts]):
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return the sentence, and how it was measured; the reason where it was not."""
         found = facts.recorded.break_even
-        if not found:
-            return Markup()
         if not found.get("measured"):
             return paragraph(f"Break-even: {found.get('reason', 'not measured in this run')}.", "missing")
         best = found["fastest"]

@@ -30,12 +30,10 @@ class Panel(Section[RunFacts]):
 
     def figures(self, facts: RunFacts) -> Mapping[str, Draw]:
         """Return ``panel``."""
-        return {"panel": partial(draw, facts.recorded.panel)} if facts.recorded.panel else {}
+        return {"panel": partial(draw, facts.recorded.panel)}
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return a heading, the figure and its numbers."""
-        if not facts.recorded.panel:
-            return Markup()
         return joined(
             heading("Effect of ordering and recycling on one shard"),
             columns(

@@ -21,10 +21,9 @@ class Recipe(Section[RunFacts]):
         """Return the recipe as YAML."""
         import yaml
 
-        recipe = facts.recorded.recipe
-        if not recipe:
-            return Markup()
-        text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+        text = yaml.safe_dump(
+            dict(facts.recorded.recipe), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+        )
         return code(str(text))
 
 
