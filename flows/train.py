@@ -57,7 +57,7 @@ def train(
             identity=identity,
             dataset=version.name,
             version=version.version,
-            shards=fit.shards,
+            shards=fit.data.n_shards,
             samples=fit.samples,
         )
         origin = Origin(

@@ -3,8 +3,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.surrogates.surrogate import Grid
 from ritz.compute.training.samples.augmentation import check_symmetries
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ritz.compute.cluster.cluster import Cluster
+    from ritz.tasks.requests.learning import OfflineFit
 
 
 def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> None:
@@ -87,24 +86,21 @@ def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
         )
 
 
-def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
+def check_training(fit: OfflineFit) -> None:
     """Refuse a dataset that a recipe cannot be trained on offline.
 
     Raises
     ------
     ritz.storage.errors.StorageError
-        If there is no such dataset or version, or the store cannot be written.
+        If the store cannot be written.
     ritz.storage.errors.Refused
         If the version is not complete, has too few training samples, or a grid that the surrogate is not for.
     """
-    store = Store(store_url)
-    version = resolve(store, dataset)
-    store.check_writable()
-    data = Dataset.open(store, version.name).at(version.version)
+    pipeline, version, data = fit.pipeline, fit.dataset, fit.data
+    data.store.check_writable()
     if version.samples != data.samples:
         raise Refused(f"dataset {version.spec} holds {version.samples} of {data.samples} samples; finish it first")
-    train = int(np.count_nonzero(data.index()[1] == "train"))
-    if short := pipeline.training.short(train, version.spec):
+    if short := pipeline.training.short(fit.samples, version.spec):
         raise Refused(short)
     _check_grid(pipeline, data.template)
     ours, theirs = pipeline.document()["problem"], data.recipe.get("problem")
@@ -113,7 +109,7 @@ def check_training(pipeline: Pipeline, store_url: str, dataset: str) -> None:
             f"dataset {version.spec} is of the problem {theirs}; expected that of the recipe, {ours}, whose equations "
             "the loss 'residual' takes"
         )
-    _check_learning(pipeline, data.template, train)
+    _check_learning(pipeline, data.template, fit.samples)
 
 
 def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str, ...]) -> None:

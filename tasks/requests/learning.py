@@ -14,6 +14,7 @@ from ritz.tasks.requests.request import Request
 if TYPE_CHECKING:
     from ritz.compute.evaluation.metric import Metric
     from ritz.compute.uncertainty.uncertainty import Uncertainty
+    from ritz.storage.datasets import Dataset
     from ritz.storage.models import ModelVersion
     from ritz.storage.versions import Version
 
@@ -24,8 +25,8 @@ class OfflineFit:
 
     pipeline: Pipeline
     dataset: Version
-    shards: int
-    """Of the dataset."""
+    data: Dataset
+    """The dataset at this version."""
     samples: int
     """Of its train split."""
 
@@ -48,18 +49,20 @@ class Train(Request[OfflineFit, None]):
         import numpy as np
 
         from ritz.storage.datasets import Dataset
-        from ritz.storage.reading import resolve
+        from ritz.storage.names import split_spec
         from ritz.storage.store import Store
 
-        version = resolve(Store(store), self.dataset)
-        data = Dataset.open(Store(store), version.name).at(version.version)
-        return OfflineFit(self.pipeline, version, data.n_shards, int(np.count_nonzero(data.index()[1] == "train")))
+        name, version = split_spec("dataset", self.dataset)
+        data = Dataset.open(Store(store), name).at(version)
+        assert data.version is not None
+        return OfflineFit(self.pipeline, data.version, data, int(np.count_nonzero(data.index()[1] == "train")))
 
     def check(self, work: OfflineFit, store: str, profile: Profile) -> None:
         """See `Request.check`."""
+        del store
         from ritz.tasks.checks import check_training
 
-        check_training(work.pipeline, store, work.dataset.spec)
+        check_training(work)
         profile.check(self.roles)
 
 

@@ -191,7 +191,7 @@ def test_what_is_prepared_is_typed_and_nothing_is_written(places: dict[str, str]
     assert begun == ["begun"]
     assert list(Path(places["new"]).rglob("*")) == []
     fit = prepare(Train.read(TINY, {"training.watermark": 8}, places["store"], "tiny"), places["store"], "local")
-    assert (fit.work.dataset.spec, fit.work.shards, fit.work.samples) == ("tiny@v1", SHARDS, 8)
+    assert (fit.work.dataset.spec, fit.work.data.n_shards, fit.work.samples) == ("tiny@v1", SHARDS, 8)
     assert fit.new_store == ""
     measured = prepare(Evaluate("model", "tiny"), places["store"], "local").work
     assert (measured.model.spec, measured.dataset.spec) == ("model@v1", "tiny@v1")

@@ -14,6 +14,7 @@ from ritz.storage.store import Store
 from ritz.tasks.checks import check_measuring, check_run, check_training
 from ritz.tasks.documents.records import run_lock
 from ritz.tasks.recipes import load
+from ritz.tasks.requests.learning import Train
 from tests.command import TINY
 
 MEASURED = ("validate", "calibrate", "test")
@@ -51,7 +52,7 @@ def begun(store: Store) -> Callable[..., str]:
 
 def test_what_fits_passes(store: Store) -> None:
     check_run(load(TINY), store.url)
-    check_training(load(TINY), store.url, "tiny@v1")
+    check_training(Train(load(TINY), "tiny@v1").planned(store.url))
     check_measuring(store.url, "tiny@v1", "tiny@v1", MEASURED)
 
 
@@ -82,13 +83,13 @@ def test_a_surrogate_that_is_not_for_the_grid_is_refused(store: Store) -> None:
 
 def test_training_on_an_unfinished_dataset_is_refused(store: Store, begun: Callable[..., str]) -> None:
     with pytest.raises(Refused, match="holds 0 of 160 samples"):
-        check_training(load(TINY), store.url, begun("half"))
+        check_training(Train(load(TINY), begun("half")).planned(store.url))
 
 
 def test_training_that_would_never_start_is_refused(store: Store) -> None:
     pipeline = load(TINY, {"data.samples": 320, "training.watermark": 100, "training.buffer.capacity": 100})
     with pytest.raises(Refused, match=r"training\.watermark = 100 is above the 96 training samples"):
-        check_training(pipeline, store.url, "tiny@v1")
+        check_training(Train(pipeline, "tiny@v1").planned(store.url))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring import worker as measuring
 from ritz.tasks.measuring.split_fields import load as fields
 from ritz.tasks.recipes import load
+from ritz.tasks.requests.learning import Train
 from ritz.tasks.training import worker as train
 from ritz.tasks.training.replay_worker import done_again, opened
 from tests.command import TINY
@@ -111,7 +112,7 @@ def test_a_run_refuses_a_fit_and_training_takes_it(store: Store) -> None:
     recipe = load(TINY, FITTED)
     with pytest.raises(Refused, match=r"^training\.kind is 'fit', expected 'online': a run trains while it solves"):
         check_run(recipe, store.url, trains=True)
-    check_training(recipe, store.url, f"{NAME}@v1")
+    check_training(Train(recipe, f"{NAME}@v1").planned(store.url))
 
 
 def test_a_fit_is_no_arm_of_a_comparison() -> None:

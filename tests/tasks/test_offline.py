@@ -20,6 +20,7 @@ from ritz.storage.selection import Selection
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_run, check_training
 from ritz.tasks.recipes import load
+from ritz.tasks.requests.learning import Train
 from ritz.tasks.training import worker as train
 from ritz.tasks.training.epochs import passes
 from tests.command import TINY
@@ -118,7 +119,7 @@ def test_a_run_with_an_offline_recipe_is_refused_and_training_is_not(store: Stor
     recipe = load(TINY, {"training": {"kind": "offline", "epochs": 5}, "problem.shape": [8, 8]})
     with pytest.raises(Refused, match=r"^training\.kind is 'offline', expected 'online': a run trains while it solves"):
         check_run(recipe, store.url, trains=True)
-    check_training(recipe, store.url, f"{NAME}@v1")
+    check_training(Train(recipe, f"{NAME}@v1").planned(store.url))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_what_cannot_be_trained_is_refused_before_any_work(
 ) -> None:
     recipe = load(TINY, {"training": {"kind": "offline"} | training, "problem.law": {"kind": "lognormal", "tau": 4.0}})
     with pytest.raises(Refused, match=message):
-        check_training(recipe, store.url, f"{NAME}@v1")
+        check_training(Train(recipe, f"{NAME}@v1").planned(store.url))
 
 
 class Untensored(Plate):
