@@ -33,10 +33,8 @@ from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.provenance import machine, versions
-from ritz.tasks.documents.reading import read
 from ritz.tasks.documents.records import recorded, run_lock
 from ritz.tasks.documents.run import FinishedRun, Memory, ModelOfRun, Paths, RunRecord, Times
-from ritz.tasks.documents.training import History
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import Generated
@@ -49,7 +47,7 @@ from ritz.tasks.preparing import prepare
 from ritz.tasks.report.publish import publish
 from ritz.tasks.requests.solving import Run
 from ritz.tasks.training.train import KeptTraining, train
-from ritz.tasks.training.worker import register
+from ritz.tasks.training.worker import history_of, register
 
 log = logging.getLogger("ritz")
 
@@ -211,8 +209,7 @@ def _failed(stage: PrefectFuture[Any]) -> bool:
 
 
 def _times(generated: Generated, trained: KeptTraining, store: Store, start: float) -> Times:
-    key = f"fits/{trained.identity}/history.json"
-    curve = read(History, store.document(key), store.location(key)).curve
+    curve = history_of(store, trained.identity).curve
     last = generated.last_shard
     return Times(
         # A run that goes on after a killed one may find the first step, or all shards, done before it began.

@@ -25,10 +25,9 @@ from ritz.tasks.comparison.comparison_record import TrainedSeed
 from ritz.tasks.comparison.subset import Chosen
 from ritz.tasks.documents.evaluation import ErrorSummary
 from ritz.tasks.documents.reading import read as read_document
-from ritz.tasks.documents.training import History
 from ritz.tasks.measuring.split_fields import load
 from ritz.tasks.training.lease_guard import Fence
-from ritz.tasks.training.worker import kept, left
+from ritz.tasks.training.worker import history_of, kept, left
 
 MEMORY = 512 * 2**20
 """Bytes of samples that a training keeps in memory; of more, those read longest ago are read anew."""
@@ -108,8 +107,7 @@ def result(store: Store, folder: str) -> TrainedSeed:
 def _learnt(job: Learning, store: Store) -> TrainedSeed:
     around = Surroundings(job.problem, job.device)
     done = kept(store, job.identity, lambda around: _fit(job, store, around), around, job.fence)
-    files = left(store, job.identity, (*LEFT, "history.json"))
-    history = read_document(History, json.loads(files["history.json"]), f"the history of fit {job.identity}")
+    files = left(store, job.identity, LEFT)
     schedule = np.load(io.BytesIO(files["schedule.npy"]), allow_pickle=False)
     model = Model.from_bytes(files["model.safetensors"], job.surrogate)
     for name in LEFT:
@@ -125,7 +123,7 @@ def _learnt(job: Learning, store: Store) -> TrainedSeed:
         parameters=done.parameters,
         first_weights=first_weights(job, model.normalisation),
         test=ErrorSummary(**summary(_errors(model, store, job.dataset))),
-        curve=tuple(row for row in history.curve if row["validate"] is not None),
+        curve=tuple(row for row in history_of(store, job.identity).curve if row["validate"] is not None),
         machines=done.machines,
     )
 

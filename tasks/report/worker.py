@@ -14,6 +14,7 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents.evaluation import Evaluation
+from ritz.tasks.documents.of_model import EVALUATION, HISTORY
 from ritz.tasks.documents.reading import read as read_document
 from ritz.tasks.documents.run import FinishedRun
 from ritz.tasks.documents.training import History
@@ -56,8 +57,8 @@ def gather(
     trained, bands = load_model(store, model, surrogate)
     data = read(store, dataset)
     files, _ = models.load(store, model)
-    history = read_document(History, json.loads(files["history.json"]), f"history.json of model {model}")
-    evaluation = read_document(Evaluation, json.loads(files["evaluation.json"]), f"evaluation.json of model {model}")
+    history = read_document(History, json.loads(files[HISTORY]), f"{HISTORY} of model {model}")
+    evaluation = read_document(Evaluation, json.loads(files[EVALUATION]), f"{EVALUATION} of model {model}")
     relative_l2 = np.array(evaluation.relative_l2)
     chosen = typical(relative_l2)
     rows = np.flatnonzero(data["split"].values == "test")[list(chosen.values())]

@@ -18,10 +18,12 @@ from ritz.compute.training.surroundings import Progress, Surroundings
 from ritz.compute.training.trained import Trained
 from ritz.compute.training.training import Training
 from ritz.storage import models, sealed
+from ritz.storage.documents import mapping
 from ritz.storage.errors import Damaged, Refused
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents.card import Card, ModelVersion, Origin, Variable
+from ritz.tasks.documents.of_model import HISTORY
 from ritz.tasks.documents.reading import read as read_document
 from ritz.tasks.documents.training import Arrival, History, TrainingSummary
 from ritz.tasks.measuring import novelty_worker as novelty
@@ -32,7 +34,7 @@ from ritz.tasks.training.source import Source
 CHECKPOINT_EVERY = 10.0
 """Seconds between two checkpoints."""
 
-PARTS = ("model.safetensors", "schedule.npy", "losses.npy", "history.json")
+PARTS = ("model.safetensors", "schedule.npy", "losses.npy", HISTORY)
 """What is kept of a training, under ``fits/<identity>/`` and with the model."""
 
 _SUMMARY = "summary.json"
@@ -187,7 +189,7 @@ def kept(
         "model.safetensors": trained.model.to_bytes(),
         "schedule.npy": _npy(trained.schedule),
         "losses.npy": _npy(np.array(trained.trace.losses)),
-        "history.json": json.dumps(history.document()).encode(),
+        HISTORY: json.dumps(history.document()).encode(),
     }
     check()
     sealed.write(store, folder, _SUMMARY, files, summary.document(), new=False)
@@ -204,6 +206,12 @@ def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:
     """
     found = sealed.Sealed(store, f"fits/{identity}", _SUMMARY)
     return {name: found.file(name) for name in names}
+
+
+def history_of(store: Store, identity: str) -> History:
+    """Return how a finished training went; errors as `left`."""
+    place = store.location(f"fits/{identity}/{HISTORY}")
+    return read_document(History, mapping(left(store, identity, (HISTORY,))[HISTORY], place), place)
 
 
 def register(store_url: str, identity: str, name: str, origin: Origin) -> ModelVersion:
