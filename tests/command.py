@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,14 @@ def ritz(*arguments: str, timeout: float = 240, **options: object) -> subprocess
     with started(RITZ, *arguments, **options) as process:
         stdout, stderr = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess([RITZ, *arguments], process.returncode, stdout, stderr)
+
+
+def printed(*arguments: str, env: Mapping[str, str]) -> dict[str, Any]:
+    """Run `ritz` with ``--json`` to its end, which must be a good one, and return what it printed."""
+    done = ritz(*arguments, "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def inside(*arguments: str) -> subprocess.CompletedProcess[str]:

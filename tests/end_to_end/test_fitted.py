@@ -17,7 +17,7 @@ from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring.worker import load_model
 from tests import attached
-from tests.command import SMALL, inside, replayed, ritz
+from tests.command import SMALL, inside, printed, replayed
 
 DATA = ("--set", "data={samples: 80, shard: 8}")
 FITTED = (SMALL, *DATA, "--set", "surrogate=pca_ridge", "--set", "training=fit")
@@ -38,13 +38,10 @@ class Made:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environment: dict[str, str]) -> Made:
     store = tmp_path_factory.mktemp("fitted") / "store"
-    place = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
+    place = ("--store", str(store), "--profile", attached.profile(cluster))
 
     def command(*arguments: str) -> dict[str, Any]:
-        done = ritz(*arguments, *place, env=environment)
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        return printed(*arguments, *place, env=environment)
 
     command("generate", SMALL, *DATA)
     return Made(

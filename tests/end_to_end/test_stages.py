@@ -18,7 +18,7 @@ from ritz.storage.store import Store
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.prediction.predict import predict
 from tests import attached
-from tests.command import TINY, inside, ritz
+from tests.command import TINY, inside, printed, ritz
 from tests.end_to_end.test_data import check_residuals, check_solutions
 
 RECYCLED = (
@@ -50,12 +50,10 @@ class Staged:
 @pytest.fixture(scope="module")
 def staged(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environment: dict[str, str]) -> Staged:
     store = tmp_path_factory.mktemp("staged") / "store"
-    place = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
+    place = ("--store", str(store), "--profile", attached.profile(cluster))
 
     def command(*arguments: str) -> dict[str, Any]:
-        done = ritz(*arguments, *place, env=environment)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return printed(*arguments, *place, env=environment)
 
     return Staged(
         Store(store),
