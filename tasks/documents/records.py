@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ritz.storage import models, runs
 from ritz.storage.errors import Refused, StorageError
@@ -12,6 +12,10 @@ from ritz.storage.store import Store
 from ritz.tasks.documents.reading import read
 from ritz.tasks.documents.run import FinishedRun, RunRecord
 from ritz.tasks.driver.signals import stopped
+from ritz.tasks.parsing.identity import outcome_hash
+
+if TYPE_CHECKING:
+    from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 
@@ -61,6 +65,18 @@ def find(store: Store, identity: str) -> FinishedRun | None:
     """Return the latest finished record with this identity, None if there is none."""
     found = runs.find(store, identity)
     return None if found is None else _typed(store, FinishedRun, found)
+
+
+def find_outcome(store: Store, pipeline: Pipeline) -> FinishedRun | None:
+    """Return the latest record of a finished run of this pipeline, whatever it was judged by; None if there is none."""
+    exact = find(store, pipeline.identity)
+    if exact is not None:
+        return exact
+    wanted = outcome_hash(pipeline.document())
+    for record in reversed(look(store).good):
+        if record.status == "finished" and outcome_hash(record.recipe) == wanted:
+            return finished(store, record)
+    return None
 
 
 def finished(store: Store, record: RunRecord) -> FinishedRun:

@@ -21,13 +21,13 @@ from ritz.tasks.documents.dataset import Asked, Probe
 from ritz.tasks.documents.reading import read
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation import worker
+from ritz.tasks.generation.described import described
 from ritz.tasks.generation.dispatch import dispatch, owners
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.generation.in_flight import InFlight
 from ritz.tasks.generation.result import Generated, describe, probe_key
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.stage import stage
-from ritz.tasks.views.layouts import described
 
 log = logging.getLogger("ritz")
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ritz.tasks.documents.sections import SECTIONS as PROVENANCE
 from ritz.tasks.generation.sections import SECTIONS as GENERATION
 from ritz.tasks.measuring.sections import SECTIONS as MEASURING
 from ritz.tasks.report.figures.picture import Picture
@@ -12,14 +11,20 @@ from ritz.tasks.report.headline import headline
 from ritz.tasks.report.material import Material, RunFacts
 from ritz.tasks.report.recorded import Recorded
 from ritz.tasks.report.section import Section, drawn, in_order, written
+from ritz.tasks.report.sections.data import Reading
+from ritz.tasks.report.sections.recipe import Command, Recipe
+from ritz.tasks.report.sections.times import Durations, Times, Versions
 from ritz.tasks.report.wording import number
 from ritz.tasks.training.sections import SECTIONS as TRAINING
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-SECTIONS: tuple[Section[RunFacts], ...] = in_order((*GENERATION, *TRAINING, *MEASURING, *PROVENANCE))
-"""What the stages have to say of a run."""
+RUN = (Times(), Durations(), Versions(), Recipe(), Command(), Reading())
+"""What is said of a run as a whole: how long it took, with what, and how it is made again."""
+
+SECTIONS: tuple[Section[RunFacts], ...] = in_order((*GENERATION, *TRAINING, *MEASURING, *RUN))
+"""What the stages have to say of a run, and what is said of it as a whole."""
 
 
 def pictures(record: Mapping[str, Any], material: Material) -> dict[str, Picture]:

@@ -33,15 +33,15 @@ class Run(Request[Pipeline, "FinishedRun"]):
     def planned(self, store: str) -> Pipeline:
         """Return the pipeline with the samples that it is about now."""
         from ritz.tasks.generation.growth import planned
-        from ritz.tasks.views.lists import finished
 
-        return planned(self.pipeline, store, lambda pipeline: finished(pipeline, store) is not None)
+        return planned(self.pipeline, store, lambda pipeline: self.finished(pipeline, store) is not None)
 
     def finished(self, work: Pipeline, store: str) -> FinishedRun | None:
         """Return the record, whatever the model was judged by."""
-        from ritz.tasks.views.lists import finished
+        from ritz.storage.store import Store
+        from ritz.tasks.documents.records import find_outcome
 
-        return finished(work, store)
+        return find_outcome(Store(store), work)
 
     def check(self, work: Pipeline, store: str, profile: Profile) -> None:
         """See `Request.check`."""

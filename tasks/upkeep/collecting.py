@@ -18,7 +18,7 @@ from ritz.storage.shapes import expect
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import look, run_lock
 from ritz.tasks.documents.run import RunRecord
-from ritz.tasks.views.lineage import named_by
+from ritz.tasks.documents.users import named_by
 
 
 class TakenAway(Part):

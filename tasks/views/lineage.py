@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import suppress
 
 from ritz.compute.document import Json, Number, Part
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
-from ritz.storage.errors import StorageError, Unknown
+from ritz.storage.errors import Unknown
 from ritz.storage.listing import look_at_datasets
 from ritz.storage.names import split_spec
-from ritz.storage.shapes import Found
 from ritz.storage.store import Store
 from ritz.storage.wording import meant
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.dataset import DatasetVersion
-from ritz.tasks.documents.records import look as look_at_runs
-
-
-class Uses(Part):
-    """Models and runs that were made with a snapshot of a dataset."""
-
-    models: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-
-
-NOBODY = Uses(models=(), runs=())
-"""Of what nothing was made with."""
-
-Consumers = dict[tuple[str, str], Uses]
-"""By dataset and snapshot."""
+from ritz.tasks.documents.users import NOBODY, Uses, consumers
 
 
 class Source(Part):
@@ -68,31 +52,6 @@ class ModelLineage(Part):
     run: str | None
     dataset: DatasetVersion
     recipe: Source | None = None
-
-
-def named_by(store: Store) -> tuple[Consumers, list[StorageError]]:
-    """Return which models and run records name which snapshot of which dataset, and what of these is damaged."""
-    made: dict[tuple[str, str], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
-    versions, records = models.look(store), look_at_runs(store)
-    damaged = [*versions.damaged, *records.damaged]
-    for model in versions.good:
-        try:
-            source = of_model.card(store, model.spec).dataset
-        except StorageError as error:
-            damaged.append(error)
-            continue
-        made[source.name, source.snapshot][0].append(model.spec)
-    for record in records.good:
-        # A run that failed has not come to a dataset.
-        if record.dataset is not None:
-            made[record.dataset.name, record.dataset.snapshot][1].append(record.run)
-    return {where: Uses(models=tuple(of), runs=tuple(by)) for where, (of, by) in made.items()}, damaged
-
-
-def consumers(store: Store) -> Consumers:
-    """Return which models and run records name which snapshot; what is damaged is named in the log."""
-    found, damaged = named_by(store)
-    return Found([found], damaged).named()[0]
 
 
 def lineage(store_url: str, name: str) -> DatasetLineage | ModelLineage:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ritz.compute.document import Part
 from ritz.storage import models as model_store
@@ -15,18 +15,14 @@ from ritz.storage.reading import resolve
 from ritz.storage.store import Store
 from ritz.storage.wording import meant
 from ritz.tasks.documents import of_model
-from ritz.tasks.documents.records import find, load, look
 from ritz.tasks.documents.records import finished as finished_run
-from ritz.tasks.documents.run import FinishedRun, RunRecord
+from ritz.tasks.documents.records import load, look
+from ritz.tasks.documents.run import RunRecord
+from ritz.tasks.documents.users import NOBODY, consumers
 from ritz.tasks.generation.in_flight import in_flight
-from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.views.card import break_even
-from ritz.tasks.views.lineage import NOBODY, consumers
 from ritz.tasks.views.rows import DatasetRow, ModelRow, RunRow
 from ritz.tasks.views.shown import ChosenVersion, Progress, Shown, ShownDataset, ShownModel, ShownVersion
-
-if TYPE_CHECKING:
-    from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 
@@ -49,19 +45,6 @@ def models(store_url: str) -> list[ModelRow]:
     return _rows(
         model_store.list_models(store), lambda entry: f"model {entry.spec}", lambda entry: _model_row(store, entry)
     )
-
-
-def finished(pipeline: Pipeline, store_url: str) -> FinishedRun | None:
-    """Return the record of a finished run of this pipeline in this store, whatever it was judged by, or None."""
-    store = Store(store_url)
-    exact = find(store, pipeline.identity)
-    if exact is not None:
-        return exact
-    wanted = outcome_hash(pipeline.document())
-    for record in reversed(look(store).good):
-        if record.status == "finished" and outcome_hash(record.recipe) == wanted:
-            return finished_run(store, record)
-    return None
 
 
 def records(store_url: str) -> list[RunRecord]:

@@ -8,8 +8,8 @@ from ritz.compute.document import Json, Part
 from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.evaluation import Evaluation
 from ritz.tasks.documents.run import RunRecord
+from ritz.tasks.documents.users import Uses
 from ritz.tasks.documents.verdict import Verdict
-from ritz.tasks.views.lineage import Uses
 
 
 class Progress(Part):

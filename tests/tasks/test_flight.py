@@ -8,9 +8,9 @@ import numpy as np
 from ritz.storage.committer import Committer
 from ritz.storage.shards import write_shard
 from ritz.storage.store import Store
+from ritz.tasks.generation.described import described
 from ritz.tasks.generation.in_flight import InFlight
 from ritz.tasks.recipes import load
-from ritz.tasks.views.layouts import described
 from ritz.tasks.views.lists import show
 from ritz.tasks.views.shown import Progress
 from tests.command import SMALL
