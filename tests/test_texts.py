@@ -25,8 +25,8 @@ MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 RATE = re.compile(
     r"\b(s|ms|seconds?|minutes?|numbers?|times?|one|once|batches|shards|samples|simulations|predictions|iterations|chunks?"
-    r"|files?|bytes|MB|GB)\s+an?\s+(second|minute|shard|step|sample|batch|simulation|prediction|query|solve|commit|system"
-    r"|field|seed|stage|process|core|recipe)\b(?! time)"
+    r"|files?|bytes|points|MB|GB)\s+an?\s+(gradient\s+)?(second|minute|shard|step|sample|batch|simulation|prediction|query"
+    r"|solve|commit|system|field|seed|stage|process|core|recipe|axis)\b(?! time)"
 )
 """A rate without "per": "ms a shard"."""
 
@@ -45,10 +45,12 @@ def _name(path: Path) -> str:
 
 
 def texts(path: Path) -> Iterator[str]:
-    """Yield the docstrings and messages of a module: its string literals of more than one word."""
+    """Yield the docstrings and messages of a module: its string literals of more than one word, f-strings as wholes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "5 s" for part in node.values)
 
 
 def helps(command: Any) -> Iterator[str]:
@@ -72,8 +74,11 @@ def test_rates_of_modules_have_a_per() -> None:
     assert not {_name(path): bad for path in MODULES if (bad := [one for t in texts(path) for one in found(RATE, t)])}
 
 
-def test_the_rules_see_what_they_forbid() -> None:
+def test_the_rules_see_what_they_forbid(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text('said = f"{duration} a step"')
+    assert [one for text in texts(tmp_path / "module.py") for one in found(RATE, text)] == ["s a step"]
     assert found(RATE, "takes 8 ms a shard, and 20 times a second") == ["ms a shard", "times a second"]
+    assert found(RATE, "5 s a gradient step on 4 points an axis") == ["s a gradient step", "points an axis"]
     assert not found(RATE, "solves a sample a second time; 8 ms per shard")
     assert found(HOMELY, "a full lane, the Ticket") == ["lane", "Ticket"]
     assert found(CLAUSE, "It is small. Whoever reads it sees more.") == ["Whoever reads it sees more."]

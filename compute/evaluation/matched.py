@@ -50,7 +50,7 @@ def fastest(
 ) -> Matched:
     """Find the fastest solve whose mean relative L2 error is at most ``error``.
 
-    Every grid that the problem can have is tried (`SPACE` times fewer points an axis, `TIMES` times fewer steps), from
+    Every grid that the problem can have is tried (`SPACE` times fewer points per axis, `TIMES` times fewer steps), from
     the finest on, at ever looser tolerances (`RTOLS`; Newton's own tolerance is loosened along) until the error is too
     large. On each the solver is the one that `Auto` finds quickest for the systems at that tolerance. A measurement is
     the wall time of all samples, one after the other with what is carried from one to the next, from the inputs on the

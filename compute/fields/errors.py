@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 BANDS: dict[str, tuple[float, float]] = {"low": (0.0, 0.125), "mid": (0.125, 0.5), "high": (0.5, np.inf)}
-"""Bands of the wavenumber, as half-open intervals of fractions of the largest one an axis resolves."""
+"""Bands of the wavenumber, as half-open intervals of fractions of the largest that an axis resolves."""
 
 
 def relative_l2(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def relative_h1(
     points = tuple(truth.shape[axis] for axis in axes)
     lengths = lengths or (1.0,) * len(axes)
     if len(lengths) != len(axes) or min(points) < 3:
-        raise ValueError(f"lengths is {lengths} on a grid {points}, expected one an axis and 3 points or more")
+        raise ValueError(f"lengths is {lengths} on a grid {points}, expected one per axis and 3 points or more")
     spacings = [length / n for length, n in zip(lengths, points, strict=True)]
 
     def norm(field: np.ndarray) -> np.ndarray:

@@ -111,7 +111,7 @@ def test_numbers_of_the_record_appear(page: bytes) -> None:
         "recycled, carry, sorted", "18.2 ms", "4 min 12 s", "warming up 3.50 s", "263 MB", "2.13.0",
         "shape: [32, 32]", "ritz run darcy --set 'problem.shape=[32,32]'", "'/data/store/datasets/darcy'", "tag='v3'",
         "It never pays.", "19.4 s", "3 min 34 s", "2.71 ms", "0.830 ms", "3.19 ms", "never", "98,765", "0.0171",
-        "multigrid at rtol 0.00100 on 2 times fewer points an axis; time ran out", "Until the first query 3 min 53 s",
+        "multigrid at rtol 0.00100 on 2 times fewer points per axis; time ran out", "Until the first query 3 min 53 s",
         "the first feature (80 of 400 samples)",
     ):  # fmt: skip
         assert expected in text, expected

@@ -40,7 +40,7 @@ class BreakEven(Section[RunFacts]):
         if not found.get("measured"):
             return paragraph(f"Break-even: {found.get('reason', 'not measured in this run')}.", "missing")
         best = found["fastest"]
-        coarser = f" on {best['space']} times fewer points an axis" if best["space"] > 1 else ""
+        coarser = f" on {best['space']} times fewer points per axis" if best["space"] > 1 else ""
         coarser += f" with {best['time']} times fewer steps" if best["time"] > 1 else ""
         rest = "" if found["complete"] else "; time ran out before all could be tried"
         return joined(
