@@ -32,7 +32,11 @@ def test_a_document_that_is_none_is_one_short_message(data: bytes, said: str) ->
 
 
 def test_a_document_may_be_as_deep_as_the_bound() -> None:
-    assert parsed(b"[" * DEEPEST + b"]" * DEEPEST, "here")
+    found, depth = parsed(b"[" * DEEPEST + b"]" * DEEPEST, "here"), 0
+    while found:
+        (found,), depth = found, depth + 1
+    assert (found, depth) == ([], DEEPEST - 1)
+    assert mapping(b'{"b": {"x": [1, 2.0, null]}, "a": true}', "here") == {"b": {"x": [1, 2.0, None]}, "a": True}
     with pytest.raises(StorageError, match="bytes; expected a document of at most"):
         parsed(bytes(LARGEST + 1), "here")
 
