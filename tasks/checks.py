@@ -14,7 +14,6 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused, Unknown
 from ritz.storage.integrity.located import locate
 from ritz.storage.names import split_spec
-from ritz.storage.reading import resolve
 from ritz.storage.store import Store
 from ritz.tasks.auditing.version import maker, opened
 from ritz.tasks.documents import of_model
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ritz.compute.cluster.cluster import Cluster
+    from ritz.storage.versions import Version
     from ritz.tasks.requests.learning import OfflineFit
 
 
@@ -112,24 +112,26 @@ def check_training(fit: OfflineFit) -> None:
     _check_learning(pipeline, data.template, fit.samples)
 
 
-def check_measuring(store_url: str, model: str, dataset: str, splits: tuple[str, ...]) -> None:
+def check_measuring(store_url: str, model: str, version: Version, splits: tuple[str, ...]) -> None:
     """Refuse a dataset that a model cannot be measured on.
 
     Parameters
     ----------
+    version
+        Of the dataset.
     splits
         Of which the dataset must have samples.
 
     Raises
     ------
     ritz.storage.errors.StorageError
-        If there is no such model or dataset, or the store cannot be written.
+        If there is no such model, or the store cannot be written.
     ritz.storage.errors.Refused
         If the dataset has other variables or a grid that the model is not for, too few samples of a split, or the
         samples that the model was trained on in another split.
     """
     store = Store(store_url)
-    card, version = of_model.card(store, model), resolve(store, dataset)
+    card = of_model.card(store, model)
     store.check_writable()
     data = Dataset.open(store, version.name).at(version.version)
     dimensions = Dimensions.of(data.template)

@@ -103,7 +103,7 @@ class _Measure(Request[Measurement, None]):
         """See `Request.check`."""
         from ritz.tasks.checks import check_measuring
 
-        check_measuring(store, self.model, work.dataset.spec, self.splits)
+        check_measuring(store, self.model, work.dataset, self.splits)
         profile.check(self.roles)
 
 

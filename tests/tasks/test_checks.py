@@ -10,6 +10,7 @@ import pytest
 
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, Refused, StorageError
+from ritz.storage.reading import resolve
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_measuring, check_run, check_training
 from ritz.tasks.documents.records import run_lock
@@ -53,7 +54,7 @@ def begun(store: Store) -> Callable[..., str]:
 def test_what_fits_passes(store: Store) -> None:
     check_run(load(TINY), store.url)
     check_training(Train(load(TINY), "tiny@v1").planned(store.url))
-    check_measuring(store.url, "tiny@v1", "tiny@v1", MEASURED)
+    check_measuring(store.url, "tiny@v1", resolve(store, "tiny@v1"), MEASURED)
 
 
 def test_a_run_under_the_name_of_another_recipe_is_refused(store: Store) -> None:
@@ -104,16 +105,18 @@ def test_measuring_on_what_does_not_fit_is_refused(
     store: Store, begun: Callable[..., str], changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(Refused, match=said):
-        check_measuring(store.url, "tiny@v1", begun("other", **changes), MEASURED)
+        check_measuring(store.url, "tiny@v1", resolve(store, begun("other", **changes)), MEASURED)
 
 
 def test_measuring_on_an_empty_split_is_refused(store: Store) -> None:
     with pytest.raises(Refused, match="0 samples of the split 'steer'"):
-        check_measuring(store.url, "tiny@v1", "tiny@v1", ("steer",))
+        check_measuring(store.url, "tiny@v1", resolve(store, "tiny@v1"), ("steer",))
 
 
 def test_the_same_problem_with_another_seed_can_be_measured_on(store: Store, begun: Callable[..., str]) -> None:
-    check_measuring(store.url, "tiny", begun("fresh", data__seed=9, data__splits={"train": 11, "test": 4}), MEASURED)
+    check_measuring(
+        store.url, "tiny", resolve(store, begun("fresh", data__seed=9, data__splits={"train": 11, "test": 4})), MEASURED
+    )
 
 
 def test_a_store_that_cannot_be_written_is_refused(store: Store, tmp_path: Path) -> None:

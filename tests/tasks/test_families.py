@@ -186,9 +186,9 @@ def test_what_the_model_is_not_for_cannot_be_measured_on(trained: Trained) -> No
         with pytest.raises(
             Refused, match=f"has {points - 1} points along '{fixed}'; model model works for {points} alone"
         ):
-            check_measuring(trained.store.url, "model", less(fixed), ("test",))
+            check_measuring(trained.store.url, "model", resolve(trained.store, less(fixed)), ("test",))
     if fixed != "node":
-        check_measuring(trained.store.url, "model", less("x"), ("test",))
+        check_measuring(trained.store.url, "model", resolve(trained.store, less("x")), ("test",))
 
 
 def test_a_mesh_lies_beside_the_card_and_not_in_it(trained: Trained) -> None:
