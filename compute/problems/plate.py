@@ -161,7 +161,7 @@ class Plate(Problem):
         """Return the temperatures with those given at the walls, and solved for the others; see `Problem.corrected`."""
         plate, walls = slotted_plate(self.cells), self.conditions()["T"]
         wide = {name: double(values) for name, values in inputs.items()}
-        lifted = np.where(walls, plate.spread(self.walls(wide)), double(fields["T"]))
+        lifted: np.ndarray = select(walls, plate.spread(self.walls(wide)), double(fields["T"]))
         left = np.ascontiguousarray(-self.equations(wide, {"T": lifted})["T"][:, plate.free])
         lifted[:, plate.free] += solve(Systems(self._inside(len(left)), left))
         return {"T": lifted}

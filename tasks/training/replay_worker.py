@@ -178,11 +178,12 @@ def found(store: Store, spec: str) -> Found:
     """
     files, _ = models.load(store, spec)
     card, history = of_model.card(store, spec), of_model.history(store, spec)
-    missing = [name for name in ("schedule.npy", "losses.npy", "history.json") if name not in files]
+    missing = [name for name in ("schedule.npy", "losses.npy", of_model.HISTORY) if name not in files]
     if missing or history is None or history.machines is None or history.total is None:
+        lost = missing[0] if missing else f"machines in {of_model.HISTORY}"
         raise Refused(
-            f"model {spec}: {missing[0] if missing else 'machines in history.json'} is not there, so its training "
-            "cannot be compared; an older release registered it: train it again"
+            f"model {spec}: {lost} is not there, so its training cannot be compared; an older release registered it: "
+            "train it again"
         )
     schedule, losses = (_array(spec, files, name) for name in ("schedule.npy", "losses.npy"))
     if schedule.ndim != 2 or schedule.dtype.kind != "i" or losses.shape != schedule.shape[:1]:

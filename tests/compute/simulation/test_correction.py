@@ -139,7 +139,7 @@ def test_the_step_of_an_evolution_is_the_march() -> None:
 
 def test_other_than_a_system_per_sample_is_refused() -> None:
     class Halved(Darcy):
-        def corrected(self, inputs, fields, solve):  # type: ignore[no-untyped-def]  # as in somebody's script
+        def corrected(self, inputs, fields, solve):
             return super().corrected({"a": inputs["a"][:1]}, {"u": fields["u"][:1]}, solve)
 
     problem = Halved(shape=(12, 16))
