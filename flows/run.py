@@ -153,7 +153,9 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
         reference = model.spec
         measuring = time.monotonic()
         measured = evaluation.evaluate(store, cluster, reference, dataset, pipeline.evaluation, pipeline.surrogate)
-        quantified = evaluation.quantify(store, cluster, reference, dataset, pipeline.uncertainty, pipeline.surrogate)
+        quantified = evaluation.quantify(
+            store, cluster, reference, dataset, pipeline.uncertainty, pipeline.problem, pipeline.surrogate
+        )
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
         measuring = time.monotonic() - measuring
         found = (measured.metrics, quantified.coverage, measured.baselines)

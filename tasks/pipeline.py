@@ -158,11 +158,12 @@ class Pipeline(Kind):
             yield Fault(
                 ("evaluation",), f"evaluation is {kinds}, expected each metric once and 'relative_l2' among them"
             )
-        if self.gate.coverage is not None and 0.9 not in self.uncertainty.levels:
-            yield Fault(
-                ("gate.coverage", "uncertainty.levels"),
-                "gate.coverage is measured at 90 %: expected 0.9 among uncertainty.levels",
-            )
+        for bound in ("coverage", "fields"):
+            if getattr(self.gate, bound) is not None and 0.9 not in self.uncertainty.levels:
+                yield Fault(
+                    (f"gate.{bound}", "uncertainty.levels"),
+                    f"gate.{bound} is measured at 90 %: expected 0.9 among uncertainty.levels",
+                )
 
     def unmet(self, stages: Collection[str] = STAGES) -> Iterator[Fault]:
         """Yield what stages ask for that the samples do not give.

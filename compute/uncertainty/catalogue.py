@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 from ritz.compute.kind import OneOf
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.none import NoUncertainty
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 

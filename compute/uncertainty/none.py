@@ -6,8 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.uncertainty.uncertainty import Arrays, Calibrated, Coverage, Need, Predicted, Uncertainty
+from ritz.compute.uncertainty.uncertainty import About, Arrays, Calibrated, Coverage, Need, Predicted, Uncertainty
 
 
 class NoUncertainty(Uncertainty):
@@ -25,11 +24,10 @@ class NoUncertainty(Uncertainty):
         self,
         validate: Predicted,
         calibrate: Predicted,
-        transforms: Mapping[str, str] | None = None,
-        dimensions: Dimensions | None = None,
+        about: About | None = None,
     ) -> Uncalibrated:
         """Return what has no levels; see `Uncertainty.calibrate`."""
-        del validate, calibrate, transforms, dimensions
+        del validate, calibrate, about
         return Uncalibrated()
 
     @classmethod

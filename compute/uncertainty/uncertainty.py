@@ -6,13 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
+from ritz.compute.uncertainty.shares import Interval, binomial, clustered, effective
+
+if TYPE_CHECKING:
+    from ritz.compute.problems.problem import Problem
 
 Arrays = dict[str, np.ndarray]
 
@@ -30,11 +34,63 @@ class Predicted:
             if name not in self.truth or self.truth[name].shape != predicted.shape:
                 have = {key: values.shape for key, values in self.truth.items()}
                 raise ValueError(f"prediction {name!r} has shape {predicted.shape}, the truths are {have}")
+            for what, values in (("prediction", predicted), ("truth", self.truth[name])):
+                lost = int((~np.isfinite(values)).reshape(len(values), -1).any(axis=1).sum()) if values.size else 0
+                if lost:
+                    raise ValueError(
+                        f"{what} {name!r} of {lost} of {len(values)} samples is not finite, expected finite numbers"
+                    )
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(next(iter(self.prediction.values())))
 
     def error(self, name: str) -> np.ndarray:
         """Return the absolute error of one output, float64."""
         values: np.ndarray = np.abs(self.prediction[name].astype(np.float64) - self.truth[name])
         return values
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of the variables of some samples beside their values.
+
+    Attributes
+    ----------
+    transforms
+        ``"log"`` for the inputs whose logarithm is the natural scale.
+    dimensions
+        Of all variables; None if they all have the axes of space and no others.
+    problem
+        What the truth solves; None where that is not known.
+    """
+
+    transforms: Mapping[str, str] = field(default_factory=dict)
+    dimensions: Dimensions | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class WholeFields:
+    """What bands that hold whole fields were worth.
+
+    Attributes
+    ----------
+    inside, of
+        Samples of which every point was inside, and all samples.
+    width
+        Mean of upper minus lower.
+    """
+
+    inside: int
+    of: int
+    width: float
+
+    def document(self) -> dict[str, Any]:
+        """Return the figures as run records have them."""
+        low, high = binomial(self.inside, self.of)
+        found = {"inside": self.inside, "of": self.of, "measured": self.inside / self.of, "low": low, "high": high}
+        return found | {"width": self.width}
 
 
 @dataclass(frozen=True)
@@ -45,22 +101,42 @@ class Coverage:
     ----------
     level
         Nominal coverage.
-    measured
-        Share of what was inside.
+    shares
+        ``(n,)`` share of the points of each sample inside.
     width
         Mean of upper minus lower.
+    expected
+        Between what the coverage is expected over calibrations, None where that is not known.
+    fields
+        What the wider bands around whole fields were worth, None where there are none.
     more
         Figures of the method's own, by name.
     """
 
     level: float
-    measured: float
+    shares: np.ndarray
     width: float
+    expected: Interval | None = None
+    fields: WholeFields | None = None
     more: Mapping[str, float] = field(default_factory=dict)
 
-    def document(self) -> dict[str, float]:
+    @property
+    def measured(self) -> float:
+        """Share of the points inside."""
+        return float(self.shares.mean())
+
+    def document(self) -> dict[str, Any]:
         """Return the figures as run records have them."""
-        return {"nominal": self.level, "measured": self.measured, "width": self.width, **self.more}
+        low, high = clustered(self.shares)
+        worst, tenth, median = np.quantile(self.shares, (0, 0.1, 0.5)).tolist()
+        found: dict[str, Any] = {"nominal": self.level, "measured": self.measured, "width": self.width, **self.more}
+        found |= {"low": low, "high": high, "effective": effective(self.shares)}
+        found["by_sample"] = {"least": worst, "tenth": tenth, "median": median}
+        if self.expected is not None:
+            found["expected"] = list(self.expected)
+        if self.fields is not None:
+            found["fields"] = self.fields.document()
+        return found
 
 
 class Need(NamedTuple):
@@ -79,6 +155,26 @@ class Need(NamedTuple):
     least: int
     reason: str
     fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What is known of the errors of some predictions.
+
+    Attributes
+    ----------
+    corrected
+        Better fields, around which the intervals lie, ``(n, *dims)`` float64; None where these lie around the
+        predictions.
+    estimate
+        ``(n,)`` estimated error of the prediction, relative to the corrected fields; NaN where there is none.
+    doubtful
+        ``(n,)`` bool, samples whose estimate cannot be relied on.
+    """
+
+    corrected: Arrays | None
+    estimate: np.ndarray
+    doubtful: np.ndarray
 
 
 class Calibrated(Kind, ABC):
@@ -111,9 +207,27 @@ class Calibrated(Kind, ABC):
             If the level was not calibrated or a variable is missing.
         """
 
+    def intervals(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        prediction: Mapping[str, np.ndarray],
+        levels: tuple[float, ...],
+    ) -> list[tuple[Arrays, Arrays]]:
+        """Return `interval` at several levels; by default one after the other."""
+        return [self.interval(inputs, prediction, level) for level in levels]
+
     @abstractmethod
     def measure(self, test: Predicted) -> tuple[Coverage, ...]:
         """Measure the coverage at every level on samples that nothing has seen."""
+
+    def assess(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Assessment | None:
+        """Return what is known of the errors of predictions beside their intervals; None where there is nothing."""
+        del inputs, prediction
+        return None
+
+    def made(self) -> str:
+        """Return in a sentence or two how the error bars were made, beyond what the method says of all; or ``""``."""
+        return ""
 
     def to_bytes(self) -> bytes:
         """Return it as JSON."""
@@ -151,8 +265,7 @@ class Uncertainty(Kind, ABC):
         self,
         validate: Predicted,
         calibrate: Predicted,
-        transforms: Mapping[str, str] | None = None,
-        dimensions: Dimensions | None = None,
+        about: About | None = None,
     ) -> Calibrated:
         """Learn on one split and calibrate on another; neither was trained on.
 
@@ -160,10 +273,8 @@ class Uncertainty(Kind, ABC):
         ----------
         validate, calibrate
             Samples of the splits of these names.
-        transforms
-            ``"log"`` for the inputs whose logarithm is the natural scale.
-        dimensions
-            Of all variables; None if they all have the axes of space and no others.
+        about
+            What is known of their variables.
 
         Raises
         ------

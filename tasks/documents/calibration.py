@@ -7,6 +7,29 @@ from collections.abc import Mapping
 from ritz.compute.document import Document, Number, Part
 
 
+class BySample(Part):
+    """Shares of the points inside, sample by sample: the least, and the quantiles of 10 and 50 %."""
+
+    least: Number
+    tenth: Number
+    median: Number
+
+
+class FieldsRow(Part):
+    """Bands around whole fields: of how many samples all points were inside, with the exact interval of 95 %."""
+
+    inside: int
+    of: int
+    measured: Number
+    low: Number
+    high: Number
+    width: Number
+
+    def text(self) -> str:
+        """Return the share with its interval."""
+        return f"{self.measured:.1%} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
 class CoverageRow(Part):
     """Intervals of one nominal coverage on the test split; what else a method measures comes after.
 
@@ -16,11 +39,37 @@ class CoverageRow(Part):
         Share of what was inside.
     width
         Mean of upper minus lower.
+    low, high
+        Interval of 95 % of ``measured``: the points of a sample are one observation.
+    effective
+        How many independent points would tell as much; None where samples do not differ.
+    by_sample
+        The shares of single samples.
+    expected
+        Between what the coverage is expected over calibrations.
+    fields
+        What the bands around whole fields were worth.
     """
 
     nominal: Number
     measured: Number
     width: Number
+    low: Number | None = None
+    high: Number | None = None
+    effective: Number | None = None
+    by_sample: BySample | None = None
+    expected: tuple[Number, Number] | None = None
+    fields: FieldsRow | None = None
+
+    def text(self) -> str:
+        """Return the share with its interval, where that was measured."""
+        interval = "" if self.low is None or self.high is None else f" [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+        return f"{self.measured:.1%}{interval}"
+
+    def beyond(self, nominal: float, bound: float) -> bool:
+        """Return whether even the end of the interval that is nearer to ``nominal`` is further from it than a bound."""
+        low, high = (self.measured if end is None else end for end in (self.low, self.high))
+        return not nominal - bound <= high or not low <= nominal + bound
 
 
 Coverage = Mapping[str, CoverageRow]
@@ -44,10 +93,13 @@ class Calibration(Document):
     ----------
     dataset
         ``NAME@VERSION``.
+    made
+        How the error bars were made, in a sentence or two.
     samples
         Used, by split.
     """
 
     dataset: str
+    made: str = ""
     samples: Mapping[str, int]
     coverage: Coverage

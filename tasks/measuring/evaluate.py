@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.evaluation.metric import Metric
+from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.uncertainty import Uncertainty
 from ritz.tasks.documents.calibration import Calibration
@@ -36,13 +37,19 @@ def evaluate(
 
 @stage("quantify")
 def quantify(
-    store_url: str, cluster: Cluster, model: str, dataset: str, method: Uncertainty, surrogate: Surrogate | None = None
+    store_url: str,
+    cluster: Cluster,
+    model: str,
+    dataset: str,
+    method: Uncertainty,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
 ) -> Calibration:
     """Calibrate bands for ``model`` on ``dataset`` and measure their coverage; both as ``NAME@VERSION``.
 
     The calibration is kept with the model.
     """
-    result: Calibration = cluster.call("train", worker.quantify, store_url, model, dataset, method, surrogate)
+    result: Calibration = cluster.call("train", worker.quantify, store_url, model, dataset, method, problem, surrogate)
     for level, row in result.coverage.items():
-        log.info("quantify: nominal %s, measured %.3f, mean width %.3g", level, row.measured, row.width)
+        log.info("quantify: nominal %s, measured %s, mean width %.3g", level, row.text(), row.width)
     return result

@@ -15,7 +15,18 @@ class Gate(Kind):
 
     relative_l2: float | None = Field(None, gt=0, description="Largest mean relative L2 error on the test split.")
     coverage: float | None = Field(
-        None, gt=0, lt=1, description="Largest difference between measured and nominal coverage at 90 %."
+        None,
+        gt=0,
+        lt=1,
+        description="Largest difference between measured and nominal coverage at 90 %; missed where the whole interval "
+        "of 95 % is beyond it.",
+    )
+    fields: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Least share of test fields that are wholly inside the 90 % bands around whole fields; missed "
+        "where the upper end of its interval of 95 % is below.",
     )
     baselines: bool = Field(
         False, description="Whether the mean relative L2 error must be below that of every baseline."
@@ -28,8 +39,14 @@ class Gate(Kind):
         if self.relative_l2 is not None and not error <= self.relative_l2:
             missed.append(f"mean relative L2 {error:.4g} is above {self.relative_l2:g}")
         bands = at(coverage, 0.9)
-        if self.coverage is not None and bands is not None and not abs(bands.measured - 0.9) <= self.coverage:
-            missed.append(f"90 % bands cover {bands.measured:.1%}, further than {self.coverage:.1%} from nominal")
+        if self.coverage is not None and bands is not None and bands.beyond(0.9, self.coverage):
+            missed.append(f"90 % bands cover {bands.text()}, further than {self.coverage:.1%} from nominal")
+        if self.fields is not None:
+            whole = None if bands is None else bands.fields
+            if whole is None:
+                missed.append(f"whole fields in 90 % bands were not measured, asked for: {self.fields:.1%}")
+            elif not whole.high >= self.fields:
+                missed.append(f"90 % bands around whole fields hold {whole.text()}, below {self.fields:.1%}")
         if self.baselines:
             better = better_baselines(metrics, baselines)
             missed += [f"baseline {name!r} is better: mean relative L2 {its:.4g}" for name, its in better.items()]

@@ -10,14 +10,16 @@ from ritz.compute.evaluation.catalogue import USUAL
 from ritz.compute.evaluation.metric import Metric
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.errors import summary
-from ritz.compute.problems.problem import Arrays
+from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.fitted.fitted import Fitted
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.catalogue import calibrated
-from ritz.compute.uncertainty.uncertainty import Calibrated, Predicted, Uncertainty
+from ritz.compute.uncertainty.uncertainty import About, Calibrated, Predicted, Uncertainty
 from ritz.storage import models
+from ritz.storage.datasets import Dataset
+from ritz.storage.names import split_spec
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import Calibration, CoverageRow, key
@@ -25,6 +27,7 @@ from ritz.tasks.documents.card import CardMetrics
 from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics
 from ritz.tasks.documents.of_model import CALIBRATION, EVALUATION
 from ritz.tasks.measuring.split_fields import load
+from ritz.tasks.parsing.recorded_problem import problem_of
 
 BASELINE_SAMPLES = 2000
 """The baselines are fitted to at most so many training samples."""
@@ -105,9 +108,20 @@ def _json(document: Document) -> bytes:
 
 
 def quantify(
-    store_url: str, model: str, dataset: str, method: Uncertainty, surrogate: Surrogate | None = None
+    store_url: str,
+    model: str,
+    dataset: str,
+    method: Uncertainty,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
 ) -> Calibration:
-    """Calibrate bands on the calibration split and measure them on the test split; keep both with the model."""
+    """Calibrate bands on the calibration split and measure them on the test split; keep both with the model.
+
+    Parameters
+    ----------
+    problem
+        What the dataset solves, where its class is not registered; else what its recipe says.
+    """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
@@ -116,9 +130,13 @@ def quantify(
         inputs, truth = load(data, split)
         parts[split] = Predicted(inputs, trained.predict(inputs), truth)
     transforms = {variable.name: variable.transform for variable in trained.variables}
-    bands = method.calibrate(parts["validate"], parts["calibrate"], transforms, trained.normalisation.dimensions)
+    name, version = split_spec("dataset", dataset)
+    problem = problem or problem_of(Dataset.open(store, name).at(version).recipe)
+    about = About(transforms, trained.normalisation.dimensions, problem)
+    bands = method.calibrate(parts["validate"], parts["calibrate"], about)
     result = Calibration(
         dataset=dataset,
+        made=bands.made(),
         samples={split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
         coverage={key(one.level): CoverageRow(**one.document()) for one in bands.measure(parts["test"])},
     )

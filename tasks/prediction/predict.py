@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ritz.compute.document import Part
+from ritz.compute.document import Number, Part
 from ritz.compute.fields.tensors import unpack
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty import Judged
-from ritz.compute.uncertainty.uncertainty import Calibrated
+from ritz.compute.uncertainty.uncertainty import Assessment, Calibrated
 from ritz.storage import models
 from ritz.storage.conventions import CONVENTIONS
 from ritz.storage.files import SUFFIXES, write_file
@@ -26,6 +26,9 @@ from ritz.tasks.prediction.novelty_judge import novelty
 
 OUTSIDE, SCORE = "input_outside", "input_score"
 """What a file of predictions says of every input."""
+
+ESTIMATE, DOUBTFUL = "estimated_error", "estimate_doubtful"
+"""What it says of every prediction, where the equations tell."""
 
 _FLAGS = ("inside", "outside", "not_judged")
 
@@ -54,6 +57,8 @@ class Prediction(Part):
         For what the bands were calibrated, None without bands.
     outside
         Positions of the samples that are outside, None where that could not be judged.
+    estimate
+        Median and largest estimated relative error of the predictions by the equations, None where there is none.
     remarks
         What the user should know, a line each.
     """
@@ -65,6 +70,7 @@ class Prediction(Part):
     output: str
     calibrated: str | None
     outside: tuple[int, ...] | None
+    estimate: tuple[Number, Number] | None = None
     remarks: tuple[str, ...]
 
 
@@ -105,7 +111,8 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
     judged = None if judge is None else judge.judge(inputs.values)
     trained_on = card.dataset.spec
     calibrated = _calibrated(store, reference.spec, inputs) if bands is not None else None
-    result = _Predicted(card, grid, inputs, outputs, bands, calibrated, judged, trained_on).dataset()
+    assessment = None if bands is None else bands.assess(inputs.values, outputs)
+    result = _Predicted(card, grid, inputs, outputs, bands, assessment, calibrated, judged, trained_on).dataset()
     result.attrs["title"] = f"Predictions by {reference.spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {reference.spec} trained on {trained_on}"
     write_file(result, target)
@@ -119,7 +126,12 @@ def predict(store_url: str, model: str, source: Path, target: Path, sample_dim: 
         output=str(target),
         calibrated=calibrated,
         outside=outside,
-        remarks=(*inputs.remarks, *_remarks(inputs, judged, why, trained_on, bands is not None)),
+        estimate=None if assessment is None else _estimate(assessment),
+        remarks=(
+            *inputs.remarks,
+            *_remarks(inputs, judged, why, trained_on, bands is not None),
+            *_doubts(assessment, inputs),
+        ),
     )
 
 
@@ -152,6 +164,24 @@ def _remarks(inputs: Inputs, judged: Judged | None, why: str, trained_on: str, b
     return found
 
 
+def _estimate(assessment: Assessment) -> tuple[float, float] | None:
+    """Return the median and the largest of the estimated errors, None where there is none."""
+    known = assessment.estimate[np.isfinite(assessment.estimate)]
+    return (float(np.median(known)), float(known.max())) if len(known) else None
+
+
+def _doubts(assessment: Assessment | None, inputs: Inputs) -> list[str]:
+    """Return which estimates of errors cannot be relied on, a line at most."""
+    if assessment is None or not assessment.doubtful.any() or inputs.other:
+        return []
+    rows = np.flatnonzero(assessment.doubtful)
+    listed = ", ".join(map(str, rows[:_MOST].tolist())) + (", …" if len(rows) > _MOST else "")
+    return [
+        f"the equations do not bound the error of {len(rows)} of {len(inputs)} predictions (position {listed}): "
+        f"`{DOUBTFUL}` flags them"
+    ]
+
+
 @dataclass(frozen=True)
 class _Predicted:
     """What was predicted, on its way into a file."""
@@ -161,6 +191,7 @@ class _Predicted:
     inputs: Inputs
     outputs: Arrays
     bands: Calibrated | None
+    assessment: Assessment | None
     calibrated: str | None
     judged: Judged | None
     trained_on: str
@@ -174,13 +205,27 @@ class _Predicted:
             dims = (sample, *variable.dims)
             attrs = {k: v for k, v in variable.attrs.items() if k != "ancillary_variables"}
             beside = [*(f"{name}_{side}" for side in sides), OUTSIDE, SCORE]
+            corrected = None if self.assessment is None else self.assessment.corrected
+            if corrected is not None:
+                beside.append(f"{name}_corrected")
+                about = {"long_name": f"{attrs.get('long_name', name)}, corrected by the equations"}
+                result[f"{name}_corrected"] = (dims, corrected[name], attrs | about)
+            if self.assessment is not None:
+                beside += [ESTIMATE, DOUBTFUL]
+            around = "prediction" if corrected is None else "corrected prediction"
             result[name] = (dims, values, attrs | {"ancillary_variables": " ".join(beside)})
             for side, of in sides.items():
-                about = {"long_name": f"{side} end of the band of {attrs.get('long_name', name)}"}
+                about = {"long_name": f"{side} end of the band around the {around} of {attrs.get('long_name', name)}"}
                 about["comment"] = f"{self.calibrated}; expected share of the points of a sample inside: level"
                 result[f"{name}_{side}"] = (("level", *dims), of[name], attrs | about)
         flag, score = self._judgement()
         result[OUTSIDE], result[SCORE] = (sample, *flag), (sample, *score)
+        if self.assessment is not None:
+            about = {"long_name": "estimated error of the prediction by the equations, relative L2", "units": "1"}
+            result[ESTIMATE] = (sample, self.assessment.estimate.astype(np.float32), about)
+            about = {"long_name": "whether the estimated error cannot be relied on"}
+            flags = {"flag_values": np.arange(2, dtype=np.int8), "flag_meanings": "reliable doubtful"}
+            result[DOUBTFUL] = (sample, self.assessment.doubtful.astype(np.int8), about | flags)
         if self.bands is not None:
             level = ("level", list(self.bands.levels), {"long_name": "nominal coverage", "units": "1"})
             result = result.assign_coords(level=level)
@@ -188,8 +233,7 @@ class _Predicted:
 
     def _sides(self, bands: Calibrated) -> dict[str, Arrays]:
         """Return the lower and the upper ends of the bands by output, ``(level, n, *dims)``."""
-        ends = [bands.interval(self.inputs.values, self.outputs, level) for level in bands.levels]
-        lower, upper = zip(*ends, strict=True)
+        lower, upper = zip(*bands.intervals(self.inputs.values, self.outputs, bands.levels), strict=True)
         return {
             side: {name: np.stack([one[name] for one in levels]) for name in self.outputs}
             for side, levels in (("lower", lower), ("upper", upper))
@@ -197,7 +241,7 @@ class _Predicted:
 
     def _coordinates(self) -> Coordinates:
         along = {dim for entry in self.card.outputs.values() for dim in entry.dims}
-        taken = {*self.outputs, *along, OUTSIDE, SCORE, "level"}
+        taken = {*self.outputs, *along, OUTSIDE, SCORE, ESTIMATE, DOUBTFUL, "level"}
         labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
         # The triangles of a mesh lie along no variable, but among its nodes.
         own = {str(k): v for k, v in self.grid.coords.items() if k not in v.dims or k in along}

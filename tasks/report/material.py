@@ -25,8 +25,11 @@ class Material:
         What each of them stands for, e.g. ``"median error"``; see `typical`.
     inputs, truth, prediction
         Their fields in physical units by variable name, ``(n, *dims)``.
-    half_width
-        Half width of the band at ``level``, by output name, ``(n, *dims)``.
+    half_width, centre
+        Half width of the band at ``level``, and around what it lies, by output name, ``(n, *dims)``; around the
+        prediction where ``centre`` has nothing.
+    bands_made
+        How the bands were made, in a sentence or two.
     level
         Nominal coverage of that band.
     dimensions
@@ -58,6 +61,8 @@ class Material:
     truth: Arrays = field(default_factory=dict)
     prediction: Arrays = field(default_factory=dict)
     half_width: Arrays = field(default_factory=dict)
+    centre: Arrays = field(default_factory=dict)
+    bands_made: str = ""
     level: float = 0.9
     dimensions: Dimensions | None = None
     coordinates: Arrays = field(default_factory=dict)

@@ -6,9 +6,8 @@ import time
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
@@ -64,6 +63,7 @@ def gather(
     rows = np.flatnonzero(data["split"].values == "test")[list(chosen.values())]
     shown, (inputs, truth) = data.isel(sample=rows), taken(data, rows)
     prediction = trained.predict(inputs)
+    lower, upper = ({}, {}) if bands is None or LEVEL not in bands.levels else bands.interval(inputs, prediction, LEVEL)
     dimensions = Dimensions.of(shown)
     made = Dataset.open(store, record.dataset.name).at(record.dataset.version)
     return Material(
@@ -72,7 +72,9 @@ def gather(
         inputs=inputs,
         truth=truth,
         prediction=prediction,
-        half_width=_half_width(bands, inputs, prediction) if bands is not None and LEVEL in bands.levels else {},
+        half_width={name: 0.5 * (upper[name] - lower[name]) for name in lower},
+        centre={name: 0.5 * (upper[name] + lower[name]) for name in lower},
+        bands_made="" if bands is None else bands.made(),
         level=LEVEL,
         dimensions=dimensions,
         coordinates={str(name): value.values for name, value in shown.coords.items() if "sample" not in value.dims},
@@ -83,8 +85,3 @@ def gather(
         ledger=made.ledger(),
         stream=seen(made, history, files["schedule.npy"], problem),
     )
-
-
-def _half_width(bands: Calibrated, inputs: Arrays, prediction: Arrays) -> Arrays:
-    lower, upper = bands.interval(inputs, prediction, LEVEL)
-    return {name: 0.5 * (upper[name] - lower[name]) for name in lower}

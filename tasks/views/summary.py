@@ -41,7 +41,8 @@ def _bands(row: CoverageRow | None) -> str:
     # Not every method has a band of constant width to compare with.
     constant = row.entries().get("constant_width")
     beside = "" if constant is None else f" (constant width: {constant:.3g})"
-    return f"cover {row.measured:.1%}, mean width {row.width:.3g}{beside}"
+    whole = "" if row.fields is None else f"; around whole fields {row.fields.text()}"
+    return f"cover {row.text()} of the points, mean width {row.width:.3g}{beside}{whole}"
 
 
 def _release(record: FinishedRun) -> str:

@@ -27,7 +27,7 @@ from ritz.compute.surrogates.fitted.fitted import Blocks
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.training.buffers.buffer import OneRead
 from ritz.compute.training.losses.loss import Batch, Loss, Penalty
-from ritz.compute.uncertainty.uncertainty import Calibrated, Coverage, Need, Predicted, Uncertainty
+from ritz.compute.uncertainty.uncertainty import About, Calibrated, Coverage, Need, Predicted, Uncertainty
 
 
 class Cooling(Evolution):
@@ -204,9 +204,7 @@ class Worst(Uncertainty):
     def needs(self) -> dict[str, Need]:
         return {"calibrate": Need(2, "their largest errors are ranked")}
 
-    def calibrate(
-        self, validate: Predicted, calibrate: Predicted, transforms: Any = None, dimensions: Any = None
-    ) -> Widths:
+    def calibrate(self, validate: Predicted, calibrate: Predicted, about: About | None = None) -> Widths:
         worst = {name: calibrate.error(name).max(axis=(1, 2)) for name in calibrate.truth}
         return Widths(
             levels=self.levels,
@@ -233,7 +231,7 @@ class Widths(Calibrated):
     def measure(self, test: Predicted) -> tuple[Coverage, ...]:
         found = []
         for index, level in enumerate(self.levels):
-            inside = [test.error(name) <= widths[index] for name, widths in self.widths.items()]
+            inside = [(test.error(name) <= widths[index]).mean(axis=(1, 2)) for name, widths in self.widths.items()]
             wide = [2 * widths[index] for widths in self.widths.values()]
-            found.append(Coverage(level, float(np.mean(inside)), float(np.mean(wide))))
+            found.append(Coverage(level, np.mean(inside, axis=0), float(np.mean(wide))))
         return tuple(found)

@@ -12,7 +12,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
 from ritz.compute.training.parts.optimiser import AdamW
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.storage import models
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Refused

@@ -32,7 +32,9 @@ def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
         else:
             given.to_zarr(source, consolidated=False, zarr_format=3)
         result = predict(str(tiny_store[0]), model, source, target)
-        assert result.document() == {
+        assert result.estimate is not None
+        assert 0 < result.estimate[0] <= result.estimate[1]
+        assert result.without("estimate").document() == {
             "model": "tiny@v1",
             "samples": given.sizes.get("sample", 1),
             "levels": [0.5, 0.8, 0.9, 0.95],
@@ -52,9 +54,9 @@ def test_a_prediction_has_bands_that_nest(ask: Callable[..., xr.Dataset], inputs
     assert found["u"].dims == ("sample", "y", "x")
     assert found["u_lower"].dims == ("level", "sample", "y", "x")
     assert found["level"].values.tolist() == [0.5, 0.8, 0.9, 0.95]
-    half = found["u_upper"] - found["u"]
+    half = found["u_upper"] - found["u_corrected"]
     assert (half > 0).all()
-    lower = (found["u"] - found["u_lower"]).transpose(*half.dims)
+    lower = (found["u_corrected"] - found["u_lower"]).transpose(*half.dims)
     np.testing.assert_allclose(half, lower, rtol=1e-4, atol=1e-6)
     assert (half.diff("level") >= 0).all()
     assert half.mean("sample").std() > 0
@@ -70,6 +72,22 @@ def test_a_prediction_is_as_good_as_the_record_says(
     predicted = ask(inputs)["u"].values
     error = np.linalg.norm((predicted - truth).reshape(3, -1), axis=1) / np.linalg.norm(truth.reshape(3, -1), axis=1)
     assert error.max() <= tiny_store[1]["metrics"]["relative_l2"]["max"] * 1.0001
+
+
+def test_the_equations_tell_the_error_of_a_prediction_and_correct_it(
+    ask: Callable[..., xr.Dataset], inputs: xr.Dataset, tiny_store: TinyStore
+) -> None:
+    data, found = read(Store(tiny_store[0]), "tiny"), ask(inputs)
+    truth = data["u"].values[np.flatnonzero(data["split"].values == "test")[:3]]
+
+    def error(name: str) -> np.ndarray:
+        rows = (found[name].values - truth).reshape(3, -1)
+        return np.asarray(np.linalg.norm(rows, axis=1) / np.linalg.norm(truth.reshape(3, -1), axis=1))
+
+    np.testing.assert_allclose(found["estimated_error"], error("u"), rtol=0.02)
+    assert error("u_corrected").max() < 0.02 * error("u").max()
+    assert found["estimate_doubtful"].values.tolist() == [0, 0, 0]
+    assert "around the corrected prediction" in found["u_lower"].attrs["long_name"]
 
 
 def test_zarr_gives_what_netcdf_gives(ask: Callable[..., xr.Dataset], inputs: xr.Dataset) -> None:

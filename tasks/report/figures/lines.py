@@ -89,8 +89,9 @@ def _row(row: np.ndarray, material: Material, sample: Shown, groups: list[dict[s
     error.set_ylabel("error")
     if sample.half_width is not None:
         width, look = sample.half_width, {"color": blue, "alpha": 0.25, "linewidth": 0, "label": band(material)}
-        fields.fill_between(x, sample.prediction - width, sample.prediction + width, **look)
-        error.fill_between(x, -width, width, **look)
+        fields.fill_between(x, sample.centre - width, sample.centre + width, **look)
+        off = sample.prediction - sample.centre
+        error.fill_between(x, off - width, off + width, **look)
     below = [next(iter(group.values())).dims[0] for group in groups] + [dim, dim]
     for ax, along in zip(row, below, strict=True):
         dress(ax)

@@ -28,7 +28,7 @@ def samples(material: Material, output: str) -> Figure:
     """Draw samples: inputs, truth, prediction, error and band, a row per sample.
 
     Fields in one dimension are lines, in two images, on a mesh its triangles; of more the part that `shown.cut`
-    takes. Truth and prediction share a scale, error and half width too.
+    takes. Truth and prediction share a scale.
     """
     shown = [Shown.of(material, output, row) for row in range(min(ROWS, len(material.truth[output])))]
     if shown[0].truth.ndim == 1 and shown[0].dims != (NODE,):
@@ -129,7 +129,7 @@ def _panels(material: Material, sample: Shown) -> list[_Field | _Lines]:
 
     error = sample.prediction - sample.truth
     shared = Normalize(*span(sample.truth, sample.prediction))
-    spread = span(np.zeros(1), np.abs(error), *([] if sample.half_width is None else [sample.half_width]))[1]
+    spread = span(np.zeros(1), np.abs(error))[1]
     panels: list[_Field | _Lines] = []
     for name, drawn in maps.items():
         norm = (LogNorm if is_log(material, name, drawn.values) else Normalize)(*span(drawn.values))
@@ -141,7 +141,9 @@ def _panels(material: Material, sample: Shown) -> list[_Field | _Lines]:
         field("prediction − truth", error, "RdBu_r", Normalize(-spread, spread)),
     ]
     if sample.half_width is not None:
-        panels.append(field(f"{band(material)}: half width", sample.half_width, "magma", Normalize(0, spread)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.abs(sample.centre - sample.truth) / sample.half_width
+        panels.append(field(f"off over {band(material)}", distance, "RdBu_r", Normalize(0, 2)))
     return panels
 
 

@@ -36,7 +36,7 @@ class Shown:
     numbers
         Those that are written, by name.
     dims
-        Of ``truth``, ``prediction`` and ``half_width``, which are cut alike.
+        Of ``truth``, ``prediction``, ``half_width`` and ``centre``, which are cut alike.
     relative_l2, inside
         Error and share of points inside the band, of the whole field.
     """
@@ -49,6 +49,7 @@ class Shown:
     truth: np.ndarray
     prediction: np.ndarray
     half_width: np.ndarray | None
+    centre: np.ndarray
     relative_l2: float
     inside: float
 
@@ -57,6 +58,7 @@ class Shown:
         """Cut one row of the material down to what is drawn."""
         truth, prediction = (fields[output][row].astype(float) for fields in (material.truth, material.prediction))
         half_width = material.half_width[output][row].astype(float) if output in material.half_width else None
+        centre = material.centre[output][row].astype(float) if output in material.centre else prediction
         norm = np.linalg.norm(truth)
         inputs = {name: cut(material, name, np.asarray(values[row])) for name, values in material.inputs.items()}
         drawn = cut(material, output, truth)
@@ -70,8 +72,9 @@ class Shown:
             drawn.values,
             cut(material, output, prediction).values,
             None if half_width is None else cut(material, output, half_width).values,
+            cut(material, output, centre).values,
             float(np.linalg.norm(prediction - truth) / norm) if norm > 0 else np.nan,
-            np.nan if half_width is None else float(np.mean(np.abs(prediction - truth) <= half_width)),
+            np.nan if half_width is None else float(np.mean(np.abs(centre - truth) <= half_width)),
         )
 
     def heading(self, material: Material) -> str:
@@ -131,9 +134,9 @@ def explanation(material: Material, output: str) -> str:
             + caption(material, output)
         )
     return (
-        "Test samples, chosen by their error. Truth and prediction share a colour scale; so do the error (red: "
-        "predicted too high) and the half width of the band, so a band that is as bright as the error is strong just "
-        "covers it." + caption(material, output)
+        "Test samples, chosen by their error. Truth and prediction share a colour scale. The error is red where the "
+        "prediction is too high. The last map has the distance of the truth from the middle of the band, in half "
+        "widths: blue is inside, red outside." + caption(material, output)
     )
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -13,7 +13,7 @@ from ritz.tasks.report.html import Pictures, columns, joined, paragraph, picture
 from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.recorded import Recorded
 from ritz.tasks.report.section import Draw, Section
-from ritz.tasks.report.wording import number, percent
+from ritz.tasks.report.wording import MISSING, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,36 +34,94 @@ class Coverage(Section[RunFacts]):
         return {"calibration": partial(draw, facts.recorded)} if facts.recorded.coverage else {}
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
-        """Return how the bands are made, the figure, and coverage and width per level."""
+        """Return how the bands are made, the figure, what was measured and promised per level, and the widths."""
         rows = facts.recorded.coverage
         if not rows:
             return Markup()
         constant = any("constant_width" in row for row in rows)
         width, equal = "constant_width", "constant_width_at_equal_coverage"
         more = [tuple(number(row.get(name)) for name in (width, equal)) if constant else () for row in rows]
+        whole = any(row.get("fields") for row in rows)
         unit = facts.material.common_unit()
-        widths = table(
-            f"Coverage, and mean width{f' in {unit}' if unit else ''}"
-            f"{' beside that of constant bands' if constant else ''}.",
+        shares = table(
+            "Share of the test points inside, with its interval of 95 % over samples, beside what is expected over "
+            "calibrations"
+            + (", and share of the fields that lie wholly inside the bands around whole fields." if whole else "."),
             [
-                (percent(row["nominal"]), percent(row.get("measured")), number(row.get("width")), *beside)
+                (
+                    percent(row["nominal"]),
+                    _promised(row),
+                    _with_interval(row),
+                    *((_with_interval(row.get("fields") or {}),) if whole else ()),
+                )
+                for row in rows
+            ],
+            ("nominal", "expected", "points inside", *(("whole fields inside",) if whole else ())),
+            kind="shares",
+        )
+        widths = table(
+            f"Mean width{f' in {unit}' if unit else ''}"
+            f"{' beside that of constant bands around the prediction' if constant else ''}.",
+            [
+                (
+                    percent(row["nominal"]),
+                    number(row.get("width")),
+                    *((number((row.get("fields") or {}).get("width")),) if whole else ()),
+                    *beside,
+                )
                 for row, beside in zip(rows, more, strict=True)
             ],
-            ("nominal", "measured", "width", *(("constant", "constant, equal coverage") if constant else ())),
+            (
+                "nominal",
+                "width",
+                *(("around whole fields",) if whole else ()),
+                *(("constant", "constant, equal coverage") if constant else ()),
+            ),
             kind="shares",
         )
         return joined(
             paragraph(about(dict(facts.recorded.recipe.get("uncertainty") or {}))),
+            paragraph(facts.material.bands_made) if facts.material.bands_made else Markup(),
             columns(
                 picture(
                     pictures,
                     "calibration",
                     "Measured against nominal coverage. On the dashed line the measured coverage is the nominal "
-                    "one; below it the bands are too narrow.",
+                    "one; below it the bands are too narrow. Bars are intervals of 95 %: the points of a field are one "
+                    "observation.",
                 ),
-                widths,
+                joined(shares, widths),
             ),
+            paragraph(said) if (said := _of_samples(rows)) else Markup(),
         )
+
+
+def _promised(row: Mapping[str, Any]) -> str:
+    """Return between what the coverage is expected, in percent."""
+    expected = row.get("expected")
+    return MISSING if expected is None else f"{100 * expected[0]:.1f} to {percent(expected[1])}"
+
+
+def _with_interval(row: Mapping[str, Any]) -> str:
+    """Return a measured share with its interval, where there is one."""
+    measured = percent(row.get("measured"))
+    ends = (row.get("low"), row.get("high"))
+    return (
+        measured if None in ends else f"{measured} [{100 * float(ends[0] or 0):.1f}, {100 * float(ends[1] or 0):.1f}]"
+    )
+
+
+def _of_samples(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how the coverage of single samples differs, at 90 % or the highest level."""
+    row = next((one for one in rows if one["nominal"] == 0.9), rows[-1])
+    found = row.get("by_sample")
+    if not found:
+        return ""
+    return (
+        f"Of single samples, the {percent(row['nominal'])} bands hold {percent(found['median'])} of the points in the "
+        f"median, {percent(found['tenth'])} or less in one of ten, and {percent(found['least'])} in the worst: nothing "
+        "is promised for a single sample."
+    )
 
 
 def draw(recorded: Recorded) -> Figure:
@@ -74,7 +132,34 @@ def draw(recorded: Recorded) -> Figure:
     whole = figure(HALF, 3.9)
     axes = whole.subplots()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="nominal = measured")
-    axes.plot(nominal, measured, color=SERIES[0], marker="o", markersize=5, linewidth=1.4, label="this model")
+    ends = [(row.get("low", row["measured"]), row.get("high", row["measured"])) for row in recorded.coverage]
+    bars = np.abs(np.array(ends, float).T - measured)
+    axes.errorbar(
+        nominal,
+        measured,
+        bars,
+        color=SERIES[0],
+        marker="o",
+        markersize=5,
+        linewidth=1.4,
+        capsize=3,
+        label="points inside",
+    )
+    fields = [(row["nominal"], row["fields"]) for row in recorded.coverage if row.get("fields")]
+    if fields:
+        level, share = np.array([level for level, _ in fields]), np.array([one["measured"] for _, one in fields])
+        reach = np.abs(np.array([(one["low"], one["high"]) for _, one in fields]).T - share)
+        axes.errorbar(
+            level + 0.008,
+            share,
+            reach,
+            color=SERIES[1],
+            marker="s",
+            markersize=4,
+            linewidth=1,
+            capsize=3,
+            label="fields inside",
+        )
     for x, y in zip(nominal, measured, strict=True):
         axes.annotate(f"{100 * y:.1f} %", (x, y), xytext=(7, -8), textcoords="offset points", fontsize=SMALL, color=INK)
     axes.set(xlabel="nominal coverage", ylabel="measured coverage", xlim=(0, 1.08), ylim=(0, 1.04))

@@ -2,19 +2,27 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.uncertainty.alignment import align
-from ritz.compute.uncertainty.conformal import Bands, Conformal, risk_control
-from ritz.compute.uncertainty.uncertainty import Coverage, Predicted
-from ritz.compute.uncertainty.width import Width
+from ritz.compute.uncertainty.conformal.bands import Bands
+from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.conformal.control import risk_control
+from ritz.compute.uncertainty.spread.alignment import align
+from ritz.compute.uncertainty.spread.width import Width
+from ritz.compute.uncertainty.uncertainty import About, Coverage, Predicted
 
 
-def by_level(found: tuple[Coverage, ...]) -> dict[str, dict[str, float]]:
+def half_width(bands: Bands, test: Predicted, level: float) -> dict[str, np.ndarray]:
+    lower, upper = bands.interval(test.inputs, test.prediction, level)
+    return {name: (upper[name] - lower[name]) / 2 for name in lower}
+
+
+def by_level(found: tuple[Coverage, ...]) -> dict[str, dict[str, Any]]:
     return {f"{one.level:g}": one.document() for one in found}
 
 
@@ -31,7 +39,7 @@ def _predicted(n: int, seed: int, space: tuple[int, ...] = (12, 12)) -> Predicte
     return Predicted({"a": a}, {"u": u}, {"u": u + wrong})
 
 
-LOGS = {"a": "log"}
+LOGS = About(transforms={"a": "log"})
 
 
 def test_risk_control_against_its_definition() -> None:
@@ -98,14 +106,12 @@ def test_without_structure_the_learnt_width_costs_little() -> None:
 def test_half_width_is_what_is_measured_and_bands_are_nested() -> None:
     validate, calibrate, test = (_predicted(n, seed) for seed, n in enumerate((30, 60, 50)))
     bands = Conformal().calibrate(validate, calibrate, LOGS)
-    halves = [bands.half_width(test.inputs, test.prediction, level)["u"] for level in bands.levels]
+    halves = [half_width(bands, test, level)["u"] for level in bands.levels]
     assert halves[0].shape == (50, 12, 12)
-    assert halves[0].dtype == np.float32
     for narrow, wide in pairwise(halves):
         assert np.all(narrow < wide)
     lower, upper = bands.interval(test.inputs, test.prediction, 0.9)
-    np.testing.assert_array_equal(lower["u"], test.prediction["u"] - halves[2])
-    np.testing.assert_array_equal(upper["u"], test.prediction["u"] + halves[2])
+    np.testing.assert_allclose((lower["u"] + upper["u"]) / 2, test.prediction["u"], atol=1e-12)
     row = by_level(bands.measure(test))["0.9"]
     assert row["measured"] == pytest.approx(np.mean(test.error("u") <= halves[2]), abs=1e-4)
     assert row["width"] == pytest.approx(2 * halves[2].mean(), rel=1e-5)
@@ -116,7 +122,7 @@ def test_bands_survive_bytes_and_another_grid() -> None:
     again = Bands.from_bytes(bands.to_bytes())
     assert again == bands
     fine = _predicted(5, 2, (24, 20))
-    half = again.half_width(fine.inputs, fine.prediction, 0.9)["u"]
+    half = half_width(again, fine, 0.9)["u"]
     assert half.shape == (5, 24, 20)
     assert np.all(np.isfinite(half))
     assert np.all(half > 0)
@@ -133,7 +139,7 @@ def test_outputs_are_calibrated_one_by_one() -> None:
 
     bands = Conformal(levels=(0.9,)).calibrate(two(30, 0), two(60, 1), LOGS)
     test = two(40, 2)
-    half = bands.half_width(test.inputs, test.prediction, 0.9)
+    half = half_width(bands, test, 0.9)
     np.testing.assert_allclose(half["v"], 100 * half["u"], rtol=0.02)
 
 
@@ -166,11 +172,11 @@ def _over_time(n: int, seed: int, mesh: bool = False) -> tuple[Predicted, Dimens
 @pytest.mark.parametrize("mesh", [False, True], ids=["grid", "mesh"])
 def test_the_width_follows_time_place_and_numbers(mesh: bool) -> None:
     (validate, dimensions), (calibrate, _), (test, _) = (_over_time(n, i, mesh) for i, n in enumerate((60, 120, 200)))
-    bands = Conformal(levels=(0.9,)).calibrate(validate, calibrate, {"nu": "log"}, dimensions)
+    bands = Conformal(levels=(0.9,)).calibrate(validate, calibrate, About({"nu": "log"}, dimensions))
     row = by_level(Bands.from_bytes(bands.to_bytes()).measure(test))["0.9"]
     assert row["measured"] == pytest.approx(0.9, abs=0.03)
     assert row["width"] < 0.7 * row["constant_width_at_equal_coverage"]
-    half = bands.half_width(test.inputs, test.prediction, 0.9)["u"]
+    half = half_width(bands, test, 0.9)["u"]
     assert half.shape == (200, 40, 4)
     expected = test.error("u")
     for axes in ((0, 1), (0, 2), (1, 2)):
@@ -196,9 +202,9 @@ def test_bad_input_is_named() -> None:
     bands = Conformal().calibrate(_predicted(30, 0), _predicted(60, 1), LOGS)
     test = _predicted(4, 2)
     with pytest.raises(ValueError, match=re.escape("level is 0.7, expected one of the calibrated levels (0.5,")):
-        bands.half_width(test.inputs, test.prediction, 0.7)
+        half_width(bands, test, 0.7)
     with pytest.raises(ValueError, match=re.escape("inputs ['a'] are missing")):
-        bands.half_width({}, test.prediction, 0.9)
+        bands.interval({}, test.prediction, 0.9)
     with pytest.raises(ValueError, match=r"has 18 samples, expected at least 19 for the level 0\.95"):
         Conformal().calibrate(_predicted(30, 0), _predicted(18, 1))
     with pytest.raises(ValueError, match="there is no validation sample"):

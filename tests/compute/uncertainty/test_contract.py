@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.uncertainty.catalogue import LEAST, METHODS, USUAL, calibrated, uncertainty
-from ritz.compute.uncertainty.conformal import Conformal
+from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.none import NoUncertainty
 from ritz.compute.uncertainty.uncertainty import Predicted, Uncertainty
 

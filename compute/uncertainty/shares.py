@@ -1,0 +1,71 @@
+"""Shares of points and of samples, with intervals of 95 %."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+
+CONFIDENCE = 0.95
+"""Of all intervals."""
+
+
+class Interval(NamedTuple):
+    """The ends of an interval."""
+
+    low: float
+    high: float
+
+
+def clustered(shares: np.ndarray) -> Interval:
+    """Return the interval of the mean of shares, one per sample: the points of a field are one observation.
+
+    By Student's distribution of the samples' shares, held within 0 and 1.
+
+    Parameters
+    ----------
+    shares
+        ``(n,)``, n ≥ 1, of the points of each sample.
+
+    Examples
+    --------
+    >>> [round(float(end), 3) for end in clustered(np.array([0.8, 0.9, 1.0]))]
+    [0.652, 1.0]
+    """
+    if len(shares) < 2:
+        return Interval(0.0, 1.0)
+    reach = float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, len(shares) - 1)) * _deviation(shares)
+    mean = float(shares.mean())
+    return Interval(max(0.0, mean - reach), min(1.0, mean + reach))
+
+
+def effective(shares: np.ndarray) -> float | None:
+    """Return how many independent points would tell as much of the mean share; None where samples do not differ."""
+    deviation = _deviation(shares) if len(shares) > 1 else 0.0
+    mean = float(shares.mean())
+    return mean * (1 - mean) / deviation**2 if deviation else None
+
+
+def binomial(inside: int, of: int) -> Interval:
+    """Return the exact interval of a share of samples.
+
+    Source: C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in binomial(138, 153)]
+    [0.843, 0.944]
+    """
+    found = scipy.stats.binomtest(inside, of).proportion_ci(CONFIDENCE, method="exact")
+    return Interval(float(found.low), float(found.high))
+
+
+def promised(level: float, samples: int) -> Interval:
+    """Return between what the expected coverage lies after a calibration on so many samples, for continuous scores."""
+    return Interval(level, min(1.0, level + 1 / (samples + 1)))
+
+
+def _deviation(shares: np.ndarray) -> float:
+    """Return the standard error of the mean."""
+    return float(shares.std(ddof=1)) / float(np.sqrt(len(shares)))

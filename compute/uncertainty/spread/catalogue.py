@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from ritz.compute.kind import OneOf
+from ritz.compute.uncertainty.spread.choice import AutoSpread
+from ritz.compute.uncertainty.spread.constant import Constant, FittedConstant
+from ritz.compute.uncertainty.spread.defect import Defect, FittedDefect
+from ritz.compute.uncertainty.spread.learnt import FittedLearnt, Learnt
+from ritz.compute.uncertainty.spread.spread import FittedSpread, Spread
+
+AnySpread = Annotated[Spread, OneOf(Spread, lambda: (AutoSpread, Defect, Learnt, Constant), group="ritz.spreads")]
+"""Field type: any shipped spread, or an instance of one's own class."""
+
+AnyFittedSpread = Annotated[
+    FittedSpread,
+    OneOf(FittedSpread, lambda: (FittedDefect, FittedLearnt, FittedConstant), group="ritz.fitted_spreads"),
+]
+"""Field type: what is kept of any of them."""

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.kind import Source
+from ritz.compute.uncertainty.spread.alignment import align, origin, space
+from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread
+from ritz.compute.uncertainty.spread.width import Width
+from ritz.compute.uncertainty.uncertainty import About, Predicted
+
+_RINGS = 6
+"""Zones at most: cells at the walls, the next ones, those up to 4, 8 and 16 cells from a wall, and the rest."""
+
+
+class FittedLearnt(FittedSpread):
+    """Widths that were learnt from the inputs and the prediction, with zones from the walls inwards.
+
+    Attributes
+    ----------
+    widths
+        By output.
+    dimensions
+        Of all variables; None if they all have the axes of space and no others.
+    by_zone
+        Whether the cells near the walls have factors of their own.
+    """
+
+    kind: Literal["learnt"] = "learnt"
+    widths: dict[str, Width]
+    dimensions: Dimensions | None = None
+    by_zone: bool = True
+
+    def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
+        """Return the learnt widths around the predictions; see `FittedSpread.shape`."""
+        widths = {
+            name: width.predict(align(inputs, name, self.dimensions), prediction[name])
+            for name, width in self.widths.items()
+        }
+        return Shape(prediction, widths)
+
+    def zones(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Return the rings of cells around a grid, by doubling distances from the walls; see `FittedSpread.zones`."""
+        if not self.by_zone or (self.dimensions is not None and self.dimensions.mesh):
+            return None
+        axes = space(name, self.dimensions)
+        return rings(shape, tuple(range(len(shape))) if axes is None else axes)
+
+    def made(self) -> str:
+        """Return how the widths were learnt; see `FittedSpread.made`."""
+        zones = ", with factors of their own for the cells near the walls" if self.by_zone else ""
+        return f"The width of a band was learnt from inputs and prediction{zones}."
+
+
+class Learnt(Spread):
+    """Widths that are learnt from the inputs and the prediction; see `ritz.compute.uncertainty.spread.width.Width`.
+
+    Cells near a wall, where errors are unlike those inside, get factors of their own: each ring of cells keeps the
+    level by itself.
+    """
+
+    sources: ClassVar[tuple[Source, ...]] = (
+        Source(
+            "V. Vovk, D. Lindsay, I. Nouretdinov, A. Gammerman",
+            "Mondrian confidence machine",
+            2003,
+            "Royal Holloway, University of London",
+        ),
+    )
+
+    kind: Literal["learnt"] = "learnt"
+    zones: bool = True
+    """Whether the cells near the walls of a grid get factors of their own."""
+
+    def fit(self, validate: Predicted, about: About) -> FittedLearnt:
+        """Learn the widths; see `Spread.fit`."""
+        logs = {name for name, kind in about.transforms.items() if kind == "log"}
+        mesh = about.dimensions is not None and about.dimensions.mesh
+        widths = {}
+        for name in sorted(validate.prediction):
+            learnt = align(validate.inputs, name, about.dimensions)
+            widths[name] = Width.fit(
+                learnt,
+                validate.prediction[name],
+                validate.error(name),
+                logs=tuple(sorted(key for key in learnt if origin(key) in logs)),
+                space=space(name, about.dimensions),
+                mesh=mesh,
+            )
+        return FittedLearnt(widths=widths, dimensions=about.dimensions, by_zone=self.zones)
+
+
+def rings(shape: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
+    """Return in which ring every cell lies: 0 at a wall, 1 behind it, then up to 4, 8, 16 cells from it, and the rest.
+
+    Parameters
+    ----------
+    shape
+        Of one sample.
+    axes
+        Of space.
+
+    Examples
+    --------
+    >>> rings((7,), (0,)).tolist()
+    [0, 1, 2, 2, 2, 1, 0]
+    """
+    distance = np.full(shape, np.iinfo(np.int64).max)
+    for axis in axes:
+        cells = np.arange(shape[axis])
+        along = np.minimum(cells, cells[::-1])
+        distance = np.minimum(distance, np.expand_dims(along, [i for i in range(len(shape)) if i != axis]))
+    found: np.ndarray = np.minimum(np.ceil(np.log2(distance + 1)), _RINGS - 1).astype(np.int64)
+    return found

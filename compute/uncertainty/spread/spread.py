@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ritz.compute.kind import Kind
+from ritz.compute.uncertainty.uncertainty import About, Arrays, Assessment, Predicted
+
+
+class Unsuitable(ValueError):
+    """A spread that says nothing of the errors of a model, with the reason."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Bands of some samples before their factors, by output.
+
+    Attributes
+    ----------
+    centre
+        Around what they lie, ``(n, *dims)``: the prediction, or a corrected one.
+    width
+        ``(n, *dims)`` float64, positive; NaN where there is no measure.
+    assessment
+        What else is known of the errors.
+    """
+
+    centre: Mapping[str, np.ndarray]
+    width: Arrays
+    assessment: Assessment | None = None
+
+    def scores(self, truth: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+        """Return the distance of the truth from the centre, in widths, ``(n, *dims)``; infinite without a measure."""
+        off = np.abs(truth[name].astype(np.float64) - self.centre[name]) / self.width[name]
+        found: np.ndarray = np.where(np.isnan(off), np.inf, off)
+        return found
+
+
+class FittedSpread(Kind, ABC):
+    """Where the bands of a model lie and how wide they are, up to a factor; what is kept of a `Spread`."""
+
+    kind: str
+
+    @abstractmethod
+    def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
+        """Return the shape of the bands of some samples.
+
+        Parameters
+        ----------
+        inputs, prediction
+            ``(n, *dims)`` for every variable, in physical units.
+
+        Raises
+        ------
+        ValueError
+            If a variable is missing.
+        """
+
+    def zones(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Return the zone of every point of an output, which have factors of their own; None for one zone.
+
+        Parameters
+        ----------
+        shape
+            Of one sample.
+
+        Returns
+        -------
+        zones
+            ``shape`` int, from 0 on.
+        """
+        del name, shape
+        return None
+
+    def made(self) -> str:
+        """Return in a sentence or two how the bands were made."""
+        return ""
+
+
+class Spread(Kind, ABC):
+    """How the shape of bands is found, from samples that the model was not trained on."""
+
+    kind: str
+
+    @abstractmethod
+    def fit(self, validate: Predicted, about: About) -> FittedSpread:
+        """Learn the shape of the bands.
+
+        Raises
+        ------
+        Unsuitable
+            If it says nothing of these errors.
+        ValueError
+            If there is no sample.
+        """
