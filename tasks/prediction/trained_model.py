@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ritz.compute.problems.problem import Arrays
     from ritz.compute.surrogates.model import Model
     from ritz.compute.surrogates.surrogate import Surrogate
-    from ritz.compute.uncertainty.uncertainty import Calibrated
+    from ritz.compute.uncertainty.uncertainty import Assessment, Calibrated
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,16 @@ class TrainedModel:
         if level not in self.levels:
             raise InputError(f"level = {level}: model {self.spec} is calibrated for {', '.join(map(str, self.levels))}")
         return self.error_bars.interval(self._arrays(inputs), prediction, level)
+
+    def assess(self, inputs: Mapping[str, ArrayLike] | xr.Dataset, prediction: Arrays) -> Assessment | None:
+        """Return what the equations tell of the errors of predictions; None where they tell nothing.
+
+        Parameters
+        ----------
+        inputs, prediction
+            What `predict` was given, and what it returned.
+        """
+        return None if self.error_bars is None else self.error_bars.assess(self._arrays(inputs), prediction)
 
     def _arrays(self, inputs: Mapping[str, ArrayLike] | xr.Dataset) -> Arrays:
         """Return the values of the model's inputs, with the samples first and the model's dimensions in its order."""

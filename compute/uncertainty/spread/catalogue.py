@@ -9,7 +9,10 @@ from ritz.compute.uncertainty.spread.defect import Defect, FittedDefect
 from ritz.compute.uncertainty.spread.learnt import FittedLearnt, Learnt
 from ritz.compute.uncertainty.spread.spread import FittedSpread, Spread
 
-AnySpread = Annotated[Spread, OneOf(Spread, lambda: (AutoSpread, Defect, Learnt, Constant), group="ritz.spreads")]
+SPREADS = OneOf(Spread, lambda: (AutoSpread, Defect, Learnt, Constant), group="ritz.spreads")
+"""The shipped spreads, and those of installed packages."""
+
+AnySpread = Annotated[Spread, SPREADS]
 """Field type: any shipped spread, or an instance of one's own class."""
 
 AnyFittedSpread = Annotated[

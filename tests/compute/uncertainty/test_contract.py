@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.uncertainty.catalogue import LEAST, METHODS, USUAL, calibrated, uncertainty
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.none import NoUncertainty
-from ritz.compute.uncertainty.uncertainty import Predicted, Uncertainty
+from ritz.compute.uncertainty.spread.catalogue import SPREADS
+from ritz.compute.uncertainty.spread.learnt import Learnt
+from ritz.compute.uncertainty.uncertainty import About, Predicted, Uncertainty
+from tests.compute.problems.families import SMALL
+from tests.compute.uncertainty.test_defect import predicted as of_problem
 
 ROOT = Path(__file__).parents[3]
 
@@ -47,6 +53,26 @@ def test_what_is_calibrated_survives_bytes_and_holds_the_truth_as_often_as_it_sa
         again.interval(test.inputs, test.prediction, 0.3)
 
 
+@pytest.mark.parametrize("kind", SPREADS.kinds())
+def test_every_spread_keeps_what_it_found_and_holds_the_truth_as_often_as_it_says(kind: str) -> None:
+    problem = SMALL["darcy"]
+    method = Conformal.model_validate({"levels": [0.9], "spread": {"kind": kind}})
+    known = About(dimensions=Dimensions.of(problem.template(1)), problem=problem)
+    made = method.calibrate(of_problem(problem, 10, 0), of_problem(problem, 40, 100), known)
+    again, test = calibrated(made.to_bytes()), of_problem(problem, 40, 200)
+    assert again.to_bytes() == made.to_bytes()
+    [coverage] = again.measure(test)
+    lower, upper = again.interval(test.inputs, test.prediction, 0.9)
+    inside = (lower["u"] <= test.truth["u"]) & (test.truth["u"] <= upper["u"])
+    np.testing.assert_allclose(coverage.shares, inside.reshape(40, -1).mean(axis=1), atol=0.01)
+    assert coverage.measured == pytest.approx(0.9, abs=0.06)
+    assert coverage.expected == (0.9, 0.9 + 1 / 41)
+    whole = coverage.fields
+    assert whole is not None
+    assert 30 <= whole.inside <= whole.of == 40
+    assert whole.width > coverage.width
+
+
 def test_levels_that_would_not_be_calibrated_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 0 items"):
         uncertainty({"kind": "none", "levels": [0.9]})
@@ -59,6 +85,35 @@ def test_needs_name_splits_and_fields_that_there_are(method: Uncertainty) -> Non
         assert need.least > 0
         assert need.reason
         assert set(need.fields) <= set(type(method).model_fields)
+
+
+def test_bands_of_an_older_release_are_read() -> None:
+    """They were learnt, in one zone and for points alone."""
+    method = Conformal(levels=(0.5, 0.9), spread=Learnt(zones=False))
+    made, test = method.calibrate(predicted(40, 0), predicted(60, 1)), predicted(5, 2)
+    document = json.loads(made.to_bytes())
+    older = {
+        "levels": document["levels"],
+        "outputs": {
+            name: {
+                "width": document["spread"]["widths"][name],
+                "factors": [level[0] for level in factors["points"]],
+                "constants": factors["constants"],
+            }
+            for name, factors in document["outputs"].items()
+        },
+        "dimensions": None,
+    }
+    read = calibrated(json.dumps(older).encode())
+    for level in (0.5, 0.9):
+        for mine, its in zip(
+            made.interval(test.inputs, test.prediction, level),
+            read.interval(test.inputs, test.prediction, level),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(mine["u"], its["u"])
+    assert read.measure(test)[0].fields is None
+    assert read.measure(test)[0].expected is None
 
 
 def test_what_an_older_release_kept_has_no_kind() -> None:

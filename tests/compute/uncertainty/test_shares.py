@@ -43,9 +43,9 @@ def test_the_interval_of_points_holds_the_coverage_on_fresh_samples_and_one_over
         shares = (scores(rng, 153) <= factor).mean(axis=1)
         truth = np.mean(scores(rng, 2000) <= factor)
         low, high = clustered(shares)
-        inside += low <= truth <= high
+        inside += int(low <= truth <= high)
         low, high = binomial(int(shares.sum() * 60), 153 * 60)
-        wrong += low <= truth <= high
+        wrong += int(low <= truth <= high)
     assert 180 <= inside <= 197
     assert wrong < 100
 
