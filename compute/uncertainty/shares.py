@@ -61,6 +61,22 @@ def binomial(inside: int, of: int) -> Interval:
     return Interval(float(found.low), float(found.high))
 
 
+def detectable(level: float, of: int) -> float | None:
+    """Return the smallest drop below a level that so many samples show: the interval of the share ends below the level.
+
+    None where no share of so few samples does.
+
+    Examples
+    --------
+    >>> round(detectable(0.9, 153), 3)
+    0.057
+    """
+    for inside in range(int(level * of), -1, -1):
+        if binomial(inside, of).high < level:
+            return level - inside / of
+    return None
+
+
 def promised(level: float, samples: int) -> Interval:
     """Return between what the expected coverage lies after a calibration on so many samples, for continuous scores."""
     return Interval(level, min(1.0, level + 1 / (samples + 1)))

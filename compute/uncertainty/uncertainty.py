@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
-from ritz.compute.uncertainty.shares import Interval, binomial, clustered, effective
+from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, effective
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
@@ -86,11 +86,11 @@ class WholeFields:
     of: int
     width: float
 
-    def document(self) -> dict[str, Any]:
+    def document(self, level: float) -> dict[str, Any]:
         """Return the figures as run records have them."""
         low, high = binomial(self.inside, self.of)
         found = {"inside": self.inside, "of": self.of, "measured": self.inside / self.of, "low": low, "high": high}
-        return found | {"width": self.width}
+        return found | {"width": self.width, "detects": detectable(level, self.of)}
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Coverage:
         if self.expected is not None:
             found["expected"] = list(self.expected)
         if self.fields is not None:
-            found["fields"] = self.fields.document()
+            found["fields"] = self.fields.document(self.level)
         return found
 
 

@@ -16,7 +16,13 @@ class BySample(Part):
 
 
 class FieldsRow(Part):
-    """Bands around whole fields: of how many samples all points were inside, with the exact interval of 95 %."""
+    """Bands around whole fields: of how many samples all points were inside, with the exact interval of 95 %.
+
+    Attributes
+    ----------
+    detects
+        The smallest drop below nominal that so many samples show, None where none does.
+    """
 
     inside: int
     of: int
@@ -24,6 +30,7 @@ class FieldsRow(Part):
     low: Number
     high: Number
     width: Number
+    detects: Number | None = None
 
     def text(self) -> str:
         """Return the share with its interval."""

@@ -21,7 +21,8 @@ from ritz.compute.kind import Kind, OneOf
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.recycled import Recycled
-from ritz.tasks.documents.calibration import Coverage
+from ritz.compute.uncertainty.uncertainty import WholeFields
+from ritz.tasks.documents.calibration import Coverage, CoverageRow
 from ritz.tasks.documents.evaluation import Metrics
 from ritz.tasks.documents.verdict import Verdict
 from ritz.tasks.measuring.gate import Gate, better_baselines
@@ -222,6 +223,30 @@ def test_a_gate_without_bounds_lets_everything_through_and_says_that_nothing_was
 
 def test_a_gate_asks_for_no_coverage_that_was_not_measured() -> None:
     assert Gate(coverage=0.01).judge(metrics(1.0), coverage(0.5, 0.1), {}).missed == ()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "missed"), [(0.80, 0.88, False), (0.80, 0.86, True), (0.94, 0.96, True), (0.92, 0.96, False)]
+)
+def test_a_bound_on_coverage_is_missed_where_the_whole_interval_is_beyond_it(
+    low: float, high: float, missed: bool
+) -> None:
+    row = CoverageRow(nominal=0.9, measured=(low + high) / 2, width=1.0, low=low, high=high)
+    verdict = Gate(coverage=0.03).judge(metrics(1.0), {"0.9": row}, {})
+    assert bool(verdict.missed) == missed
+    assert all(f"[{100 * low:.1f}, {100 * high:.1f}]" in reason for reason in verdict.missed)
+
+
+@pytest.mark.parametrize(("inside", "missed"), [(90, False), (84, False), (80, True)])
+def test_a_bound_on_whole_fields_counts_samples(inside: int, missed: bool) -> None:
+    document = WholeFields(inside, 100, 1.0).document(0.9)
+    row = CoverageRow.model_validate({"nominal": 0.9, "measured": 0.9, "width": 1.0, "fields": document})
+    verdict = Gate(fields=0.9).judge(metrics(1.0), {"0.9": row}, {})
+    assert bool(verdict.missed) == missed
+    if missed:
+        assert verdict.missed[0].startswith("90 % bands around whole fields hold 80.0% [70.8, 87.3], below 90.0%")
+    [lost] = Gate(fields=0.9).judge(metrics(1.0), coverage(0.9, 0.9), {}).missed
+    assert lost.startswith("whole fields in 90 % bands were not measured")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ritz.compute.kind import Source
 from ritz.compute.uncertainty.conformal.bands import Bands, Factors, largest
@@ -60,6 +60,14 @@ class Conformal(Uncertainty):
     """Nominal coverages, rising."""
     spread: AnySpread = AutoSpread()
     """Where the bands lie and how wide they are, up to a factor."""
+
+    @model_serializer(mode="wrap")
+    def _without_default_spread(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the usual spread: recipes from before there was a choice are the same ones."""
+        written: dict[str, Any] = write(self)
+        if self.spread == AutoSpread():
+            written.pop("spread", None)
+        return written
 
     def needs(self) -> dict[str, Need]:
         """Return how many samples it asks for; see `Uncertainty.needs`."""

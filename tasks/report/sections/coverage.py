@@ -114,13 +114,19 @@ def _with_interval(row: Mapping[str, Any]) -> str:
 def _of_samples(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return how the coverage of single samples differs, at 90 % or the highest level."""
     row = next((one for one in rows if one["nominal"] == 0.9), rows[-1])
-    found = row.get("by_sample")
+    found, whole = row.get("by_sample"), row.get("fields") or {}
     if not found:
         return ""
+    shown = whole.get("detects")
+    detects = (
+        f" With {number(whole['of'])} samples, a drop of {100 * shown:.1f} points in the share of whole fields shows."
+        if shown is not None
+        else ""
+    )
     return (
         f"Of single samples, the {percent(row['nominal'])} bands hold {percent(found['median'])} of the points in the "
         f"median, {percent(found['tenth'])} or less in one of ten, and {percent(found['least'])} in the worst: nothing "
-        "is promised for a single sample."
+        "is promised for a single sample." + detects
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.conformal.control import conformal_quantile, risk_control
-from ritz.compute.uncertainty.shares import Interval, binomial, clustered, effective, promised
+from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, effective, promised
 from ritz.compute.uncertainty.spread.constant import Constant
 from ritz.compute.uncertainty.spread.learnt import Learnt, rings
 from ritz.compute.uncertainty.uncertainty import About, Coverage, Predicted, WholeFields
@@ -64,6 +64,11 @@ def test_what_points_are_worth() -> None:
     assert binomial(10, 10)[1] == 1
 
 
+def test_few_samples_show_no_drop() -> None:
+    assert detectable(0.5, 2) is None
+    assert detectable(0.9, 10) == pytest.approx(0.3)
+
+
 def test_a_quantile_that_there_is_not_is_infinite() -> None:
     assert conformal_quantile(np.arange(8.0), LEVEL) == np.inf
     assert conformal_quantile(np.arange(9.0), LEVEL) == 8.0
@@ -78,6 +83,10 @@ def test_documents_have_intervals() -> None:
     assert document["expected"] == [0.9, 1.0]
     fields = document["fields"]
     assert (fields["inside"], fields["of"]) == (138, 153)
+    shown = fields["detects"]
+    assert (
+        binomial(round((LEVEL - shown) * 153), 153).high < LEVEL <= binomial(round((LEVEL - shown) * 153) + 1, 153).high
+    )
     assert (fields["low"], fields["high"]) == pytest.approx((0.843, 0.944), abs=1e-3)
 
 
