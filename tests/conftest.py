@@ -27,6 +27,9 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so all that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# And one that shall outlive its terminal, that this is closed.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # As the workers of a cluster: pools of threads in every process of a parallel run would wait for each other's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
