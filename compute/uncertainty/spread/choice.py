@@ -10,6 +10,9 @@ from ritz.compute.uncertainty.uncertainty import About, Predicted
 
 log = logging.getLogger("ritz")
 
+DEAR = {"recycled"}
+"""Solvers whose answers for an estimate take more than half of those for a solve: measured for waves in a medium."""
+
 
 class AutoSpread(Spread):
     """The error by the equations where a step of the problem's iteration is to be had, else a learnt width."""
@@ -19,7 +22,10 @@ class AutoSpread(Spread):
     def fit(self, validate: Predicted, about: About) -> FittedSpread:
         """Try `Defect`, and say why where it is not taken; see `Spread.fit`."""
         try:
-            return Defect().fit(validate, about)
+            fitted = Defect().fit(validate, about)
+            if DEAR & set(fitted.solvers):
+                raise Unsuitable(f"a step by {' and '.join(fitted.solvers)} takes more than half of a solve")
         except Unsuitable as reason:
             log.info("uncertainty: the width of the bands is learnt: %s", reason)
             return Learnt().fit(validate, about)
+        return fitted

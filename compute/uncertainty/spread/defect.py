@@ -176,7 +176,7 @@ def step(
     from ritz.compute.simulation.correction import correct
     from ritz.compute.solvers.estimate import Estimate
 
-    corrected, ledger = correct(problem, inputs, fields, Estimate(), rtol)
+    corrected, ledger = correct(problem, inputs, fields, Estimate(rtol=rtol), rtol)
     return corrected, tuple(sorted(set(ledger["solver"])))
 
 

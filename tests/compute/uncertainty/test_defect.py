@@ -138,6 +138,15 @@ def test_auto_says_why_it_learns(caplog: pytest.LogCaptureFixture) -> None:
         Defect().fit(nobody(validate), about(SMALL["darcy"]))
 
 
+def test_auto_takes_no_steps_that_are_as_dear_as_solves(caplog: pytest.LogCaptureFixture) -> None:
+    problem = SMALL["acoustic"]
+    validate = predicted(problem, 8, 0)
+    with caplog.at_level("INFO", "ritz"):
+        assert isinstance(AutoSpread().fit(validate, about(problem)), FittedLearnt)
+    assert "a step by recycled takes more than half of a solve" in caplog.text
+    assert isinstance(Defect().fit(validate, about(problem)), FittedDefect)
+
+
 def kept(problem: Problem) -> Bands:
     validate, calibrate = predicted(problem, 8, 0), predicted(problem, 20, 100)
     return Conformal(levels=(0.9,), spread=Defect()).calibrate(validate, calibrate, about(problem))
