@@ -18,6 +18,11 @@ def joined(*parts: Markup) -> Markup:
     return Markup("\n").join(part for part in parts if part)
 
 
+def stacked(*parts: Markup) -> Markup:
+    """Return parts one below the other in one column."""
+    return Markup("<div>{}</div>").format(joined(*parts))
+
+
 def paragraph(text: str, kind: str = "") -> Markup:
     """Return a paragraph; ``text`` may be `Markup` that holds links or emphasis."""
     return Markup("<p{}>{}</p>").format(_kind(kind), text)

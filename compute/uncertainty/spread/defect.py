@@ -74,11 +74,12 @@ class FittedDefect(FittedSpread):
                 "equations: the corrected fields are exact but for rounding, and as dear as a solve."
             )
         around = "corrected field" if self.rounds == 2 else "prediction"
-        shares = " and then ".join(f"{100 * one:.2g} %" for one in self.left)
+        first, *second = (f"{100 * one:.2g} %" for one in self.left)
+        then = f", the second {second[0]} of what was left" if second else ""
         return (
             f"Steps of the problem's own iteration ({by}, to {self.rtol:g}), begun at the prediction, estimate and "
-            f"correct its error; the bands lie around the {around}. A step left {shares} of the median error. They "
-            "bound the distance to the discrete solution on this grid, not to that of the PDE."
+            f"correct its error; the bands lie around the {around}. The first step left {first} of the error in the "
+            f"median{then}. They bound the distance to the discrete solution on this grid, not to that of the PDE."
         )
 
     def _problem(self) -> Problem | None:

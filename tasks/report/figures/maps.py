@@ -143,7 +143,7 @@ def _panels(material: Material, sample: Shown) -> list[_Field | _Lines]:
     if sample.half_width is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
             distance = np.abs(sample.centre - sample.truth) / sample.half_width
-        panels.append(field(f"off over {band(material)}", distance, "RdBu_r", Normalize(0, 2)))
+        panels.append(field(f"distance over {band(material)}", distance, "RdBu_r", Normalize(0, 2)))
     return panels
 
 

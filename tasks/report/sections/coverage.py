@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ritz.compute.uncertainty.catalogue import about
 from ritz.tasks.report.figures.theme import HALF, INK, MUTED, SERIES, SMALL, dress, figure, in_a_row, legend
-from ritz.tasks.report.html import Pictures, columns, joined, paragraph, picture, table
+from ritz.tasks.report.html import Pictures, columns, joined, paragraph, picture, stacked, table
 from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.recorded import Recorded
 from ritz.tasks.report.section import Draw, Section
@@ -90,7 +90,7 @@ class Coverage(Section[RunFacts]):
                     "one; below it the bands are too narrow. Bars are intervals of 95 %: the points of a field are one "
                     "observation.",
                 ),
-                joined(shares, widths),
+                stacked(shares, widths),
             ),
             paragraph(said) if (said := _of_samples(rows)) else Markup(),
         )
