@@ -158,7 +158,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
         )
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
         measuring = time.monotonic() - measuring
-        found = (measured.metrics, quantified.coverage, measured.baselines)
+        found = (measured.metrics, quantified.coverage, measured.baselines, quantified.shifted)
         verdict = judge(Store(store), reference, pipeline.gate, *found)
         parameters = trained.summary.parameters
         ended = FinishedRun.model_validate(
@@ -170,6 +170,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
                 "metrics": measured.metrics,
                 "baselines": measured.baselines,
                 "coverage": quantified.coverage,
+                **({"shifted": quantified.shifted} if quantified.shifted else {}),
                 **priced.entries(),
                 "ledger": generated.ledger,
                 "choice": generated.choice,

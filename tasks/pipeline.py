@@ -20,6 +20,7 @@ from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
 from ritz.tasks.measuring.gate import Gate
 from ritz.tasks.parsing.identity import document_hash
+from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.parsing.plain import RecipeDocument
 from ritz.tasks.parsing.schedule import Schedule
 
@@ -158,12 +159,19 @@ class Pipeline(Kind):
             yield Fault(
                 ("evaluation",), f"evaluation is {kinds}, expected each metric once and 'relative_l2' among them"
             )
-        for bound in ("coverage", "fields"):
+        for bound in ("coverage", "fields", "shift"):
             if getattr(self.gate, bound) is not None and 0.9 not in self.uncertainty.levels:
                 yield Fault(
                     (f"gate.{bound}", "uncertainty.levels"),
                     f"gate.{bound} is measured at 90 %: expected 0.9 among uncertainty.levels",
                 )
+
+        for law, changes in self.uncertainty.other_laws().items():
+            try:
+                shifted(self.problem, changes)
+            except ValueError as error:
+                said = str(error).partition("\n")[0]
+                yield Fault(("uncertainty.shifts",), f"uncertainty.shifts.{law}: {said}")
 
     def unmet(self, stages: Collection[str] = STAGES) -> Iterator[Fault]:
         """Yield what stages ask for that the samples do not give.

@@ -77,6 +77,31 @@ def detectable(level: float, of: int) -> float | None:
     return None
 
 
+def difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    """Return the difference of two mean shares, of unlike samples, with the ends of its interval; by Welch's test.
+
+    Parameters
+    ----------
+    one, other
+        ``(n,)`` and ``(m,)``, n, m ≥ 2.
+
+    Returns
+    -------
+    difference, low, high
+        ``mean(one) − mean(other)``.
+
+    References
+    ----------
+    B. L. Welch, "The generalization of Student's problem when several different population variances are involved",
+    Biometrika 34 (1947).
+    """
+    found = float(one.mean() - other.mean())
+    if not one.std() and not other.std():
+        return found, found, found
+    low, high = scipy.stats.ttest_ind(one, other, equal_var=False).confidence_interval(CONFIDENCE)
+    return found, float(low), float(high)
+
+
 def promised(level: float, samples: int) -> Interval:
     """Return between what the expected coverage lies after a calibration on so many samples, for continuous scores."""
     return Interval(level, min(1.0, level + 1 / (samples + 1)))

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
-from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, effective
+from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, difference, effective
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
@@ -86,6 +86,10 @@ class WholeFields:
     of: int
     width: float
 
+    def indicators(self) -> np.ndarray:
+        """Return 1 for each sample inside and 0 for each other one, ``(of,)``."""
+        return np.repeat([1.0, 0.0], [self.inside, self.of - self.inside])
+
     def document(self, level: float) -> dict[str, Any]:
         """Return the figures as run records have them."""
         low, high = binomial(self.inside, self.of)
@@ -124,6 +128,13 @@ class Coverage:
     def measured(self) -> float:
         """Share of the points inside."""
         return float(self.shares.mean())
+
+    def drop(self, shifted: Coverage) -> dict[str, Any]:
+        """Return by how much coverage falls on samples of another law, in points and fields, with intervals of 95 %."""
+        found: dict[str, Any] = {"points": list(difference(self.shares, shifted.shares))}
+        if self.fields is not None and shifted.fields is not None:
+            found["fields"] = list(difference(self.fields.indicators(), shifted.fields.indicators()))
+        return found
 
     def document(self) -> dict[str, Any]:
         """Return the figures as run records have them."""
@@ -259,6 +270,10 @@ class Uncertainty(Kind, ABC):
     @abstractmethod
     def needs(self) -> dict[str, Need]:
         """Return how many samples it asks for, by split."""
+
+    def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return on which other laws the error bars are measured too: by name, changes of the problem's fields."""
+        return {}
 
     @abstractmethod
     def calibrate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ritz.compute.document import Document, Number, Part
+from ritz.compute.document import Document, Json, Number, Part
 
 
 class BySample(Part):
@@ -79,6 +79,46 @@ class CoverageRow(Part):
         return not nominal - bound <= high or not low <= nominal + bound
 
 
+class Drop(Part):
+    """By how much coverage falls on another law: the difference and the ends of its interval of 95 %."""
+
+    points: tuple[Number, Number, Number]
+    fields: tuple[Number, Number, Number] | None = None
+
+    def text(self) -> str:
+        """Return the drops in percentage points."""
+        parts = []
+        for name, found in (("points", self.points), ("whole fields", self.fields)):
+            if found is not None:
+                drop, low, high = (100 * one for one in found)
+                parts.append(f"{name} {drop:+.1f} [{low:+.1f}, {high:+.1f}]")
+        return ", ".join(parts)
+
+
+class Shifted(Part):
+    """What the error bars were worth on another law.
+
+    Attributes
+    ----------
+    changes
+        Fields of the problem that have other values there.
+    samples
+        Solved.
+    relative_l2
+        Mean error of the predictions.
+    coverage
+        By nominal coverage, as on the test split.
+    drop
+        Coverage on the test split less coverage there, by nominal coverage.
+    """
+
+    changes: Json
+    samples: int
+    relative_l2: Number
+    coverage: Mapping[str, CoverageRow]
+    drop: Mapping[str, Drop]
+
+
 Coverage = Mapping[str, CoverageRow]
 """By nominal coverage, as JSON has it for a key: ``"0.9"``."""
 
@@ -104,9 +144,12 @@ class Calibration(Document):
         How the error bars were made, in a sentence or two.
     samples
         Used, by split.
+    shifted
+        What the error bars were worth on other laws, by their names.
     """
 
     dataset: str
     made: str = ""
     samples: Mapping[str, int]
     coverage: Coverage
+    shifted: Mapping[str, Shifted] = {}

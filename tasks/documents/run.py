@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ritz.compute.document import Document, Json, Number, Part
 from ritz.compute.solvers.choice.record import Choice, PanelRow
-from ritz.tasks.documents.calibration import Coverage
+from ritz.tasks.documents.calibration import Coverage, Shifted
 from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion, LedgerSummary, PublishedDataset
@@ -110,8 +110,8 @@ class FinishedRun(RunRecord):
     ----------
     metrics, baselines
         Errors of the model and of each baseline on the test split.
-    coverage
-        What its error bars were worth.
+    coverage, shifted
+        What its error bars were worth, and what on other laws, by their names.
     choice, panel
         How the solver was chosen, and what order and recycling are worth.
     """
@@ -122,6 +122,7 @@ class FinishedRun(RunRecord):
     metrics: Metrics
     baselines: Mapping[str, Metrics]
     coverage: Coverage
+    shifted: Mapping[str, Shifted] = {}
     cost: Cost | None = None
     break_even: BreakEven | None = None
     ledger: LedgerSummary

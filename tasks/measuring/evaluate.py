@@ -52,4 +52,7 @@ def quantify(
     result: Calibration = cluster.call("train", worker.quantify, store_url, model, dataset, method, problem, surrogate)
     for level, row in result.coverage.items():
         log.info("quantify: nominal %s, measured %s, mean width %.3g", level, row.text(), row.width)
+    for law, found in result.shifted.items():
+        for level, drop in found.drop.items():
+            log.info("quantify: on %r the coverage of %s bands drops by percentage points: %s", law, level, drop.text())
     return result

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from ritz.compute.kind import Kind
-from ritz.tasks.documents.calibration import Coverage, at
+from ritz.tasks.documents.calibration import Coverage, Shifted, at, key
 from ritz.tasks.documents.evaluation import Metrics
 from ritz.tasks.documents.verdict import Verdict, release
 
@@ -28,12 +28,31 @@ class Gate(Kind):
         description="Least share of test fields that are wholly inside the 90 % bands around whole fields; missed "
         "where the upper end of its interval of 95 % is below.",
     )
+    shift: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Largest drop of the coverage of whole fields at 90 % on any of `uncertainty.shifts`; missed where "
+        "the whole interval of 95 % is beyond it.",
+    )
     baselines: bool = Field(
         False, description="Whether the mean relative L2 error must be below that of every baseline."
     )
 
-    def judge(self, metrics: Metrics, coverage: Coverage, baselines: Mapping[str, Metrics]) -> Verdict:
-        """Hold what was measured against the bounds."""
+    def judge(
+        self,
+        metrics: Metrics,
+        coverage: Coverage,
+        baselines: Mapping[str, Metrics],
+        laws: Mapping[str, Shifted] | None = None,
+    ) -> Verdict:
+        """Hold what was measured against the bounds.
+
+        Parameters
+        ----------
+        laws
+            What the error bars were worth on other laws, by their names.
+        """
         missed = []
         error = metrics.relative_l2.mean
         if self.relative_l2 is not None and not error <= self.relative_l2:
@@ -47,6 +66,11 @@ class Gate(Kind):
                 missed.append(f"whole fields in 90 % bands were not measured, asked for: {self.fields:.1%}")
             elif not whole.high >= self.fields:
                 missed.append(f"90 % bands around whole fields hold {whole.text()}, below {self.fields:.1%}")
+        for law, shifted in (laws or {}).items() if self.shift is not None else ():
+            drop = shifted.drop.get(key(0.9))
+            fallen = None if drop is None else drop.fields or drop.points
+            if drop is not None and fallen is not None and self.shift is not None and not fallen[1] <= self.shift:
+                missed.append(f"on {law!r} the coverage of 90 % bands drops: {drop.text()}, bound {self.shift:.1%}")
         if self.baselines:
             better = better_baselines(metrics, baselines)
             missed += [f"baseline {name!r} is better: mean relative L2 {its:.4g}" for name, its in better.items()]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from ritz.storage import models
 from ritz.storage.store import Store
-from ritz.tasks.documents.calibration import Coverage
+from ritz.tasks.documents.calibration import Coverage, Shifted
 from ritz.tasks.documents.evaluation import Metrics
 from ritz.tasks.documents.of_model import RELEASE
 from ritz.tasks.documents.records import save
@@ -21,7 +21,13 @@ log = logging.getLogger("ritz")
 
 
 def judge(
-    store: Store, model: str, gate: Gate, metrics: Metrics, coverage: Coverage, baselines: Mapping[str, Metrics]
+    store: Store,
+    model: str,
+    gate: Gate,
+    metrics: Metrics,
+    coverage: Coverage,
+    baselines: Mapping[str, Metrics],
+    laws: Mapping[str, Shifted] | None = None,
 ) -> Verdict:
     """Judge a model, keep the verdict with it, and say what it missed and which baselines are better.
 
@@ -29,10 +35,10 @@ def judge(
     ----------
     model
         ``NAME@VERSION``.
-    metrics, coverage, baselines
-        What was measured.
+    metrics, coverage, baselines, laws
+        What was measured; see `ritz.tasks.measuring.gate.Gate.judge`.
     """
-    verdict = gate.judge(metrics, coverage, baselines)
+    verdict = gate.judge(metrics, coverage, baselines, laws)
     for reason in verdict.missed:
         log.warning("gate: %s is not released: %s", model, reason)
     error = metrics.relative_l2.mean
@@ -51,7 +57,8 @@ def judged_again(store_url: str, record: FinishedRun, pipeline: Pipeline) -> Fin
     if record.identity == pipeline.identity:
         return record
     store = Store(store_url)
-    verdict = judge(store, record.model.spec, pipeline.gate, record.metrics, record.coverage, record.baselines)
+    found = (record.metrics, record.coverage, record.baselines, record.shifted)
+    verdict = judge(store, record.model.spec, pipeline.gate, *found)
     log.info("run %s is judged by another gate than before: %s", record.run, verdict.release)
     again = record.changed(
         identity=pipeline.identity,

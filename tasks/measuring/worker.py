@@ -5,28 +5,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ritz.compute.document import Document
+from ritz.compute.document import Document, Json
 from ritz.compute.evaluation.catalogue import USUAL
 from ritz.compute.evaluation.metric import Metric
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.fields.errors import summary
+from ritz.compute.fields.errors import relative_l2, summary
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.fitted.fitted import Fitted
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.catalogue import calibrated
-from ritz.compute.uncertainty.uncertainty import About, Calibrated, Predicted, Uncertainty
+from ritz.compute.uncertainty.uncertainty import About, Calibrated, Coverage, Predicted, Uncertainty
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.names import split_spec
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.documents.calibration import Calibration, CoverageRow, key
+from ritz.tasks.documents.calibration import Calibration, CoverageRow, Drop, Shifted, key
 from ritz.tasks.documents.card import CardMetrics
 from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics
 from ritz.tasks.documents.of_model import CALIBRATION, EVALUATION
+from ritz.tasks.errors import RecipeError
+from ritz.tasks.measuring.shifts import solved
 from ritz.tasks.measuring.split_fields import load
+from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.parsing.recorded_problem import problem_of
 
 BASELINE_SAMPLES = 2000
@@ -131,15 +134,51 @@ def quantify(
         parts[split] = Predicted(inputs, trained.predict(inputs), truth)
     transforms = {variable.name: variable.transform for variable in trained.variables}
     name, version = split_spec("dataset", dataset)
-    problem = problem or problem_of(Dataset.open(store, name).at(version).recipe)
+    made = Dataset.open(store, name).at(version)
+    problem = problem or problem_of(made.recipe)
     about = About(transforms, trained.normalisation.dimensions, problem)
     bands = method.calibrate(parts["validate"], parts["calibrate"], about)
+    measured = bands.measure(parts["test"])
+    laws = {
+        law: _on(law, changes, problem, made.recipe, trained, bands, measured)
+        for law, changes in method.other_laws().items()
+    }
     result = Calibration(
         dataset=dataset,
         made=bands.made(),
         samples={split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
-        coverage={key(one.level): CoverageRow(**one.document()) for one in bands.measure(parts["test"])},
+        coverage={key(one.level): CoverageRow.model_validate(one.document()) for one in measured},
+        **({"shifted": laws} if laws else {}),
     )
     files = {"bands.json": bands.to_bytes(), CALIBRATION: _json(result)}
     models.add(store, model, files, {"calibration": result.document()})
     return result
+
+
+def _on(
+    law: str,
+    changes: Json,
+    problem: Problem | None,
+    recipe: Json,
+    trained: Model,
+    bands: Calibrated,
+    measured: Sequence[Coverage],
+) -> Shifted:
+    """Return what error bars are worth on another law, from samples that are solved for it."""
+    if problem is None:
+        raise RecipeError(f"uncertainty.shifts.{law}: what the dataset solves is not installed here")
+    try:
+        other = shifted(problem, changes)
+    except ValueError as error:
+        raise RecipeError(f"uncertainty.shifts.{law}: {error}") from error
+    inputs, truth = solved(other, recipe["data"]["seed"], recipe["data"]["rtol"])
+    there = Predicted(inputs, trained.predict(inputs), truth)
+    found = bands.measure(there)
+    errors = [relative_l2(there.prediction[name], truth[name]) for name in truth]
+    return Shifted(
+        changes=changes,
+        samples=len(there),
+        relative_l2=float(np.mean(errors)),
+        coverage={key(one.level): CoverageRow.model_validate(one.document()) for one in found},
+        drop={key(here.level): Drop.model_validate(here.drop(one)) for here, one in zip(measured, found, strict=True)},
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -61,13 +62,23 @@ class Conformal(Uncertainty):
     spread: AnySpread = AutoSpread()
     """Where the bands lie and how wide they are, up to a factor."""
 
+    shifts: dict[str, dict[str, Any]] = Field(default={})
+    """Laws on which the bands are measured too, by name: fields of the problem with other values, e.g.
+    ``{rough: {law: {alpha: 1.5}}}``. 150 samples of each are solved."""
+
     @model_serializer(mode="wrap")
-    def _without_default_spread(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the usual spread: recipes from before there was a choice are the same ones."""
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the usual spread and no shifts: recipes from before there were such fields are the same ones."""
         written: dict[str, Any] = write(self)
         if self.spread == AutoSpread():
             written.pop("spread", None)
+        if not self.shifts:
+            written.pop("shifts", None)
         return written
+
+    def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the shifts; see `Uncertainty.other_laws`."""
+        return self.shifts
 
     def needs(self) -> dict[str, Need]:
         """Return how many samples it asks for; see `Uncertainty.needs`."""

@@ -93,7 +93,39 @@ class Coverage(Section[RunFacts]):
                 stacked(shares, widths),
             ),
             paragraph(said) if (said := _of_samples(rows)) else Markup(),
+            _laws(facts.recorded.shifted),
         )
+
+
+def _laws(shifted: Mapping[str, Any]) -> Markup:
+    """Return what the bands are worth on other laws, at 90 % or the highest level."""
+    if not shifted:
+        return Markup()
+    rows = []
+    for law, found in shifted.items():
+        level = "0.9" if "0.9" in found["coverage"] else max(found["coverage"], key=float)
+        row, drop = found["coverage"][level], found["drop"][level]
+        rows.append(
+            (
+                law,
+                number(found["relative_l2"]),
+                _with_interval(row),
+                _fallen(drop.get("points")),
+                _with_interval(row.get("fields") or {}),
+                _fallen(drop.get("fields")),
+            )
+        )
+    return table(
+        "The bands of 90 %, or the highest level, on other laws, each on samples that were solved for it. drop: "
+        "coverage on the test split less coverage there, in percentage points, with its interval of 95 %.",
+        rows,
+        ("law", "relative L2", "points inside", "drop", "whole fields inside", "drop"),
+        kind="shares",
+    )
+
+
+def _fallen(drop: Sequence[float] | None) -> str:
+    return MISSING if drop is None else f"{100 * drop[0]:.1f} [{100 * drop[1]:.1f}, {100 * drop[2]:.1f}]"
 
 
 def _promised(row: Mapping[str, Any]) -> str:
