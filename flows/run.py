@@ -170,6 +170,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
                 "metrics": measured.metrics,
                 "baselines": measured.baselines,
                 "coverage": quantified.coverage,
+                **({"ranking": quantified.ranking} if quantified.ranking else {}),
                 **({"shifted": quantified.shifted} if quantified.shifted else {}),
                 **priced.entries(),
                 "ledger": generated.ledger,

@@ -231,6 +231,14 @@ class Calibrated(Kind, ABC):
     def measure(self, test: Predicted) -> tuple[Coverage, ...]:
         """Measure the coverage at every level on samples that nothing has seen."""
 
+    def ranking(self, test: Predicted) -> dict[str, float]:
+        """Return how well estimated errors rank the true ones; empty where nothing estimates them.
+
+        See `ritz.compute.uncertainty.ranking.ranking`.
+        """
+        del test
+        return {}
+
     def assess(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Assessment | None:
         """Return what is known of the errors of predictions beside their intervals; None where there is nothing."""
         del inputs, prediction

@@ -144,6 +144,8 @@ class Calibration(Document):
         How the error bars were made, in a sentence or two.
     samples
         Used, by split.
+    ranking
+        How well estimated errors rank the true ones; see `ritz.compute.uncertainty.ranking.ranking`.
     shifted
         What the error bars were worth on other laws, by their names.
     """
@@ -152,4 +154,5 @@ class Calibration(Document):
     made: str = ""
     samples: Mapping[str, int]
     coverage: Coverage
+    ranking: Mapping[str, Number | None] = {}
     shifted: Mapping[str, Shifted] = {}

@@ -110,8 +110,9 @@ class FinishedRun(RunRecord):
     ----------
     metrics, baselines
         Errors of the model and of each baseline on the test split.
-    coverage, shifted
-        What its error bars were worth, and what on other laws, by their names.
+    coverage, ranking, shifted
+        What its error bars were worth, how well estimated errors rank the true ones, and what they were worth on other
+        laws, by their names.
     choice, panel
         How the solver was chosen, and what order and recycling are worth.
     """
@@ -122,6 +123,7 @@ class FinishedRun(RunRecord):
     metrics: Metrics
     baselines: Mapping[str, Metrics]
     coverage: Coverage
+    ranking: Mapping[str, Number | None] = {}
     shifted: Mapping[str, Shifted] = {}
     cost: Cost | None = None
     break_even: BreakEven | None = None

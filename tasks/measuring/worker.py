@@ -139,6 +139,7 @@ def quantify(
     about = About(transforms, trained.normalisation.dimensions, problem)
     bands = method.calibrate(parts["validate"], parts["calibrate"], about)
     measured = bands.measure(parts["test"])
+    ranks = {name: value if np.isfinite(value) else None for name, value in bands.ranking(parts["test"]).items()}
     laws = {
         law: _on(law, changes, problem, made.recipe, trained, bands, measured)
         for law, changes in method.other_laws().items()
@@ -149,6 +150,7 @@ def quantify(
         samples={split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
         coverage={key(one.level): CoverageRow.model_validate(one.document()) for one in measured},
         **({"shifted": laws} if laws else {}),
+        **({"ranking": ranks} if ranks else {}),
     )
     files = {"bands.json": bands.to_bytes(), CALIBRATION: _json(result)}
     models.add(store, model, files, {"calibration": result.document()})

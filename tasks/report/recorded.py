@@ -49,6 +49,7 @@ class Recorded:
     metrics: Part = field(default_factory=dict)
     baselines: Part = field(default_factory=dict)
     coverage: tuple[Part, ...] = ()
+    ranking: Part = field(default_factory=dict)
     shifted: Part = field(default_factory=dict)
     totals: Part = field(default_factory=dict)
     choice: Part = field(default_factory=dict)
@@ -65,8 +66,8 @@ class Recorded:
     def of(record: Part) -> Recorded:
         """Read a record, in which any part may be absent or None."""
         alike = (
-            "recipe", "dataset", "model", "metrics", "baselines", "shifted", "choice", "cost", "break_even", "times",
-            "memory", "versions", "machine",
+            "recipe", "dataset", "model", "metrics", "baselines", "ranking", "shifted", "choice", "cost", "break_even",
+            "times", "memory", "versions", "machine",
         )  # fmt: skip
         parts: dict[str, Part] = {name: record.get(name) or {} for name in alike}
         coverage = sorted((record.get("coverage") or {}).values(), key=lambda row: row["nominal"])

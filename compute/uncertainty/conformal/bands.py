@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ritz.compute.kind import Kind
+from ritz.compute.uncertainty.ranking import ranking
 from ritz.compute.uncertainty.shares import promised
 from ritz.compute.uncertainty.spread.catalogue import AnyFittedSpread
 from ritz.compute.uncertainty.spread.spread import Shape
@@ -120,6 +121,12 @@ class Bands(Calibrated):
         """Return what the spread knows of the errors; see `Calibrated.assess`."""
         return self.spread.shape(inputs, prediction).assessment
 
+    def ranking(self, test: Predicted) -> dict[str, float]:
+        """Return how well the widths, or better estimates, rank the errors; see `Calibrated.ranking`."""
+        shape = self.spread.shape(test.inputs, test.prediction)
+        errors = {name: test.error(name) for name in self.outputs}
+        return ranking(shape.estimate or shape.width, errors)
+
     def made(self) -> str:
         """Return what the spread says; see `Calibrated.made`."""
         return self.spread.made()
@@ -127,9 +134,13 @@ class Bands(Calibrated):
     def measure(self, test: Predicted) -> tuple[Coverage, ...]:
         """Measure coverage and mean width on samples that nothing has seen; see `Calibrated.measure`.
 
-        More figures: ``constant_measured`` and ``constant_width``, both of the constant band;
+        More figures: ``interval_score``, the width and 2/(1 − level) times how far points outside are beyond the ends,
+        in units of the output, small is good; ``constant_measured`` and ``constant_width``, both of the constant band;
         ``constant_width_at_equal_coverage``, the width of a constant band that covers the share ``measured`` of these
         very points. Averages over the outputs where there are several; a whole field is inside if all of them are.
+
+        The interval score: T. Gneiting, A. Raftery, "Strictly proper scoring rules, prediction, and estimation", J. Am.
+        Stat. Assoc. 102 (2007).
         """
         shape = self.spread.shape(test.inputs, test.prediction)
         scores = {name: shape.scores(test.truth, name) for name in self.outputs}
@@ -141,9 +152,12 @@ class Bands(Calibrated):
                 inside = scores[name] <= self._factors(name, index, scores[name].shape[1:])
                 shares.append(inside.reshape(len(test), -1).mean(axis=1))
                 error, constant = errors[name], factors.constants[index]
+                half = self._half(shape, name, index, "points")
+                beyond = np.maximum(np.abs(test.truth[name].astype(np.float64) - shape.centre[name]) - half, 0)
                 found.append(
                     {
-                        "width": float(2 * self._half(shape, name, index, "points").mean()),
+                        "width": float(2 * half.mean()),
+                        "interval_score": float(2 * half.mean() + 2 / (1 - level) * beyond.mean()),
                         "constant_measured": float(np.mean(error <= constant)),
                         "constant_width": 2 * constant,
                         "constant_width_at_equal_coverage": float(2 * np.quantile(error, shares[-1].mean())),

@@ -8,7 +8,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ritz.compute.kind import Source
 from ritz.compute.uncertainty.conformal.bands import Bands, Factors, largest
-from ritz.compute.uncertainty.conformal.control import conformal_quantile, risk_control
+from ritz.compute.uncertainty.conformal.factors import conformal_quantile, risk_control
 from ritz.compute.uncertainty.spread.catalogue import AnySpread
 from ritz.compute.uncertainty.spread.choice import AutoSpread
 from ritz.compute.uncertainty.uncertainty import About, Need, Predicted, Uncertainty

@@ -240,7 +240,8 @@ def _shape(
         widths[name] = np.where(lost.reshape(-1, *(1,) * len(axes)), np.inf, width)
     found = {name: np.where(_rows(lost, values), prediction[name], values) for name, values in first.items()}
     assessment = Assessment(found if rounds == 2 else None, estimate, doubtful)
-    return Shape(found if rounds == 2 else prediction, widths, assessment)
+    sizes_of_change = {name: np.abs(values) for name, values in change.items()}
+    return Shape(found if rounds == 2 else prediction, widths, assessment, sizes_of_change)
 
 
 def _rows(mask: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -26,11 +26,14 @@ class Shape:
         ``(n, *dims)`` float64, positive; NaN where there is no measure.
     assessment
         What else is known of the errors.
+    estimate
+        Estimated absolute errors of the predictions; None where the widths are all there is.
     """
 
     centre: Mapping[str, np.ndarray]
     width: Arrays
     assessment: Assessment | None = None
+    estimate: Arrays | None = None
 
     def scores(self, truth: Mapping[str, np.ndarray], name: str) -> np.ndarray:
         """Return the distance of the truth from the centre, in widths, ``(n, *dims)``; infinite without a measure."""

@@ -93,8 +93,20 @@ class Coverage(Section[RunFacts]):
                 stacked(shares, widths),
             ),
             paragraph(said) if (said := _of_samples(rows)) else Markup(),
+            paragraph(said) if (said := _ranked(facts.recorded.ranking)) else Markup(),
             _laws(facts.recorded.shifted),
         )
+
+
+def _ranked(ranking: Mapping[str, Any]) -> str:
+    """Return how well estimated errors rank the true ones."""
+    if not ranking:
+        return ""
+    return (
+        f"Rank correlation of estimated and true error: {number(ranking.get('spearman_point'))} at points, "
+        f"{number(ranking.get('spearman_sample'))} over samples (1 is best). Leaving out the samples with the largest "
+        f"estimates keeps a mean error {percent(ranking.get('ause'))} above the least possible on average."
+    )
 
 
 def _laws(shifted: Mapping[str, Any]) -> Markup:

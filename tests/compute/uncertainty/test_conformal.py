@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.uncertainty.conformal.bands import Bands
 from ritz.compute.uncertainty.conformal.conformal import Conformal
-from ritz.compute.uncertainty.conformal.control import risk_control
+from ritz.compute.uncertainty.conformal.factors import risk_control
 from ritz.compute.uncertainty.spread.alignment import align
 from ritz.compute.uncertainty.spread.width import Width
 from ritz.compute.uncertainty.uncertainty import About, Coverage, Predicted

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.uncertainty.conformal.conformal import Conformal
-from ritz.compute.uncertainty.conformal.control import conformal_quantile, risk_control
+from ritz.compute.uncertainty.conformal.factors import conformal_quantile, risk_control
 from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, effective, promised
 from ritz.compute.uncertainty.spread.constant import Constant
 from ritz.compute.uncertainty.spread.learnt import Learnt, rings
