@@ -305,7 +305,11 @@ class Pipeline(Kind):
         document = self.document()
         document.pop("schedule")
         document["data"].pop("grow")
-        if not document["gate"]["baselines"]:
-            # Recipes that do not ask for it are those from before it was there.
-            del document["gate"]["baselines"]
+        # Recipes that do not ask for a bound that came later are those from before it was there.
+        usual = Gate().model_dump(mode="json")
+        document["gate"] = {
+            name: value
+            for name, value in document["gate"].items()
+            if name in ("relative_l2", "coverage") or value != usual[name]
+        }
         return document_hash(document)

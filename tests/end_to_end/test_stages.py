@@ -140,7 +140,7 @@ def test_predictions_come_with_bands(staged: Staged, tmp_path: Path) -> None:
     np.testing.assert_array_equal(predicted["x"], test["x"])
     lower, upper = predicted["u_lower"], predicted["u_upper"]
     assert lower.dims == ("level", "sample", "y", "x")
-    assert ((lower <= predicted["u"]) & (predicted["u"] <= upper)).all()
+    assert ((lower <= predicted["u_corrected"]) & (predicted["u_corrected"] <= upper)).all()
     assert (upper.diff("level") >= 0).all()
     assert (lower.diff("level") <= 0).all()
     inside = ((lower.values <= test["u"].values) & (test["u"].values <= upper.values)).mean(axis=(1, 2, 3))
