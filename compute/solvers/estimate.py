@@ -24,9 +24,6 @@ log = logging.getLogger(__name__)
 EXACT = 1e-8
 """Largest residual of an answer that counts as exact."""
 
-INDEFINITE = 1e-3
-"""Largest residual for indefinite systems that no transform preconditions."""
-
 BY_CHANGE = 1.0
 """Largest residual where the change of the answer decides: that of no answer at all."""
 
@@ -59,7 +56,7 @@ class Estimate(Solver):
     - definite stencils: `Multigrid` to ``rtol``
     - other stencils with constant couplings, as of waves of varying wave number: `FlexibleGMRES`, until the answer
       changes by at most a tenth twice in a row
-    - other stencils, as of waves in a medium of varying density: `Recycled` to 1e-3
+    - other stencils, as of waves in a medium of varying density: `Recycled` to ``indefinite``
     - everything else: `Direct`, exact
 
     A system that is missed has failed: nothing else answers it. Where the change alone decides, a good answer may have
@@ -71,6 +68,8 @@ class Estimate(Solver):
     kind: Literal["estimate"] = "estimate"
     rtol: float = Field(default=0.01, gt=0, lt=1)
     """Largest true relative residual for definite stencils."""
+    indefinite: float = Field(default=1e-3, gt=0, lt=1)
+    """Largest one for indefinite stencils that no transform preconditions."""
 
     def chosen(self, systems: Systems) -> Solver:
         """Return what answers such systems."""
@@ -142,7 +141,7 @@ class Estimate(Solver):
         if isinstance(operators, Stencil) and not operators.definite:
             if not FlexibleGMRES().unfit(systems):
                 return Pick(FlexibleGMRES(), BY_CHANGE, False)
-            return Pick(Recycled(), INDEFINITE, False)
+            return Pick(Recycled(), self.indefinite, False)
         return Pick(Direct(), EXACT, True)
 
 
