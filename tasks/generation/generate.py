@@ -116,13 +116,14 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
         if cluster.call("solve", worker.suits, pipeline.problem, data.seed, ordered[:1], chosen):
             log.info("solver: %s (chosen before)", chosen.kind)
             return chosen
+    solver = pipeline.solver
     probed: worker.Probed = cluster.call(
         "solve",
         worker.probe,
         pipeline.problem,
         data.seed,
         data.rtol,
-        pipeline.solver,
+        solver.among(dataset.solvers) if isinstance(solver, Auto) else solver,
         ordered=ordered,
         each=data.samples / max(1, cluster.workers("solve")),
     )
@@ -130,8 +131,7 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
         log.info("solver: the problem's own, which poses no systems")
     else:
         log.info("solver: %s%s", probed.solver.kind, " (chosen by measurement)" if probed.choice.tried else " (named)")
-    solver = probed.solver.model_dump(mode="json")
-    found = Probe(asked=asked, solver=solver, choice=probed.choice, panel=probed.panel)
+    found = Probe(asked=asked, solver=probed.solver.model_dump(mode="json"), choice=probed.choice, panel=probed.panel)
     store.write(key, json.dumps(found.document()).encode())
     return probed.solver
 

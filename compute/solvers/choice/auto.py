@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from ritz.compute.document import Json
 from ritz.compute.kind import in_units
@@ -41,6 +41,8 @@ class Auto(Solver):
     """What to try; by default all shipped solvers that fit, with every library that is installed."""
     probe: int = Field(default=5, ge=1, le=1000, json_schema_extra=in_units("systems"))
     """Systems to try them on."""
+
+    _among: tuple[str, ...] | None = PrivateAttr(None)
 
     @field_validator("candidates")
     @classmethod
@@ -99,6 +101,12 @@ class Auto(Solver):
         )
         return able[winner][0], choice
 
+    def among(self, kinds: Sequence[str]) -> Auto:
+        """Return one that leaves out the candidates of other kinds: a dataset names those that it began with."""
+        found = self.model_copy()
+        found._among = tuple(kinds)
+        return found
+
     def again(self, chosen: Mapping[str, Any]) -> Solver:
         """Return the candidate that was chosen before, from its fields."""
         known = _classes() | {self.kind: type(self)} | {one.kind: type(one) for one in self.candidates}
@@ -121,6 +129,8 @@ class Auto(Solver):
         fitting: list[tuple[Solver, float | None]] = []
         for solver in self.candidates or _known():
             reason = solver.unfit(systems)
+            if self._among is not None and solver.kind not in self._among:
+                reason = "the dataset began with a release that did not have it"
             if reason:
                 left_out.append(LeftOut(solver=_fields(solver), reason=reason))
                 continue

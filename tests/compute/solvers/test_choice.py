@@ -58,6 +58,17 @@ def test_a_candidate_that_needs_help_cannot_win(few_parameters):
     assert record.ratio is None
 
 
+def test_a_dataset_of_an_older_release_is_solved_by_what_that_knew(few_parameters):
+    systems = few_parameters[0]
+    auto = Auto().among(("direct", "krylov"))
+    solver, choice = auto.choose(systems, 1e-8)
+    assert solver.kind in ("direct", "krylov")
+    reasons = {one.solver["kind"]: one.reason for one in choice.left_out}
+    assert reasons["multigrid"] == reasons["transform"] == "the dataset began with a release that did not have it"
+    assert {one.solver["kind"] for one in choice.tried} <= {"direct", "krylov"}
+    assert Auto().choose(systems, 1e-8)[0].kind == "multigrid", "the one that it was made of chooses among all"
+
+
 def test_candidates_carry_their_state_through_the_probe(few_parameters):
     recycled = Recycled(restart=20, recycle=8)
     _, record = Auto(candidates=(recycled,), probe=4).choose(few_parameters[1], 1e-8)
