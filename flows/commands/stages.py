@@ -193,17 +193,29 @@ def predict(
     sample_dim: Annotated[
         str | None, typer.Option("--sample-dim", help="Dimension of the samples in the input, if not 'sample'.")
     ] = None,
+    verify: Annotated[
+        float | None,
+        typer.Option(
+            "--verify",
+            metavar="TOL",
+            help="Also give fields whose estimated relative error is at most this: by the equations, corrected where "
+            "the prediction's is above, and solved where a correction does not do.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 1 if a sample is flagged, or the inputs cannot be judged.")
+    ] = False,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
     """Predict, with bands, the outputs for given inputs.
 
-    Example: ritz predict darcy --input a.nc --output u.nc
+    Example: ritz predict darcy --input a.nc --output u.nc --verify 0.001
     """
     from ritz.flows.terminal import print_json
     from ritz.tasks.prediction.predict import predict as work
 
-    result = work(store, model, file_of(source), file_of(target), sample_dim)
+    result = work(store, model, file_of(source), file_of(target), sample_dim, verify)
     for remark in result.remarks:
         typer.echo(remark, err=True)
     if not result.released:
@@ -213,6 +225,9 @@ def predict(
     else:
         bands = f", with bands {result.calibrated}" if result.calibrated else ""
         typer.echo(f"{result.samples} predictions by {result.model} in {result.output}{bands}")
+    if strict and (objection := result.objection()):
+        typer.echo(f"--strict: {objection}", err=True)
+        raise typer.Exit(1)
 
 
 def _changes(overrides: list[str] | None, samples: int | None) -> Changes:

@@ -119,6 +119,7 @@ def test_predictions_name_what_is_in_them_and_keep_the_labels_of_samples(predict
         "u_upper",
         "input_outside",
         "input_score",
+        "input_p",
     }
 
 

@@ -42,6 +42,9 @@ def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
             "output": str(target),
             "calibrated": "calibrated on tiny@v1's law",
             "outside": [],
+            "doubtful": [],
+            "far": [],
+            "verified": None,
             "remarks": [],
         }
         return read_file(target)

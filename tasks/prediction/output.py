@@ -1,0 +1,182 @@
+"""The file of predictions: names, units and places of what was predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.uncertainty.novelty.novelty import Judged
+from ritz.compute.uncertainty.uncertainty import Calibrated
+from ritz.storage.conventions import CONVENTIONS
+from ritz.tasks.documents.card import Card
+from ritz.tasks.prediction.estimated import Estimated
+from ritz.tasks.prediction.inputs import Inputs
+
+if TYPE_CHECKING:
+    from ritz.compute.uncertainty.verification import Verified
+
+OUTSIDE, SCORE, P = "input_outside", "input_score", "input_p"
+"""What the file says of every input."""
+
+ESTIMATE, DOUBTFUL, FAR = "estimated_error", "estimate_doubtful", "estimate_far"
+"""What it says of every prediction, where the equations tell."""
+
+VERIFIED, VERIFIED_ERROR = "verified", "verified_error"
+"""What it says of every verified field, ``NAME_verified``."""
+
+Attributes = Mapping[str, Any]
+"""Of a variable, as `xarray` takes them."""
+
+Coordinates = Mapping[str, Any]
+"""By name, as `xarray` takes them: variables, or tuples of dimensions, values and attributes."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What was predicted, on its way into a file.
+
+    Attributes
+    ----------
+    card, grid
+        Of the model; its own coordinates.
+    inputs, outputs
+        What it was given, and what it predicted.
+    bands, calibrated
+        Its error bars, and in words for what they were calibrated; None without.
+    estimated, judged, verified
+        What is known of the predictions and of the inputs, and the fields that were verified; None without.
+    trained_on
+        Its dataset.
+    """
+
+    card: Card
+    grid: xr.Dataset
+    inputs: Inputs
+    outputs: Arrays
+    bands: Calibrated | None
+    calibrated: str | None
+    estimated: Estimated | None
+    judged: Judged | None
+    verified: Verified | None
+    trained_on: str
+
+    def dataset(self) -> xr.Dataset:
+        """Return it with names, units and places, along the samples and points of the inputs."""
+        sample, result = self.inputs.sample, xr.Dataset(coords=self._coordinates(), attrs={"Conventions": CONVENTIONS})
+        sides = {} if self.bands is None else self._sides(self.bands)
+        of_samples = self._of_inputs() | self._of_estimates() | self._of_verification()
+        for name, values in self.outputs.items():
+            variable = self.card.outputs[name]
+            dims = (sample, *variable.dims)
+            attrs = {k: v for k, v in variable.attrs.items() if k != "ancillary_variables"}
+            long_name = attrs.get("long_name", name)
+            other = self._other_fields(name, str(long_name))
+            for called, (field, about) in other.items():
+                result[called] = (dims, field, {**attrs, **about})
+            beside = [*(f"{name}_{side}" for side in sides), *other, *of_samples]
+            corrected = f"{name}_corrected" in other
+            result[name] = (dims, values, attrs | {"ancillary_variables": " ".join(beside)})
+            for side, of in sides.items():
+                around = "corrected prediction" if corrected else "prediction"
+                about = {"long_name": f"{side} end of the band around the {around} of {long_name}"}
+                about["comment"] = f"{self.calibrated}; expected share of the points of a sample inside: level"
+                result[f"{name}_{side}"] = (("level", *dims), of[name], attrs | about)
+        for called, (numbers, about) in of_samples.items():
+            result[called] = (sample, numbers, about)
+        if self.bands is not None:
+            level = ("level", list(self.bands.levels), {"long_name": "nominal coverage", "units": "1"})
+            result = result.assign_coords(level=level)
+        return result.isel({dim: slice(None, None, -1) for dim in self.inputs.turned}).assign_coords(self._places())
+
+    def _other_fields(self, name: str, long_name: str) -> dict[str, tuple[np.ndarray, Attributes]]:
+        """Return the fields beside a prediction by name."""
+        found: dict[str, tuple[np.ndarray, Attributes]] = {}
+        corrected = None if self.estimated is None else self.estimated.assessment.corrected
+        if corrected is not None:
+            about = {"long_name": f"{long_name}, corrected by the equations"}
+            found[f"{name}_corrected"] = (corrected[name], about)
+        if self.verified is not None:
+            about = {"long_name": f"{long_name}, as predicted, corrected or solved: {VERIFIED} says which"}
+            found[f"{name}_verified"] = (self.verified.fields[name], about)
+        return found
+
+    def _of_inputs(self) -> dict[str, tuple[np.ndarray, Attributes]]:
+        """Return what is said of every input, by name."""
+        n, judged, known = len(self.inputs), self.judged, self.trained_on
+        told = judged is not None and not judged.unsure
+        flags = judged.outside.astype(np.int8) if judged is not None and told else np.full(n, 2, np.int8)
+        score, p = (np.full(n, np.nan), np.full(n, np.nan)) if judged is None else (judged.score, judged.p)
+        rule = "" if judged is None else f", by {judged.rule}"
+        about = f"whether the input is unlike those of {known}, on which the model was trained{rule}"
+        return {
+            OUTSIDE: (flags, {"long_name": about, **_flags("inside", "outside", "not_judged")}),
+            SCORE: _numbers(score, f"how unlike those of {known} the input is, 1 at the edge"),
+            P: _numbers(p, f"conformal p-value of the score among the inputs of {known}"),
+        }
+
+    def _of_estimates(self) -> dict[str, tuple[np.ndarray, Attributes]]:
+        """Return what the equations say of every prediction, by name."""
+        known = self.estimated
+        if known is None:
+            return {}
+        doubtful = {"long_name": "whether the estimated error cannot be relied on", **_flags("reliable", "doubtful")}
+        found = {
+            ESTIMATE: _numbers(known.error, "estimated error of the prediction by the equations, relative L2"),
+            DOUBTFUL: (known.doubtful.astype(np.int8), doubtful),
+        }
+        if known.largest is not None:
+            far = {"long_name": f"whether the estimated error is beyond {known.limit_text()}", **_flags("near", "far")}
+            found[FAR] = (known.far.astype(np.int8), far)
+        return found
+
+    def _of_verification(self) -> dict[str, tuple[np.ndarray, Attributes]]:
+        """Return what was done for every verified field, by name."""
+        if self.verified is None:
+            return {}
+        from ritz.compute.uncertainty.verification import ACTIONS, SOLVE_RTOL
+
+        about = {
+            "long_name": "what the verified field is",
+            "comment": f"a corrected field is no solve; solved: relative residual at most {SOLVE_RTOL:g}",
+            **_flags(*ACTIONS),
+        }
+        error = "estimated error of the verified field by the equations, relative L2; none of a solve"
+        return {
+            VERIFIED: (self.verified.actions, about),
+            VERIFIED_ERROR: _numbers(self.verified.estimate, error),
+        }
+
+    def _sides(self, bands: Calibrated) -> dict[str, Arrays]:
+        """Return the lower and the upper ends of the bands by output, ``(level, n, *dims)``."""
+        lower, upper = zip(*bands.intervals(self.inputs.values, self.outputs, bands.levels), strict=True)
+        return {
+            side: {name: np.stack([one[name] for one in levels]) for name in self.outputs}
+            for side, levels in (("lower", lower), ("upper", upper))
+        }
+
+    def _coordinates(self) -> Coordinates:
+        along = {dim for entry in self.card.outputs.values() for dim in entry.dims}
+        own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, VERIFIED, VERIFIED_ERROR)
+        taken = {*self.outputs, *along, *own_names, "level"}
+        labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
+        # The triangles of a mesh lie along no variable, but among its nodes.
+        own = {str(k): v for k, v in self.grid.coords.items() if k not in v.dims or k in along}
+        return labels | {name: one for name, one in own.items() if not set(one.dims) & set(self.inputs.other)}
+
+    def _places(self) -> Coordinates:
+        """Return the coordinates of the points as the file has them, where they are not the model's."""
+        attrs = self.card.coordinates
+        return {dim: (dim, one.values, attrs.get(dim, {})) for dim, one in self.inputs.places.items()}
+
+
+def _numbers(values: np.ndarray, long_name: str) -> tuple[np.ndarray, Attributes]:
+    return values.astype(np.float32), {"long_name": long_name, "units": "1"}
+
+
+def _flags(*meanings: str) -> Attributes:
+    return {"flag_values": np.arange(len(meanings), dtype=np.int8), "flag_meanings": " ".join(meanings)}
