@@ -38,7 +38,7 @@ class Ranking(Kind):
     factor
         Lower Cholesky factor of the correlations of these.
     farthest
-        The largest of their distances, by which distances are divided.
+        The largest of their distances, 1 at least, by which distances are divided.
     low, high
         Extremes of each statistic among these.
     known
