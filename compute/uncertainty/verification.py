@@ -87,7 +87,7 @@ def verify(
 
     A step of the problem's own iteration, begun at the prediction, estimates its error. Where that is above the
     tolerance a second step, begun at the corrected field, corrects it further. With θ the size of the second step over
-    that of the first, what is left is about θ/(1 − θ) of the second, as of any contraction by θ. Where that is above the
+    that of the first, at most θ/(1 − θ) of the second is left, as of any contraction by θ. Where that is above the
     tolerance too, or θ is above 30 %, so that the steps cannot be relied on, the sample is solved. If a solve of some
     samples takes no longer than a step, all are solved.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ritz.compute.document import Number, Part
+from ritz.compute.evaluation.cost import rounded
 from ritz.storage.wording import shown
 from ritz.tasks.documents.card import Card
 from ritz.tasks.errors import InputError
@@ -71,7 +72,7 @@ class Verification(Part):
         """Return it in a line."""
 
         def ms(seconds: float) -> str:
-            return f"{1e3 * seconds:.2g} ms"
+            return f"{rounded(1e3 * seconds, 2):g} ms"
 
         count = self.predicted + self.corrected + self.solved + self.failed
         failed = f", {self.failed} without a good solve" if self.failed else ""
