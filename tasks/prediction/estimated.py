@@ -20,7 +20,8 @@ class Estimated:
     Of the law that a model was tested on a share of 1/(n + 1) of the predictions has a larger error than each of n test
     samples. Errors of twice the largest are rarer still: by a factor of four even where the tail of the errors is so
     heavy that they have no variance. No rate is guaranteed. What lies beyond was not met in the test, whatever the
-    input looks like.
+    input looks like. Of a model with several outputs the estimate is that of all together, and the measured error the
+    mean of theirs.
 
     Attributes
     ----------

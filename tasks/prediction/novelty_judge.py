@@ -19,7 +19,10 @@ def novelty(store: Store, spec: str, card: Card) -> tuple[Novelty | None, str]:
     """
     blob = models.read_file(store, spec, FILE)
     if blob is not None:
-        return read_novelty(blob), ""
+        try:
+            return read_novelty(blob), ""
+        except ValueError:
+            return None, f"no rule of this release reads {FILE} of model {spec}, expected that of a later one"
     source = card.dataset
     try:
         if source.snapshot != resolve(store, source.spec).snapshot:

@@ -15,13 +15,16 @@ import xarray as xr
 from ritz.compute.document import Json
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.uncertainty.novelty.catalogue import novelty as read_novelty
 from ritz.compute.uncertainty.novelty.novelty import Judged
 from ritz.compute.uncertainty.novelty.ranks import Ranks
 from ritz.compute.uncertainty.uncertainty import Assessment
 from ritz.storage import models
 from ritz.storage.files import read_file
+from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents.evaluation import Evaluation
+from ritz.tasks.measuring.novelty_worker import of_inputs
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.predict import Prediction, predict
 from tests.command import inside
@@ -188,6 +191,23 @@ def test_errors_are_far_beyond_those_that_were_measured_and_not_where_none_were(
     assert unknown is not None
     assert not unknown.far.any()
     assert Estimated.of(None, None) is None
+
+
+def test_a_rule_of_a_later_release_is_no_rule_here(before: Store, tmp_path: Path) -> None:
+    models.add(before, "small@v1", {"novelty.json": b'{"kind": "oracle"}'}, {})
+    result = _result(before, tmp_path)
+    assert result["outside"] is None
+    assert "cannot be judged: no rule of this release reads novelty.json of model small@v1" in result["remarks"][0]
+
+
+def test_the_inputs_of_all_splits_are_known_whatever_their_order(tiny_store: TinyStore) -> None:
+    data = read(Store(tiny_store[0]), "tiny")
+    kept = read_novelty(models.read_file(Store(tiny_store[0]), "tiny@v1", "novelty.json") or b"")
+    assert isinstance(kept, Ranks)
+    assert len(kept.own_grid.known) == 160 - 160 // 3
+    assert of_inputs(data) == kept
+    shuffled = data.isel(sample=np.random.default_rng(1).permutation(160))
+    assert of_inputs(shuffled) == kept
 
 
 @pytest.mark.parametrize("gone", ["folder", "snapshot"])

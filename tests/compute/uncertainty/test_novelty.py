@@ -53,7 +53,7 @@ def test_inputs_of_the_law_are_flagged_as_seldom_as_promised_whatever_the_law() 
         novelty = Ranks.fit(_rows(inputs, slice(300)), (), dimensions)
         assert len(novelty.own_grid.known) == 200
         shares.append(float(novelty.judge(_rows(inputs, slice(300, None))).outside.mean()))
-    assert np.mean(shares) == pytest.approx(2 / 201, abs=3 * np.std(shares) / 20)
+    assert np.mean(shares) == pytest.approx(2 / 201, abs=3 * float(np.std(shares)) / 20)
 
 
 def test_p_values_of_new_inputs_are_uniform() -> None:
