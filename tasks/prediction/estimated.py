@@ -9,7 +9,7 @@ import numpy as np
 from ritz.compute.uncertainty.uncertainty import Assessment
 from ritz.tasks.documents.evaluation import Evaluation
 
-TIMES = 2
+TIMES = 3
 """An estimated error is far beyond the measured ones if it is more than so many times the largest of them."""
 
 
@@ -18,8 +18,8 @@ class Estimated:
     """What the equations tell of the errors of predictions.
 
     Of the law that a model was tested on a share of 1/(n + 1) of the predictions has a larger error than each of n test
-    samples. Errors of twice the largest are rarer still: by a factor of four even where the tail of the errors is so
-    heavy that they have no variance. No rate is guaranteed. What lies beyond was not met in the test, whatever the
+    samples. Errors of three times the largest are rarer still: by a factor of nine even where the tail of the errors is
+    so heavy that they have no variance. No rate is guaranteed. What lies beyond was not met in the test, whatever the
     input looks like. Of a model with several outputs the estimate is that of all together, and the measured error the
     mean of theirs.
 

@@ -117,6 +117,10 @@ def test_predictions_name_what_is_in_them_and_keep_the_labels_of_samples(predict
     assert set(found["u"].attrs["ancillary_variables"].split()) == {
         "u_lower",
         "u_upper",
+        "u_corrected",
+        "estimated_error",
+        "estimate_doubtful",
+        "estimate_far",
         "input_outside",
         "input_score",
         "input_p",

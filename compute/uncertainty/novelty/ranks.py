@@ -223,9 +223,8 @@ class Ranks(Novelty):
             if len(ranking.known) < ONE_IN
             else ""
         )
-        return Judged(
-            scores / ranking.edge, ranking.p(scores), ranking.reasons(found), f"conformal p < {1 / ONE_IN:g}", unsure
-        )
+        rule = f"conformal p < {1 / ONE_IN:g}, as at most {100 / ONE_IN:g} % of its own inputs are"
+        return Judged(scores / ranking.edge, ranking.p(scores), ranking.reasons(found), rule, unsure)
 
 
 def _of_any_grid(found: Sequence[Statistic]) -> list[Statistic]:
