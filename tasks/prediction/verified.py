@@ -30,7 +30,7 @@ class Verification(Part):
     rtol
         Relative residual of what was solved.
     all_solved
-        Whether a solve was no dearer than a step, so that all were solved.
+        Whether a solve was no dearer than the steps, so that all were solved.
     seconds_prediction, seconds_verification, seconds_step, seconds_solve
         Wall time per sample: of the prediction, of all of the verification after it, of one step and of a full solve,
         the last two measured on a few samples.
@@ -76,7 +76,7 @@ class Verification(Part):
 
         count = self.predicted + self.corrected + self.solved + self.failed
         failed = f", {self.failed} without a good solve" if self.failed else ""
-        why = " (a solve is as cheap as a step, so no error was estimated)" if self.all_solved else ""
+        why = " (a solve is as cheap as the steps, so no error was estimated)" if self.all_solved else ""
         return (
             f"verified to an estimated relative error of {self.tolerance:g}: of {count} samples {self.predicted} as "
             f"predicted, {self.corrected} corrected by steps, {self.solved} solved to rtol {self.rtol:g}{why}{failed}; "

@@ -29,9 +29,9 @@ Work = Callable[..., tuple[Any, xr.Dataset]]
 
 @pytest.fixture
 def work(tiny_store: TinyStore, inputs: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
-    """Verify predictions for three test samples; a solve takes twice as long as a step, or as told."""
+    """Verify predictions for three test samples; a solve takes thrice as long as a step, or as told."""
 
-    def call(tolerance: float, solve: float = 2.0, given: xr.Dataset = inputs) -> tuple[Any, xr.Dataset]:
+    def call(tolerance: float, solve: float = 3.0, given: xr.Dataset = inputs) -> tuple[Any, xr.Dataset]:
         left = [1.0, solve]
         monkeypatch.setattr(verification, "_seconds", lambda _: left.pop(0))
         (tmp_path / "out.nc").unlink(missing_ok=True)
