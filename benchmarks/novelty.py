@@ -1,6 +1,6 @@
 """Inputs of other laws: which of them are flagged by their p-value, by the estimated error, or by neither.
 
-python -m benchmarks.novelty > benchmarks/novelty.txt                    # about 4 minutes on one core
+python -m benchmarks.novelty > benchmarks/novelty.txt                    # about 5 minutes on busy cores
 python -m benchmarks.novelty --recipe darcy --seeds 3
 """
 
