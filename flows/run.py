@@ -152,7 +152,9 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
         model: ModelVersion = cluster.call("train", register, store, trained.identity, pipeline.name, origin)
         reference = model.spec
         measuring = time.monotonic()
-        measured = evaluation.evaluate(store, cluster, reference, dataset, pipeline.evaluation, pipeline.surrogate)
+        measured = evaluation.evaluate(
+            store, cluster, reference, dataset, pipeline.evaluation, pipeline.problem, pipeline.surrogate
+        )
         quantified = evaluation.quantify(
             store, cluster, reference, dataset, pipeline.uncertainty, pipeline.problem, pipeline.surrogate
         )

@@ -5,21 +5,54 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter
 
-from ritz.compute.evaluation.field_errors import LargestError, RelativeH1Error, RelativeL2Error, SpectralError
-from ritz.compute.evaluation.metric import Metric
+from ritz.compute.evaluation.field_errors import (
+    IntegralError,
+    LargestError,
+    NormalisedRMSE,
+    RelativeH1Error,
+    RelativeL2Error,
+    SpectralError,
+    VarianceScaledRMSE,
+)
+from ritz.compute.evaluation.metric import SubjectMetric
+from ritz.compute.evaluation.wall_errors import BoundaryError, WallFluxError
 from ritz.compute.kind import OneOf
 
-METRICS = OneOf(Metric, lambda: (RelativeL2Error, RelativeH1Error, LargestError, SpectralError), group="ritz.metrics")
+METRICS = OneOf(
+    SubjectMetric,
+    lambda: (
+        RelativeL2Error,
+        RelativeH1Error,
+        LargestError,
+        SpectralError,
+        NormalisedRMSE,
+        VarianceScaledRMSE,
+        BoundaryError,
+        IntegralError,
+        WallFluxError,
+    ),
+    group="ritz.metrics",
+)
 """The shipped metrics, and those of installed packages."""
 
-AnyMetric = Annotated[Metric, METRICS]
+AnyMetric = Annotated[SubjectMetric, METRICS]
 """Field type: any of them, or an instance of one's own class."""
 
-USUAL: tuple[Metric, ...] = (RelativeL2Error(), RelativeH1Error(), LargestError(), SpectralError())
+USUAL: tuple[SubjectMetric, ...] = (
+    RelativeL2Error(),
+    RelativeH1Error(),
+    LargestError(),
+    SpectralError(),
+    NormalisedRMSE(),
+    VarianceScaledRMSE(),
+    BoundaryError(),
+    IntegralError(),
+    WallFluxError(),
+)
 """What a model is measured by where the recipe names nothing."""
 
 
-def metrics(document: Sequence[Any] | None) -> tuple[Metric, ...]:
+def metrics(document: Sequence[Any] | None) -> tuple[SubjectMetric, ...]:
     """Return the metrics that a recipe's document names; the usual ones where it names none.
 
     Raises

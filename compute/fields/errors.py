@@ -29,8 +29,8 @@ def relative_l2(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     >>> relative_l2(np.array([[3.0, 5.0]]), np.array([[3.0, 4.0]]))
     array([0.2])
     """
-    prediction, truth = _checked(prediction, truth)
-    values: np.ndarray = _norm(prediction - truth) / _nonzero(_norm(truth))
+    prediction, truth = checked(prediction, truth)
+    values: np.ndarray = norms(prediction - truth) / nonzero(norms(truth))
     return values
 
 
@@ -63,7 +63,7 @@ def relative_h1(
     ValueError
         If the shapes differ, an axis has less than 3 points, or a truth is zero everywhere.
     """
-    prediction, truth = _checked(prediction, truth)
+    prediction, truth = checked(prediction, truth)
     axes = _space(truth, space)
     points = tuple(truth.shape[axis] for axis in axes)
     lengths = lengths or (1.0,) * len(axes)
@@ -72,13 +72,13 @@ def relative_h1(
     spacings = [length / n for length, n in zip(lengths, points, strict=True)]
 
     def norm(field: np.ndarray) -> np.ndarray:
-        squares = _norm(field) ** 2
+        squares = norms(field) ** 2
         for axis, spacing in zip(axes, spacings, strict=True):
-            squares += _norm(np.gradient(field, spacing, axis=axis, edge_order=2)) ** 2
+            squares += norms(np.gradient(field, spacing, axis=axis, edge_order=2)) ** 2
         values: np.ndarray = np.sqrt(squares)
         return values
 
-    values: np.ndarray = norm(prediction - truth) / _nonzero(norm(truth))
+    values: np.ndarray = norm(prediction - truth) / nonzero(norm(truth))
     return values
 
 
@@ -90,9 +90,9 @@ def relative_max(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     ValueError
         If the shapes differ or a truth is zero everywhere.
     """
-    prediction, truth = _checked(prediction, truth)
+    prediction, truth = checked(prediction, truth)
     axes = tuple(range(1, truth.ndim))
-    values: np.ndarray = np.abs(prediction - truth).max(axis=axes) / _nonzero(np.abs(truth).max(axis=axes))
+    values: np.ndarray = np.abs(prediction - truth).max(axis=axes) / nonzero(np.abs(truth).max(axis=axes))
     return values
 
 
@@ -122,17 +122,42 @@ def spectral(prediction: np.ndarray, truth: np.ndarray, space: tuple[int, ...] |
     """
     from scipy.fft import dctn
 
-    prediction, truth = _checked(prediction, truth)
+    prediction, truth = checked(prediction, truth)
     axes = _space(truth, space)
     error = dctn(prediction - truth, axes=axes, norm="ortho")
     fractions = np.zeros((1,) * truth.ndim)
     for axis in axes:
         line = np.arange(truth.shape[axis]) / truth.shape[axis]
         fractions = np.maximum(fractions, np.expand_dims(line, tuple(i for i in range(truth.ndim) if i != axis)))
-    whole = _nonzero(_norm(truth))
+    whole = nonzero(norms(truth))
     return {
-        name: _norm(error * ((fractions >= low) & (fractions < high))) / whole for name, (low, high) in BANDS.items()
+        name: norms(error * ((fractions >= low) & (fractions < high))) / whole for name, (low, high) in BANDS.items()
     }
+
+
+def relative_l2_at(prediction: np.ndarray, truth: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return `relative_l2` over some of the values of a field alone.
+
+    Parameters
+    ----------
+    prediction, truth
+        ``(n, *dims)``.
+    where
+        ``(*dims)`` bool, or what can be repeated to it: the values that count.
+
+    Returns
+    -------
+    error
+        ``(n,)`` float64.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or a truth is zero in all these values.
+    """
+    prediction, truth = checked(prediction, truth)
+    places = np.broadcast_to(where, truth.shape[1:])
+    return relative_l2(prediction[:, places], truth[:, places])
 
 
 def summary(values: np.ndarray) -> dict[str, float]:
@@ -155,7 +180,7 @@ def summary(values: np.ndarray) -> dict[str, float]:
     }
 
 
-def _checked(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def checked(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return both in float64, of one shape with a sample axis."""
     if prediction.shape != truth.shape or truth.ndim < 2:
         raise ValueError(
@@ -169,14 +194,14 @@ def _space(truth: np.ndarray, space: tuple[int, ...] | None) -> tuple[int, ...]:
     return tuple(range(1, truth.ndim)) if space is None else space
 
 
-def _norm(field: np.ndarray) -> np.ndarray:
+def norms(field: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of every sample."""
     values: np.ndarray = np.linalg.norm(field.reshape(len(field), -1), axis=1)
     return values
 
 
-def _nonzero(norms: np.ndarray) -> np.ndarray:
+def nonzero(values: np.ndarray) -> np.ndarray:
     """Return the norms, or name the samples whose truth is zero."""
-    if np.any(norms == 0):
-        raise ValueError(f"the truth is zero everywhere in samples {np.flatnonzero(norms == 0)[:5].tolist()}")
-    return norms
+    if np.any(values == 0):
+        raise ValueError(f"the truth is zero everywhere in samples {np.flatnonzero(values == 0)[:5].tolist()}")
+    return values

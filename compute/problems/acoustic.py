@@ -46,6 +46,7 @@ class Acoustic(InMedium, box.LinearInBox):
     """
 
     output: ClassVar[str] = "p"
+    conductivity: ClassVar[str] = "a"
 
     kind: Literal["acoustic"] = "acoustic"
     shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = Field(

@@ -25,6 +25,9 @@ class InBox(Problem):
     output: ClassVar[str] = "u"
     """Name of the output."""
 
+    conductivity: ClassVar[str] = ""
+    """Name of the input a of the only fluxes through the walls, −a ∇u, with u = 0 on them; empty where they differ."""
+
     if TYPE_CHECKING:
         # Field of a subclass, which keeps its place among its others.
         shape: tuple[int, ...]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -38,6 +38,8 @@ class Darcy(InMedium, box.LinearInBox):
         Input ``a`` and output ``u``, ``(sample, y, x)`` or ``(sample, z, y, x)`` float32; along an axis of N cells
         the centre of cell i lies at (i + ½)/N. A surrogate sees log a.
     """
+
+    conductivity: ClassVar[str] = "a"
 
     kind: Literal["darcy"] = "darcy"
     shape: tuple[box.Cells, ...] = Field(

@@ -57,6 +57,8 @@ class Heat(InMedium, box.InBox, Evolution):
         ),
     )
 
+    conductivity: ClassVar[str] = "a"
+
     kind: Literal["heat"] = "heat"
     shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""

@@ -39,6 +39,8 @@ class Evaluation(Document):
         Training samples that the baselines were fitted to.
     relative_l2
         Of every test sample, for the report.
+    unfit
+        Metrics that were asked for and are none for these fields, and why.
     """
 
     dataset: str
@@ -47,3 +49,4 @@ class Evaluation(Document):
     baselines: Mapping[str, Metrics]
     baseline_samples: int
     relative_l2: tuple[Number, ...] = ()
+    unfit: Mapping[str, str] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from ritz.compute.cluster.cluster import Cluster
-from ritz.compute.evaluation.metric import Metric
+from ritz.compute.evaluation.metric import SubjectMetric
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.uncertainty import Uncertainty
@@ -22,14 +22,20 @@ def evaluate(
     cluster: Cluster,
     model: str,
     dataset: str,
-    metrics: Sequence[Metric],
+    metrics: Sequence[SubjectMetric],
+    problem: Problem | None = None,
     surrogate: Surrogate | None = None,
 ) -> Evaluation:
     """Measure ``model`` and the baselines on the test split of ``dataset``; both as ``NAME@VERSION``.
 
     The evaluation is kept with the model.
+
+    Parameters
+    ----------
+    problem, surrogate
+        What made the dataset and the surrogate, where their classes are not registered.
     """
-    result: Evaluation = cluster.call("train", worker.evaluate, store_url, model, dataset, metrics, surrogate)
+    result: Evaluation = cluster.call("train", worker.evaluate, store_url, model, dataset, metrics, problem, surrogate)
     error = result.metrics.relative_l2
     log.info("evaluate: relative L2 %.4f (95th percentile %.4f)", error.mean, error.p95)
     return result

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ritz.compute.document import Document, Json
 from ritz.compute.evaluation.catalogue import USUAL
-from ritz.compute.evaluation.metric import Metric
+from ritz.compute.evaluation.metric import Found, Subject, SubjectMetric
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.errors import relative_l2, summary
 from ritz.compute.problems.problem import Arrays, Problem
@@ -53,21 +54,34 @@ def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> 
 
 
 def evaluate(
-    store_url: str, model: str, dataset: str, metrics: Sequence[Metric] = USUAL, surrogate: Surrogate | None = None
+    store_url: str,
+    model: str,
+    dataset: str,
+    metrics: Sequence[SubjectMetric] = USUAL,
+    problem: Problem | None = None,
+    surrogate: Surrogate | None = None,
 ) -> Evaluation:
-    """Measure a model and the baselines on the test split, by the metrics that fit the fields; keep and return it."""
+    """Measure a model and the baselines on the test split, by the metrics that fit the fields; keep and return it.
+
+    Parameters
+    ----------
+    problem, surrogate
+        What made the dataset and the surrogate, where their classes are not registered; else what the recipes say.
+    """
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
     inputs, truth = load(data, "test")
-    dimensions = Dimensions.of(data)
+    problem = problem or _problem(store, dataset)
+    subject = Subject(inputs, trained.predict(inputs), truth, Dimensions.of(data), problem)
     numbers = sum(values[0].size for values in truth.values())
     limit = min(BASELINE_SAMPLES, max(1, BASELINE_NUMBERS // numbers))
     fields = {name: values for part in load(data, "train", limit) for name, values in part.items()}
-    fit = [metric for metric in metrics if not metric.unfit(dimensions)]
-    errors = _errors(trained.predict(inputs), truth, dimensions, fit)
+    unfit = {metric.kind: metric.unfit_for(subject) for metric in metrics}
+    fit = [metric for metric in metrics if not unfit[metric.kind]]
+    errors = _errors(subject, fit)
     baselines = {
-        name: _summaries(_errors(_fitted(baseline, trained, fields).predict(inputs), truth, dimensions, fit))
+        name: _summaries(_errors(replace(subject, prediction=_fitted(baseline, trained, fields).predict(inputs)), fit))
         for name, baseline in BASELINES.items()
     }
     result = Evaluation(
@@ -77,21 +91,22 @@ def evaluate(
         baselines=baselines,
         baseline_samples=len(next(iter(fields.values()))),
         relative_l2=tuple(errors["relative_l2"][""].tolist()),
+        unfit={kind: reason for kind, reason in unfit.items() if reason},
     )
     of_card = CardMetrics(dataset=dataset, samples=result.samples, **result.metrics.entries())
     models.add(store, model, {EVALUATION: _json(result)}, {"metrics": of_card.document()})
     return result
 
 
-def _errors(
-    prediction: Arrays, truth: Arrays, dimensions: Dimensions, metrics: Sequence[Metric]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Return what every metric finds for every sample, by metric and part, averaged over the outputs."""
-    found = {}
-    for metric in metrics:
-        outputs = [metric.measure(prediction[name], truth[name], dimensions, name) for name in truth]
-        found[metric.kind] = {part: np.mean([one[part] for one in outputs], axis=0) for part in outputs[0]}
-    return found
+def _problem(store: Store, dataset: str) -> Problem | None:
+    """Return what a dataset solves, None where its class is not installed here."""
+    name, version = split_spec("dataset", dataset)
+    return problem_of(Dataset.open(store, name).at(version).recipe)
+
+
+def _errors(subject: Subject, metrics: Sequence[SubjectMetric]) -> dict[str, Found]:
+    """Return what every metric finds for every sample, by metric and part."""
+    return {metric.kind: metric.of(subject) for metric in metrics}
 
 
 def _fitted(baseline: Fitted, trained: Model, fields: Arrays) -> Model:

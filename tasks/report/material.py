@@ -48,6 +48,8 @@ class Material:
         When the trainer received each shard, seconds, `time.time`.
     relative_l2
         Relative L2 error of every test sample, ``(n_test,)``.
+    unfit
+        Metrics that are none for these fields, and why.
     ledger
         Ledger columns of the whole dataset: ``status``, ``reason``, ``residual``, ``iterations``, ``seconds``,
         ``solver``.
@@ -70,6 +72,7 @@ class Material:
     curve: Arrays = field(default_factory=dict)
     arrivals: np.ndarray = field(default_factory=lambda: np.empty(0))
     relative_l2: np.ndarray = field(default_factory=lambda: np.empty(0))
+    unfit: Mapping[str, str] = field(default_factory=dict)
     ledger: Arrays = field(default_factory=dict)
     stream: Stream | None = None
 

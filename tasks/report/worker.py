@@ -82,6 +82,7 @@ def gather(
         curve=columns(history.curve),
         arrivals=np.array([entry.time for entry in history.received]),
         relative_l2=relative_l2,
+        unfit=evaluation.unfit,
         ledger=made.ledger(),
         stream=seen(made, history, files["schedule.npy"], problem),
     )

@@ -12,7 +12,7 @@ from ritz.tasks.recipes import load
 from ritz.tasks.requests.request import Request
 
 if TYPE_CHECKING:
-    from ritz.compute.evaluation.metric import Metric
+    from ritz.compute.evaluation.metric import SubjectMetric
     from ritz.compute.uncertainty.uncertainty import Uncertainty
     from ritz.storage.datasets import Dataset
     from ritz.storage.models import ModelVersion
@@ -72,7 +72,7 @@ class Measurement:
 
     model: ModelVersion
     dataset: Version
-    metrics: tuple[Metric, ...]
+    metrics: tuple[SubjectMetric, ...]
     uncertainty: Uncertainty
 
 

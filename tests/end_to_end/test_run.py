@@ -19,7 +19,9 @@ from tests.command import TINY, ritz
 Tiny = tuple[Path, dict[str, Any]]
 
 SUMMARY = {"mean", "median", "p95", "max"}
-ERRORS = {"relative_l2", "h1", "max_error", "spectral"}
+ERRORS = {
+    *("relative_l2", "h1", "max_error", "spectral", "nrmse", "vrmse", "boundary", "integral", "flux"),
+}
 LEVELS = ("0.5", "0.8", "0.9", "0.95")
 
 

@@ -40,6 +40,7 @@ def make_material(space: tuple[int, ...], n: int = 2) -> Material:
         },
         arrivals=1e9 + np.arange(0.0, 120.0, 8.0),
         relative_l2=np.exp(rng.normal(-4, 0.4, 30)),
+        unfit={"boundary": "there are no walls: every axis closes to a ring"},
         ledger={
             "status": np.array(["ok"] * 30 + ["failed"] * 2),
             "reason": np.array([""] * 30 + ["not_converged"] * 2),

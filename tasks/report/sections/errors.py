@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ritz.compute.evaluation.catalogue import METRICS
 from ritz.tasks.report.figures.distribution import bins, finite
 from ritz.tasks.report.figures.theme import HALF, INK, MUTED, SERIES, SMALL, dress, figure, in_a_row, log_axis, plain
-from ritz.tasks.report.html import Pictures, paragraph, picture, table
+from ritz.tasks.report.html import Pictures, joined, paragraph, picture, table
 from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.section import Draw, Section
 from ritz.tasks.report.wording import number, share
@@ -97,7 +97,7 @@ class Measures(Section[RunFacts]):
     under = "errors"
     place = 30
     column = 2
-    needs = ("metrics",)
+    needs = ("metrics", "unfit")
     absent = "Error metrics: not measured in this run."
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
@@ -106,7 +106,10 @@ class Measures(Section[RunFacts]):
         if not rows:
             return Markup()
         head = ("error", *SUMMARY.values())
-        return table("All measures of the error of this model over the test samples.", rows, head)
+        return joined(
+            table("All measures of the error of this model over the test samples.", rows, head),
+            *(paragraph(f"No {title}: {reason}.", "muted") for title, reason in _unfit(facts.material.unfit)),
+        )
 
 
 def _summary(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -114,7 +117,7 @@ def _summary(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _measures(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    titles = {kind: getattr(cls, "title", "") or kind for kind, cls in METRICS.kinds().items()}
+    titles = _titles()
     rows: list[tuple[str, Mapping[str, Any]]] = []
     for name, found in metrics.items():
         title = titles.get(name, name)
@@ -125,8 +128,17 @@ def _measures(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]
         elif name == "spectral":
             rows += [(f"relative L2, {band} wavenumbers", row) for band, row in found.items()]
         else:
-            rows += [(f"{title}, {part}", row) for part, row in found.items()]
+            rows += [(f"{title}, {part.replace('_', ' ')}", row) for part, row in found.items()]
     return rows
+
+
+def _unfit(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
+    titles = _titles()
+    return [(titles.get(kind, kind), reason) for kind, reason in reasons.items()]
+
+
+def _titles() -> dict[str, str]:
+    return {kind: getattr(cls, "title", "") or kind for kind, cls in METRICS.kinds().items()}
 
 
 def draw(facts: RunFacts) -> Figure:
