@@ -112,7 +112,7 @@ def _tried(
 ) -> Trial:
     """Solve at a tolerance on a grid; the error is None where a sample failed."""
     coarse = grids.coarse.loosened(rtol)
-    solver = _quickest(coarse, grids.restrict(inputs), rtol)
+    solver = quickest(coarse, grids.restrict(inputs), rtol)
     seconds = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -138,7 +138,7 @@ def _error(outputs: Arrays, reference: Mapping[str, np.ndarray]) -> float:
     return float(np.mean([relative_l2(outputs[name], truth).mean() for name, truth in reference.items()]))
 
 
-def _quickest(problem: Problem, inputs: Arrays, rtol: float) -> Solver:
+def quickest(problem: Problem, inputs: Arrays, rtol: float) -> Solver:
     """Return the solver that is measured to be the quickest on the first systems; `Auto` where there are none."""
     systems = first_systems(problem, inputs)
     return Auto() if systems is None else Auto().choose(systems, rtol=rtol)[0]

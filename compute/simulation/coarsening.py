@@ -53,9 +53,9 @@ class Grids:
             assert isinstance(halved, Problem)
             after = halved.template(1)
             for name, moves in down.items():
-                moves += _moves(before[name], after[name], 1)
+                moves += interpolations(before[name], after[name], 1)
             before = after
-        up = {str(name): _moves(last[name], fine[name], 3) for name in fine.data_vars}
+        up = {str(name): interpolations(last[name], fine[name], 3) for name in fine.data_vars}
         logs = frozenset(str(name) for name, one in fine.data_vars.items() if one.attrs.get("transform") == "log")
         return cls(coarse, down, up, logs)
 
@@ -68,13 +68,13 @@ class Grids:
         found = {}
         for name, values in inputs.items():
             log = name in self.logs and bool(self.down[name])
-            moved = _moved(np.log(values) if log else values, self.down[name])
+            moved = interpolated(np.log(values) if log else values, self.down[name])
             found[name] = np.exp(moved).astype(values.dtype) if log else moved.astype(values.dtype)
         return found
 
     def prolong(self, outputs: Mapping[str, np.ndarray]) -> Arrays:
         """Return outputs on the fine grid, by cubic splines along every axis that has other points there."""
-        return {name: _moved(values, self.up[name]) for name, values in outputs.items()}
+        return {name: interpolated(values, self.up[name]) for name, values in outputs.items()}
 
 
 def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
@@ -116,7 +116,7 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
         return str(error.errors()[0]["msg"])
 
 
-def _moves(source: xr.DataArray, target: xr.DataArray, degree: int) -> list[tuple[int, np.ndarray]]:
+def interpolations(source: xr.DataArray, target: xr.DataArray, degree: int) -> list[tuple[int, np.ndarray]]:
     """Return the matrices of the spline interpolation, extrapolating, along every axis with other points."""
     moves = []
     for axis, dim in enumerate(source.dims[1:], 1):
@@ -127,7 +127,8 @@ def _moves(source: xr.DataArray, target: xr.DataArray, degree: int) -> list[tupl
     return moves
 
 
-def _moved(values: np.ndarray, moves: list[tuple[int, np.ndarray]]) -> np.ndarray:
+def interpolated(values: np.ndarray, moves: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """Return values ``(n, *dims)`` after `interpolations`."""
     for axis, matrix in moves:
         values = np.moveaxis(np.tensordot(values, matrix, axes=(axis, 1)), -1, axis)
     return values

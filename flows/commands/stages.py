@@ -157,7 +157,7 @@ def evaluate(
         from ritz.flows.launch import launch
 
         result = launch(flow, model, dataset, prepared.store, profile)
-    _report(result, as_json, ("model", "metrics", "baselines", "cost", "break_even"))
+    _report(result, as_json, ("model", "metrics", "unfit", "worst", "truth", "baselines", "cost", "break_even"))
 
 
 def quantify(

@@ -9,7 +9,7 @@ from ritz.compute.document import Document, Json, Part
 from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion
-from ritz.tasks.documents.evaluation import Metrics
+from ritz.tasks.documents.evaluation import Metrics, TruthErrors
 from ritz.tasks.documents.training import TrainingSummary
 
 
@@ -78,7 +78,7 @@ class Card(Document, Origin):
         Positions of the points along the dimensions that have any, and their attributes.
     identity
         Hash of what fixes the model.
-    metrics, calibration, cost, break_even
+    metrics, truth, calibration, cost, break_even
         None until they are measured.
     """
 
@@ -90,6 +90,7 @@ class Card(Document, Origin):
     coordinates: Mapping[str, Mapping[str, str]]
     identity: str
     metrics: CardMetrics | None = None
+    truth: TruthErrors | None = None
     calibration: Calibration | None = None
     cost: Cost | None = None
     break_even: BreakEven | None = None

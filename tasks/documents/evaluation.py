@@ -26,6 +26,63 @@ class Metrics(Part):
     relative_l2: ErrorSummary
 
 
+class WorstSample(Part):
+    """One of the samples with the largest errors, by its id in the dataset."""
+
+    id: int
+    relative_l2: Number
+
+
+class TruthError(Part):
+    """How far the truth is from a better solution, as a relative L2 error; on a few samples.
+
+    Attributes
+    ----------
+    known
+        Whether it could be measured; ``reason`` says why not.
+    mean, max
+        Over ``samples`` test samples, None where it is not known.
+    points
+        Points of the better solutions along each dimension.
+    seconds
+        That it took.
+    """
+
+    known: bool
+    reason: str = ""
+    mean: Number | None = None
+    max: Number | None = None
+    samples: int = 0
+    points: Mapping[str, int] = Field(default_factory=dict)
+    seconds: Number = 0.0
+
+
+class TruthErrors(Part):
+    """What errors the truth has itself, beside which those of a model are to be read.
+
+    Attributes
+    ----------
+    dataset
+        ``NAME@VERSION``.
+    rtol
+        Largest true relative residual of a sample, as it was asked for.
+    rounding_bound
+        What rounding to the stored dtype adds at most to the residual, None where it was not measured.
+    labels
+        Distance of the stored fields to the exact solution of the same discrete equations: what tolerance and rounding
+        left. No model can be measured to be better.
+    discretisation
+        Distance of the stored fields to solutions on a grid twice as fine, with half the time steps. At second order
+        the distance to the solution of the PDE is about 4/3 of it, at first order twice as much.
+    """
+
+    dataset: str
+    rtol: Number
+    rounding_bound: Number | None = None
+    labels: TruthError
+    discretisation: TruthError
+
+
 class Evaluation(Document):
     """What a model and the baselines came to on the test split of a dataset.
 
@@ -41,6 +98,14 @@ class Evaluation(Document):
         Of every test sample, for the report.
     unfit
         Metrics that were asked for and are none for these fields, and why.
+    worst
+        The samples with the largest relative L2 errors, the worst first.
+    truth
+        What errors the truth has itself; None of a model that an earlier release evaluated, as all that follows.
+    sample_ids
+        Of the test samples, in the order of ``relative_l2``.
+    by_sample
+        What each metric found for every test sample, by metric and part, to six digits.
     """
 
     dataset: str
@@ -50,3 +115,11 @@ class Evaluation(Document):
     baseline_samples: int
     relative_l2: tuple[Number, ...] = ()
     unfit: Mapping[str, str] = Field(default_factory=dict)
+    worst: tuple[WorstSample, ...] = ()
+    truth: TruthErrors | None = None
+    sample_ids: tuple[int, ...] = ()
+    by_sample: Mapping[str, Mapping[str, tuple[Number, ...]]] = Field(default_factory=dict)
+
+    def short(self) -> Evaluation:
+        """Return it without what it has of every sample."""
+        return self.without("relative_l2", "sample_ids", "by_sample")

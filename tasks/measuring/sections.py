@@ -4,6 +4,7 @@ from ritz.tasks.report.sections.costs import BreakEven, Costs, ModelCosts
 from ritz.tasks.report.sections.coverage import Coverage
 from ritz.tasks.report.sections.errors import Baselines, Distribution, Errors, Measures
 from ritz.tasks.report.sections.samples import Samples
+from ritz.tasks.report.sections.truth import Truth, Worst
 
 SECTIONS = (
     Samples(),
@@ -11,6 +12,8 @@ SECTIONS = (
     Distribution(),
     Baselines(),
     Measures(),
+    Truth(),
+    Worst(),
     Coverage(),
     Costs(),
     BreakEven(),

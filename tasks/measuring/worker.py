@@ -25,11 +25,12 @@ from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import Calibration, CoverageRow, Drop, Shifted, key
 from ritz.tasks.documents.card import CardMetrics
-from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics
+from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics, WorstSample
 from ritz.tasks.documents.of_model import CALIBRATION, EVALUATION
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring.shifts import solved
 from ritz.tasks.measuring.split_fields import load
+from ritz.tasks.measuring.truth_worker import truth_errors
 from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.parsing.recorded_problem import problem_of
 
@@ -38,6 +39,10 @@ BASELINE_SAMPLES = 2000
 
 BASELINE_NUMBERS = 2**26
 """And to so many that their outputs are at most this many numbers: half a gigabyte in float64."""
+
+
+WORST = 10
+"""Of so many samples with the largest errors the ids are kept."""
 
 
 def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> tuple[Model, Calibrated | None]:
@@ -84,17 +89,32 @@ def evaluate(
         name: _summaries(_errors(replace(subject, prediction=_fitted(baseline, trained, fields).predict(inputs)), fit))
         for name, baseline in BASELINES.items()
     }
+    relative_l2 = errors["relative_l2"][""]
+    sample_ids = data["sample_id"].values[data["split"].values == "test"]
     result = Evaluation(
         dataset=dataset,
         samples=len(next(iter(truth.values()))),
         metrics=_summaries(errors),
         baselines=baselines,
         baseline_samples=len(next(iter(fields.values()))),
-        relative_l2=tuple(errors["relative_l2"][""].tolist()),
+        relative_l2=tuple(relative_l2.tolist()),
         unfit={kind: reason for kind, reason in unfit.items() if reason},
+        worst=tuple(
+            WorstSample(id=int(sample_ids[row]), relative_l2=float(relative_l2[row]))
+            for row in np.argsort(-relative_l2, kind="stable")[:WORST]
+        ),
+        truth=truth_errors(store, dataset, data, problem),
+        sample_ids=tuple(sample_ids.tolist()),
+        by_sample={
+            kind: {part: tuple(float(f"{value:.6g}") for value in values) for part, values in found.items()}
+            for kind, found in errors.items()
+        },
     )
     of_card = CardMetrics(dataset=dataset, samples=result.samples, **result.metrics.entries())
-    models.add(store, model, {EVALUATION: _json(result)}, {"metrics": of_card.document()})
+    added = {"metrics": of_card.document()}
+    if result.truth is not None:
+        added["truth"] = result.truth.document()
+    models.add(store, model, {EVALUATION: _json(result)}, added)
     return result
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
+from ritz.tasks.documents.evaluation import TruthErrors, WorstSample
 from ritz.tasks.report.arrivals import Stream
 from ritz.tasks.report.recorded import Recorded
 
@@ -50,6 +51,10 @@ class Material:
         Relative L2 error of every test sample, ``(n_test,)``.
     unfit
         Metrics that are none for these fields, and why.
+    worst
+        The test samples with the largest errors, the worst first.
+    truth_errors
+        What errors the truth has itself; None where they were not measured.
     ledger
         Ledger columns of the whole dataset: ``status``, ``reason``, ``residual``, ``iterations``, ``seconds``,
         ``solver``.
@@ -73,6 +78,8 @@ class Material:
     arrivals: np.ndarray = field(default_factory=lambda: np.empty(0))
     relative_l2: np.ndarray = field(default_factory=lambda: np.empty(0))
     unfit: Mapping[str, str] = field(default_factory=dict)
+    worst: tuple[WorstSample, ...] = ()
+    truth_errors: TruthErrors | None = None
     ledger: Arrays = field(default_factory=dict)
     stream: Stream | None = None
 

@@ -83,6 +83,8 @@ def gather(
         arrivals=np.array([entry.time for entry in history.received]),
         relative_l2=relative_l2,
         unfit=evaluation.unfit,
+        worst=evaluation.worst,
+        truth_errors=evaluation.truth,
         ledger=made.ledger(),
         stream=seen(made, history, files["schedule.npy"], problem),
     )

@@ -11,17 +11,19 @@ from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.card import Card, CardMetrics, Variable
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion
+from ritz.tasks.documents.evaluation import TruthErrors
 from ritz.tasks.documents.training import TrainingSummary
 from ritz.tasks.documents.verdict import Release
 
 FIRST = (
-    *("name", "run", "mode", "dataset", "training", "metrics", "calibration", "cost", "break_even"),
+    *("name", "run", "mode", "dataset", "training", "metrics", "truth", "calibration", "cost", "break_even"),
     *("recipe", "inputs", "outputs"),
 )
 """The order in which a card is read; what else it holds comes after."""
 
 MISSING = {
     "metrics": "not measured; see `ritz evaluate`",
+    "truth": "not measured; see `ritz evaluate`",
     "calibration": "not measured; see `ritz quantify`",
     "cost": "not measured; see `ritz evaluate`",
     "break_even": "not measured; see `ritz evaluate`",
@@ -49,6 +51,7 @@ class CardView(Part):
     dataset: DatasetVersion
     training: TrainingSummary
     metrics: CardMetrics | str
+    truth: TruthErrors | str
     calibration: Calibration | str
     cost: Cost | str
     break_even: BreakEven | str

@@ -165,7 +165,7 @@ def _show_model(store: Store, spec: str) -> ShownModel:
     evaluation, calibration = of_model.evaluation(store, spec), of_model.calibration(store, spec)
     verdict = of_model.verdict(store, spec)
     measured = {
-        "evaluation": evaluation and evaluation.without("relative_l2"),
+        "evaluation": evaluation and evaluation.short(),
         "calibration": calibration,
         "release": verdict and verdict.complete(card.recipe),
     }

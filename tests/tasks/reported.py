@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
+from ritz.tasks.documents.evaluation import TruthError, TruthErrors, WorstSample
 from ritz.tasks.report.arrivals import Stream
 from ritz.tasks.report.material import Material
 from tests.documents import comparison, seed
@@ -40,6 +41,14 @@ def make_material(space: tuple[int, ...], n: int = 2) -> Material:
         },
         arrivals=1e9 + np.arange(0.0, 120.0, 8.0),
         relative_l2=np.exp(rng.normal(-4, 0.4, 30)),
+        worst=(WorstSample(id=19, relative_l2=0.0633), WorstSample(id=598, relative_l2=0.06)),
+        truth_errors=TruthErrors(
+            dataset="darcy@v3",
+            rtol=1e-8,
+            rounding_bound=3.1e-5,
+            labels=TruthError(known=True, mean=2.5e-8, max=2.6e-8, samples=8, points={"y": 32, "x": 32}, seconds=0.1),
+            discretisation=TruthError(known=False, reason="fields on a mesh are not carried to another one"),
+        ),
         unfit={"boundary": "there are no walls: every axis closes to a ring"},
         ledger={
             "status": np.array(["ok"] * 30 + ["failed"] * 2),
