@@ -61,8 +61,6 @@ def gain(errors: Sequence[float] | np.ndarray, others: Sequence[float] | np.ndar
     >>> round(found.mean, 4), found.won, found.verdict
     (0.5528, 2, 'undecided')
     """
-    from scipy.stats import t
-
     ours, theirs = np.asarray(errors, np.float64), np.asarray(others, np.float64)
     if ours.shape != theirs.shape or ours.ndim != 1 or len(ours) < 2:
         raise ValueError(f"got errors of the shapes {ours.shape} and {theirs.shape}, expected two pairs or more")
@@ -72,8 +70,36 @@ def gain(errors: Sequence[float] | np.ndarray, others: Sequence[float] | np.ndar
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, expected between 0 and 1")
     ratios = np.log(ours / theirs)
-    n, middle = len(ratios), float(ratios.mean())
-    half = float(t.ppf(0.5 + level / 2, n - 1) * ratios.std(ddof=1) / np.sqrt(n))
-    ends = (1 - np.exp(one) for one in (middle, middle + half, middle - half))
+    middle, lower, upper = mean_with_ends(ratios, level)
+    ends = (1 - np.exp(one) for one in (middle, upper, lower))
     mean, low, high = (float(end) for end in ends)
     return Gain(mean, low, high, level, int(np.sum(ratios < 0)), tuple(ratios.tolist()))
+
+
+def mean_with_ends(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean of values and both ends of Student's interval for it, mean ± t·s/√n.
+
+    Parameters
+    ----------
+    values
+        ``(n,)``, at least two.
+    level
+        Confidence of the interval, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If there are not two values or more.
+
+    Examples
+    --------
+    >>> [round(one, 4) for one in mean_with_ends(np.array([1.0, 2.0, 3.0]))]
+    [2.0, -0.4841, 4.4841]
+    """
+    from scipy.stats import t
+
+    if len(values) < 2:
+        raise ValueError(f"got {len(values)} values, expected two or more for an interval")
+    middle = float(values.mean())
+    half = float(t.ppf(0.5 + level / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return middle, middle - half, middle + half

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ritz.flows.commands.options import Json, Overrides, Recipe, StoreUrl
+from ritz.flows.commands.options import Json, Overrides, Recipe, StoreUrl, file_of
 from ritz.flows.settings import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -105,25 +106,62 @@ def datasets(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
 
 
 def models(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Show the card of this model; none for all models.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME[@VERSION]]...",
+            help="Show the card of this model, or compare several; none for a list of all models.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="PATH", help="Write the comparison as a page: a new .html file.")
     ] = None,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """List the models of a store, or show the card of one: origin, errors, costs, break-even.
+    """List the models of a store, show the card of one, or compare several on their common test samples.
 
-    Example: ritz models darcy@v1
+    A card has origin, errors, costs and break-even. A comparison has means with 95 % intervals over the samples, and
+    the share of the first model's error that each of the others saves. Example: ritz models darcy@v1 darcy@v2
+    --report models.html
     """
     from ritz.flows.terminal import noting
     from ritz.tasks.views.card import card
     from ritz.tasks.views.lists import models as rows
 
+    chosen = names or []
+    if report is not None and len(chosen) < 2:
+        raise typer.BadParameter(f"got {len(chosen)} models, expected two or more to compare", param_hint="--report")
     with noting():
-        if name is None:
+        if not chosen:
             _list(rows(store), as_json, store)
+        elif len(chosen) == 1:
+            _document(card(store, chosen[0]), as_json)
         else:
-            _document(card(store, name), as_json)
+            _side_by_side(store, chosen, report, as_json)
+
+
+def _side_by_side(store: str, names: list[str], report: Path | None, as_json: bool) -> None:
+    from ritz.flows.terminal import print_json, print_table
+    from ritz.storage.targets import check_target, written_whole
+    from ritz.tasks.views.side_by_side import rows, side_by_side
+
+    path = report and file_of(report)
+    if path is not None:
+        check_target(path, (".html",))
+    found = side_by_side(store, names)
+    if path is not None:
+        from ritz.tasks.report.models import models_page
+
+        with written_whole(path) as aside:
+            aside.write_bytes(models_page(found))
+    if as_json:
+        print_json(found.document())
+        return
+    print_table(rows(found))
+    typer.echo(f"{found.samples} test samples of {found.dataset}; intervals of {found.level:.0%} over the samples")
+    if path is not None:
+        typer.echo(f"page {path}")
 
 
 def runs(store: StoreUrl = DEFAULT_STORE, as_json: Json = False) -> None:
