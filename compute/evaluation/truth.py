@@ -93,7 +93,7 @@ def to_finer_grid(
             f"they differ by {difference:.0%} of their deviation"
         )
     start = time.perf_counter()
-    errors = []
+    errors: list[np.ndarray] = []
     for row in range(len(ids)):
         if errors and time.perf_counter() - start > limit:
             break
@@ -136,7 +136,7 @@ def to_discrete_solution(
     if expected > limit:
         return f"a solve takes {expected:.0f} s, above the limit of {limit:.0f} s"
     start = time.perf_counter()
-    errors = []
+    errors: list[np.ndarray] = []
     for row in range(len(next(iter(truth.values())))):
         if errors and time.perf_counter() - start > limit:
             break

@@ -38,6 +38,9 @@ def evaluate(
     result: Evaluation = cluster.call("train", worker.evaluate, store_url, model, dataset, metrics, problem, surrogate)
     error = result.metrics.relative_l2
     log.info("evaluate: relative L2 %.4f (95th percentile %.4f)", error.mean, error.p95)
+    finer = None if result.truth is None else result.truth.discretisation
+    if finer is not None and finer.mean is not None:
+        log.info("evaluate: the truth is %.4f from a grid twice as fine (%d samples)", finer.mean, finer.samples)
     return result
 
 

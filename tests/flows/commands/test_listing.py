@@ -84,6 +84,8 @@ def test_the_card_of_a_model(tiny_store: TinyStore) -> None:
     assert card["recipe"] == record["recipe"]
     assert card["training"]["steps"] == 96
     assert card["metrics"]["relative_l2"] == record["metrics"]["relative_l2"]
+    assert card["truth"]["discretisation"]["points"] == {"y": 32, "x": 32}
+    assert card["truth"]["labels"]["max"] < 1e-6
     assert card["calibration"]["coverage"] == record["coverage"]
     assert (card["cost"], card["break_even"]) == (record["cost"], record["break_even"])
     assert inside("models", "tiny", "--store", str(store)).stdout.startswith(
@@ -109,6 +111,8 @@ def test_show_as_json(tiny_store: TinyStore) -> None:
     assert found["dataset"]["chosen"] == {"version": "v1", "snapshot": record["dataset"]["snapshot"]}
     assert found["model"]["version"] == "tiny@v1"
     assert found["model"]["evaluation"]["metrics"] == record["metrics"]
+    assert len(found["model"]["evaluation"]["worst"]) == 10
+    assert not {"relative_l2", "sample_ids", "by_sample"} & set(found["model"]["evaluation"])
     assert found["model"]["calibration"]["coverage"] == record["coverage"]
     assert _document("show", record["run"], "--store", str(store)) == {"run": record}
 
