@@ -6,6 +6,7 @@ import xarray as xr
 from ritz.compute.evaluation.matched import quickest
 from ritz.compute.evaluation.truth import Distances, to_discrete_solution, to_finer_grid
 from ritz.compute.problems.problem import Problem
+from ritz.compute.solvers.choice.auto import Auto
 from ritz.storage.datasets import Dataset
 from ritz.storage.names import split_spec
 from ritz.storage.store import Store
@@ -43,7 +44,7 @@ def truth_errors(store: Store, dataset: str, data: xr.Dataset, problem: Problem 
     expected = float(np.nanmean(data["seconds"].values[chosen])) if "seconds" in data else 0.0
     return TruthErrors(
         **about,
-        labels=_error(to_discrete_solution(problem, inputs, truth, solver=solver, expected=expected)),
+        labels=_error(to_discrete_solution(problem, inputs, truth, solver=Auto(), expected=expected)),
         discretisation=_error(
             to_finer_grid(
                 problem,

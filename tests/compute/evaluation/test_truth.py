@@ -71,5 +71,8 @@ def test_what_is_added_to_a_solution_is_the_error_of_its_labels(problem: Problem
     assert isinstance(found, Distances)
     errors = [np.linalg.norm(size * n) / np.linalg.norm(e) for n, e in zip(noise, exact, strict=True)]
     np.testing.assert_allclose(found.relative_l2, errors, rtol=1e-2)
-    refused = to_discrete_solution(problem, inputs, labels, solver=Direct(), expected=2.0, limit=1.0)
-    assert refused == "a solve takes 2 s, above the limit of 1 s"
+    refused = to_discrete_solution(problem, inputs, labels, solver=Direct(), expected=2.0, limit=4.0)
+    assert refused == "a step may take 8 s, above the limit of 4 s"
+    fewer = to_discrete_solution(problem, inputs, labels, solver=Direct(), expected=2.0, limit=10.0)
+    assert isinstance(fewer, Distances)
+    np.testing.assert_allclose(fewer.relative_l2, found.relative_l2[:1], rtol=1e-9)
