@@ -147,7 +147,7 @@ def evaluate(
 
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
-    from ritz.flows.terminal import STARTING, watching
+    from ritz.flows.terminal import STARTING, print_json, print_table, watching
     from ritz.tasks.preparing import prepare
     from ritz.tasks.requests.learning import Evaluate
 
@@ -157,7 +157,15 @@ def evaluate(
         from ritz.flows.launch import launch
 
         result = launch(flow, model, dataset, prepared.store, profile)
-    _report(result, as_json, ("model", "metrics", "unfit", "worst", "truth", "baselines", "cost", "break_even"))
+    if as_json:
+        print_json(result.document())
+        return
+    from ritz.tasks.views.evaluated import lines, rows
+
+    typer.echo(f"model {result.model.spec}")
+    print_table(rows(result))
+    for line in lines(result, result.break_even):
+        typer.echo(line)
 
 
 def quantify(

@@ -10,7 +10,8 @@ from ritz.tasks.documents.evaluation import TruthErrors
 from ritz.tasks.report.html import joined, paragraph, table
 from ritz.tasks.report.page import template
 from ritz.tasks.report.wording import MISSING, number, percent
-from ritz.tasks.views.side_by_side import MeanError, SideBySide, columns, short
+from ritz.tasks.views.measures import unfit
+from ritz.tasks.views.side_by_side import MeanError, SideBySide, columns, ratio, short
 
 
 def models_page(found: SideBySide) -> bytes:
@@ -38,7 +39,7 @@ def _errors(found: SideBySide) -> Markup:
             ],
             ("model", *titles.values()),
         ),
-        *(paragraph(f"No {kind}: {reason}.", "muted") for kind, reason in found.unfit.items()),
+        *(paragraph(sentence, "muted") for sentence in unfit(found.unfit)),
     )
 
 
@@ -48,19 +49,17 @@ def _cell(parts: Mapping[str, MeanError], part: str) -> str:
 
 def _paired(found: SideBySide) -> Markup:
     first, *others = found.models
-    rows = []
-    for model in others:
-        saved = model.paired
-        if saved is None:
-            rows.append((model.model, *(MISSING,) * 3))
-            continue
-        interval = f"{percent(saved.mean)} ({percent(saved.low)} to {percent(saved.high)})"
-        rows.append((model.model, interval, f"{saved.won} of {saved.pairs}", saved.verdict))
+    rows = [
+        (model.model, MISSING, MISSING, MISSING)
+        if (paired := model.paired) is None
+        else (model.model, ratio(paired), f"{paired.won} of {paired.pairs}", paired.verdict)
+        for model in others
+    ]
     return table(
-        f"Share of the relative L2 error of {first.model} that a model saves, sample by sample: 1 less the geometric "
-        "mean of the ratios, with its interval. Negative: it is worse.",
+        f"Relative L2 error over that of {first.model}, sample by sample: the geometric mean of the ratios, with its "
+        "interval. Below 1 a model is better.",
         rows,
-        ("model", "saved", "smaller error in", "verdict"),
+        ("model", f"error / {first.model}", "smaller on", "verdict"),
     )
 
 

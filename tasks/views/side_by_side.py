@@ -18,6 +18,7 @@ from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.evaluation import Evaluation, TruthErrors
+from ritz.tasks.views.measures import part_of, titles
 
 LEVEL = 0.95
 """Confidence of all intervals."""
@@ -32,12 +33,21 @@ class MeanError(Part):
 
 
 class Paired(Part):
-    """By how much a model's relative L2 error lies below that of the first one, over the same samples.
+    """How large a model's relative L2 error is beside that of the first one, on the same samples.
 
-    See `ritz.compute.evaluation.paired.Gain`, for the mean of the ratios of single samples.
+    Attributes
+    ----------
+    ratio
+        Geometric mean of the ratios of the errors of single samples; below 1 the model is better.
+    low, high
+        Ends of its interval, see `ritz.compute.evaluation.paired.gain`.
+    won
+        Samples, of ``pairs``, on which the model is better.
+    verdict
+        ``"better"`` or ``"worse"`` where the interval leaves no doubt, else ``"undecided"``.
     """
 
-    mean: Number
+    ratio: Number
     low: Number
     high: Number
     won: int
@@ -150,9 +160,9 @@ def side_by_side(store_url: str, specs: Sequence[str]) -> SideBySide:
 
 def columns(found: SideBySide) -> dict[tuple[str, str], str]:
     """Return what was measured of any model, metric and part, with the title of each."""
-    titles = {kind: getattr(cls, "title", "") or kind for kind, cls in METRICS.kinds().items()}
+    named = titles()
     return {
-        (kind, part): f"{titles.get(kind, kind)}, {part.replace('_', ' ')}" if part else titles.get(kind, kind)
+        (kind, part): part_of(named.get(kind, kind), kind, part)
         for model in found.models
         for kind, parts in model.errors.items()
         for part in parts
@@ -164,14 +174,13 @@ def rows(found: SideBySide) -> list[dict[str, str]]:
     kinds = list(dict.fromkeys(kind for kind, _ in columns(found)))
     table = []
     for model in found.models:
-        row = {"model": model.model, "surrogate": model.surrogate}
+        row = {"model": model.model}
         for kind in kinds:
             parts = model.errors.get(kind, {})
             worst = max(parts.values(), key=lambda one: one.mean, default=None)
             several = any(set(one.errors.get(kind, {})) - {""} for one in found.models)
-            row[f"{kind} (worst part)" if several else kind] = "-" if worst is None else short(worst)
-        saved = model.paired
-        row["saved"] = "-" if saved is None else f"{saved.mean:+.1%} [{saved.low:+.1%}, {saved.high:+.1%}]"
+            row[f"{kind}, worst" if several else kind] = "-" if worst is None else short(worst)
+        row[f"/ {found.models[0].model}"] = "-" if model.paired is None else ratio(model.paired)
         table.append(row)
     return table
 
@@ -182,11 +191,22 @@ def short(error: MeanError) -> str:
     Examples
     --------
     >>> short(MeanError(mean=0.02061, low=0.0195, high=0.0217)), short(MeanError(mean=0.02061, low=None, high=None))
-    ('0.0206 ± 0.0011', '0.0206')
+    ('0.0206±0.0011', '0.0206')
     """
     if error.low is None or error.high is None:
         return f"{error.mean:.3g}"
-    return f"{error.mean:.3g} ± {(error.high - error.low) / 2:.2g}"
+    return f"{error.mean:.3g}±{(error.high - error.low) / 2:.2g}"
+
+
+def ratio(paired: Paired) -> str:
+    """Write how large an error is beside that of the first model, with its interval.
+
+    Examples
+    --------
+    >>> ratio(Paired(ratio=0.5, low=0.45, high=0.5512, won=9, pairs=10, verdict="better"))
+    '0.5 [0.45, 0.551]'
+    """
+    return f"{paired.ratio:.3g} [{paired.low:.3g}, {paired.high:.3g}]"
 
 
 def _measured(store: Store, spec: str) -> _Measured:
@@ -248,6 +268,6 @@ def _paired(one: _Measured, first: _Measured, shared: np.ndarray) -> Paired | No
     if len(shared) < 2 or not (np.all(ours > 0) and np.all(theirs > 0)):
         return None
     found = gain(ours, theirs, LEVEL)
-    return Paired(
-        mean=found.mean, low=found.low, high=found.high, won=found.won, pairs=len(shared), verdict=found.verdict
-    )
+    # A gain is the share that is saved.
+    ratio, low, high = (1 - share for share in (found.mean, found.high, found.low))
+    return Paired(ratio=ratio, low=low, high=high, won=found.won, pairs=len(shared), verdict=found.verdict)

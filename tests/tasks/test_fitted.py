@@ -78,13 +78,13 @@ def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
     assert largest == sorted(evaluated.relative_l2, reverse=True)[:10]
     by_id = dict(zip(evaluated.sample_ids, evaluated.relative_l2, strict=True))
     assert [by_id[sample.id] for sample in evaluated.worst] == largest
-    truth = evaluated.truth
-    assert truth is not None
-    assert truth.labels.known
-    assert 0 < (truth.labels.max or 0) < 1e-6
-    assert truth.discretisation.known
-    assert 1e-4 < (truth.discretisation.mean or 0) < 0.2
-    assert models.read_card(store, f"{NAME}@v1")["truth"] == truth.document()
+    itself = evaluated.truth
+    assert itself is not None
+    assert itself.labels.known
+    assert 0 < (itself.labels.max or 0) < 1e-6
+    assert itself.discretisation.known
+    assert 1e-4 < (itself.discretisation.mean or 0) < 0.2
+    assert models.read_card(store, f"{NAME}@v1")["truth"] == itself.document()
     method = uncertainty({"kind": "conformal", "levels": [0.5]})
     coverage = measuring.quantify(store.url, f"{NAME}@v1", f"{NAME}@v1", method).coverage["0.5"].measured
     loaded, bands = measuring.load_model(store, f"{NAME}@v1")

@@ -75,7 +75,8 @@ def test_a_model_is_paired_with_the_first_sample_by_sample(store: Store) -> None
     assert small.paired is None
     assert worse.paired is not None
     logs = np.log(np.where(np.arange(len(before)) % 2, 2.0, 4.0))
-    assert worse.paired.mean == pytest.approx(1 - np.exp(logs.mean()), rel=1e-12)
+    assert worse.paired.ratio == pytest.approx(np.exp(logs.mean()), rel=1e-12)
+    assert 1 < worse.paired.low < worse.paired.ratio < worse.paired.high
     assert (worse.paired.won, worse.paired.pairs, worse.paired.verdict) == (0, len(before), "worse")
     error = worse.errors["relative_l2"][""]
     assert error.low is not None
@@ -98,7 +99,7 @@ def test_on_another_version_the_samples_that_are_shared_count_in_their_order(sto
     for model in (small, fewer):
         assert model.errors["relative_l2"][""].mean == pytest.approx(before[1:].mean(), rel=1e-12)
     assert fewer.paired is not None
-    assert (fewer.paired.mean, fewer.paired.verdict) == (0, "undecided")
+    assert (fewer.paired.ratio, fewer.paired.verdict) == (1, "undecided")
     # A flux is relative to that of all samples, which are others there.
     assert "flux" not in fewer.errors
 
@@ -106,16 +107,18 @@ def test_on_another_version_the_samples_that_are_shared_count_in_their_order(sto
 def test_the_table_has_means_with_half_their_intervals_and_of_parts_the_worst(store: Store) -> None:
     found = side_by_side(store.url, ["small", "worse"])
     assert list(columns(found).values()) == [
-        "relative L2", "relative L2, wavenumbers, low", "relative L2, wavenumbers, high",
+        "relative L2", "relative L2, low wavenumbers", "relative L2, high wavenumbers",
         "flow through a wall, relative, x low",
     ]  # fmt: skip
     first, second = rows(found)
-    expected = ["model", "surrogate", "relative_l2", "spectral (worst part)", "flux (worst part)", "saved"]
+    expected = ["model", "relative_l2", "spectral, worst", "flux, worst", "/ small@v1"]
     assert list(first) == expected
-    assert (first["flux (worst part)"], first["saved"]) == ("-", "-")
+    assert (first["flux, worst"], first["/ small@v1"]) == ("-", "-")
     low = found.models[1].errors["spectral"]["low"]
-    assert second["spectral (worst part)"].startswith(f"{low.mean:.3g} ± ")
-    assert second["saved"].startswith("-")
+    assert second["spectral, worst"].startswith(f"{low.mean:.3g}±")
+    paired = found.models[1].paired
+    assert paired is not None
+    assert second["/ small@v1"] == f"{paired.ratio:.3g} [{paired.low:.3g}, {paired.high:.3g}]"
 
 
 def test_the_page_has_everything_in_it(store: Store) -> None:
@@ -123,7 +126,7 @@ def test_the_page_has_everything_in_it(store: Store) -> None:
     for text in (
         "small@v1",
         "worse@v1",
-        "No h1: a reason.",
+        "No relative H1: a reason.",
         "over 8 samples: 0.00120",
         "of its equations is not known",
     ):

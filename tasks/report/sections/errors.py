@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from ritz.compute.evaluation.catalogue import METRICS
 from ritz.tasks.report.figures.distribution import bins, finite
 from ritz.tasks.report.figures.theme import HALF, INK, MUTED, SERIES, SMALL, dress, figure, in_a_row, log_axis, plain
 from ritz.tasks.report.html import Pictures, joined, paragraph, picture, table
 from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.section import Draw, Section
 from ritz.tasks.report.wording import number, share
+from ritz.tasks.views.measures import measures, unfit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,43 +102,18 @@ class Measures(Section[RunFacts]):
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return a row per measure."""
-        rows = [(name, *_summary(row)) for name, row in _measures(facts.recorded.metrics)]
+        rows = [(name, *_summary(row)) for name, row in measures(facts.recorded.metrics)]
         if not rows:
             return Markup()
         head = ("error", *SUMMARY.values())
         return joined(
             table("All measures of the error of this model over the test samples.", rows, head),
-            *(paragraph(f"No {title}: {reason}.", "muted") for title, reason in _unfit(facts.material.unfit)),
+            *(paragraph(sentence, "muted") for sentence in unfit(facts.material.unfit)),
         )
 
 
 def _summary(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(number(row.get(name)) for name in SUMMARY)
-
-
-def _measures(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    titles = _titles()
-    rows: list[tuple[str, Mapping[str, Any]]] = []
-    for name, found in metrics.items():
-        title = titles.get(name, name)
-        if not found:
-            continue
-        if "mean" in found:
-            rows.append((title, found))
-        elif name == "spectral":
-            rows += [(f"relative L2, {band} wavenumbers", row) for band, row in found.items()]
-        else:
-            rows += [(f"{title}, {part.replace('_', ' ')}", row) for part, row in found.items()]
-    return rows
-
-
-def _unfit(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
-    titles = _titles()
-    return [(titles.get(kind, kind), reason) for kind, reason in reasons.items()]
-
-
-def _titles() -> dict[str, str]:
-    return {kind: getattr(cls, "title", "") or kind for kind, cls in METRICS.kinds().items()}
 
 
 def draw(facts: RunFacts) -> Figure:
