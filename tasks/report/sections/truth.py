@@ -67,7 +67,7 @@ class Worst(Section[RunFacts]):
     title = "Worst samples"
     under = "errors"
     place = 50
-    column = 2
+    column = 1
     needs = ("worst",)
     absent = "Worst samples: not listed in this run."
 
