@@ -77,7 +77,7 @@ def evaluate(
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
     inputs, truth = load(data, "test")
-    problem = problem or _problem(store, dataset)
+    problem = problem or problem_of(_recipe(store, dataset))
     subject = Subject(inputs, trained.predict(inputs), truth, Dimensions.of(data), problem)
     numbers = sum(values[0].size for values in truth.values())
     limit = min(BASELINE_SAMPLES, max(1, BASELINE_NUMBERS // numbers))
@@ -118,10 +118,10 @@ def evaluate(
     return result
 
 
-def _problem(store: Store, dataset: str) -> Problem | None:
-    """Return what a dataset solves, None where its class is not installed here."""
+def _recipe(store: Store, dataset: str) -> Json:
+    """Return the recipe of a dataset."""
     name, version = split_spec("dataset", dataset)
-    return problem_of(Dataset.open(store, name).at(version).recipe)
+    return Dataset.open(store, name).at(version).recipe
 
 
 def _errors(subject: Subject, metrics: Sequence[SubjectMetric]) -> dict[str, Found]:
@@ -168,15 +168,14 @@ def quantify(
         inputs, truth = load(data, split)
         parts[split] = Predicted(inputs, trained.predict(inputs), truth)
     transforms = {variable.name: variable.transform for variable in trained.variables}
-    name, version = split_spec("dataset", dataset)
-    made = Dataset.open(store, name).at(version)
-    problem = problem or problem_of(made.recipe)
+    recipe = _recipe(store, dataset)
+    problem = problem or problem_of(recipe)
     about = About(transforms, trained.normalisation.dimensions, problem)
     bands = method.calibrate(parts["validate"], parts["calibrate"], about)
     measured = bands.measure(parts["test"])
     ranks = {name: value if np.isfinite(value) else None for name, value in bands.ranking(parts["test"]).items()}
     laws = {
-        law: _on(law, changes, problem, made.recipe, trained, bands, measured)
+        law: _on(law, changes, problem, recipe, trained, bands, measured)
         for law, changes in method.other_laws().items()
     }
     result = Calibration(
