@@ -172,6 +172,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
                 "metrics": measured.metrics,
                 "baselines": measured.baselines,
                 "coverage": quantified.coverage,
+                **({"bar_seconds": quantified.seconds} if quantified.seconds else {}),
                 **({"ranking": quantified.ranking} if quantified.ranking else {}),
                 **({"shifted": quantified.shifted} if quantified.shifted else {}),
                 **priced.entries(),

@@ -244,6 +244,12 @@ class Calibrated(Kind, ABC):
         del inputs, prediction
         return None
 
+    def answer(
+        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]
+    ) -> tuple[list[tuple[Arrays, Arrays]], Assessment | None]:
+        """Return `intervals` at all levels and `assess`, where both are wanted; by default one after the other."""
+        return self.intervals(inputs, prediction, self.levels), self.assess(inputs, prediction)
+
     def made(self) -> str:
         """Return in a sentence or two how the error bars were made, beyond what the method says of all; or ``""``."""
         return ""

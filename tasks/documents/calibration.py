@@ -133,6 +133,13 @@ def key(level: float) -> str:
     return f"{level:g}"
 
 
+class BarSeconds(Part):
+    """Wall time per sample of a prediction, and of the error bars that come with it."""
+
+    prediction: Number
+    bars: Number
+
+
 class Calibration(Document):
     """How a model was quantified.
 
@@ -142,6 +149,8 @@ class Calibration(Document):
         ``NAME@VERSION``.
     made
         How the error bars were made, in a sentence or two.
+    seconds
+        Of a prediction and of its error bars, per sample, by the clock on the wall; None where that was not measured.
     samples
         Used, by split.
     ranking
@@ -152,6 +161,7 @@ class Calibration(Document):
 
     dataset: str
     made: str = ""
+    seconds: BarSeconds | None = None
     samples: Mapping[str, int]
     coverage: Coverage
     ranking: Mapping[str, Number | None] = {}

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ritz.compute.document import Document, Json, Number, Part
 from ritz.compute.solvers.choice.record import Choice, PanelRow
-from ritz.tasks.documents.calibration import Coverage, Shifted
+from ritz.tasks.documents.calibration import BarSeconds, Coverage, Shifted
 from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion, LedgerSummary, PublishedDataset
@@ -110,9 +110,9 @@ class FinishedRun(RunRecord):
     ----------
     metrics, baselines
         Errors of the model and of each baseline on the test split.
-    coverage, ranking, shifted
-        What its error bars were worth, how well estimated errors rank the true ones, and what they were worth on other
-        laws, by their names.
+    coverage, bar_seconds, ranking, shifted
+        What its error bars were worth, what they take per prediction, how well estimated errors rank the true ones, and
+        what they were worth on other laws, by their names.
     choice, panel
         How the solver was chosen, and what order and recycling are worth.
     """
@@ -123,6 +123,7 @@ class FinishedRun(RunRecord):
     metrics: Metrics
     baselines: Mapping[str, Metrics]
     coverage: Coverage
+    bar_seconds: BarSeconds | None = None
     ranking: Mapping[str, Number | None] = {}
     shifted: Mapping[str, Shifted] = {}
     cost: Cost | None = None

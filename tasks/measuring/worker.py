@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.names import split_spec
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.documents.calibration import Calibration, CoverageRow, Drop, Shifted, key
+from ritz.tasks.documents.calibration import BarSeconds, Calibration, CoverageRow, Drop, Shifted, key
 from ritz.tasks.documents.card import CardMetrics
 from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics, WorstSample
 from ritz.tasks.documents.of_model import CALIBRATION, EVALUATION
@@ -163,16 +164,21 @@ def quantify(
     store = Store(store_url)
     trained, _ = load_model(store, model, surrogate)
     data = read(store, dataset)
-    parts = {}
+    parts, clock = {}, [0.0, 0.0]
     for split in ("validate", "calibrate", "test"):
         inputs, truth = load(data, split)
-        parts[split] = Predicted(inputs, trained.predict(inputs), truth)
+        begun = time.perf_counter()
+        prediction = trained.predict(inputs)
+        clock[0] += time.perf_counter() - begun
+        parts[split] = Predicted(inputs, prediction, truth)
     transforms = {variable.name: variable.transform for variable in trained.variables}
     recipe = _recipe(store, dataset)
     problem = problem or problem_of(recipe)
     about = About(transforms, trained.normalisation.dimensions, problem)
     bands = method.calibrate(parts["validate"], parts["calibrate"], about)
+    begun = time.perf_counter()
     measured = bands.measure(parts["test"])
+    clock[1] = time.perf_counter() - begun
     ranks = {name: value if np.isfinite(value) else None for name, value in bands.ranking(parts["test"]).items()}
     laws = {
         law: _on(law, changes, problem, recipe, trained, bands, measured)
@@ -181,6 +187,9 @@ def quantify(
     result = Calibration(
         dataset=dataset,
         made=bands.made(),
+        seconds=BarSeconds(
+            prediction=clock[0] / sum(map(len, parts.values())), bars=clock[1] / max(1, len(parts["test"]))
+        ),
         samples={split: len(next(iter(part.truth.values()))) for split, part in parts.items()},
         coverage={key(one.level): CoverageRow.model_validate(one.document()) for one in measured},
         **({"shifted": laws} if laws else {}),

@@ -11,7 +11,6 @@ import xarray as xr
 
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty.novelty import Judged
-from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.storage.conventions import CONVENTIONS
 from ritz.tasks.documents.card import Card
 from ritz.tasks.prediction.estimated import Estimated
@@ -37,6 +36,23 @@ Coordinates = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Bars:
+    """Error bars of predictions: the lower and upper ends at each level, and in words for what they were calibrated."""
+
+    levels: tuple[float, ...]
+    intervals: tuple[tuple[Arrays, Arrays], ...]
+    calibrated: str
+
+    def sides(self) -> dict[str, Arrays]:
+        """Return the lower and the upper ends by output, ``(level, n, *dims)``."""
+        lower, upper = zip(*self.intervals, strict=True)
+        return {
+            side: {name: np.stack([one[name] for one in levels]) for name in levels[0]}
+            for side, levels in (("lower", lower), ("upper", upper))
+        }
+
+
+@dataclass(frozen=True)
 class Output:
     """What was predicted, on its way into a file.
 
@@ -46,8 +62,8 @@ class Output:
         Of the model; its own coordinates.
     inputs, outputs
         What it was given, and what it predicted.
-    bands, calibrated
-        Its error bars, and in words for what they were calibrated; None without.
+    bars
+        Its error bars; None without.
     estimated, judged, verified
         What is known of the predictions and of the inputs, and the fields that were verified; None without.
     trained_on
@@ -58,8 +74,7 @@ class Output:
     grid: xr.Dataset
     inputs: Inputs
     outputs: Arrays
-    bands: Calibrated | None
-    calibrated: str | None
+    bars: Bars | None
     estimated: Estimated | None
     judged: Judged | None
     verified: Verified | None
@@ -68,7 +83,8 @@ class Output:
     def dataset(self) -> xr.Dataset:
         """Return it with names, units and places, along the samples and points of the inputs."""
         sample, result = self.inputs.sample, xr.Dataset(coords=self._coordinates(), attrs={"Conventions": CONVENTIONS})
-        sides = {} if self.bands is None else self._sides(self.bands)
+        sides = {} if self.bars is None else self.bars.sides()
+        calibrated = "" if self.bars is None else self.bars.calibrated
         of_samples = self._of_inputs() | self._of_estimates() | self._of_verification()
         for name, values in self.outputs.items():
             variable = self.card.outputs[name]
@@ -84,12 +100,12 @@ class Output:
             for side, of in sides.items():
                 around = "corrected prediction" if corrected else "prediction"
                 about = {"long_name": f"{side} end of the band around the {around} of {long_name}"}
-                about["comment"] = f"{self.calibrated}; expected share of the points of a sample inside: level"
+                about["comment"] = f"{calibrated}; expected share of the points of a sample inside: level"
                 result[f"{name}_{side}"] = (("level", *dims), of[name], attrs | about)
         for called, (numbers, about) in of_samples.items():
             result[called] = (sample, numbers, about)
-        if self.bands is not None:
-            level = ("level", list(self.bands.levels), {"long_name": "nominal coverage", "units": "1"})
+        if self.bars is not None:
+            level = ("level", list(self.bars.levels), {"long_name": "nominal coverage", "units": "1"})
             result = result.assign_coords(level=level)
         return result.isel({dim: slice(None, None, -1) for dim in self.inputs.turned}).assign_coords(self._places())
 
@@ -149,14 +165,6 @@ class Output:
         return {
             VERIFIED: (self.verified.actions, about),
             VERIFIED_ERROR: _numbers(self.verified.estimate, error),
-        }
-
-    def _sides(self, bands: Calibrated) -> dict[str, Arrays]:
-        """Return the lower and the upper ends of the bands by output, ``(level, n, *dims)``."""
-        lower, upper = zip(*bands.intervals(self.inputs.values, self.outputs, bands.levels), strict=True)
-        return {
-            side: {name: np.stack([one[name] for one in levels]) for name in self.outputs}
-            for side, levels in (("lower", lower), ("upper", upper))
         }
 
     def _coordinates(self) -> Coordinates:

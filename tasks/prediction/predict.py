@@ -21,7 +21,7 @@ from ritz.tasks.prediction import remarks
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
 from ritz.tasks.prediction.novelty_judge import novelty
-from ritz.tasks.prediction.output import Coordinates, Output
+from ritz.tasks.prediction.output import Bars, Coordinates, Output
 from ritz.tasks.prediction.verified import Verification, verifiable
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def predict(
     judged = None if judge is None else judge.judge(inputs.values)
     trained_on = card.dataset.spec
     calibrated = _calibrated(store, spec, inputs) if bands is not None else None
-    assessment = None if bands is None else bands.assess(inputs.values, outputs)
+    intervals, assessment = (None, None) if bands is None else bands.answer(inputs.values, outputs)
     estimated = Estimated.of(assessment, of_model.evaluation(store, spec))
     verified = verification = None
     if problem is not None and verify is not None:
@@ -141,7 +141,8 @@ def predict(
         doubtful = None if estimated is None else estimated.doubtful
         verified = work(problem, inputs.values, outputs, verify, doubtful)
         verification = Verification.of(verified, verify, _seconds(trained, inputs.values))
-    result = Output(card, grid, inputs, outputs, bands, calibrated, estimated, judged, verified, trained_on).dataset()
+    bars = None if bands is None or intervals is None else Bars(bands.levels, tuple(intervals), str(calibrated))
+    result = Output(card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on).dataset()
     result.attrs["title"] = f"Predictions by {spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {spec} trained on {trained_on}"
     write_file(result, target)

@@ -34,10 +34,10 @@ def _errors(found: SideBySide) -> Markup:
         table(
             "Mean error over the test samples, ± half the interval. All are relative; small is good.",
             [
-                (model.model, *(_cell(model.errors.get(kind, {}), part) for kind, part in titles))
-                for model in found.models
+                (title, *(_cell(model.errors.get(kind, {}), part) for model in found.models))
+                for (kind, part), title in titles.items()
             ],
-            ("model", *titles.values()),
+            ("error", *(model.model for model in found.models)),
         ),
         *(paragraph(sentence, "muted") for sentence in unfit(found.unfit)),
     )

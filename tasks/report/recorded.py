@@ -49,6 +49,7 @@ class Recorded:
     metrics: Part = field(default_factory=dict)
     baselines: Part = field(default_factory=dict)
     coverage: tuple[Part, ...] = ()
+    bar_seconds: Part = field(default_factory=dict)
     ranking: Part = field(default_factory=dict)
     shifted: Part = field(default_factory=dict)
     totals: Part = field(default_factory=dict)
@@ -66,8 +67,8 @@ class Recorded:
     def of(record: Part) -> Recorded:
         """Read a record, in which any part may be absent or None."""
         alike = (
-            "recipe", "dataset", "model", "metrics", "baselines", "ranking", "shifted", "choice", "cost", "break_even",
-            "times", "memory", "versions", "machine",
+            "recipe", "dataset", "model", "metrics", "baselines", "bar_seconds", "ranking", "shifted", "choice", "cost",
+            "break_even", "times", "memory", "versions", "machine",
         )  # fmt: skip
         parts: dict[str, Part] = {name: record.get(name) or {} for name in alike}
         coverage = sorted((record.get("coverage") or {}).values(), key=lambda row: row["nominal"])

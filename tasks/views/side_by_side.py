@@ -170,19 +170,19 @@ def columns(found: SideBySide) -> dict[tuple[str, str], str]:
 
 
 def rows(found: SideBySide) -> list[dict[str, str]]:
-    """Return the table of a terminal, a row a model: mean errors with half their intervals; of parts the largest."""
-    kinds = list(dict.fromkeys(kind for kind, _ in columns(found)))
-    table = []
-    for model in found.models:
-        row = {"model": model.model}
-        for kind in kinds:
-            parts = model.errors.get(kind, {})
-            worst = max(parts.values(), key=lambda one: one.mean, default=None)
-            several = any(set(one.errors.get(kind, {})) - {""} for one in found.models)
-            row[f"{kind}, worst" if several else kind] = "-" if worst is None else short(worst)
-        row[f"/ {found.models[0].model}"] = "-" if model.paired is None else ratio(model.paired)
-        table.append(row)
-    return table
+    """Return the table of a terminal, a row per error and a column per model: means with half their intervals."""
+    table = [
+        {"error": title, **{model.model: cell(model, kind, part) for model in found.models}}
+        for (kind, part), title in columns(found).items()
+    ]
+    paired = {model.model: "-" if model.paired is None else ratio(model.paired) for model in found.models}
+    return [*table, {"error": f"relative L2 over that of {found.models[0].model}", **paired}]
+
+
+def cell(model: MeasuredModel, kind: str, part: str) -> str:
+    """Return the mean of one part of one metric with half its interval."""
+    error = model.errors.get(kind, {}).get(part)
+    return "-" if error is None else short(error)
 
 
 def short(error: MeanError) -> str:

@@ -104,21 +104,23 @@ def test_on_another_version_the_samples_that_are_shared_count_in_their_order(sto
     assert "flux" not in fewer.errors
 
 
-def test_the_table_has_means_with_half_their_intervals_and_of_parts_the_worst(store: Store) -> None:
+def test_the_table_has_an_error_per_row_and_a_model_per_column(store: Store) -> None:
     found = side_by_side(store.url, ["small", "worse"])
-    assert list(columns(found).values()) == [
+    titles = [
         "relative L2", "relative L2, low wavenumbers", "relative L2, high wavenumbers",
         "flow through a wall, relative, x low",
     ]  # fmt: skip
-    first, second = rows(found)
-    expected = ["model", "relative_l2", "spectral, worst", "flux, worst", "/ small@v1"]
-    assert list(first) == expected
-    assert (first["flux, worst"], first["/ small@v1"]) == ("-", "-")
+    assert list(columns(found).values()) == titles
+    table = {row["error"]: row for row in rows(found)}
+    assert list(table) == [*titles, "relative L2 over that of small@v1"]
+    assert list(table["relative L2"]) == ["error", "small@v1", "worse@v1"]
+    assert table["flow through a wall, relative, x low"]["small@v1"] == "-"
     low = found.models[1].errors["spectral"]["low"]
-    assert second["spectral, worst"].startswith(f"{low.mean:.3g}±")
+    assert table["relative L2, low wavenumbers"]["worse@v1"].startswith(f"{low.mean:.3g}±")
     paired = found.models[1].paired
     assert paired is not None
-    assert second["/ small@v1"] == f"{paired.ratio:.3g} [{paired.low:.3g}, {paired.high:.3g}]"
+    last = table["relative L2 over that of small@v1"]
+    assert (last["small@v1"], last["worse@v1"]) == ("-", f"{paired.ratio:.3g} [{paired.low:.3g}, {paired.high:.3g}]")
 
 
 def test_the_page_has_everything_in_it(store: Store) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -104,7 +104,18 @@ class Bands(Calibrated):
     ) -> list[tuple[Arrays, Arrays]]:
         """Return `interval` at several levels."""
         places = [self._index(level) for level in levels]
-        shape, found = self.spread.shape(inputs, prediction), []
+        return self._around(self.spread.shape(inputs, prediction), places, scope)
+
+    def answer(
+        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]
+    ) -> tuple[list[tuple[Arrays, Arrays]], Assessment | None]:
+        """Return `intervals` at all levels and `assess`, from one shape; see `Calibrated.answer`."""
+        shape = self.spread.shape(inputs, prediction)
+        return self._around(shape, range(len(self.levels)), "points"), shape.assessment
+
+    def _around(self, shape: Shape, places: Sequence[int], scope: Scope) -> list[tuple[Arrays, Arrays]]:
+        """Return the ends of the bands at the levels of some places."""
+        found = []
         for index in places:
             half = {name: self._half(shape, name, index, scope) for name in self.outputs}
             # A float32 prediction has bands of its own precision; a corrected field is float64, and its bands narrow.

@@ -94,6 +94,7 @@ class Coverage(Section[RunFacts]):
             ),
             paragraph(said) if (said := _of_samples(rows)) else Markup(),
             paragraph(said) if (said := _ranked(facts.recorded.ranking)) else Markup(),
+            paragraph(said) if (said := _dear(facts.recorded)) else Markup(),
             _laws(facts.recorded.shifted),
         )
 
@@ -106,6 +107,18 @@ def _ranked(ranking: Mapping[str, Any]) -> str:
         f"Rank correlation of estimated and true error: {number(ranking.get('spearman_point'))} at points, "
         f"{number(ranking.get('spearman_sample'))} over samples (1 is best). Leaving out the samples with the largest "
         f"estimates keeps a mean error {percent(ranking.get('ause'))} above the least possible on average."
+    )
+
+
+def _dear(recorded: Recorded) -> str:
+    """Return what error bars take beside a prediction and the fastest solve at matched error."""
+    seconds, fastest = recorded.bar_seconds, (recorded.break_even.get("fastest") or {}).get("seconds")
+    if not seconds:
+        return ""
+    solve = "" if fastest is None else f", the fastest solve at the error of the model {number(1e3 * fastest)} ms"
+    return (
+        f"Per sample, a prediction takes {number(1e3 * seconds['prediction'])} ms and its error bars "
+        f"{number(1e3 * seconds['bars'])} ms, measured with them{solve}."
     )
 
 
