@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,7 +107,9 @@ def generate(
             from ritz.flows.launch import launch
 
             generated = launch(flow, recipe, changes, prepared.store, profile)
-    _report(generated, as_json, ("dataset", "ledger"))
+    from ritz.tasks.views.generated import rows
+
+    _report(generated, as_json, f"dataset {generated.dataset.spec}", rows(generated))
 
 
 def train(
@@ -133,7 +136,9 @@ def train(
         from ritz.flows.train import train as flow
 
         result = launch(flow, recipe, changes, dataset, prepared.store, profile)
-    _report(result, as_json, ("model", "dataset", "training"))
+    from ritz.tasks.views.trained import rows
+
+    _report(result, as_json, f"model {result.model.spec}, trained on {result.dataset.spec}", rows(result.training))
 
 
 def evaluate(
@@ -147,7 +152,7 @@ def evaluate(
 
     Example: ritz evaluate darcy@v1 --dataset darcy@v1
     """
-    from ritz.flows.terminal import STARTING, print_json, print_table, watching
+    from ritz.flows.terminal import STARTING, watching
     from ritz.tasks.preparing import prepare
     from ritz.tasks.requests.learning import Evaluate
 
@@ -157,15 +162,9 @@ def evaluate(
         from ritz.flows.launch import launch
 
         result = launch(flow, model, dataset, prepared.store, profile)
-    if as_json:
-        print_json(result.document())
-        return
     from ritz.tasks.views.evaluated import lines, rows
 
-    typer.echo(f"model {result.model.spec}")
-    print_table(rows(result))
-    for line in lines(result, result.break_even):
-        typer.echo(line)
+    _report(result, as_json, f"model {result.model.spec}", rows(result), lines(result, result.break_even))
 
 
 def quantify(
@@ -189,7 +188,9 @@ def quantify(
         from ritz.flows.quantify import quantify as flow
 
         result = launch(flow, model, dataset, prepared.store, profile)
-    _report(result, as_json, ("model", "coverage"))
+    from ritz.tasks.views.calibrated import lines, rows
+
+    _report(result, as_json, f"model {result.model.spec}", rows(result), lines(result))
 
 
 def predict(
@@ -247,13 +248,14 @@ def _changes(overrides: list[str] | None, samples: int | None) -> Changes:
     return changes
 
 
-def _report(result: Part, as_json: bool, parts: tuple[str, ...]) -> None:
-    import yaml
+def _report(result: Part, as_json: bool, heading: str, rows: list[dict[str, str]], lines: Sequence[str] = ()) -> None:
+    """Print what came of a stage, as JSON or as a table with some lines below it."""
+    from ritz.flows.terminal import print_json, print_table
 
-    from ritz.flows.terminal import print_json
-
-    document = result.document()
     if as_json:
-        print_json(document)
-    else:
-        typer.echo(yaml.safe_dump({part: document[part] for part in parts}, sort_keys=False).rstrip())
+        print_json(result.document())
+        return
+    typer.echo(heading)
+    print_table(rows)
+    for line in lines:
+        typer.echo(line)
