@@ -89,7 +89,9 @@ def test_the_lists_and_a_prediction_read_it(record: dict[str, Any], tmp_path: Pa
     given = read(Store(URL), "small@v1")[["a"]].isel(sample=slice(2)).load()
     given.drop_vars([name for name in given.coords if name not in ("x", "y")]).to_netcdf(tmp_path / "a.nc")
     arguments = ("--input", str(tmp_path / "a.nc"), "--output", str(tmp_path / "u.nc"))
-    assert document("predict", "small@v1", *arguments)["samples"] == 2
+    done = inside("predict", "small@v1", *arguments, "--store", URL, "--json")
+    assert (done.returncode, json.loads(done.stdout)["samples"]) == (0, 2)
+    assert "too few inputs to tell" in done.stderr
     with xr.open_dataset(tmp_path / "u.nc") as predicted:
         assert np.isfinite(predicted["u_upper"]).all()
 

@@ -29,8 +29,8 @@ def test_the_record_has_every_documented_key(tiny_store: Tiny) -> None:
     _, record = tiny_store
     assert set(record) == {
         *("run", "status", "identity", "fit", "created", "command", "recipe", "versions", "machine"),
-        *("dataset", "model", "metrics", "baselines", "coverage", "cost", "break_even", "ledger", "choice", "panel"),
-        *("times", "memory", "paths"),
+        *("dataset", "model", "metrics", "baselines", "coverage", "bar_seconds", "ranking", "cost", "break_even"),
+        *("ledger", "choice", "panel", "times", "memory", "paths"),
     }
     assert {"name", "version", "snapshot", "samples"} <= set(record["dataset"])
     assert {"name", "version"} <= set(record["model"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, PrivateAttr, TypeAdapter
 
-from ritz.compute.kind import Source
+from ritz.compute.kind import Source, in_units
 from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread, Unsuitable
 from ritz.compute.uncertainty.uncertainty import About, Arrays, Assessment, Predicted
 
@@ -114,7 +114,7 @@ class Defect(Spread):
     )
 
     kind: Literal["defect"] = "defect"
-    rounds: Literal[1, 2] = 2
+    rounds: Literal[1, 2] = Field(default=2, json_schema_extra=in_units("steps"))
     """Steps: with 1 the bands lie around the prediction, with 2 around the corrected field."""
     rtol: float = Field(default=0.01, gt=0, lt=1)
     """Relative residual to which the systems for the change are solved."""

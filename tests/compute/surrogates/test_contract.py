@@ -274,9 +274,9 @@ def test_configuration_alone_loads_no_torch() -> None:
 import sys
 from ritz.compute.surrogates.catalogue import SHIPPED
 import ritz.compute.surrogates.model, ritz.compute.surrogates.fitted.baselines
-import ritz.compute.training.online, ritz.compute.uncertainty.conformal, ritz.compute.fields.errors
+import ritz.compute.training.online, ritz.compute.uncertainty.conformal.conformal, ritz.compute.fields.errors
 [surrogate() for surrogate in SHIPPED]; ritz.compute.training.online.Online()
-ritz.compute.uncertainty.conformal.Conformal()
+ritz.compute.uncertainty.conformal.conformal.Conformal()
 print(sorted({"torch", "neuralop", "sklearn", "prefect"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

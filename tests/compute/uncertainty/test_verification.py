@@ -77,6 +77,20 @@ def test_what_the_steps_left_is_not_below_its_estimate_and_is_solved_where_that_
     assert _actions(verify(problem, given.inputs, given.prediction, 1e-13)) == {SOLVED}
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_of_no_family_a_correction_leaves_more_than_is_reckoned(name: str, timed: Timed) -> None:
+    problem = SMALL[name]
+    given = predicted(problem, 24, 0)
+    truth = _truth(problem, given.inputs)
+    timed(1.0, 3.0)
+    found = verify(problem, given.inputs, given.prediction, 0.01)
+    corrected = found.actions == CORRECTED
+    assert corrected.sum() > 12
+    error = relative(found.fields, truth)
+    # The fields of the truth are known to a residual of 1e-10.
+    assert (error[corrected] <= found.estimate[corrected] + 1e-8).all()
+
+
 def test_a_sample_whose_steps_are_doubtful_is_solved(timed: Timed) -> None:
     problem = SMALL["darcy"]
     given = predicted(problem, 6, 0)
