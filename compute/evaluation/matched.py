@@ -18,13 +18,11 @@ from ritz.compute.evaluation.cost import spread
 from ritz.compute.evaluation.matched_record import LeftOutGrids, Matched, Trial
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.simulation.coarsening import Grids
-from ritz.compute.simulation.posing import first_systems
+from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.simulate import ITSELF, simulate
-from ritz.compute.solvers.choice.auto import Auto
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Arrays, Problem
-    from ritz.compute.solvers.solver import Solver
 
 SPACE = (1, 2, 4, 8)
 """Times fewer points along an axis."""
@@ -136,9 +134,3 @@ def _tried(
 
 def _error(outputs: Arrays, reference: Mapping[str, np.ndarray]) -> float:
     return float(np.mean([relative_l2(outputs[name], truth).mean() for name, truth in reference.items()]))
-
-
-def quickest(problem: Problem, inputs: Arrays, rtol: float) -> Solver:
-    """Return the solver that is measured to be the quickest on the first systems; `Auto` where there are none."""
-    systems = first_systems(problem, inputs)
-    return Auto() if systems is None else Auto().choose(systems, rtol=rtol)[0]

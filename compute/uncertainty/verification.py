@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ritz.compute.simulation.posing import first_systems
+from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.uncertainty.spread.defect import LARGEST_LEFT, difference, sizes, step
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def verify(
     count = len(next(iter(prediction.values())))
     doubts = np.zeros(count, dtype=bool) if doubtful is None else doubtful
     few = _rows(inputs, slice(_FEW)), _rows(prediction, slice(_FEW))
-    solver, sampled = _quickest(problem, few[0]), min(count, _FEW)
+    solver, sampled = quickest(problem, few[0], SOLVE_RTOL), min(count, _FEW)
     # The first step and the first solve may compile kernels, so they are not timed.
     first, _ = step(problem, *few, STEP_RTOL)
     simulate(problem, few[0], solver, SOLVE_RTOL)
@@ -176,12 +175,6 @@ def _block(
 
 def _rows(fields: Mapping[str, np.ndarray], rows: slice | np.ndarray) -> Arrays:
     return {name: values[rows] for name, values in fields.items()}
-
-
-def _quickest(problem: Problem, inputs: Arrays) -> Solver:
-    """Return the solver that is measured to be the quickest on the first systems; `Auto` where there are none."""
-    systems = first_systems(problem, inputs)
-    return Auto() if systems is None else Auto().choose(systems, rtol=SOLVE_RTOL)[0]
 
 
 def _seconds(work: Callable[[], object]) -> float:

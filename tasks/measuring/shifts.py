@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ritz.compute.problems.problem import Arrays, Problem
-from ritz.compute.simulation.posing import all_systems
+from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.choice.auto import Auto
-from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.solvers.solver import Solver
 
 SAMPLES = 150
 """Solved per law: they show a drop of six points in the share of whole fields at 90 %."""
@@ -28,7 +25,7 @@ def solved(problem: Problem, seed: int, rtol: float, samples: int = SAMPLES) -> 
         Largest true relative residual.
     """
     template = problem.template(1)
-    solver, parts = _solver(problem, seed, rtol), []
+    solver, parts = quickest(problem, problem.draw(seed, np.arange(_PROBE)), rtol), []
     for first in range(0, samples, _BLOCK):
         inputs = problem.draw(seed, np.arange(first, min(first + _BLOCK, samples)))
         fields, ledger = simulate(problem, inputs, solver, rtol)
@@ -38,11 +35,3 @@ def solved(problem: Problem, seed: int, rtol: float, samples: int = SAMPLES) -> 
     roles = {str(name): variable.attrs["role"] for name, variable in template.data_vars.items()}
     inputs = {name: whole[name] for name, role in roles.items() if role == "input"}
     return inputs, {name: whole[name] for name, role in roles.items() if role == "output"}
-
-
-def _solver(problem: Problem, seed: int, rtol: float) -> Solver:
-    """Return what `Auto` takes for such a problem; the direct solver for one that poses no systems."""
-    posed = all_systems(problem, problem.draw(seed, np.arange(_PROBE)), Direct(), rtol)
-    if not posed:
-        return Direct()
-    return Auto().choose(posed if len(posed) > 1 else posed[0], rtol)[0]

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ritz.compute.evaluation.matched import quickest
 from ritz.compute.evaluation.truth import Distances, to_discrete_solution, to_finer_grid
 from ritz.compute.problems.problem import Problem
+from ritz.compute.simulation.quickest import quickest
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.storage.datasets import Dataset
 from ritz.storage.names import split_spec
