@@ -149,6 +149,7 @@ class Bands(Calibrated):
         in units of the output, small is good; ``constant_measured`` and ``constant_width``, both of the constant band;
         ``constant_width_at_equal_coverage``, the width of a constant band that covers the share ``measured`` of these
         very points. Averages over the outputs where there are several; a whole field is inside if all of them are.
+        Samples whose bars have no bound are left out of widths.
 
         The interval score: T. Gneiting, A. Raftery, "Strictly proper scoring rules, prediction, and estimation", J. Am.
         Stat. Assoc. 102 (2007).
@@ -165,10 +166,11 @@ class Bands(Calibrated):
                 error, constant = errors[name], factors.constants[index]
                 half = self._half(shape, name, index, "points")
                 beyond = np.maximum(np.abs(test.truth[name].astype(np.float64) - shape.centre[name]) - half, 0)
+                width = 2 * _finite_mean(half)
                 found.append(
                     {
-                        "width": float(2 * half.mean()),
-                        "interval_score": float(2 * half.mean() + 2 / (1 - level) * beyond.mean()),
+                        "width": width,
+                        "interval_score": width + 2 / (1 - level) * _finite_mean(beyond),
                         "constant_measured": float(np.mean(error <= constant)),
                         "constant_width": 2 * constant,
                         "constant_width_at_equal_coverage": float(2 * np.quantile(error, shares[-1].mean())),
@@ -192,7 +194,7 @@ class Bands(Calibrated):
         if self.fields is None:
             return None
         worst = largest(scores, count)
-        widths = [2 * self._half(shape, name, index, "fields").mean() for name in self.outputs]
+        widths = [2 * _finite_mean(self._half(shape, name, index, "fields")) for name in self.outputs]
         return WholeFields(int((worst <= self.fields[index]).sum()), count, float(np.mean(widths)))
 
     def _half(self, shape: Shape, name: str, index: int, scope: Scope) -> np.ndarray:
@@ -216,6 +218,12 @@ class Bands(Calibrated):
             if abs(known - level) < 1e-9:
                 return index
         raise ValueError(f"level is {level}, expected one of the calibrated levels {self.levels}")
+
+
+def _finite_mean(values: np.ndarray) -> float:
+    """Return the mean of the values that are finite, NaN where none is."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
 
 
 def largest(scores: Mapping[str, np.ndarray], count: int) -> np.ndarray:

@@ -27,5 +27,5 @@ class AutoSpread(Spread):
                 raise Unsuitable(f"a step by {' and '.join(fitted.solvers)} takes more than half of a solve")
         except Unsuitable as reason:
             log.info("uncertainty: the width of the bands is learnt: %s", reason)
-            return Learnt().fit(validate, about)
+            return Learnt().fit(validate, about).model_copy(update={"reason": str(reason)})
         return fitted

@@ -146,7 +146,9 @@ class Defect(Spread):
         change, again = sizes(difference(first, validate.prediction)), sizes(difference(second, first))
         exact = _median(again, change) < _EXACT
         # What is exact leaves rounding, of which no share says anything.
-        left = (_median(once, whole),) if exact else (_median(once, whole), _median(twice, once, self._rounding(first)))
+        left = (
+            (_median(once, whole),) if exact else (_median(once, whole), _median(twice, once, _ROUNDING * sizes(first)))
+        )
         for number, share in enumerate(left, start=1):
             if not share <= LARGEST_LEFT:
                 raise Unsuitable(
@@ -164,10 +166,6 @@ class Defect(Spread):
         )
         fitted._own = problem
         return fitted
-
-    @staticmethod
-    def _rounding(fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        return _ROUNDING * sizes(fields)
 
 
 def step(
@@ -237,7 +235,7 @@ def _shape(
         own = own + floor * np.sqrt(np.mean(own**2, axis=axes, keepdims=True))
         rounding = _ROUNDING * (magnitude + np.sqrt(np.mean(magnitude**2, axis=axes, keepdims=True)))
         width = own + np.maximum(rounding, np.finfo(np.float64).tiny)
-        widths[name] = np.where(lost.reshape(-1, *(1,) * len(axes)), np.inf, width)
+        widths[name] = np.where(_rows(lost, values), np.inf, width)
     found = {name: np.where(_rows(lost, values), prediction[name], values) for name, values in first.items()}
     assessment = Assessment(found if rounds == 2 else None, estimate, doubtful)
     sizes_of_change = {name: np.abs(values) for name, values in change.items()}

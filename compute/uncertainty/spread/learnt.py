@@ -27,12 +27,15 @@ class FittedLearnt(FittedSpread):
         Of all variables; None if they all have the axes of space and no others.
     by_zone
         Whether the cells near the walls have factors of their own.
+    reason
+        Why no other spread was taken, where that was tried; empty otherwise.
     """
 
     kind: Literal["learnt"] = "learnt"
     widths: dict[str, Width]
     dimensions: Dimensions | None = None
     by_zone: bool = True
+    reason: str = ""
 
     def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
         """Return the learnt widths around the predictions; see `FittedSpread.shape`."""
@@ -52,7 +55,8 @@ class FittedLearnt(FittedSpread):
     def made(self) -> str:
         """Return how the widths were learnt; see `FittedSpread.made`."""
         zones = ", with factors of their own for the cells near the walls" if self.by_zone else ""
-        return f"The width of a band was learnt from inputs and prediction{zones}."
+        why = f" Not by the equations: {self.reason}." if self.reason else ""
+        return f"The width of a band was learnt from inputs and prediction{zones}.{why}"
 
 
 class Learnt(Spread):

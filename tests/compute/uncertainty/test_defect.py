@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Literal
 
@@ -132,6 +133,8 @@ def test_auto_says_why_it_learns(caplog: pytest.LogCaptureFixture) -> None:
         assert caplog.text == ""
         assert isinstance(AutoSpread().fit(validate, About()), FittedLearnt)
     assert "the width of the bands is learnt: what the truth solves is not known" in caplog.text
+    made = AutoSpread().fit(validate, About()).made()
+    assert made.endswith("Not by the equations: what the truth solves is not known.")
     with pytest.raises(Unsuitable, match="another grid than that of problem 'darcy'"):
         Defect().fit(validate, About(problem=Darcy(shape=(8, 8))))
     with pytest.raises(ValueError, match="there is no validation sample"):
@@ -181,6 +184,11 @@ def test_a_sample_without_an_answer_has_an_infinite_bar() -> None:
     found = bands.assess(inputs, test.prediction)
     assert found is not None
     assert found.doubtful.tolist() == [False, True, False]
+    [coverage] = bands.measure(Predicted(inputs, test.prediction, test.truth))
+    others = bands.measure(Predicted(*({k: v[[0, 2]] for k, v in part.items()} for part in vars(test).values())))[0]
+    assert coverage.width == pytest.approx(others.width)
+    assert coverage.shares[1] == 1
+    json.dumps(coverage.document(), allow_nan=False)
 
 
 def test_words_say_what_it_is() -> None:
