@@ -17,10 +17,11 @@ import os, sys, time
 from ritz.flows.serving.claims import hold
 hold(sys.argv[1])
 if len(sys.argv) > 2:
-    child = os.fork()
-    if child == 0:
+    # The child says so itself: it lets the claim go only when it first runs.
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)
+    else:
         time.sleep(600)
-    print(child, flush=True)
 print("held", flush=True)
 time.sleep(600)
 """

@@ -68,12 +68,12 @@ import psutil
 from ritz.flows.server import api
 from ritz.flows.server.api import answers
 from ritz.flows.server.access import embedded
+from tests.faults.processes import children
 
 home = Path(os.environ["PREFECT_HOME"])
 
 def process():
-    servers = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
-    return next((server for server in servers if "ritz.flows.server.process" in server.cmdline()), None)
+    return next(iter(children(psutil.Process(), "ritz.flows.server.process")), None)
 
 def another(than):
     # Waits until another server answers in the place of one.
