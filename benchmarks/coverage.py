@@ -24,12 +24,13 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.alignment import space
 from ritz.compute.uncertainty.spread.constant import Constant
 from ritz.compute.uncertainty.spread.defect import Defect
-from ritz.compute.uncertainty.spread.learnt import Learnt, rings
+from ritz.compute.uncertainty.spread.learnt import Learnt
 from ritz.compute.uncertainty.spread.spread import Spread
-from ritz.compute.uncertainty.uncertainty import About, Predicted
+from ritz.compute.uncertainty.zones import rings
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store

@@ -35,10 +35,10 @@ from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.defect import Defect, difference, sizes, step
 from ritz.compute.uncertainty.spread.learnt import Learnt
 from ritz.compute.uncertainty.spread.spread import Spread, Unsuitable
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 from ritz.tasks.recipes import load
 
 log = logging.getLogger("benchmarks")

@@ -5,7 +5,7 @@ from prefect import flow
 from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.driver.signals import stoppable
-from ritz.tasks.measuring import evaluate as stage
+from ritz.tasks.measuring import quantify as stage
 from ritz.tasks.preparing import prepare
 from ritz.tasks.requests.learning import Quantify
 

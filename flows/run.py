@@ -38,8 +38,9 @@ from ritz.tasks.documents.run import FinishedRun, Memory, ModelOfRun, Paths, Run
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.result import Generated
-from ritz.tasks.measuring import evaluate as evaluation
 from ritz.tasks.measuring.cost import cost
+from ritz.tasks.measuring.evaluate import evaluate
+from ritz.tasks.measuring.quantify import quantify
 from ritz.tasks.measuring.release import judge, judged_again
 from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
@@ -152,10 +153,10 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
         model: ModelVersion = cluster.call("train", register, store, trained.identity, pipeline.name, origin)
         reference = model.spec
         measuring = time.monotonic()
-        measured = evaluation.evaluate(
+        measured = evaluate(
             store, cluster, reference, dataset, pipeline.evaluation, pipeline.problem, pipeline.surrogate
         )
-        quantified = evaluation.quantify(
+        quantified = quantify(
             store, cluster, reference, dataset, pipeline.uncertainty, pipeline.problem, pipeline.surrogate
         )
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)

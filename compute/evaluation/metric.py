@@ -58,13 +58,25 @@ class SubjectMetric(Kind, ABC):
 
     @abstractmethod
     def of(self, subject: Subject) -> Found:
-        """Measure the samples.
+        """Measure some of the samples.
 
         Returns
         -------
         dict
             ``(n,)`` float64 by the name of the part, ``""`` for the whole; of several outputs the mean.
         """
+
+    def joined(self, found: Found) -> Found:
+        """Return the numbers of all samples, from those of some after the other, end to end; by default as they are.
+
+        A number that depends on the other samples is made here.
+        """
+        return found
+
+    @final
+    def measured(self, subject: Subject) -> Found:
+        """Measure samples that are all there are; see `of` and `joined`."""
+        return self.joined(self.of(subject))
 
 
 class Metric(SubjectMetric, ABC):

@@ -43,6 +43,10 @@ class BoundaryError(SubjectMetric):
         return averaged(found)
 
 
+_SIZE = " size"
+"""After the name of a wall: the size of the true flow through it."""
+
+
 class WallFluxError(SubjectMetric):
     """The error of the flow −∫ a ∂u/∂n through each wall of a box, relative to the mean size of the true flow.
 
@@ -66,14 +70,17 @@ class WallFluxError(SubjectMetric):
         return f"there is no flow through the wall {closed[0]}" if closed else ""
 
     def of(self, subject: Subject) -> Found:
-        """Measure the samples; see `SubjectMetric.of`."""
+        """Measure the error of the flow through each wall, and beside it the flow; see `SubjectMetric.of`."""
         problem = subject.problem
         assert isinstance(problem, InBox)
         predicted, true = (_flows(subject, problem, fields) for fields in (subject.prediction, subject.truth))
-        return {
-            wall: np.linalg.norm(predicted[wall] - flow, axis=1) / np.linalg.norm(flow, axis=1).mean()
-            for wall, flow in true.items()
-        }
+        sizes = {wall + _SIZE: np.linalg.norm(flow, axis=1) for wall, flow in true.items()}
+        return {wall: np.linalg.norm(predicted[wall] - flow, axis=1) for wall, flow in true.items()} | sizes
+
+    def joined(self, found: Found) -> Found:
+        """Return the errors relative to the mean size of the flow; see `SubjectMetric.joined`."""
+        walls = [name for name in found if not name.endswith(_SIZE)]
+        return {wall: found[wall] / found[wall + _SIZE].mean() for wall in walls}
 
 
 def _along_walls(subject: Subject, name: str) -> np.ndarray | str:

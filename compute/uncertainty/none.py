@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.uncertainty.uncertainty import About, Arrays, Calibrated, Coverage, Need, Predicted, Uncertainty
+from ritz.compute.uncertainty.predicted import About, Arrays, Predicted
+from ritz.compute.uncertainty.uncertainty import Calibrated, Need, Uncertainty
 
 
 class NoUncertainty(Uncertainty):
@@ -48,8 +49,3 @@ class Uncalibrated(Calibrated):
         """Refuse any level; see `Calibrated.interval`."""
         del inputs, prediction
         raise ValueError(f"level is {level}, but no level was calibrated")
-
-    def measure(self, test: Predicted) -> tuple[Coverage, ...]:
-        """Return nothing; see `Calibrated.measure`."""
-        del test
-        return ()

@@ -3,48 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import scipy
 
-POINTS = 100_000
-"""Points that are drawn for a rank correlation, at most."""
+from ritz.compute.evaluation.measured import Measured
+
+DRAWN = 64
+"""Points of each sample for the rank correlation of points, at most."""
 
 
-def ranking(estimate: Mapping[str, np.ndarray], error: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return how well the sizes of estimated errors rank those of the true ones; NaN where all are alike.
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of estimated and true errors of some samples.
 
-    Parameters
+    Attributes
     ----------
-    estimate, error
-        Absolute errors by output, ``(n, *dims)``, n ≥ 2; a sample without an estimate has NaN or infinity.
-
-    Returns
-    -------
-    dict
-        ``spearman_point`` and ``spearman_sample``, rank correlations at points and of the root mean squares of samples;
-        ``ause``, the area between the sparsification curves of the estimate and of the error itself: by how much the
-        mean error of the samples that are kept is above the least possible, as those of the largest estimates are left
-        out one by one, over the mean error of all. 0 is best.
-
-    References
-    ----------
-    E. Ilg et al., "Uncertainty estimates and multi-hypotheses networks for optical flow", ECCV 2018, for the area.
+    samples
+        ``(n, 2)`` root mean squares of the estimate and of the error; NaN or infinity for a sample without an estimate.
+    points
+        ``(n, DRAWN, 2)`` float32, both at points that were drawn, of all outputs together.
     """
-    flat = [
-        np.concatenate([one[name].reshape(len(one[name]), -1) for name in error], axis=1) for one in (estimate, error)
-    ]
-    known = np.isfinite(flat[0]).all(axis=1)
-    guessed, true = (values[known].astype(np.float64) for values in flat)
-    if len(true) < 2:
-        return dict.fromkeys(("spearman_point", "spearman_sample", "ause"), float("nan"))
-    drawn = np.random.default_rng(0).integers(0, true.size, min(POINTS, true.size))
-    samples = [np.sqrt(np.mean(values**2, axis=1)) for values in (guessed, true)]
-    return {
-        "spearman_point": _correlation(guessed.ravel()[drawn], true.ravel()[drawn]),
-        "spearman_sample": _correlation(*samples),
-        "ause": _area(*samples),
-    }
+
+    samples: np.ndarray
+    points: np.ndarray
+
+    @classmethod
+    def of(cls, estimate: Mapping[str, np.ndarray], error: Mapping[str, np.ndarray]) -> Self:
+        """Measure absolute errors by output, ``(n, *dims)``."""
+        flat = np.stack(
+            [
+                np.concatenate([one[name].reshape(len(one[name]), -1) for name in error], axis=1, dtype=np.float64)
+                for one in (estimate, error)
+            ],
+            axis=2,
+        )
+        n, points, _ = flat.shape
+        drawn = np.random.default_rng(0).integers(0, points, (n, min(DRAWN, points)))
+        return cls(
+            np.sqrt(np.mean(flat**2, axis=1)), np.take_along_axis(flat, drawn[:, :, None], axis=1).astype(np.float32)
+        )
+
+    def rows(self) -> dict[str, np.ndarray]:
+        """Return it as rows of a `Measured`."""
+        return {"sizes": self.samples, "sizes at points": self.points}
+
+    @classmethod
+    def of_rows(cls, measured: Measured) -> Self:
+        """Read what `rows` returned."""
+        return cls(measured.rows["sizes"], measured.rows["sizes at points"])
+
+    def ranking(self) -> dict[str, float]:
+        """Return how well the sizes of estimated errors rank those of the true ones; NaN where all are alike.
+
+        Returns
+        -------
+        dict
+            ``spearman_point`` and ``spearman_sample``, rank correlations at points and of the root mean squares of
+            samples; ``ause``, the area between the sparsification curves of the estimate and of the error itself: by
+            how much the mean error of the samples that are kept is above the least possible, as those of the largest
+            estimates are left out one by one, over the mean error of all. 0 is best.
+
+        References
+        ----------
+        E. Ilg et al., "Uncertainty estimates and multi-hypotheses networks for optical flow", ECCV 2018, for the area.
+        """
+        known = np.isfinite(self.samples).all(axis=1)
+        guessed, true = self.samples[known].T
+        if len(true) < 2:
+            return dict.fromkeys(("spearman_point", "spearman_sample", "ause"), float("nan"))
+        return {
+            "spearman_point": _correlation(*self.points[known].reshape(-1, 2).T),
+            "spearman_sample": _correlation(guessed, true),
+            "ause": _area(guessed, true),
+        }
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -4,150 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, final
 
 import numpy as np
 from pydantic import Field, field_validator
 
+from ritz.compute.evaluation.measured import Measured
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
-from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, difference, effective
-
-if TYPE_CHECKING:
-    from ritz.compute.problems.problem import Problem
-
-Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Samples with a prediction and the truth, ``(n, *dims)`` for every variable, in physical units."""
-
-    inputs: Mapping[str, np.ndarray]
-    prediction: Mapping[str, np.ndarray]
-    truth: Mapping[str, np.ndarray]
-
-    def __post_init__(self) -> None:
-        for name, predicted in self.prediction.items():
-            if name not in self.truth or self.truth[name].shape != predicted.shape:
-                have = {key: values.shape for key, values in self.truth.items()}
-                raise ValueError(f"prediction {name!r} has shape {predicted.shape}, the truths are {have}")
-            for what, values in (("prediction", predicted), ("truth", self.truth[name])):
-                lost = int((~np.isfinite(values)).reshape(len(values), -1).any(axis=1).sum()) if values.size else 0
-                if lost:
-                    raise ValueError(
-                        f"{what} {name!r} of {lost} of {len(values)} samples is not finite, expected finite numbers"
-                    )
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(next(iter(self.prediction.values())))
-
-    def error(self, name: str) -> np.ndarray:
-        """Return the absolute error of one output, float64."""
-        values: np.ndarray = np.abs(self.prediction[name].astype(np.float64) - self.truth[name])
-        return values
-
-
-@dataclass(frozen=True)
-class About:
-    """What is known of the variables of some samples beside their values.
-
-    Attributes
-    ----------
-    transforms
-        ``"log"`` for the inputs whose logarithm is the natural scale.
-    dimensions
-        Of all variables; None if they all have the axes of space and no others.
-    problem
-        What the truth solves; None where that is not known.
-    """
-
-    transforms: Mapping[str, str] = field(default_factory=dict)
-    dimensions: Dimensions | None = None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True)
-class WholeFields:
-    """What bands that hold whole fields were worth.
-
-    Attributes
-    ----------
-    inside, of
-        Samples of which every point was inside, and all samples.
-    width
-        Mean of upper minus lower.
-    """
-
-    inside: int
-    of: int
-    width: float
-
-    def indicators(self) -> np.ndarray:
-        """Return 1 for each sample inside and 0 for each other one, ``(of,)``."""
-        return np.repeat([1.0, 0.0], [self.inside, self.of - self.inside])
-
-    def document(self, level: float) -> dict[str, Any]:
-        """Return the figures as run records have them."""
-        low, high = binomial(self.inside, self.of)
-        found = {"inside": self.inside, "of": self.of, "measured": self.inside / self.of, "low": low, "high": high}
-        return found | {"width": self.width, "detects": detectable(level, self.of)}
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """What intervals of one level were worth on samples that nothing has seen.
-
-    Attributes
-    ----------
-    level
-        Nominal coverage.
-    shares
-        ``(n,)`` share of the points of each sample inside.
-    width
-        Mean of upper minus lower.
-    expected
-        Between what the coverage is expected over calibrations, None where that is not known.
-    fields
-        What the wider bands around whole fields were worth, None where there are none.
-    more
-        Figures of the method's own, by name.
-    """
-
-    level: float
-    shares: np.ndarray
-    width: float
-    expected: Interval | None = None
-    fields: WholeFields | None = None
-    more: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def measured(self) -> float:
-        """Share of the points inside."""
-        return float(self.shares.mean())
-
-    def drop(self, shifted: Coverage) -> dict[str, Any]:
-        """Return by how much coverage falls on samples of another law, in points and fields, with intervals of 95 %."""
-        found: dict[str, Any] = {"points": list(difference(self.shares, shifted.shares))}
-        if self.fields is not None and shifted.fields is not None:
-            found["fields"] = list(difference(self.fields.indicators(), shifted.fields.indicators()))
-        return found
-
-    def document(self) -> dict[str, Any]:
-        """Return the figures as run records have them."""
-        low, high = clustered(self.shares)
-        worst, tenth, median = np.quantile(self.shares, (0, 0.1, 0.5)).tolist()
-        found: dict[str, Any] = {"nominal": self.level, "measured": self.measured, "width": self.width, **self.more}
-        found |= {"low": low, "high": high, "effective": effective(self.shares)}
-        found["by_sample"] = {"least": worst, "tenth": tenth, "median": median}
-        if self.expected is not None:
-            found["expected"] = list(self.expected)
-        if self.fields is not None:
-            found["fields"] = self.fields.document(self.level)
-        return found
+from ritz.compute.uncertainty.coverage import Coverage
+from ritz.compute.uncertainty.look import at_map, covered, look
+from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
+from ritz.compute.uncertainty.ranking import Sizes
+from ritz.compute.uncertainty.scoring import Scoring, Whole
 
 
 class Need(NamedTuple):
@@ -166,26 +36,6 @@ class Need(NamedTuple):
     least: int
     reason: str
     fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """What is known of the errors of some predictions.
-
-    Attributes
-    ----------
-    corrected
-        Better fields, around which the intervals lie, ``(n, *dims)`` float64; None where these lie around the
-        predictions.
-    estimate
-        ``(n,)`` estimated error of the prediction, relative to the corrected fields; NaN where there is none.
-    doubtful
-        ``(n,)`` bool, samples whose estimate cannot be relied on.
-    """
-
-    corrected: Arrays | None
-    estimate: np.ndarray
-    doubtful: np.ndarray
 
 
 class Calibrated(Kind, ABC):
@@ -227,17 +77,52 @@ class Calibrated(Kind, ABC):
         """Return `interval` at several levels; by default one after the other."""
         return [self.interval(inputs, prediction, level) for level in levels]
 
-    @abstractmethod
-    def measure(self, test: Predicted) -> tuple[Coverage, ...]:
-        """Measure the coverage at every level on samples that nothing has seen."""
+    def look(self, test: Predicted, dimensions: Dimensions | None = None) -> Measured:
+        """Look at some samples that nothing has seen, and keep little of each; see `covered`.
 
-    def ranking(self, test: Predicted) -> dict[str, float]:
-        """Return how well estimated errors rank the true ones; empty where nothing estimates them.
-
-        See `ritz.compute.uncertainty.ranking.ranking`.
+        Parameters
+        ----------
+        dimensions
+            Of all variables; None if they all have the axes of space and no others.
         """
-        del test
-        return {}
+        if not self.levels:
+            return Measured()
+        return look(test, self.intervals(test.inputs, test.prediction, self.levels), self.levels, dimensions)
+
+    def covered(self, measured: Measured) -> tuple[Coverage, ...]:
+        """Return the coverage at every level, from what `look` kept of all samples."""
+        if not self.levels:
+            return ()
+        outputs = [name.removesuffix("|inside") for name in measured.rows if name.endswith("|inside")]
+        return covered(measured, outputs, self.levels, [None] * len(self.levels))
+
+    @final
+    def cells(self, measured: Measured) -> tuple[float, Arrays] | None:
+        """Return at which level coverage is mapped, and the map: the share of the samples inside, by output.
+
+        Returns
+        -------
+        level, shares
+            ``(*dims)`` float32 each; None where there are no levels.
+        """
+        if not self.levels:
+            return None
+        maps = {
+            name.removesuffix("|cells"): counts for name, counts in measured.sums.items() if name.endswith("|cells")
+        }
+        samples = len(measured.rows["sizes"])
+        shares = {name: (counts / samples).astype(np.float32) for name, counts in maps.items()}
+        return self.levels[at_map(self.levels)], shares
+
+    @final
+    def measure(self, test: Predicted, dimensions: Dimensions | None = None) -> tuple[Coverage, ...]:
+        """Measure the coverage at every level on samples that nothing has seen, all at once; see `look`."""
+        return self.covered(self.look(test, dimensions))
+
+    @final
+    def ranking(self, measured: Measured) -> dict[str, float]:
+        """Return how well estimated errors, or widths, rank the true ones; see `Sizes.ranking`."""
+        return Sizes.of_rows(measured).ranking() if self.levels else {}
 
     def assess(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Assessment | None:
         """Return what is known of the errors of predictions beside their intervals; None where there is nothing."""
@@ -310,6 +195,13 @@ class Uncertainty(Kind, ABC):
         ValueError
             If there are fewer samples than `needs` says.
         """
+
+    def scoring(self, validate: Predicted, about: About) -> Scoring:
+        """Learn on the validation samples, and return what looks at the others some at a time.
+
+        By default it keeps them all, for `calibrate`.
+        """
+        return Whole(self, validate, about)
 
     @classmethod
     @abstractmethod

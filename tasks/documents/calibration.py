@@ -56,6 +56,9 @@ class CoverageRow(Part):
         Between what the coverage is expected over calibrations.
     fields
         What the bands around whole fields were worth.
+    by_zone, by_step, by_difficulty
+        Shares with their intervals of 95 %: by ring of cells from the walls inwards, by time, and by a fifth of the
+        samples each, those with the narrowest intervals first.
     """
 
     nominal: Number
@@ -67,6 +70,9 @@ class CoverageRow(Part):
     by_sample: BySample | None = None
     expected: tuple[Number, Number] | None = None
     fields: FieldsRow | None = None
+    by_zone: tuple[tuple[Number, Number, Number], ...] | None = None
+    by_step: tuple[tuple[Number, Number, Number], ...] | None = None
+    by_difficulty: tuple[tuple[Number, Number, Number], ...] | None = None
 
     def text(self) -> str:
         """Return the share with its interval, where that was measured."""

@@ -19,6 +19,9 @@ D = TypeVar("D", bound=Document)
 EVALUATION, CALIBRATION, RELEASE, HISTORY = "evaluation.json", "calibration.json", "release.json", "history.json"
 """Files of a model."""
 
+COVERAGE_MAP = "coverage.safetensors"
+"""And this: how often each value of a test sample was inside its interval, by output, at one level."""
+
 
 def card(store: Store, spec: str) -> Card:
     """Return the card of ``"name"``, ``"name@latest"`` or ``"name@v2"``.

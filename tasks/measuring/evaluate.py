@@ -1,19 +1,35 @@
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.evaluation.catalogue import USUAL
+from ritz.compute.evaluation.measured import Measured
 from ritz.compute.evaluation.metric import SubjectMetric
+from ritz.compute.fields.errors import summary
 from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.uncertainty.uncertainty import Uncertainty
-from ritz.tasks.documents.calibration import Calibration
-from ritz.tasks.documents.evaluation import Evaluation
-from ritz.tasks.measuring import worker
+from ritz.storage import models
+from ritz.storage.store import Store
+from ritz.tasks.documents.card import CardMetrics
+from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics, TruthErrors, WorstSample
+from ritz.tasks.documents.of_model import EVALUATION
+from ritz.tasks.measuring import evaluation_worker as worker
+from ritz.tasks.measuring.case import case_of
+from ritz.tasks.measuring.passes import Pass, blocks
+from ritz.tasks.measuring.split_fields import few_of_split
+from ritz.tasks.measuring.worker import BASELINE_SAMPLES
 from ritz.tasks.stage import stage
 
 log = logging.getLogger("ritz")
+
+WORST = 10
+"""Of so many samples with the largest errors the ids are kept."""
 
 
 @stage("evaluate")
@@ -22,46 +38,67 @@ def evaluate(
     cluster: Cluster,
     model: str,
     dataset: str,
-    metrics: Sequence[SubjectMetric],
+    metrics: Sequence[SubjectMetric] = USUAL,
     problem: Problem | None = None,
     surrogate: Surrogate | None = None,
 ) -> Evaluation:
     """Measure ``model`` and the baselines on the test split of ``dataset``; both as ``NAME@VERSION``.
 
-    The evaluation is kept with the model.
+    Workers look at a block of samples each, so that a split of any size takes the same memory. The evaluation is kept
+    with the model.
 
     Parameters
     ----------
     problem, surrogate
         What made the dataset and the surrogate, where their classes are not registered.
     """
-    result: Evaluation = cluster.call("train", worker.evaluate, store_url, model, dataset, metrics, problem, surrogate)
+    case, data = case_of(store_url, model, dataset, problem, surrogate)
+    fixed = [metric.model_dump(mode="json") for metric in metrics]
+    these = blocks(case, data, "test", cluster.workers("train"))
+    measured = Pass("evaluate", case, worker.look, (tuple(metrics),), fixed).over(cluster, these)
+    truth: TruthErrors = cluster.call("train", worker.truth_errors, case)
+    fitted = len(few_of_split(data, "train", BASELINE_SAMPLES))
+    result = _evaluation(dataset, measured, metrics, truth, fitted)
+    of_card = CardMetrics(dataset=dataset, samples=result.samples, **result.metrics.entries())
+    added = {"metrics": of_card.document(), "truth": truth.document()}
+    models.add(Store(store_url), model, {EVALUATION: json.dumps(result.document()).encode()}, added)
     error = result.metrics.relative_l2
     log.info("evaluate: relative L2 %.4f (95th percentile %.4f)", error.mean, error.p95)
-    finer = None if result.truth is None else result.truth.discretisation
-    if finer is not None and finer.mean is not None:
+    finer = truth.discretisation
+    if finer.mean is not None:
         log.info("evaluate: the truth is %.4f from a grid twice as fine (%d samples)", finer.mean, finer.samples)
     return result
 
 
-@stage("quantify")
-def quantify(
-    store_url: str,
-    cluster: Cluster,
-    model: str,
-    dataset: str,
-    method: Uncertainty,
-    problem: Problem | None = None,
-    surrogate: Surrogate | None = None,
-) -> Calibration:
-    """Calibrate bands for ``model`` on ``dataset`` and measure their coverage; both as ``NAME@VERSION``.
+def _evaluation(
+    dataset: str, measured: Measured, metrics: Sequence[SubjectMetric], truth: TruthErrors, fitted: int
+) -> Evaluation:
+    """Return the document; the baselines were fitted to so many samples."""
+    errors = worker.found(measured, worker.MODEL, metrics)
+    relative_l2, sample_ids = errors["relative_l2"][""], measured.rows["sample_id"]
+    return Evaluation(
+        dataset=dataset,
+        samples=len(sample_ids),
+        metrics=_summaries(errors),
+        baselines={name: _summaries(worker.found(measured, name, metrics)) for name in BASELINES},
+        baseline_samples=fitted,
+        relative_l2=tuple(relative_l2.tolist()),
+        unfit=measured.words,
+        worst=tuple(
+            WorstSample(id=int(sample_ids[row]), relative_l2=float(relative_l2[row]))
+            for row in np.argsort(-relative_l2, kind="stable")[:WORST]
+        ),
+        truth=truth,
+        sample_ids=tuple(sample_ids.tolist()),
+        by_sample={
+            kind: {part: tuple(float(f"{value:.6g}") for value in values) for part, values in found.items()}
+            for kind, found in errors.items()
+        },
+    )
 
-    The calibration is kept with the model.
-    """
-    result: Calibration = cluster.call("train", worker.quantify, store_url, model, dataset, method, problem, surrogate)
-    for level, row in result.coverage.items():
-        log.info("quantify: nominal %s, measured %s, mean width %.3g", level, row.text(), row.width)
-    for law, found in result.shifted.items():
-        for level, drop in found.drop.items():
-            log.info("quantify: on %r the coverage of %s bands drops by percentage points: %s", law, level, drop.text())
-    return result
+
+def _summaries(found: Mapping[str, Mapping[str, np.ndarray]]) -> Metrics:
+    parts = {
+        name: {part: ErrorSummary(**summary(values)) for part, values in one.items()} for name, one in found.items()
+    }
+    return Metrics.model_validate({name: one[""] if set(one) == {""} else one for name, one in parts.items()})

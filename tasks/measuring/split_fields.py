@@ -5,34 +5,51 @@ import xarray as xr
 
 from ritz.compute.problems.problem import Arrays
 
+NUMBERS = 2**26
+"""What is learnt before measuring is learnt from outputs of at most so many numbers: half a gigabyte in float64."""
+
 
 def variables(dataset: xr.Dataset, role: str) -> list[str]:
     """Return the names of the variables of a role, ``"input"`` or ``"output"``."""
     return [str(name) for name, variable in dataset.data_vars.items() if variable.attrs.get("role") == role]
 
 
-def load(dataset: xr.Dataset, split: str, limit: int | None = None) -> tuple[Arrays, Arrays]:
-    """Read the inputs and outputs of a split into memory.
+def of_split(dataset: xr.Dataset, split: str, limit: int | None = None) -> np.ndarray:
+    """Return the rows ``(n,)`` of the samples of a split, rising.
 
     Parameters
     ----------
     limit
-        Read at most so many, the first ones.
+        At most so many: by chance, since neighbours in the order of solving are alike, and always the same ones.
 
     Raises
     ------
     ValueError
         If the split is empty.
     """
-    positions = np.flatnonzero(dataset["split"].values == split)[:limit]
-    if not positions.size:
+    rows = np.flatnonzero(dataset["split"].values == split)
+    if not rows.size:
         raise ValueError(f"split {split!r} of this dataset is empty; expected at least one sample")
-    return taken(dataset, positions)
+    if limit is None or len(rows) <= limit:
+        return rows
+    return np.sort(np.random.default_rng(0).choice(rows, limit, replace=False))
 
 
-def taken(dataset: xr.Dataset, positions: np.ndarray) -> tuple[Arrays, Arrays]:
-    """Read the inputs and outputs of the samples at some positions ``(n,)`` into memory."""
-    chosen = dataset.isel(sample=positions)
+def few_of_split(dataset: xr.Dataset, split: str, limit: int | None = None) -> np.ndarray:
+    """Return rows of a split as `of_split`, so few that their outputs are at most `NUMBERS` numbers."""
+    numbers = sum(dataset[name][0].size for name in variables(dataset, "output"))
+    most = max(1, NUMBERS // numbers)
+    return of_split(dataset, split, most if limit is None else min(limit, most))
+
+
+def load(dataset: xr.Dataset, split: str, limit: int | None = None) -> tuple[Arrays, Arrays]:
+    """Read the inputs and outputs of a split into memory; see `of_split`."""
+    return taken(dataset, of_split(dataset, split, limit))
+
+
+def taken(dataset: xr.Dataset, rows: np.ndarray) -> tuple[Arrays, Arrays]:
+    """Read the inputs and outputs of the samples in some rows ``(n,)`` into memory."""
+    chosen = dataset.isel(sample=rows)
     inputs, outputs = (
         {name: np.ascontiguousarray(chosen[name].values) for name in variables(dataset, role)}
         for role in ("input", "output")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ritz.compute.uncertainty.uncertainty import Assessment
+from ritz.compute.uncertainty.predicted import Assessment
 from ritz.tasks.documents.evaluation import Evaluation
 
 TIMES = 3

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ritz.compute.problems.problem import Arrays
     from ritz.compute.surrogates.model import Model
     from ritz.compute.surrogates.surrogate import Surrogate
-    from ritz.compute.uncertainty.uncertainty import Assessment, Calibrated
+    from ritz.compute.uncertainty.predicted import Assessment
+    from ritz.compute.uncertainty.uncertainty import Calibrated
 
 
 @dataclass(frozen=True)

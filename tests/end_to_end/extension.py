@@ -27,7 +27,8 @@ from ritz.compute.surrogates.fitted.fitted import Blocks
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.training.buffers.buffer import OneRead
 from ritz.compute.training.losses.loss import Batch, Loss, Penalty
-from ritz.compute.uncertainty.uncertainty import About, Calibrated, Coverage, Need, Predicted, Uncertainty
+from ritz.compute.uncertainty.predicted import About, Predicted
+from ritz.compute.uncertainty.uncertainty import Calibrated, Need, Uncertainty
 
 
 class Cooling(Evolution):
@@ -227,11 +228,3 @@ class Widths(Calibrated):
             {name: prediction[name] - np.float32(width) for name, width in half.items()},
             {name: prediction[name] + np.float32(width) for name, width in half.items()},
         )
-
-    def measure(self, test: Predicted) -> tuple[Coverage, ...]:
-        found = []
-        for index, level in enumerate(self.levels):
-            inside = [(test.error(name) <= widths[index]).mean(axis=(1, 2)) for name, widths in self.widths.items()]
-            wide = [2 * widths[index] for widths in self.widths.values()]
-            found.append(Coverage(level, np.mean(inside, axis=0), float(np.mean(wide))))
-        return tuple(found)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.local import Local
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.training import worker as train
@@ -16,6 +19,13 @@ from ritz.tasks.training import worker as train
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     # The one thing that needs a cluster: to tell the driver how far the training is.
     monkeypatch.setattr(train, "Notifier", lambda _: lambda *_, **__: None)
+
+
+@pytest.fixture(scope="package")
+def measuring() -> Iterator[Cluster]:
+    """What stages of measuring run on."""
+    with Local().open(("train",)) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.uncertainty.novelty.ranks import Ranks
+from ritz.compute.uncertainty.predicted import Assessment
 from ritz.compute.uncertainty.spread.defect import difference, sizes, step
-from ritz.compute.uncertainty.uncertainty import Assessment
 from ritz.tasks.documents.evaluation import Evaluation
 from ritz.tasks.prediction.estimated import Estimated
 

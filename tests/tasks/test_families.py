@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
@@ -23,7 +24,9 @@ from ritz.storage.store import Store
 from ritz.tasks.checks import check_measuring
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.errors import InputError
-from ritz.tasks.measuring.worker import evaluate, load_model, quantify
+from ritz.tasks.measuring.evaluate import evaluate
+from ritz.tasks.measuring.quantify import quantify
+from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.prediction.predict import predict
 from ritz.tasks.report.figures.shown import caption
 from ritz.tasks.report.page import pictures
@@ -56,7 +59,7 @@ RECIPE = {
 class Trained:
     """A family from its samples to a model with bands, in one process and with no cluster."""
 
-    def __init__(self, family: Family, store: Store) -> None:
+    def __init__(self, family: Family, store: Store, measuring: Cluster) -> None:
         self.family, self.store = family, store
         self.split = np.array(["train"] * 12 + ["validate"] * 2 + ["calibrate"] * 3 + ["test"] * 3)[
             np.arange(SAMPLES) % 20
@@ -68,8 +71,9 @@ class Trained:
         )  # fmt: skip
         pinned = DatasetVersion(name="data", version="v1", snapshot=resolve(self.store, "data").snapshot)
         train.register(store.url, "one", "model", origin(pinned, RECIPE, train.fit(job)))
-        self.measured = evaluate(store.url, "model", "data@v1")
-        self.coverage = quantify(store.url, "model", "data@v1", Conformal(levels=LEVELS)).coverage
+        self.measured = evaluate.fn(store.url, measuring, "model@v1", "data@v1")
+        method = Conformal(levels=LEVELS)
+        self.coverage = quantify.fn(store.url, measuring, "model@v1", "data@v1", method).coverage
 
     def begin(self, name: str, template: xr.Dataset) -> Committer:
         return Committer.ensure(
@@ -95,11 +99,11 @@ class Trained:
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, measuring: Cluster) -> Trained:
     with pytest.MonkeyPatch.context() as patch:
         # The one thing that needs a cluster: to tell the driver how far the training is.
         patch.setattr(train, "Notifier", lambda _: lambda *_, **__: None)
-        return Trained(FAMILIES[request.param](), Store(tmp_path_factory.mktemp(request.param)))
+        return Trained(FAMILIES[request.param](), Store(tmp_path_factory.mktemp(request.param)), measuring)
 
 
 def test_a_surrogate_learns_and_is_measured(trained: Trained) -> None:

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.surrogates.fitted.mean import Mean
 from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
@@ -23,8 +24,10 @@ from ritz.tasks.auditing import model_files
 from ritz.tasks.checks import check_run, check_training
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.errors import RecipeError
-from ritz.tasks.measuring import worker as measuring
+from ritz.tasks.measuring.evaluate import evaluate
+from ritz.tasks.measuring.quantify import quantify
 from ritz.tasks.measuring.split_fields import load as fields
+from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.recipes import load
 from ritz.tasks.requests.learning import Train
 from ritz.tasks.training import worker as train
@@ -51,7 +54,7 @@ def job(store: Store) -> train.Fitting:
 
 
 def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
-    store: Store, job: train.Fitting, quiet: None, monkeypatch: pytest.MonkeyPatch
+    store: Store, job: train.Fitting, measuring: Cluster, quiet: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     summary = train.fit(job)
     assert (summary.steps, summary.samples_received, summary.unseen, summary.best) == (1, 23, 0, None)
@@ -70,7 +73,7 @@ def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
     made = origin(dataset, recipe, summary)
     model = train.register(store.url, "fitted", NAME, made)
     assert train.register(store.url, "fitted", NAME, made) == model
-    evaluated = measuring.evaluate(store.url, f"{NAME}@v1", f"{NAME}@v1")
+    evaluated = evaluate.fn(store.url, measuring, f"{NAME}@v1", f"{NAME}@v1")
     linear = evaluated.baselines["linear"].relative_l2.mean
     # The same regression, of the same samples in another order.
     assert evaluated.metrics.relative_l2.mean == pytest.approx(linear, rel=1e-3)
@@ -86,8 +89,8 @@ def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
     assert 1e-4 < (itself.discretisation.mean or 0) < 0.2
     assert models.read_card(store, f"{NAME}@v1")["truth"] == itself.document()
     method = uncertainty({"kind": "conformal", "levels": [0.5]})
-    coverage = measuring.quantify(store.url, f"{NAME}@v1", f"{NAME}@v1", method).coverage["0.5"].measured
-    loaded, bands = measuring.load_model(store, f"{NAME}@v1")
+    coverage = quantify.fn(store.url, measuring, f"{NAME}@v1", f"{NAME}@v1", method).coverage["0.5"].measured
+    loaded, bands = load_model(store, f"{NAME}@v1")
     assert loaded.surrogate == PCARidge()
     assert bands is not None
     inputs, truth = fields(read(store, f"{NAME}@v1"), "test")

@@ -18,7 +18,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.uncertainty.novelty.catalogue import novelty as read_novelty
 from ritz.compute.uncertainty.novelty.novelty import Judged
 from ritz.compute.uncertainty.novelty.ranks import Ranks
-from ritz.compute.uncertainty.uncertainty import Assessment
+from ritz.compute.uncertainty.predicted import Assessment
 from ritz.storage import models
 from ritz.storage.files import read_file
 from ritz.storage.reading import read

@@ -21,7 +21,7 @@ from ritz.compute.kind import Kind, OneOf
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.recycled import Recycled
-from ritz.compute.uncertainty.uncertainty import WholeFields
+from ritz.compute.uncertainty.coverage import WholeFields
 from ritz.tasks.documents.calibration import Coverage, CoverageRow
 from ritz.tasks.documents.evaluation import Metrics
 from ritz.tasks.documents.verdict import Verdict

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.uncertainty.catalogue import uncertainty
@@ -17,8 +18,8 @@ from ritz.tasks.documents.calibration import Calibration, Drop
 from ritz.tasks.documents.of_model import calibration
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring.gate import Gate
+from ritz.tasks.measuring.quantify import quantify
 from ritz.tasks.measuring.shifts import solved
-from ritz.tasks.measuring.worker import quantify
 from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.recipes import load
 from ritz.tasks.report.material import Material, RunFacts
@@ -72,12 +73,14 @@ def test_samples_of_a_law_are_solved_and_rounded_as_stored() -> None:
 
 
 @pytest.fixture(scope="module")
-def kept(tiny_store: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Calibration]:
+def kept(
+    tiny_store: TinyStore, measuring: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Store, Calibration]:
     """A copy of the store, where the model is quantified by learnt widths and on a rougher law."""
     folder = tmp_path_factory.mktemp("shifts") / "store"
     shutil.copytree(tiny_store[0], folder)
     method = uncertainty({**LEARNT, "shifts": {"rough": ROUGH}})
-    found = quantify(str(folder), "tiny@v1", "tiny@v1", method)
+    found = quantify.fn(str(folder), measuring, "tiny@v1", "tiny@v1", method)
     return Store(folder), found
 
 
@@ -117,7 +120,9 @@ def test_a_report_has_the_laws(kept: tuple[Store, Calibration]) -> None:
     assert "on other laws" in page
 
 
-def test_a_model_names_the_shift_that_its_dataset_does_not_know(kept: tuple[Store, Calibration]) -> None:
+def test_a_model_names_the_shift_that_its_dataset_does_not_know(
+    kept: tuple[Store, Calibration], measuring: Cluster
+) -> None:
     method = uncertainty({**LEARNT, "shifts": {"rough": {"nothing": 1}}})
     with pytest.raises(RecipeError, match=r"uncertainty\.shifts\.rough: problem 'darcy' has no field 'nothing'"):
-        quantify(str(kept[0].url), "tiny@v1", "tiny@v1", method)
+        quantify.fn(kept[0].url, measuring, "tiny@v1", "tiny@v1", method)

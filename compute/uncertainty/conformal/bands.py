@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import model_validator
 
+from ritz.compute.evaluation.measured import Measured
+from ritz.compute.evaluation.tally import Tally
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
-from ritz.compute.uncertainty.ranking import ranking
+from ritz.compute.uncertainty.coverage import Coverage, WholeFields
+from ritz.compute.uncertainty.look import covered, look
+from ritz.compute.uncertainty.predicted import Arrays, Assessment, Predicted
 from ritz.compute.uncertainty.shares import promised
 from ritz.compute.uncertainty.spread.catalogue import AnyFittedSpread
 from ritz.compute.uncertainty.spread.spread import Shape
-from ritz.compute.uncertainty.uncertainty import Arrays, Assessment, Calibrated, Coverage, Predicted, WholeFields
+from ritz.compute.uncertainty.uncertainty import Calibrated
 
 Scope = Literal["points", "fields"]
 """Whether bands hold a share of the points, or whole fields with that probability."""
@@ -132,70 +138,74 @@ class Bands(Calibrated):
         """Return what the spread knows of the errors; see `Calibrated.assess`."""
         return self.spread.shape(inputs, prediction).assessment
 
-    def ranking(self, test: Predicted) -> dict[str, float]:
-        """Return how well the widths, or better estimates, rank the errors; see `Calibrated.ranking`."""
-        shape = self.spread.shape(test.inputs, test.prediction)
-        errors = {name: test.error(name) for name in self.outputs}
-        return ranking(shape.estimate or shape.width, errors)
-
     def made(self) -> str:
         """Return what the spread says; see `Calibrated.made`."""
         return self.spread.made()
 
-    def measure(self, test: Predicted) -> tuple[Coverage, ...]:
-        """Measure coverage and mean width on samples that nothing has seen; see `Calibrated.measure`.
+    def look(self, test: Predicted, dimensions: Dimensions | None = None) -> Measured:
+        """Look at some samples that nothing has seen; see `Calibrated.look`.
 
-        More figures: ``interval_score``, the width and 2/(1 − level) times how far points outside are beyond the ends,
-        in units of the output, small is good; ``constant_measured`` and ``constant_width``, both of the constant band;
-        ``constant_width_at_equal_coverage``, the width of a constant band that covers the share ``measured`` of these
-        very points. Averages over the outputs where there are several; a whole field is inside if all of them are.
-        Samples whose bars have no bound are left out of widths.
-
-        The interval score: T. Gneiting, A. Raftery, "Strictly proper scoring rules, prediction, and estimation", J. Am.
-        Stat. Assoc. 102 (2007).
+        Also where they are in the bands around whole fields, and in those that are equally wide everywhere.
         """
         shape = self.spread.shape(test.inputs, test.prediction)
-        scores = {name: shape.scores(test.truth, name) for name in self.outputs}
-        errors = {name: test.error(name) for name in self.outputs}
-        rows = []
-        for index, level in enumerate(self.levels):
-            shares, found = [], []
-            for name, factors in self.outputs.items():
-                inside = scores[name] <= self._factors(name, index, scores[name].shape[1:])
-                shares.append(inside.reshape(len(test), -1).mean(axis=1))
-                error, constant = errors[name], factors.constants[index]
-                half = self._half(shape, name, index, "points")
-                beyond = np.maximum(np.abs(test.truth[name].astype(np.float64) - shape.centre[name]) - half, 0)
-                width = 2 * _finite_mean(half)
-                found.append(
-                    {
-                        "width": width,
-                        "interval_score": width + 2 / (1 - level) * _finite_mean(beyond),
-                        "constant_measured": float(np.mean(error <= constant)),
-                        "constant_width": 2 * constant,
-                        "constant_width_at_equal_coverage": float(2 * np.quantile(error, shares[-1].mean())),
-                    }
-                )
-            mean = {key: float(np.mean([row[key] for row in found])) for key in found[0]}
-            rows.append(
-                Coverage(
-                    level,
-                    np.mean(shares, axis=0),
-                    mean.pop("width"),
-                    None if self.samples is None else promised(level, self.samples),
-                    self._whole(shape, scores, index, len(test)),
-                    mean,
-                )
+        ends = self._around(shape, range(len(self.levels)), "points")
+        estimate = shape.width if shape.estimate is None else shape.estimate
+        found = look(test, ends, self.levels, dimensions, estimate)
+        for name, factors in self.outputs.items():
+            error = test.error(name)
+            inside = [(error <= constant).reshape(len(test), -1).mean(axis=1) for constant in factors.constants]
+            found |= Measured(
+                {f"{name}|constant": np.stack(inside, axis=1)}, tallies={f"{name}|error": Tally.of(error)}
             )
-        return tuple(rows)
+        if self.fields is None:
+            return found
+        widths = {
+            f"{name}|fields": np.stack(
+                [self._width_of_fields(shape, name, index) for index in range(len(self.levels))], axis=1
+            )
+            for name in self.outputs
+        }
+        scores = {name: shape.scores(test.truth, name) for name in self.outputs}
+        return found | Measured({"largest": largest(scores, len(test)), **widths})
 
-    def _whole(self, shape: Shape, scores: Mapping[str, np.ndarray], index: int, count: int) -> WholeFields | None:
-        """Return what the bands around whole fields were worth."""
+    def covered(self, measured: Measured) -> tuple[Coverage, ...]:
+        """Return the coverage at every level; see `Calibrated.covered`.
+
+        More figures: ``constant_measured`` and ``constant_width``, both of the constant band, and
+        ``constant_width_at_equal_coverage``, the width of a constant band that covers the share ``measured`` of these
+        very points. Averages over the outputs where there are several; a whole field is inside if all of them are.
+        """
+        expected = [None if self.samples is None else promised(level, self.samples) for level in self.levels]
+        return tuple(
+            replace(found, fields=self._whole(measured, index), more={**found.more, **self._constant(measured, index)})
+            for index, found in enumerate(covered(measured, list(self.outputs), self.levels, expected))
+        )
+
+    def _constant(self, measured: Measured, index: int) -> dict[str, float]:
+        """Return what bands were worth that are equally wide everywhere, at one level."""
+        rows = [
+            {
+                "constant_measured": float(measured.rows[f"{name}|constant"][:, index].mean()),
+                "constant_width": 2 * factors.constants[index],
+                "constant_width_at_equal_coverage": 2
+                * measured.tallies[f"{name}|error"].quantile(measured.rows[f"{name}|inside"][:, index].mean()),
+            }
+            for name, factors in self.outputs.items()
+        ]
+        return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+    def _whole(self, measured: Measured, index: int) -> WholeFields | None:
+        """Return what the bands around whole fields were worth, at one level."""
         if self.fields is None:
             return None
-        worst = largest(scores, count)
-        widths = [2 * _finite_mean(self._half(shape, name, index, "fields")) for name in self.outputs]
-        return WholeFields(int((worst <= self.fields[index]).sum()), count, float(np.mean(widths)))
+        worst = measured.rows["largest"]
+        widths = [_finite_mean(measured.rows[f"{name}|fields"][:, index]) for name in self.outputs]
+        return WholeFields(int((worst <= self.fields[index]).sum()), len(worst), float(np.mean(widths)))
+
+    def _width_of_fields(self, shape: Shape, name: str, index: int) -> np.ndarray:
+        """Return the mean width of each sample's band around the whole field, NaN where it has no bound."""
+        half = self._half(shape, name, index, "fields")
+        return np.array([2 * _finite_mean(one) for one in half])
 
     def _half(self, shape: Shape, name: str, index: int, scope: Scope) -> np.ndarray:
         """Return the half width of the band of one output, ``(n, *dims)`` float64."""

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from ritz.compute.evaluation.measured import Measured
 from ritz.compute.kind import Source
 from ritz.compute.uncertainty.conformal.bands import Bands, Factors, largest
 from ritz.compute.uncertainty.conformal.factors import conformal_quantile, risk_control
+from ritz.compute.uncertainty.conformal.scores import Scores
+from ritz.compute.uncertainty.predicted import About, Predicted
+from ritz.compute.uncertainty.scoring import Scoring
 from ritz.compute.uncertainty.spread.catalogue import AnySpread
 from ritz.compute.uncertainty.spread.choice import AutoSpread
-from ritz.compute.uncertainty.uncertainty import About, Need, Predicted, Uncertainty
+from ritz.compute.uncertainty.spread.spread import FittedSpread
+from ritz.compute.uncertainty.uncertainty import Need, Uncertainty
 
 
 class Conformal(Uncertainty):
@@ -97,34 +103,71 @@ class Conformal(Uncertainty):
         """Return the smallest number of calibration samples that the highest level asks for."""
         return int(np.ceil(1 / (1 - self.levels[-1]) - 1 - 1e-9))
 
+    def scoring(self, validate: Predicted, about: About) -> ConformalScoring:
+        """Find the shape of the bands on the validation samples; see `Uncertainty.scoring`."""
+        return ConformalScoring(self, self.spread.fit(validate, about))
+
     def calibrate(self, validate: Predicted, calibrate: Predicted, about: About | None = None) -> Bands:
         """Find the shape of the bands on one split and calibrate their factors on the other.
 
         See `Uncertainty.calibrate`.
         """
-        if len(calibrate) < self._least():
+        self._check(len(calibrate))
+        scoring = self.scoring(validate, about or About())
+        return scoring.calibrated(scoring.scores(calibrate))
+
+    def _check(self, samples: int) -> None:
+        """Refuse too few calibration samples."""
+        if samples < self._least():
             raise ValueError(
-                f"the calibration split has {len(calibrate)} samples, expected at least {self._least()} for the "
+                f"the calibration split has {samples} samples, expected at least {self._least()} for the "
                 f"level {self.levels[-1]}; draw more or leave that level out"
             )
-        fitted = self.spread.fit(validate, about or About())
-        shape = fitted.shape(calibrate.inputs, calibrate.prediction)
-        names = sorted(calibrate.prediction)
-        scores = {name: shape.scores(calibrate.truth, name) for name in names}
+
+
+@dataclass(frozen=True)
+class ConformalScoring(Scoring):
+    """Bands whose shape is known and whose factors are not.
+
+    Of each calibration sample it keeps some of the scores: see `Scores`.
+    """
+
+    method: Conformal
+    spread: FittedSpread
+
+    limit = 4096
+    """More samples narrow the expected coverage by less than a part in 4000."""
+
+    def scores(self, calibrate: Predicted) -> Measured:
+        """Return scores of each sample, by output and zone; see `Scoring.scores`."""
+        shape = self.spread.shape(calibrate.inputs, calibrate.prediction)
+        scores = {name: shape.scores(calibrate.truth, name) for name in sorted(calibrate.truth)}
+        found = Measured({"largest": largest(scores, len(calibrate))})
+        for name, values in scores.items():
+            zones = self.spread.zones(name, values.shape[1:])
+            parts = [values] if zones is None else [values[:, zones == k] for k in range(zones.max() + 1)]
+            for k, part in enumerate(parts):
+                found |= Scores.of(part).measured(f"{name}|zone {k}")
+            found |= Scores.of(calibrate.error(name)).measured(f"{name}|error")
+        return found
+
+    def calibrated(self, scores: Measured) -> Bands:
+        """Find the factors; see `Scoring.calibrated`."""
+        worst, levels = scores.rows["largest"], self.method.levels
+        self.method._check(len(worst))
         outputs = {}
-        for name in names:
-            error = calibrate.error(name)
-            zones = fitted.zones(name, error.shape[1:])
-            parts = [scores[name]] if zones is None else [scores[name][:, zones == k] for k in range(zones.max() + 1)]
+        for name in [key.removesuffix("|error|points") for key in scores.rows if key.endswith("|error|points")]:
+            count = sum(key.startswith(f"{name}|zone ") and key.endswith("|points") for key in scores.rows)
+            zones = [Scores.of_measured(scores, f"{name}|zone {k}") for k in range(count)]
+            errors = Scores.of_measured(scores, f"{name}|error")
             outputs[name] = Factors(
-                points=tuple(tuple(risk_control(part, level) for part in parts) for level in self.levels),
-                constants=tuple(risk_control(error, level) for level in self.levels),
+                points=tuple(tuple(risk_control(zone, level) for zone in zones) for level in levels),
+                constants=tuple(risk_control(errors, level) for level in levels),
             )
-        worst = largest(scores, len(calibrate))
         return Bands(
-            levels=self.levels,
-            spread=fitted,
+            levels=levels,
+            spread=self.spread,
             outputs=outputs,
-            fields=tuple(conformal_quantile(worst, level) for level in self.levels),
-            samples=len(calibrate),
+            fields=tuple(conformal_quantile(worst, level) for level in levels),
+            samples=len(worst),
         )

@@ -3,10 +3,10 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.defect import Defect
 from ritz.compute.uncertainty.spread.learnt import Learnt
 from ritz.compute.uncertainty.spread.spread import FittedSpread, Spread, Unsuitable
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 
 log = logging.getLogger("ritz")
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 
 
 class FittedConstant(FittedSpread):

@@ -7,8 +7,8 @@ import numpy as np
 from pydantic import Field, PrivateAttr, TypeAdapter
 
 from ritz.compute.kind import Source, in_units
+from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
 from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread, Unsuitable
-from ritz.compute.uncertainty.uncertainty import About, Arrays, Assessment, Predicted
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem

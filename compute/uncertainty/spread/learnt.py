@@ -7,13 +7,11 @@ import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Source
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.alignment import align, origin, space
 from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread
 from ritz.compute.uncertainty.spread.width import Width
-from ritz.compute.uncertainty.uncertainty import About, Predicted
-
-_RINGS = 6
-"""Zones at most: cells at the walls, the next ones, those up to 4, 8 and 16 cells from a wall, and the rest."""
+from ritz.compute.uncertainty.zones import rings
 
 
 class FittedLearnt(FittedSpread):
@@ -95,27 +93,3 @@ class Learnt(Spread):
                 mesh=mesh,
             )
         return FittedLearnt(widths=widths, dimensions=about.dimensions, by_zone=self.zones)
-
-
-def rings(shape: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
-    """Return in which ring every cell lies: 0 at a wall, 1 behind it, then up to 4, 8, 16 cells from it, and the rest.
-
-    Parameters
-    ----------
-    shape
-        Of one sample.
-    axes
-        Of space.
-
-    Examples
-    --------
-    >>> rings((7,), (0,)).tolist()
-    [0, 1, 2, 2, 2, 1, 0]
-    """
-    distance = np.full(shape, np.iinfo(np.int64).max)
-    for axis in axes:
-        cells = np.arange(shape[axis])
-        along = np.minimum(cells, cells[::-1])
-        distance = np.minimum(distance, np.expand_dims(along, [i for i in range(len(shape)) if i != axis]))
-    found: np.ndarray = np.minimum(np.ceil(np.log2(distance + 1)), _RINGS - 1).astype(np.int64)
-    return found

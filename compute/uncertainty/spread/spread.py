@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ritz.compute.kind import Kind
-from ritz.compute.uncertainty.uncertainty import About, Arrays, Assessment, Predicted
+from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
 
 
 class Unsuitable(ValueError):

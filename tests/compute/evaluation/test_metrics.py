@@ -84,7 +84,7 @@ def test_it_is_zero_for_the_truth_grows_with_the_error_and_goes_sample_by_sample
     assert metric.unfit_for(whole) == UNFIT.get((metric.kind, place), "")
     if (metric.kind, place) in UNFIT:
         return
-    exact, small, large = (metric.of(moved(whole, by)) for by in (0, 0.1, 0.2))
+    exact, small, large = (metric.measured(moved(whole, by)) for by in (0, 0.1, 0.2))
     assert large
     for part, values in large.items():
         assert values.shape == (5,)
@@ -92,7 +92,7 @@ def test_it_is_zero_for_the_truth_grows_with_the_error_and_goes_sample_by_sample
         assert np.all(exact[part] == 0)
         assert np.all(values > 0)
         np.testing.assert_allclose(values, 2 * small[part], rtol=1e-9)
-    alone = metric.of(only(moved(whole, 0.2), 2))
+    alone = metric.measured(only(moved(whole, 0.2), 2))
     if metric.by_sample:
         assert {part: values[0] for part, values in alone.items()} == pytest.approx(
             {part: values[2] for part, values in large.items()}, rel=1e-12

@@ -65,7 +65,7 @@ def test_what_a_darcy_flow_loses_through_all_walls_is_its_source(problem: Darcy)
     # All errors are 1 where nothing flows, so the sizes of the true flows are what the other prediction misses.
     assert WallFluxError().unfit_for(whole) == ""
     nothing = replace(whole, prediction={"u": np.zeros_like(whole.truth["u"])})
-    missed = WallFluxError().of(nothing)
+    missed = WallFluxError().measured(nothing)
     assert set(missed) == {f"{dim}_{end}" for dim in ("z", "y", "x")[-len(problem.shape) :] for end in ("low", "high")}
     a, u = whole.inputs["a"].astype(np.float64), whole.truth["u"]
     total = np.zeros(3)
@@ -80,7 +80,7 @@ def test_what_a_darcy_flow_loses_through_all_walls_is_its_source(problem: Darcy)
 def test_a_field_that_is_too_large_by_a_tenth_flows_too_much_by_a_tenth() -> None:
     whole = solved(Heat(shape=(8, 8), steps=3))
     more = replace(whole, prediction={"u": 1.1 * whole.truth["u"]})
-    for values in WallFluxError().of(more).values():
+    for values in WallFluxError().measured(more).values():
         assert values.mean() == pytest.approx(0.1, rel=1e-12)
 
 

@@ -12,9 +12,11 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.uncertainty.conformal.bands import Bands
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.conformal.factors import risk_control
+from ritz.compute.uncertainty.conformal.scores import Scores
+from ritz.compute.uncertainty.coverage import Coverage
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.alignment import align
 from ritz.compute.uncertainty.spread.width import Width
-from ritz.compute.uncertainty.uncertainty import About, Coverage, Predicted
 
 
 def half_width(bands: Bands, test: Predicted, level: float) -> dict[str, np.ndarray]:
@@ -46,7 +48,7 @@ def test_risk_control_against_its_definition() -> None:
     rng = np.random.default_rng(0)
     for n, points, level in ((19, 7, 0.9), (40, 5, 0.5), (25, 11, 0.95), (9, 3, 0.9), (30, 1, 0.8)):
         scores = rng.exponential(size=(n, points))
-        factor = risk_control(scores, level)
+        factor = risk_control(Scores.of(scores), level)
 
         def controlled(candidate: float, scores: np.ndarray = scores, n: int = n, level: float = level) -> bool:
             return bool(n / (n + 1) * np.mean(scores > candidate) + 1 / (n + 1) <= 1 - level + 1e-12)
@@ -58,8 +60,8 @@ def test_risk_control_against_its_definition() -> None:
 
 
 def test_too_few_samples_for_a_level_give_no_finite_factor() -> None:
-    assert risk_control(np.ones((8, 4)), 0.9) == np.inf
-    assert risk_control(np.ones((9, 4)), 0.9) == 1.0
+    assert risk_control(Scores.of(np.ones((8, 4))), 0.9) == np.inf
+    assert risk_control(Scores.of(np.ones((9, 4))), 0.9) == 1.0
 
 
 def test_coverage_is_at_least_nominal_on_average_over_calibrations() -> None:
@@ -69,7 +71,7 @@ def test_coverage_is_at_least_nominal_on_average_over_calibrations() -> None:
     for row in measured:
         # Whole samples are exchangeable; the points of one sample share its scale.
         scores = np.exp(rng.standard_normal((40 + 40, 1))) * rng.exponential(size=(80, 30))
-        row[:] = [np.mean(scores[40:] <= risk_control(scores[:40], level)) for level in levels]
+        row[:] = [np.mean(scores[40:] <= risk_control(Scores.of(scores[:40]), level)) for level in levels]
     mean, error = measured.mean(axis=0), measured.std(axis=0) / np.sqrt(len(measured))
     assert np.all(mean >= np.array(levels) - 3 * error)
     # Not by more than the finite-sample term 1/(n+1) and the step of one sample.

@@ -18,11 +18,11 @@ from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.uncertainty.catalogue import calibrated
 from ritz.compute.uncertainty.conformal.bands import Bands
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.choice import AutoSpread
 from ritz.compute.uncertainty.spread.defect import Defect, FittedDefect
 from ritz.compute.uncertainty.spread.learnt import FittedLearnt, Learnt
 from ritz.compute.uncertainty.spread.spread import Unsuitable
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 from tests.compute.problems.families import SMALL, rough
 
 FAMILIES = [name for name in SMALL if not name.startswith("acoustic")]
@@ -48,7 +48,10 @@ def about(problem: Problem) -> About:
 
 
 def nobody(predicted: Predicted) -> Predicted:
-    parts = [{name: values[:0] for name, values in part.items()} for part in vars(predicted).values()]
+    parts = [
+        {name: values[:0] for name, values in part.items()}
+        for part in (predicted.inputs, predicted.prediction, predicted.truth)
+    ]
     return Predicted(*parts)
 
 
@@ -185,7 +188,8 @@ def test_a_sample_without_an_answer_has_an_infinite_bar() -> None:
     assert found is not None
     assert found.doubtful.tolist() == [False, True, False]
     [coverage] = bands.measure(Predicted(inputs, test.prediction, test.truth))
-    others = bands.measure(Predicted(*({k: v[[0, 2]] for k, v in part.items()} for part in vars(test).values())))[0]
+    parts = (test.inputs, test.prediction, test.truth)
+    others = bands.measure(Predicted(*({k: v[[0, 2]] for k, v in part.items()} for part in parts)))[0]
     assert coverage.width == pytest.approx(others.width)
     assert coverage.shares[1] == 1
     json.dumps(coverage.document(), allow_nan=False)

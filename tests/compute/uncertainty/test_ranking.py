@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.uncertainty.ranking import ranking
+from ritz.compute.evaluation.measured import Measured
+from ritz.compute.uncertainty.ranking import Sizes
+
+
+def ranking(estimate: dict[str, np.ndarray], error: dict[str, np.ndarray]) -> dict[str, float]:
+    return Sizes.of_rows(Measured(Sizes.of(estimate, error).rows())).ranking()
 
 
 def errors(n: int = 60) -> np.ndarray:

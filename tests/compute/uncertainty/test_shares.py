@@ -7,10 +7,13 @@ import pytest
 
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.conformal.factors import conformal_quantile, risk_control
+from ritz.compute.uncertainty.conformal.scores import Scores
+from ritz.compute.uncertainty.coverage import Coverage, WholeFields
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, effective, promised
 from ritz.compute.uncertainty.spread.constant import Constant
-from ritz.compute.uncertainty.spread.learnt import Learnt, rings
-from ritz.compute.uncertainty.uncertainty import About, Coverage, Predicted, WholeFields
+from ritz.compute.uncertainty.spread.learnt import Learnt
+from ritz.compute.uncertainty.zones import rings
 
 LEVEL = 0.9
 
@@ -26,7 +29,7 @@ def test_points_and_fields_are_covered_as_promised() -> None:
     points, fields = np.empty(repetitions), np.empty(repetitions)
     for i in range(repetitions):
         calibrate, fresh = scores(rng, n), scores(rng, 300)
-        points[i] = np.mean(fresh <= risk_control(calibrate, LEVEL))
+        points[i] = np.mean(fresh <= risk_control(Scores.of(calibrate), LEVEL))
         fields[i] = np.mean(fresh.max(axis=1) <= conformal_quantile(calibrate.max(axis=1), LEVEL))
     low, high = promised(LEVEL, n)
     assert (low, high) == (LEVEL, LEVEL + 1 / 61)
@@ -39,7 +42,7 @@ def test_the_interval_of_points_holds_the_coverage_on_fresh_samples_and_one_over
     rng = np.random.default_rng(4)
     inside = wrong = 0
     for _ in range(200):
-        factor = risk_control(scores(rng, 153), LEVEL)
+        factor = risk_control(Scores.of(scores(rng, 153)), LEVEL)
         shares = (scores(rng, 153) <= factor).mean(axis=1)
         truth = np.mean(scores(rng, 2000) <= factor)
         low, high = clustered(shares)

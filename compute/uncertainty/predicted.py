@@ -1,0 +1,94 @@
+"""Samples with predictions, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ritz.compute.fields.dimensions import Dimensions
+
+if TYPE_CHECKING:
+    from ritz.compute.problems.problem import Problem
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Samples with a prediction and the truth.
+
+    Attributes
+    ----------
+    inputs, prediction, truth
+        ``(n, *dims)`` for every variable, in physical units.
+    places
+        ``(n,)`` int64, where the samples stand in the order in which they came; None where that is not known.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    prediction: Mapping[str, np.ndarray]
+    truth: Mapping[str, np.ndarray]
+    places: np.ndarray | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name, predicted in self.prediction.items():
+            if name not in self.truth or self.truth[name].shape != predicted.shape:
+                have = {key: values.shape for key, values in self.truth.items()}
+                raise ValueError(f"prediction {name!r} has shape {predicted.shape}, the truths are {have}")
+            for what, values in (("prediction", predicted), ("truth", self.truth[name])):
+                lost = int((~np.isfinite(values)).reshape(len(values), -1).any(axis=1).sum()) if values.size else 0
+                if lost:
+                    raise ValueError(
+                        f"{what} {name!r} of {lost} of {len(values)} samples is not finite, expected finite numbers"
+                    )
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(next(iter(self.prediction.values())))
+
+    def error(self, name: str) -> np.ndarray:
+        """Return the absolute error of one output, float64."""
+        values: np.ndarray = np.abs(self.prediction[name].astype(np.float64) - self.truth[name])
+        return values
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of the variables of some samples beside their values.
+
+    Attributes
+    ----------
+    transforms
+        ``"log"`` for the inputs whose logarithm is the natural scale.
+    dimensions
+        Of all variables; None if they all have the axes of space and no others.
+    problem
+        What the truth solves; None where that is not known.
+    """
+
+    transforms: Mapping[str, str] = field(default_factory=dict)
+    dimensions: Dimensions | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What is known of the errors of some predictions.
+
+    Attributes
+    ----------
+    corrected
+        Better fields, around which the intervals lie, ``(n, *dims)`` float64; None where these lie around the
+        predictions.
+    estimate
+        ``(n,)`` estimated error of the prediction, relative to the corrected fields; NaN where there is none.
+    doubtful
+        ``(n,)`` bool, samples whose estimate cannot be relied on.
+    """
+
+    corrected: Arrays | None
+    estimate: np.ndarray
+    doubtful: np.ndarray

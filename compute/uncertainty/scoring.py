@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ritz.compute.evaluation.measured import Measured
+from ritz.compute.uncertainty.predicted import About, Arrays, Predicted
+
+if TYPE_CHECKING:
+    from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
+
+
+class Scoring(ABC):
+    """Error bars on the way: what was learnt on the validation samples, and now looks at those to calibrate on.
+
+    It looks at some samples at a time, wherever they are, and keeps little of each, so that a calibration takes the
+    same memory whatever the size of the split.
+    """
+
+    limit: int | None = None
+    """Samples that it looks at, at most; None for all."""
+
+    @abstractmethod
+    def scores(self, calibrate: Predicted) -> Measured:
+        """Return what is kept of some samples."""
+
+    @abstractmethod
+    def calibrated(self, scores: Measured) -> Calibrated:
+        """Return the error bars, from what `scores` kept of all samples.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer samples than `Uncertainty.needs` says.
+        """
+
+
+@dataclass(frozen=True)
+class Whole(Scoring):
+    """What keeps the samples as they are, and leaves all of it to `Uncertainty.calibrate`."""
+
+    method: Uncertainty
+    validate: Predicted
+    about: About
+
+    def scores(self, calibrate: Predicted) -> Measured:
+        """Return the samples themselves; see `Scoring.scores`."""
+        parts = {"inputs": calibrate.inputs, "prediction": calibrate.prediction, "truth": calibrate.truth}
+        rows = {f"{part}|{name}": values for part, fields in parts.items() for name, values in fields.items()}
+        return Measured(rows if calibrate.places is None else rows | {"places": calibrate.places})
+
+    def calibrated(self, scores: Measured) -> Calibrated:
+        """Calibrate on all samples at once; see `Scoring.calibrated`."""
+        parts: dict[str, Arrays] = {"inputs": {}, "prediction": {}, "truth": {}}
+        for key, values in scores.rows.items():
+            part, _, name = key.partition("|")
+            if name:
+                parts[part][name] = values
+        calibrate = Predicted(**parts, places=scores.rows.get("places"))
+        return self.method.calibrate(self.validate, calibrate, self.about)
