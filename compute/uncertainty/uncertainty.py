@@ -97,16 +97,16 @@ class Calibrated(Kind, ABC):
         return covered(measured, outputs, self.levels, [None] * len(self.levels))
 
     @final
-    def cells(self, measured: Measured) -> tuple[float, Arrays] | None:
+    def cells(self, measured: Measured) -> tuple[float, Arrays]:
         """Return at which level coverage is mapped, and the map: the share of the samples inside, by output.
+
+        For error bars that have levels.
 
         Returns
         -------
         level, shares
-            ``(*dims)`` float32 each; None where there are no levels.
+            ``(*dims)`` float32 each.
         """
-        if not self.levels:
-            return None
         maps = {
             name.removesuffix("|cells"): counts for name, counts in measured.sums.items() if name.endswith("|cells")
         }

@@ -19,8 +19,9 @@ D = TypeVar("D", bound=Document)
 EVALUATION, CALIBRATION, RELEASE, HISTORY = "evaluation.json", "calibration.json", "release.json", "history.json"
 """Files of a model."""
 
-COVERAGE_MAP = "coverage.safetensors"
-"""And this: how often each value of a test sample was inside its interval, by output, at one level."""
+COVERAGE_MAP, CELLS = "coverage.safetensors", "cells/"
+"""And this, of one level, which its header names: how often each value of a test sample was inside its interval,
+``cells/OUTPUT``; which share of each sample's values was, ``shares``; and whose, ``sample_id``."""
 
 
 def card(store: Store, spec: str) -> Card:

@@ -20,8 +20,8 @@ from ritz.tasks.measuring.split_fields import few_of_split
 from ritz.tasks.measuring.worker import Block, Case, Looked, Opened, opened, recipe
 from ritz.tasks.parsing.other_law import shifted
 
-SECONDS = "seconds"
-"""Name of a sum: seconds of predictions, seconds of error bars."""
+SECONDS, IDS = "seconds", "sample_id"
+"""Names of a sum, the seconds of predictions and of error bars, and of rows, the ids of the samples."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def look(block: Block, bands: Calibrated) -> Looked:
     begun = time.perf_counter()
     found = bands.look(predicted, at_hand.model.normalisation.dimensions)
     clock = np.array([seconds, time.perf_counter() - begun])
-    return Looked(found | Measured(sums={SECONDS: clock}))
+    return Looked(found | Measured({IDS: at_hand.data["sample_id"].values[block.rows]}, {SECONDS: clock}))
 
 
 @dataclass(frozen=True)

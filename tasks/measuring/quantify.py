@@ -17,7 +17,7 @@ from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
 from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import BarSeconds, Calibration, CoverageRow, Drop, Shifted, key
-from ritz.tasks.documents.of_model import CALIBRATION, COVERAGE_MAP
+from ritz.tasks.documents.of_model import CALIBRATION, CELLS, COVERAGE_MAP
 from ritz.tasks.measuring import calibration_worker as worker
 from ritz.tasks.measuring.case import case_of
 from ritz.tasks.measuring.passes import Pass, blocks
@@ -71,10 +71,8 @@ def quantify(
         **({"ranking": ranks} if ranks else {}),
     )
     files = {"bands.json": kept, CALIBRATION: json.dumps(result.document()).encode()}
-    cells = bands.cells(measured)
-    if cells is not None:
-        level, shares = cells
-        files[COVERAGE_MAP] = pack(shares, {"level": level, "samples": counts["test"]})
+    if bands.levels:
+        files[COVERAGE_MAP] = _mapped(bands, measured, coverage)
     models.add(Store(store_url), model, files, {"calibration": result.document()})
     _say(result)
     return result
@@ -93,6 +91,15 @@ def _on(
         coverage={key(one.level): CoverageRow.model_validate(one.document()) for _, one in pairs},
         drop={key(here.level): Drop.model_validate(here.drop(one)) for here, one in pairs},
     )
+
+
+def _mapped(bands: Calibrated, measured: Measured, coverage: Sequence[Coverage]) -> bytes:
+    """Return how often each value was inside, and of each sample how much was, at the level that is mapped."""
+    level, cells = bands.cells(measured)
+    [found] = [one for one in coverage if one.level == level]
+    arrays = {f"{CELLS}{name}": values for name, values in cells.items()}
+    arrays |= {"shares": found.shares.astype(np.float32), "sample_id": measured.rows[worker.IDS]}
+    return pack(arrays, {"level": level, "samples": len(found.shares)})
 
 
 def _seconds(scores: Measured, measured: Measured, counts: Mapping[str, int]) -> BarSeconds:
