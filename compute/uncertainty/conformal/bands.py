@@ -2,15 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.evaluation.tally import Tally
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
+from ritz.compute.uncertainty.conformal.reweighted import Reweighted
 from ritz.compute.uncertainty.coverage import Coverage, WholeFields
 from ritz.compute.uncertainty.look import covered, look
 from ritz.compute.uncertainty.predicted import Arrays, Assessment, Predicted
@@ -18,6 +19,12 @@ from ritz.compute.uncertainty.shares import promised
 from ritz.compute.uncertainty.spread.catalogue import AnyFittedSpread
 from ritz.compute.uncertainty.spread.spread import Shape
 from ritz.compute.uncertainty.uncertainty import Calibrated
+from ritz.compute.uncertainty.weights.catalogue import AnyFittedWeights
+
+WHOLE = "whole"
+"""Rows of a `Measured`: whether all points of a sample were inside, ``(n, level)``."""
+
+_OPTIONAL = ("weights", "reweighted")
 
 Scope = Literal["points", "fields"]
 """Whether bands hold a share of the points, or whole fields with that probability."""
@@ -39,6 +46,13 @@ class Factors(Kind):
     constants: tuple[float, ...]
 
 
+class _Own(NamedTuple):
+    """Factors of each sample: by output ``(n, level, zone)``, and for whole fields ``(n, level)``."""
+
+    points: Mapping[str, np.ndarray]
+    fields: np.ndarray
+
+
 class Bands(Calibrated):
     """Calibrated bands.
 
@@ -54,6 +68,11 @@ class Bands(Calibrated):
         By level, the factor of bands that hold all points of all outputs; None where they were not calibrated.
     samples
         How many the factors were calibrated on; None where that is not known.
+    weights
+        How much each of them says of a new one; None where all say as much.
+    reweighted
+        What the factors are found from anew for each sample, where its input decides about the weights; they take the
+        place of those above.
     """
 
     kind: Literal["conformal"] = "conformal"
@@ -62,6 +81,14 @@ class Bands(Calibrated):
     outputs: dict[str, Factors]
     fields: tuple[float, ...] | None = None
     samples: int | None = None
+    weights: AnyFittedWeights | None = None
+    reweighted: Reweighted | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_weights(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out weights where there are none, as bands from before there were such have it."""
+        written: dict[str, Any] = write(self)
+        return {key: value for key, value in written.items() if value is not None or key not in _OPTIONAL}
 
     @model_validator(mode="before")
     @classmethod
@@ -110,20 +137,30 @@ class Bands(Calibrated):
     ) -> list[tuple[Arrays, Arrays]]:
         """Return `interval` at several levels."""
         places = [self._index(level) for level in levels]
-        return self._around(self.spread.shape(inputs, prediction), places, scope)
+        shape, own = self.spread.shape(inputs, prediction), self._own(inputs)
+        return self._around(shape, own, places, scope)
 
     def answer(
         self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]
     ) -> tuple[list[tuple[Arrays, Arrays]], Assessment | None]:
         """Return `intervals` at all levels and `assess`, from one shape; see `Calibrated.answer`."""
         shape = self.spread.shape(inputs, prediction)
-        return self._around(shape, range(len(self.levels)), "points"), shape.assessment
+        return self._around(shape, self._own(inputs), range(len(self.levels)), "points"), shape.assessment
 
-    def _around(self, shape: Shape, places: Sequence[int], scope: Scope) -> list[tuple[Arrays, Arrays]]:
+    def _own(self, inputs: Mapping[str, np.ndarray]) -> _Own | None:
+        """Return the factors of each of some samples, where they have factors of their own."""
+        if self.reweighted is None or self.weights is None:
+            return None
+        weights = self.weights.of(self.reweighted.features.of(inputs))
+        return _Own(self.reweighted.points(self.levels, weights), self.reweighted.fields(self.levels, weights))
+
+    def _around(
+        self, shape: Shape, own: _Own | None, places: Sequence[int], scope: Scope
+    ) -> list[tuple[Arrays, Arrays]]:
         """Return the ends of the bands at the levels of some places."""
         found = []
         for index in places:
-            half = {name: self._half(shape, name, index, scope) for name in self.outputs}
+            half = {name: self._half(shape, own, name, index, scope) for name in self.outputs}
             # A float32 prediction has bands of its own precision; a corrected field is float64, and its bands narrow.
             half = {name: width.astype(shape.centre[name].dtype) for name, width in half.items()}
             found.append(
@@ -139,16 +176,16 @@ class Bands(Calibrated):
         return self.spread.shape(inputs, prediction).assessment
 
     def made(self) -> str:
-        """Return what the spread says; see `Calibrated.made`."""
-        return self.spread.made()
+        """Return what the spread and the weights say; see `Calibrated.made`."""
+        return " ".join(filter(None, (self.spread.made(), "" if self.weights is None else self.weights.made())))
 
     def look(self, test: Predicted, dimensions: Dimensions | None = None) -> Measured:
         """Look at some samples that nothing has seen; see `Calibrated.look`.
 
         Also where they are in the bands around whole fields, and in those that are equally wide everywhere.
         """
-        shape = self.spread.shape(test.inputs, test.prediction)
-        ends = self._around(shape, range(len(self.levels)), "points")
+        shape, own = self.spread.shape(test.inputs, test.prediction), self._own(test.inputs)
+        ends = self._around(shape, own, range(len(self.levels)), "points")
         estimate = shape.width if shape.estimate is None else shape.estimate
         found = look(test, ends, self.levels, dimensions, estimate)
         for name, factors in self.outputs.items():
@@ -161,12 +198,13 @@ class Bands(Calibrated):
             return found
         widths = {
             f"{name}|fields": np.stack(
-                [self._width_of_fields(shape, name, index) for index in range(len(self.levels))], axis=1
+                [self._width_of_fields(shape, own, name, index) for index in range(len(self.levels))], axis=1
             )
             for name in self.outputs
         }
         scores = {name: shape.scores(test.truth, name) for name in self.outputs}
-        return found | Measured({"largest": largest(scores, len(test)), **widths})
+        limits = np.array([self.fields]) if own is None else own.fields
+        return found | Measured({WHOLE: largest(scores, len(test))[:, None] <= limits, **widths})
 
     def covered(self, measured: Measured) -> tuple[Coverage, ...]:
         """Return the coverage at every level; see `Calibrated.covered`.
@@ -175,7 +213,8 @@ class Bands(Calibrated):
         ``constant_width_at_equal_coverage``, the width of a constant band that covers the share ``measured`` of these
         very points. Averages over the outputs where there are several; a whole field is inside if all of them are.
         """
-        expected = [None if self.samples is None else promised(level, self.samples) for level in self.levels]
+        known = None if self.weights is not None else self.samples
+        expected = [None if known is None else promised(level, known) for level in self.levels]
         return tuple(
             replace(found, fields=self._whole(measured, index), more={**found.more, **self._constant(measured, index)})
             for index, found in enumerate(covered(measured, list(self.outputs), self.levels, expected))
@@ -198,29 +237,35 @@ class Bands(Calibrated):
         """Return what the bands around whole fields were worth, at one level."""
         if self.fields is None:
             return None
-        worst = measured.rows["largest"]
+        inside = measured.rows[WHOLE][:, index]
         widths = [_finite_mean(measured.rows[f"{name}|fields"][:, index]) for name in self.outputs]
-        return WholeFields(int((worst <= self.fields[index]).sum()), len(worst), float(np.mean(widths)))
+        return WholeFields(int(inside.sum()), len(inside), float(np.mean(widths)))
 
-    def _width_of_fields(self, shape: Shape, name: str, index: int) -> np.ndarray:
+    def _width_of_fields(self, shape: Shape, own: _Own | None, name: str, index: int) -> np.ndarray:
         """Return the mean width of each sample's band around the whole field, NaN where it has no bound."""
-        half = self._half(shape, name, index, "fields")
+        half = self._half(shape, own, name, index, "fields")
         return np.array([2 * _finite_mean(one) for one in half])
 
-    def _half(self, shape: Shape, name: str, index: int, scope: Scope) -> np.ndarray:
+    def _half(self, shape: Shape, own: _Own | None, name: str, index: int, scope: Scope) -> np.ndarray:
         """Return the half width of the band of one output, ``(n, *dims)`` float64."""
         width = shape.width[name]
         if scope == "points":
-            return self._factors(name, index, width.shape[1:]) * width
+            return self._factors(own, name, index, width.shape[1:]) * width
         if self.fields is None:
             raise ValueError("scope is 'fields', but these bands were calibrated for points alone")
-        return self.fields[index] * width
+        if own is None:
+            return self.fields[index] * width
+        found: np.ndarray = own.fields[:, index].reshape(-1, *(1,) * (width.ndim - 1)) * width
+        return found
 
-    def _factors(self, name: str, index: int, shape: tuple[int, ...]) -> np.ndarray | float:
-        """Return the factors of the points of one output, in the shape of a sample or one for all."""
-        factors = self.outputs[name].points[index]
+    def _factors(self, own: _Own | None, name: str, index: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the factors of the points of one output, ``(1 or n, *shape)`` or what repeats to it."""
+        factors = np.array([self.outputs[name].points[index]]) if own is None else own.points[name][:, index]
         zones = self.spread.zones(name, shape)
-        return factors[0] if zones is None else np.array(factors)[np.minimum(zones, len(factors) - 1)]
+        if zones is None:
+            return factors[:, 0].reshape(-1, *(1,) * len(shape))
+        found: np.ndarray = factors[:, np.minimum(zones, factors.shape[1] - 1)]
+        return found
 
     def _index(self, level: float) -> int:
         """Return the place of a level."""

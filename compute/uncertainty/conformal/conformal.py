@@ -11,13 +11,19 @@ from ritz.compute.evaluation.measured import Measured
 from ritz.compute.kind import Source
 from ritz.compute.uncertainty.conformal.bands import Bands, Factors, largest
 from ritz.compute.uncertainty.conformal.factors import conformal_quantile, risk_control
+from ritz.compute.uncertainty.conformal.reweighted import Reweighted, Zone
 from ritz.compute.uncertainty.conformal.scores import Scores
+from ritz.compute.uncertainty.look import at_map
 from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.scoring import Scoring
 from ritz.compute.uncertainty.spread.catalogue import AnySpread
 from ritz.compute.uncertainty.spread.choice import AutoSpread
 from ritz.compute.uncertainty.spread.spread import FittedSpread
 from ritz.compute.uncertainty.uncertainty import Need, Uncertainty
+from ritz.compute.uncertainty.weights.catalogue import AnyWeights
+from ritz.compute.uncertainty.weights.equal import Equal
+from ritz.compute.uncertainty.weights.features import Features
+from ritz.compute.uncertainty.weights.weights import Known
 
 
 class Conformal(Uncertainty):
@@ -68,18 +74,22 @@ class Conformal(Uncertainty):
     spread: AnySpread = AutoSpread()
     """Where the bands lie and how wide they are, up to a factor."""
 
+    weights: AnyWeights = Equal()
+    """How much each calibration sample says of a new one, where they need not come from one law."""
     shifts: dict[str, dict[str, Any]] = Field(default={})
     """Laws on which the bands are measured too, by name: fields of the problem with other values, e.g.
     ``{rough: {law: {alpha: 1.5}}}``. 150 samples of each are solved."""
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the usual spread and no shifts: recipes from before there were such fields are the same ones."""
+        """Leave out what is usual: recipes from before there were such fields are the same ones."""
         written: dict[str, Any] = write(self)
         if self.spread == AutoSpread():
             written.pop("spread", None)
         if not self.shifts:
             written.pop("shifts", None)
+        if self.weights == Equal():
+            written.pop("weights", None)
         return written
 
     def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
@@ -105,7 +115,8 @@ class Conformal(Uncertainty):
 
     def scoring(self, validate: Predicted, about: About) -> ConformalScoring:
         """Find the shape of the bands on the validation samples; see `Uncertainty.scoring`."""
-        return ConformalScoring(self, self.spread.fit(validate, about))
+        features = Features.fit(validate.inputs, about) if self.weights.features else None
+        return ConformalScoring(self, self.spread.fit(validate, about), features)
 
     def calibrate(self, validate: Predicted, calibrate: Predicted, about: About | None = None) -> Bands:
         """Find the shape of the bands on one split and calibrate their factors on the other.
@@ -134,6 +145,7 @@ class ConformalScoring(Scoring):
 
     method: Conformal
     spread: FittedSpread
+    features: Features | None
 
     limit = 4096
     """More samples narrow the expected coverage by less than a part in 4000."""
@@ -142,7 +154,12 @@ class ConformalScoring(Scoring):
         """Return scores of each sample, by output and zone; see `Scoring.scores`."""
         shape = self.spread.shape(calibrate.inputs, calibrate.prediction)
         scores = {name: shape.scores(calibrate.truth, name) for name in sorted(calibrate.truth)}
-        found = Measured({"largest": largest(scores, len(calibrate))})
+        rows = {"largest": largest(scores, len(calibrate))}
+        if calibrate.places is not None:
+            rows["places"] = calibrate.places
+        if self.features is not None:
+            rows["features"] = self.features.of(calibrate.inputs)
+        found = Measured(rows)
         for name, values in scores.items():
             zones = self.spread.zones(name, values.shape[1:])
             parts = [values] if zones is None else [values[:, zones == k] for k in range(zones.max() + 1)]
@@ -155,19 +172,45 @@ class ConformalScoring(Scoring):
         """Find the factors; see `Scoring.calibrated`."""
         worst, levels = scores.rows["largest"], self.method.levels
         self.method._check(len(worst))
+        names = [key.removesuffix("|error|points") for key in scores.rows if key.endswith("|error|points")]
+        zones = {name: self._zones(scores, name) for name in names}
+        weights = self.method.weights.fit(
+            Known(
+                scores.rows.get("places"),
+                scores.rows.get("features", np.empty((len(worst), 0))),
+                [zone for of_output in zones.values() for zone in of_output],
+                levels[at_map(levels)],
+            )
+        )
+        fixed = None if weights is None else weights.fixed()
+        if fixed is not None and fixed.sum() + 1 < (least := 1 / (1 - levels[-1])) - 1e-9:
+            raise ValueError(
+                f"uncertainty.weights: those of {len(worst)} samples add up to {fixed.sum():.1f}, expected at least "
+                f"{least - 1:.0f} for the level {levels[-1]:g}"
+            )
         outputs = {}
-        for name in [key.removesuffix("|error|points") for key in scores.rows if key.endswith("|error|points")]:
-            count = sum(key.startswith(f"{name}|zone ") and key.endswith("|points") for key in scores.rows)
-            zones = [Scores.of_measured(scores, f"{name}|zone {k}") for k in range(count)]
+        for name in names:
             errors = Scores.of_measured(scores, f"{name}|error")
             outputs[name] = Factors(
-                points=tuple(tuple(risk_control(zone, level) for zone in zones) for level in levels),
-                constants=tuple(risk_control(errors, level) for level in levels),
+                points=tuple(tuple(risk_control(zone, level, fixed) for zone in zones[name]) for level in levels),
+                constants=tuple(risk_control(errors, level, fixed) for level in levels),
             )
+        reweighted = None
+        if self.features is not None:
+            kept = {name: tuple(Zone.of(one) for one in of_output) for name, of_output in zones.items()}
+            reweighted = Reweighted(features=self.features, outputs=kept, largest=tuple(worst.tolist()))
         return Bands(
             levels=levels,
             spread=self.spread,
             outputs=outputs,
-            fields=tuple(conformal_quantile(worst, level) for level in levels),
+            fields=tuple(conformal_quantile(worst, level, fixed) for level in levels),
             samples=len(worst),
+            weights=weights,
+            reweighted=reweighted,
         )
+
+    @staticmethod
+    def _zones(scores: Measured, name: str) -> list[Scores]:
+        """Return the scores of an output by zone."""
+        count = sum(key.startswith(f"{name}|zone ") and key.endswith("|points") for key in scores.rows)
+        return [Scores.of_measured(scores, f"{name}|zone {k}") for k in range(count)]

@@ -3,10 +3,47 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from ritz.compute.uncertainty.conformal.scores import Scores
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """All scores of some samples in rising order, for factors at several levels and weights.
+
+    Attributes
+    ----------
+    values, rows, counts
+        ``(k,)``: a score, of which sample, and for how many points it stands.
+    points
+        How many each sample has.
+    """
+
+    values: np.ndarray
+    rows: np.ndarray
+    counts: np.ndarray
+    points: int
+
+    @classmethod
+    def of(cls, scores: Scores) -> Self:
+        """Sort."""
+        kept = scores.values.shape[1]
+        order = np.argsort(scores.values, axis=None)
+        return cls(scores.values.ravel()[order], order // kept, scores.counts[order % kept], scores.points)
+
+    def factor(self, level: float, weights: np.ndarray) -> float:
+        """Return the factor of `risk_control`."""
+        allowed = self.points * ((weights.sum() + 1) * (1 - level) - 1)
+        # (n+1)(1−level) may fall just under the whole number it is.
+        if allowed < -1e-6:
+            return math.inf
+        mass = weights[self.rows] * self.counts
+        above = mass.sum() - np.cumsum(mass)
+        return float(self.values[int(np.argmax(above <= allowed + 1e-6))])
 
 
 def risk_control(scores: Scores, level: float, weights: np.ndarray | None = None) -> float:
@@ -19,7 +56,7 @@ def risk_control(scores: Scores, level: float, weights: np.ndarray | None = None
     level
         Nominal coverage.
     weights
-        ``(n,)`` in [0, 1], how much each sample says of a new one, of which the weight is 1; all 1 by default.
+        ``(n,)`` not negative, how much each sample says of a new one, of which the weight is 1; all 1 by default.
 
     Returns
     -------
@@ -39,17 +76,7 @@ def risk_control(scores: Scores, level: float, weights: np.ndarray | None = None
     >>> risk_control(Scores.of(np.arange(1.0, 20.0)[:, None]), 0.9)
     18.0
     """
-    weights = np.ones(len(scores.values)) if weights is None else weights
-    allowed = scores.points * ((weights.sum() + 1) * (1 - level) - 1)
-    # (n+1)(1−level) may fall just under the whole number it is.
-    if allowed < -1e-6:
-        return math.inf
-    values = scores.values.ravel()
-    order = np.argsort(values)
-    mass = np.multiply.outer(weights, scores.counts).ravel()[order]
-    above = mass.sum() - np.cumsum(mass)
-    # Rounding may leave a little above the last.
-    return float(values[order[min(int(np.argmax(above <= allowed + 1e-6)), len(order) - 1)]])
+    return Ordered.of(scores).factor(level, np.ones(len(scores.values)) if weights is None else weights)
 
 
 def conformal_quantile(scores: np.ndarray, level: float, weights: np.ndarray | None = None) -> float:

@@ -30,15 +30,15 @@ class Scores:
     points: int
 
     @classmethod
-    def of(cls, scores: np.ndarray) -> Self:
-        """Keep of scores ``(n, *dims)``, not negative."""
+    def of(cls, scores: np.ndarray, kept: int = KEPT) -> Self:
+        """Keep of scores ``(n, *dims)``, not negative, at most so many of each sample."""
         flat = np.sort(scores.reshape(len(scores), -1).astype(np.float64), axis=1)
-        return cls(flat[:, _last(flat.shape[1])], flat.shape[1])
+        return cls(flat[:, _last(flat.shape[1], kept)], flat.shape[1])
 
     @property
     def counts(self) -> np.ndarray:
         """For how many points each value of a sample stands, ``(k,)``."""
-        return np.diff(_last(self.points), prepend=-1)
+        return np.diff(_last(self.points, self.values.shape[1]), prepend=-1)
 
     def measured(self, name: str) -> Measured:
         """Return it as rows that join; see `of_measured`."""
@@ -51,8 +51,8 @@ class Scores:
         return cls(measured.rows[f"{name}|values"], int(measured.rows[f"{name}|points"][0]))
 
 
-def _last(points: int) -> np.ndarray:
+def _last(points: int, kept: int) -> np.ndarray:
     """Return the place of the largest of each group, among so many sorted points."""
-    kept = min(points, KEPT)
+    kept = min(points, kept)
     found: np.ndarray = -(-np.arange(1, kept + 1) * points // kept) - 1
     return found

@@ -150,6 +150,7 @@ def test_nobody_outside_the_room_names_a_class_of_it() -> None:
         "catalogue",
         "coverage",
         "predicted",
+        "scoring",
         "uncertainty",
         "verification",
         "novelty.catalogue",
