@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,18 +12,23 @@ import numpy as np
 from ritz.compute.document import Json
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.fields.errors import relative_l2
+from ritz.compute.fields.tensors import pack
 from ritz.compute.uncertainty.coverage import Coverage
 from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.scoring import Scoring
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
+from ritz.storage import models
+from ritz.storage.store import Store
+from ritz.tasks.documents.calibration import BarSeconds, Calibration, CoverageRow, Drop, Shifted, key
+from ritz.tasks.documents.of_model import CALIBRATION, CELLS, COVERAGE_MAP
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring.shifts import solved
 from ritz.tasks.measuring.split_fields import few_of_split
 from ritz.tasks.measuring.worker import Block, Case, Looked, Opened, opened, recipe
 from ritz.tasks.parsing.other_law import shifted
 
-SECONDS, IDS = "seconds", "sample_id"
-"""Names of a sum, the seconds of predictions and of error bars, and of rows, the ids of the samples."""
+SECONDS, SAMPLES, IDS = "seconds", "samples", "sample_id"
+"""Names of sums, the seconds of predictions and of error bars and the samples, and of rows, the ids of the samples."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ def learn(case: Case, method: Uncertainty) -> Learnt:
 def score(block: Block, scoring: Scoring) -> Looked:
     """Look at a block of the samples to calibrate on."""
     predicted, seconds = _predicted(opened(block.case), block.rows)
-    return Looked(scoring.scores(predicted) | Measured(sums={SECONDS: np.array([seconds, 0.0])}))
+    sums = {SECONDS: np.array([seconds, 0.0]), SAMPLES: np.array(len(predicted))}
+    return Looked(scoring.scores(predicted) | Measured(sums=sums))
 
 
 def look(block: Block, bands: Calibrated) -> Looked:
@@ -57,10 +65,16 @@ def look(block: Block, bands: Calibrated) -> Looked:
     return Looked(found | Measured({IDS: at_hand.data["sample_id"].values[block.rows]}, {SECONDS: clock}))
 
 
+def calibrate(scoring: Scoring, scores: Measured) -> Calibrated:
+    """Return the error bars, from what was kept of all samples to calibrate on."""
+    return scoring.calibrated(scores)
+
+
 @dataclass(frozen=True)
 class OnLaw:
     """What error bars are worth on another law: samples, the mean error of the predictions, coverage by level."""
 
+    changes: Json
     samples: int
     relative_l2: float
     coverage: tuple[Coverage, ...]
@@ -80,7 +94,77 @@ def on_law(case: Case, law: str, changes: Json, bands: Calibrated) -> OnLaw:
     there = Predicted(inputs, at_hand.model.predict(inputs), truth)
     errors = [relative_l2(there.prediction[name], truth[name]) for name in truth]
     found = bands.measure(there, at_hand.model.normalisation.dimensions)
-    return OnLaw(len(there), float(np.mean(errors)), found)
+    return OnLaw(changes, len(there), float(np.mean(errors)), found)
+
+
+def conclude(
+    case: Case,
+    bands: Calibrated,
+    learnt_on: int,
+    scored: Mapping[str, np.ndarray],
+    measured: Measured,
+    laws: Mapping[str, OnLaw],
+) -> Calibration:
+    """Return what the error bars are worth, and keep it with the model.
+
+    Parameters
+    ----------
+    learnt_on
+        Validation samples.
+    scored
+        Sums over the samples to calibrate on.
+    measured
+        What `look` kept of all test samples.
+    laws
+        What was found on other laws.
+    """
+    coverage = bands.covered(measured)
+    counts = {
+        "validate": learnt_on,
+        "calibrate": int(scored[SAMPLES]),
+        "test": len(measured.rows[IDS]),
+    }
+    ranks = {name: value if np.isfinite(value) else None for name, value in bands.ranking(measured).items()}
+    shifts = {law: _shifted(found, coverage) for law, found in laws.items()}
+    seconds = measured.sums[SECONDS]
+    result = Calibration(
+        dataset=case.dataset,
+        made=bands.made(),
+        seconds=BarSeconds(
+            prediction=float((scored[SECONDS][0] + seconds[0]) / (counts["calibrate"] + counts["test"])),
+            bars=float(seconds[1] / counts["test"]),
+        ),
+        samples=counts,
+        coverage={key(one.level): CoverageRow.model_validate(one.document()) for one in coverage},
+        **({"shifted": shifts} if shifts else {}),
+        **({"ranking": ranks} if ranks else {}),
+    )
+    files = {"bands.json": bands.to_bytes(), CALIBRATION: json.dumps(result.document()).encode()}
+    if bands.levels:
+        files[COVERAGE_MAP] = _mapped(bands, measured, coverage)
+    models.add(Store(case.store), case.model, files, {"calibration": result.document()})
+    return result
+
+
+def _shifted(found: OnLaw, measured: Sequence[Coverage]) -> Shifted:
+    """Return what error bars are worth on another law, beside what was measured on the test split."""
+    pairs = list(zip(measured, found.coverage, strict=True))
+    return Shifted(
+        changes=found.changes,
+        samples=found.samples,
+        relative_l2=found.relative_l2,
+        coverage={key(one.level): CoverageRow.model_validate(one.document()) for _, one in pairs},
+        drop={key(here.level): Drop.model_validate(here.drop(one)) for here, one in pairs},
+    )
+
+
+def _mapped(bands: Calibrated, measured: Measured, coverage: Sequence[Coverage]) -> bytes:
+    """Return how often each value was inside, and of each sample how much was, at the level that is mapped."""
+    level, cells = bands.cells(measured)
+    [found] = [one for one in coverage if one.level == level]
+    arrays = {f"{CELLS}{name}": values for name, values in cells.items()}
+    arrays |= {"shares": found.shares.astype(np.float32), "sample_id": measured.rows[IDS]}
+    return pack(arrays, {"level": level, "samples": len(found.shares)})
 
 
 def _predicted(case: Opened, rows: np.ndarray) -> tuple[Predicted, float]:
