@@ -17,6 +17,9 @@ TRIED = (12.5, 25.0, 50.0, 100.0, 200.0, 400.0)
 TESTS = 60
 """Samples that are forecast in a back-test, at most."""
 
+Tested = tuple[tuple[float | None, float], ...]
+"""By folding, None for equal weights: the coverage of samples that were forecast."""
+
 _KEPT = 64
 """Scores of a sample that a back-test looks at."""
 
@@ -37,7 +40,7 @@ class FittedAge(FittedWeights):
     kind: Literal["age"] = "age"
     ages: tuple[int, ...]
     folding: float | None
-    tested: tuple[tuple[float | None, float], ...] = ()
+    tested: Tested = ()
 
     def fixed(self) -> np.ndarray:
         """Return the weights; see `FittedWeights.fixed`."""
@@ -89,7 +92,7 @@ class Age(Weights):
         order = np.argsort(known.places, kind="stable")
         ages = np.empty(len(order), np.int64)
         ages[order] = np.arange(len(order), 0, -1)
-        folding, tested = self.folding, ()
+        folding, tested = self.folding, Tested()
         if folding is None:
             folding, tested = back_tested([Scores.of(one.values[order], _KEPT) for one in known.scores], known.level)
         weights = by_age(ages, folding)

@@ -128,11 +128,11 @@ def test_the_back_test_looks_at_no_later_sample_and_at_the_order_alone() -> None
     size = np.linspace(1, 2.5, 200)
     stream = predicted(200, 0, size)
     assert stream.places is not None
-    back = Predicted(
-        *({name: values[::-1] for name, values in part.items()} for part in (stream.inputs, stream.prediction)),
-        {name: values[::-1] for name, values in stream.truth.items()},
-        places=stream.places[::-1],
+    inputs, prediction, truth = (
+        {name: values[::-1] for name, values in part.items()}
+        for part in (stream.inputs, stream.prediction, stream.truth)
     )
+    back = Predicted(inputs, prediction, truth, places=stream.places[::-1])
     one, other = (made(Age(), samples) for samples in (stream, back))
     assert one.outputs == other.outputs
     assert isinstance(one.weights, FittedAge)
