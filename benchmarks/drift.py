@@ -165,7 +165,7 @@ def main() -> None:
         f"Bands are calibrated anew after every {EVERY} arrivals. e-folding: the median that was taken."
     )
     print("\n" + "\n".join(textwrap.wrap(said, 118)) + "\n")
-    print("\n".join(align(table)))
+    print("\n".join(align(table[0], table[1:], left=(0,))))
 
 
 if __name__ == "__main__":

@@ -216,7 +216,7 @@ def main() -> None:
     )
     print("\n".join(provenance(shlex.join(["python", "-m", "benchmarks.measuring", *sys.argv[1:]]))))
     print("\n" + "\n".join(textwrap.wrap(said, 118)) + "\n")
-    print("\n".join(align(table)))
+    print("\n".join(align(table[0], table[1:], left=(0, 3))))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from ritz.compute.training.parts.state import freeze, thaw
 if TYPE_CHECKING:
     from ritz.compute.training.loop import Loop
 
-_FORMAT = "ritz-training/5"
-_OLDER = ("ritz-training/1", "ritz-training/2", "ritz-training/3", "ritz-training/4")
+_FORMAT = "ritz-training/6"
+_OLDER = tuple(f"ritz-training/{number}" for number in range(1, 6))
 
 # How the digest stands in the metadata of a safetensors file, a JSON text within a JSON text.
 _MARK = b'\\"digest\\": \\"'

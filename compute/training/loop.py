@@ -13,6 +13,7 @@ from ritz.compute.training.parts.randomness import Randomness
 from ritz.compute.training.parts.schedule import Schedule
 from ritz.compute.training.parts.trace import Trace
 from ritz.compute.training.ranks.group import Alone, Group
+from ritz.compute.training.samples.forecasts import Forecasts
 from ritz.compute.training.samples.reception import Reception
 from ritz.compute.training.samples.refill import Refill
 from ritz.compute.training.samples.validation import Validation
@@ -52,7 +53,7 @@ class Loop:
         Steps done and to be done.
     parts
         All of them, in the order in which they hear of a step.
-    trace, curve, schedule, validation, reception
+    trace, curve, schedule, validation, reception, forecasts
         Those that every training has.
     """
 
@@ -72,7 +73,8 @@ class Loop:
         self.trace, self.curve, self.schedule, self.reception = Trace(action.device), Curve(), Schedule(), Reception()
         # The first rank validates for all.
         self.validation = Validation(0 if self.group.rank else validation, refill)
-        own = (self.trace, self.curve, self.validation, self.schedule, self.reception)
+        self.forecasts = Forecasts()
+        own = (self.trace, self.curve, self.validation, self.schedule, self.reception, self.forecasts)
         self.parts = (*action.parts, Randomness(device), *parts, *own)
 
     @property

@@ -143,10 +143,11 @@ class Run(ABC, Generic[T_co]):
         loop.settle()
         self.save(loop)
         reception = loop.reception
-        mine = {"schedule": loop.schedule.ids(), "validation": loop.validation.ids}
+        mine = {"schedule": loop.schedule.ids(), "validation": loop.validation.ids, **loop.forecasts.state()}
         numbers = {"received": sorted(reception.received.items()), "taken": reception.taken}
         arrays, everyone = zip(*map(unpack, self.group.exchange(pack(mine, numbers))), strict=True)
         schedule = np.concatenate([one["schedule"] for one in arrays], axis=1)
+        forecasts = {name: np.concatenate([one[name] for one in arrays]) for name in loop.forecasts.state()}
         return Trained(
             model=loop.finish(),
             curve=loop.curve.records,
@@ -159,6 +160,7 @@ class Run(ABC, Generic[T_co]):
             stopped=loop.step if loop.stopped else None,
             best=loop.action.best,
             unseen=sum(one["taken"] for one in everyone) - len(np.unique(schedule)),
+            forecasts=forecasts,
         )
 
 

@@ -114,6 +114,8 @@ class Streaming(Run["Online"]):
             validation = block.split == "validate"
             loop.validation.add(block.ids[validation], {k: v[validation] for k, v in block.fields.items()})
             reception.open(block.shard)
+            if loop.step:
+                loop.forecasts.add(block, loop.model(), loop.step)
         for row in np.flatnonzero(block.split == "train")[reception.partial[block.shard] :]:
             sample = {name: values[row] for name, values in block.fields.items()}
             while not self.over and not self.holding.put(int(block.ids[row]), sample):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,6 +39,9 @@ class Trained:
         Of which validation the weights were kept, where there is early stopping and a validation; else None.
     unseen
         Training samples that arrived and are in no step.
+    forecasts
+        ``ids``, ``steps`` and ``errors`` ``(k,)``: the relative L2 errors of samples that arrived, before the model had
+        learnt from them, and after how many steps; of all ranks, one after the other.
     """
 
     model: Model
@@ -51,3 +55,4 @@ class Trained:
     stopped: int | None = None
     best: BestValidation | None = None
     unseen: int = 0
+    forecasts: Mapping[str, np.ndarray] = field(default_factory=dict)

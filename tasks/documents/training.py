@@ -54,6 +54,14 @@ class Arrival(Part):
     time: Number
 
 
+class Forecast(Part):
+    """The error of the model on a sample that had just come, before it learnt from it: after how many steps."""
+
+    id: int
+    step: int
+    relative_l2: Number
+
+
 class History(Document):
     """How a training went, step by step.
 
@@ -66,11 +74,15 @@ class History(Document):
         Ids of the samples of the validation error.
     total
         Steps that the schedule of the learning rate was made for.
+    forecasts
+        Errors on samples that had just come, a few of each shard; see
+        `ritz.compute.training.samples.forecasts.Forecasts`.
     """
 
     curve: tuple[Json, ...]
     received: tuple[Arrival, ...] = ()
     validation: tuple[int, ...] = ()
     total: int | None = None
+    forecasts: tuple[Forecast, ...] = ()
     seconds: Number | None = None
     machines: tuple[TrainingMachine, ...] | None = None

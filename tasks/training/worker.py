@@ -25,7 +25,7 @@ from ritz.storage.store import Store
 from ritz.tasks.documents.card import Card, ModelVersion, Origin, Variable
 from ritz.tasks.documents.of_model import HISTORY
 from ritz.tasks.documents.reading import read as read_document
-from ritz.tasks.documents.training import Arrival, History, TrainingSummary
+from ritz.tasks.documents.training import Arrival, Forecast, History, TrainingSummary
 from ritz.tasks.measuring import novelty_worker as novelty
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.ranks import joined
@@ -165,6 +165,7 @@ def kept(
         received=tuple(Arrival(shard=shard, time=when) for shard, when in trained.received.items()),
         validation=tuple(trained.validation.tolist()),
         total=trained.total,
+        forecasts=_forecasts(trained),
         **trained.trace.document(),
     )
     summary = TrainingSummary(
@@ -194,6 +195,15 @@ def kept(
     check()
     sealed.write(store, folder, _SUMMARY, files, summary.document(), new=False)
     return summary
+
+
+def _forecasts(trained: Trained) -> tuple[Forecast, ...]:
+    """Return the forecasts in the order of the steps."""
+    if not trained.forecasts:
+        return ()
+    rows = zip(*(trained.forecasts[name].tolist() for name in ("ids", "steps", "errors")), strict=True)
+    found = [Forecast(id=id, step=step, relative_l2=error) for id, step, error in rows]
+    return tuple(sorted(found, key=lambda one: one.step))
 
 
 def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:

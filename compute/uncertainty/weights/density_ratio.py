@@ -65,8 +65,9 @@ class DensityRatio(Weights):
 
     The law of the new samples is known by the inputs that are predicted together, without their solutions.
 
-    An option that was measured and does not pay (``benchmarks/drift.txt``): it holds the level by caution, since the
-    weight of the new sample itself counts as outside, and where the laws are told apart surely no weights exist.
+    An option that was measured and does not pay (``benchmarks/drift.txt``): under a drift it holds more than the level
+    by caution, since the weight of the new sample itself counts as outside, in bands that are wider than those of age
+    weights. Where the laws are told apart surely no such weights exist.
     """
 
     sources: ClassVar[tuple[Source, ...]] = (

@@ -148,7 +148,8 @@ def test_a_checkpoint_holds_ids_and_no_fields(template: xr.Dataset, samples: Sam
     assert tensors["rank0/schedule/ids"].shape == (36, 2)
     assert tensors["rank0/validation/ids"].tolist() == [15, 7, 19, 3, 23]
     outside = [n for n in tensors if not n.startswith(("network/", "optimiser/"))]
-    of_rank = ["buffer/ids", "buffer/seen", "schedule/ids", "validation/ids"]
+    forecasts = [f"forecasts/{name}" for name in ("errors", "ids", "steps")]
+    of_rank = ["buffer/ids", "buffer/seen", *forecasts, "schedule/ids", "validation/ids"]
     assert sorted(outside) == [*(f"rank0/{name}" for name in of_rank), "rng/cpu", "trace/losses"]
 
 
@@ -210,7 +211,7 @@ def test_other_bytes_and_lost_samples_are_refused(template: xr.Dataset, samples:
         _fit(template, samples, kept)
     broken = Checkpoints()
     broken.blobs = [pack({}, {"format": "ritz-model/1"})]
-    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/5'"):
+    with pytest.raises(ValueError, match="format 'ritz-model/1', expected 'ritz-training/6'"):
         _fit(template, samples, broken)
     whole = samples.refill
     samples.refill = lambda ids, shard=-1: whole(ids if shard >= 0 else ids[:-1], shard)  # type: ignore[method-assign]

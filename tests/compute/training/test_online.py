@@ -63,6 +63,25 @@ def test_the_schedule_holds_every_step_and_only_training_samples(fit: Trained, s
     assert all(record.validate is not None for record in fit.curve if record.step % 2 == 0)
 
 
+def test_samples_that_arrive_are_forecast_before_they_are_learnt_from(fit: Trained, samples: Samples) -> None:
+    ids, steps, errors = (fit.forecasts[name] for name in ("ids", "steps", "errors"))
+    assert len(ids) == len(set(ids.tolist())) > 20
+    assert set(samples.split[ids]) == {"train"}
+    assert np.all(np.diff(steps) >= 0)
+    for one, step in zip(ids, steps, strict=True):
+        assert step > 0
+        assert one not in fit.schedule[:step]
+    assert np.all(np.isfinite(errors))
+    assert errors[-6:].mean() < errors[:6].mean()
+
+
+def test_a_truth_that_is_zero_is_not_forecast(template: xr.Dataset, samples: Samples) -> None:
+    samples.fields["u"][20] = 0
+    fit = _fit(ONLINE, template, samples)
+    assert {21, 22} <= set(fit.forecasts["ids"].tolist())
+    assert 20 not in fit.forecasts["ids"]
+
+
 def test_a_step_uses_only_samples_that_had_arrived(fit: Trained) -> None:
     for step, ids in enumerate(fit.schedule, start=1):
         arrived = fit.curve[step - 1].received // 3
