@@ -154,6 +154,11 @@ def read_file(store: Store, spec: str, file: str) -> bytes | None:
     return sealed.consistent(store, _folder(resolve(store, spec)), _CARD, one)
 
 
+def files(store: Store, spec: str) -> tuple[str, ...]:
+    """Return the names of the files of a version, sorted; spec and errors as `load`."""
+    return sealed.consistent(store, _folder(resolve(store, spec)), _CARD, lambda now: tuple(now.files))
+
+
 def read_document(store: Store, spec: str, file: str) -> Json | None:
     """Return what one JSON file of a version holds, None if it has none of that name; spec and errors as `load`."""
     data = read_file(store, spec, file)

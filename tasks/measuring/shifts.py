@@ -14,20 +14,22 @@ SAMPLES = 150
 _BLOCK, _PROBE = 32, 5
 
 
-def solved(problem: Problem, seed: int, rtol: float, samples: int = SAMPLES) -> tuple[Arrays, Arrays]:
+def solved(problem: Problem, seed: int, rtol: float, samples: int = SAMPLES, first: int = 0) -> tuple[Arrays, Arrays]:
     """Return inputs and solutions of some samples, rounded as a dataset has them; one that is not solved is left out.
 
     Parameters
     ----------
     seed
-        Of the law; the ids are the first ones.
+        Of the law.
     rtol
         Largest true relative residual.
+    first
+        Of the ids, which are consecutive.
     """
     template = problem.template(1)
     solver, parts = quickest(problem, problem.draw(seed, np.arange(_PROBE)), rtol), []
-    for first in range(0, samples, _BLOCK):
-        inputs = problem.draw(seed, np.arange(first, min(first + _BLOCK, samples)))
+    for begin in range(first, first + samples, _BLOCK):
+        inputs = problem.draw(seed, np.arange(begin, min(begin + _BLOCK, first + samples)))
         fields, ledger = simulate(problem, inputs, solver, rtol)
         good = np.flatnonzero(np.array(ledger["status"]) == "ok")
         parts.append({name: values[good] for name, values in {**inputs, **fields}.items()})

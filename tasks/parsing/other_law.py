@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ritz.compute.problems.problem import Problem
+from ritz.tasks.parsing.plain import RecipeDocument
 
 
 def shifted(problem: Problem, changes: Mapping[str, Any]) -> Problem:
@@ -14,19 +15,28 @@ def shifted(problem: Problem, changes: Mapping[str, Any]) -> Problem:
     ValueError
         If the problem has no such field, the value is none for it, or the fields of the samples would be others.
     """
-    document = problem.model_dump(mode="json")
-    unknown = sorted(set(changes) - set(document))
-    if unknown:
-        raise ValueError(f"problem {problem.kind!r} has no field {unknown[0]!r}, expected one of {sorted(document)}")
-    other: Problem = type(problem).model_validate(
-        {**document, **{name: _merged(document[name], value) for name, value in changes.items()}}
-    )
+    other: Problem = type(problem).model_validate(described(problem, changes))
     if other == problem:
         raise ValueError("it changes nothing")
     one, two = ({str(name): v.shape for name, v in each.template(1).data_vars.items()} for each in (problem, other))
     if one != two:
         raise ValueError(f"its fields have the shapes {two}, expected {one}, those of the dataset")
     return other
+
+
+def described(problem: Problem, changes: Mapping[str, Any]) -> RecipeDocument:
+    """Return the document of a problem with other values of some fields, which are not checked.
+
+    Raises
+    ------
+    ValueError
+        If the problem has no such field.
+    """
+    document: RecipeDocument = problem.model_dump(mode="json")
+    unknown = sorted(set(changes) - set(document))
+    if unknown:
+        raise ValueError(f"problem {problem.kind!r} has no field {unknown[0]!r}, expected one of {sorted(document)}")
+    return document | {name: _merged(document[name], value) for name, value in changes.items()}
 
 
 def _merged(before: Any, value: Any) -> Any:
