@@ -53,7 +53,9 @@ def open_dataset(dataset: str, store: str = DEFAULT_STORE, statuses: tuple[str, 
     return read(Store(store), dataset, statuses)
 
 
-def load_model(model: str, store: str = DEFAULT_STORE, surrogate: Surrogate | None = None) -> TrainedModel:
+def load_model(
+    model: str, store: str = DEFAULT_STORE, surrogate: Surrogate | None = None, bands: str | None = None
+) -> TrainedModel:
     """Load a model: an object with ``predict(inputs)``, ``interval(inputs, prediction, level)`` and ``card``.
 
     Parameters
@@ -64,6 +66,8 @@ def load_model(model: str, store: str = DEFAULT_STORE, surrogate: Surrogate | No
         Folder or URL.
     surrogate
         What learnt the model, where its class is neither shipped nor in the entry-point group ``ritz.surrogates``.
+    bands
+        Name of another law, whose bands are taken: one that ``ritz quantify --law`` calibrated bands for.
 
     Raises
     ------
@@ -87,4 +91,4 @@ def load_model(model: str, store: str = DEFAULT_STORE, surrogate: Surrogate | No
     """
     from ritz.tasks.prediction.trained_model import load
 
-    return load(Store(store), model, surrogate)
+    return load(Store(store), model, surrogate, bands)

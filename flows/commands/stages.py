@@ -109,7 +109,7 @@ def generate(
             generated = launch(flow, recipe, changes, prepared.store, profile)
     from ritz.tasks.views.generated import rows
 
-    _report(generated, as_json, f"dataset {generated.dataset.spec}", rows(generated))
+    report(generated, as_json, f"dataset {generated.dataset.spec}", rows(generated))
 
 
 def train(
@@ -138,7 +138,7 @@ def train(
         result = launch(flow, recipe, changes, dataset, prepared.store, profile)
     from ritz.tasks.views.trained import rows
 
-    _report(result, as_json, f"model {result.model.spec}, trained on {result.dataset.spec}", rows(result.training))
+    report(result, as_json, f"model {result.model.spec}, trained on {result.dataset.spec}", rows(result.training))
 
 
 def evaluate(
@@ -164,20 +164,44 @@ def evaluate(
         result = launch(flow, model, dataset, prepared.store, profile)
     from ritz.tasks.views.evaluated import lines, rows
 
-    _report(result, as_json, f"model {result.model.spec}", rows(result), lines(result, result.break_even))
+    report(result, as_json, f"model {result.model.spec}", rows(result), lines(result, result.break_even))
 
 
 def quantify(
     model: ModelName,
     dataset: DatasetName,
+    law: Annotated[
+        str | None,
+        typer.Option(
+            "--law",
+            metavar="FIELDS|NAME",
+            help="Calibrate further bands for another law, on fresh solves of it: fields of the law, or of the "
+            "problem, with other values as YAML, e.g. '{sigma: 1.5}'; or one of uncertainty.shifts of the recipe of "
+            "the model.",
+        ),
+    ] = None,
+    solves: Annotated[
+        int | None, typer.Option("--solves", help="With --law: samples that are solved to calibrate on, 50 by default.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="With --law: name of the bands, made of the values of the law by default."),
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Calibrate the bands of a model and measure their coverage.
+    """Calibrate the bands of a model and measure their coverage; with --law, further bands for another law.
 
     Example: ritz quantify darcy@v1 --dataset darcy@v1
+
+    Example: ritz quantify darcy@v1 --dataset darcy@v1 --law '{sigma: 1.5}' --solves 50
     """
+    if law is not None or solves is not None or name is not None:
+        from ritz.flows.commands.other_laws import recalibrate
+
+        recalibrate(model, dataset, law, solves, name, store, profile, as_json)
+        return
     from ritz.flows.terminal import STARTING, watching
     from ritz.tasks.preparing import prepare
     from ritz.tasks.requests.learning import Quantify
@@ -190,7 +214,7 @@ def quantify(
         result = launch(flow, model, dataset, prepared.store, profile)
     from ritz.tasks.views.calibrated import lines, rows
 
-    _report(result, as_json, f"model {result.model.spec}", rows(result), lines(result))
+    report(result, as_json, f"model {result.model.spec}", rows(result), lines(result))
 
 
 def predict(
@@ -211,6 +235,14 @@ def predict(
             "the prediction's is above, and solved where a correction does not do.",
         ),
     ] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(
+            "--bands",
+            metavar="LAW",
+            help="Take the bands that `ritz quantify --law` calibrated for the law of this name.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 1 if a sample is flagged, or the inputs cannot be judged.")
     ] = False,
@@ -224,7 +256,7 @@ def predict(
     from ritz.flows.terminal import print_json
     from ritz.tasks.prediction.predict import predict as work
 
-    result = work(store, model, file_of(source), file_of(target), sample_dim, verify)
+    result = work(store, model, file_of(source), file_of(target), sample_dim, verify, bands)
     for remark in result.remarks:
         typer.echo(remark, err=True)
     if not result.released:
@@ -232,8 +264,8 @@ def predict(
     if as_json:
         print_json(result.document())
     else:
-        bands = f", with bands {result.calibrated}" if result.calibrated else ""
-        typer.echo(f"{result.samples} predictions by {result.model} in {result.output}{bands}")
+        with_bands = f", with bands {result.calibrated}" if result.calibrated else ""
+        typer.echo(f"{result.samples} predictions by {result.model} in {result.output}{with_bands}")
     if strict and (objection := result.objection()):
         typer.echo(f"--strict: {objection}", err=True)
         raise typer.Exit(1)
@@ -248,7 +280,7 @@ def _changes(overrides: list[str] | None, samples: int | None) -> Changes:
     return changes
 
 
-def _report(result: Part, as_json: bool, heading: str, rows: list[dict[str, str]], lines: Sequence[str] = ()) -> None:
+def report(result: Part, as_json: bool, heading: str, rows: list[dict[str, str]], lines: Sequence[str] = ()) -> None:
     """Print what came of a stage, as JSON or as a table with some lines below it."""
     from ritz.flows.terminal import print_json, print_table
 

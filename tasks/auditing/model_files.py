@@ -10,6 +10,7 @@ from ritz.storage.integrity.located import locate
 from ritz.storage.store import Store
 from ritz.tasks.auditing.audit_record import Check, ModelAudit, ModelFinding
 from ritz.tasks.documents import of_model
+from ritz.tasks.documents.law_calibration import is_bands
 
 log = logging.getLogger("ritz")
 
@@ -67,6 +68,7 @@ def _opens(store: Store, spec: str) -> tuple[int, list[str]]:
 
     files, _ = models.load(store, spec)
     readers = {"model.safetensors": unpack, "mesh.safetensors": unpack, "bands.json": calibrated}
+    readers |= {file: calibrated for file in files if is_bands(file)}
     texts = []
     for file in sorted(set(readers) & set(files)):
         try:

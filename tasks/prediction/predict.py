@@ -17,6 +17,8 @@ from ritz.storage.store import Store
 from ritz.storage.targets import check_target
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.card import Card
+from ritz.tasks.documents.law_calibration import LawCalibration, law_calibration
+from ritz.tasks.parsing.asked_law import law_text
 from ritz.tasks.prediction import remarks
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
@@ -89,6 +91,7 @@ def predict(
     target: Path,
     sample_dim: str | None = None,
     verify: float | None = None,
+    law: str | None = None,
 ) -> Prediction:
     """Predict the outputs for the inputs in a file, with bands where the model was quantified.
 
@@ -108,30 +111,36 @@ def predict(
         Largest estimated relative L2 error that is left as it is: the target then also holds each output as
         ``_verified``, corrected or solved where the estimate is above, and ``verified`` says which; see
         `ritz.compute.uncertainty.verification.verify`.
+    law
+        Name of another law, whose bands are taken; see `ritz.tasks.measuring.law_worker.recalibrate`.
 
     Raises
     ------
     ritz.tasks.errors.InputError
-        If the inputs do not fit the model, or it cannot be verified.
+        If the inputs do not fit the model, it cannot be verified, or it has no bands of this law.
     ritz.storage.errors.StorageError
         If the model, the input file or the place of the output is not as it must be.
     """
     store = Store(store_url)
     reference = models.resolve(store, model)
     spec, card = reference.spec, of_model.card(store, reference.spec)
+    other = None if law is None else law_calibration(store, spec, law)
     check_target(target, SUFFIXES)
     grid = _grid(store, spec, card)
     inputs = read_inputs(source, Interface.of(card, grid), sample_dim)
     problem = None if verify is None else verifiable(card, spec, inputs, verify)
 
+    from ritz.tasks.measuring.law_worker import load_bands
     from ritz.tasks.measuring.worker import load_model
 
     trained, bands = load_model(store, spec)
+    if other is not None:
+        bands = load_bands(store, spec, other.law)
     outputs = trained.predict(inputs.values)
     judge, why = novelty(store, spec, card)
     judged = None if judge is None else judge.judge(inputs.values)
     trained_on = card.dataset.spec
-    calibrated = _calibrated(store, spec, inputs) if bands is not None else None
+    calibrated = _calibrated(store, spec, inputs, other) if bands is not None else None
     intervals, assessment = (None, None) if bands is None else bands.answer(inputs.values, outputs)
     estimated = Estimated.of(assessment, of_model.evaluation(store, spec))
     verified = verification = None
@@ -161,7 +170,9 @@ def predict(
         verified=verification,
         remarks=(
             *inputs.remarks,
-            *remarks.of_inputs(inputs, judged, why, trained_on, bands is not None),
+            *remarks.of_inputs(
+                inputs, judged, why, trained_on, bands is not None, None if other is None else other.law
+            ),
             *remarks.of_estimates(estimated, inputs),
             *(() if verification is None else (verification.text(),)),
         ),
@@ -180,11 +191,14 @@ def _seconds(trained: Model, inputs: Mapping[str, np.ndarray]) -> float:
     return (time.perf_counter() - began) / len(next(iter(some.values())))
 
 
-def _calibrated(store: Store, spec: str, inputs: Inputs) -> str:
+def _calibrated(store: Store, spec: str, inputs: Inputs, other: LawCalibration | None) -> str:
     """Return in words for what the bands were calibrated."""
-    calibration = of_model.calibration(store, spec)
-    dataset = "an unknown dataset" if calibration is None else calibration.dataset
-    return f"calibrated on {dataset}'s law{', not on this grid' if inputs.other else ''}"
+    if other is not None:
+        law = f"{other.samples} fresh solves of the law {other.law!r} ({law_text(other.changes)})"
+    else:
+        calibration = of_model.calibration(store, spec)
+        law = f"{'an unknown dataset' if calibration is None else calibration.dataset}'s law"
+    return f"calibrated on {law}{', not on this grid' if inputs.other else ''}"
 
 
 def _grid(store: Store, spec: str, card: Card) -> xr.Dataset:

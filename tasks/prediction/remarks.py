@@ -12,7 +12,9 @@ _MOST = 5
 """Samples that a line names."""
 
 
-def of_inputs(inputs: Inputs, judged: Judged | None, why: str, trained_on: str, bands: bool) -> list[str]:
+def of_inputs(
+    inputs: Inputs, judged: Judged | None, why: str, trained_on: str, bands: bool, law: str | None = None
+) -> list[str]:
     """Return what is to be said of the inputs.
 
     Parameters
@@ -23,9 +25,11 @@ def of_inputs(inputs: Inputs, judged: Judged | None, why: str, trained_on: str, 
         Dataset of the model.
     bands
         Whether the predictions have bands.
+    law
+        For which other law these were calibrated.
     """
     found = []
-    also = "; neither are the bands" if bands else ""
+    also = "; neither are the bands" if bands and law is None else ""
     if inputs.other:
         points = " and ".join(f"{points} points along {dim!r}" for dim, points in inputs.other.items())
         bare = [dim for dim in inputs.other if dim not in inputs.places]
@@ -43,6 +47,8 @@ def of_inputs(inputs: Inputs, judged: Judged | None, why: str, trained_on: str, 
             f"(position {_listed(rows)}; at {worst}{chance} {judged.reasons[worst]}): predictions are not to be relied "
             f"on there{also}; `{OUTSIDE}` flags them"
         )
+    if law is not None:
+        found.append(f"the bands are those of the law {law!r}: whether the inputs are of that law is not judged")
     return found
 
 

@@ -11,6 +11,7 @@ from ritz.storage import models
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.card import Card, Variable
+from ritz.tasks.documents.law_calibration import law_calibration
 from ritz.tasks.errors import InputError
 from ritz.tasks.prediction.inputs import SAMPLE
 
@@ -137,21 +138,28 @@ class TrainedModel:
         return values
 
 
-def load(store: Store, spec: str, surrogate: Surrogate | None = None) -> TrainedModel:
+def load(store: Store, spec: str, surrogate: Surrogate | None = None, bands: str | None = None) -> TrainedModel:
     """Read a model, ``"name"`` or ``"name@v1"``.
 
     Parameters
     ----------
     surrogate
         What learnt the model, where its class is not registered.
+    bands
+        Name of another law, whose bands are taken; see `ritz.tasks.measuring.law_worker.recalibrate`.
 
     Raises
     ------
     ritz.storage.errors.Unknown
         If there is no such model or version; the message lists those there are.
+    ritz.tasks.errors.InputError
+        If it has no bands of this law; the message lists those there are.
     """
+    from ritz.tasks.measuring.law_worker import load_bands
     from ritz.tasks.measuring.worker import load_model
 
     found = models.resolve(store, spec)
     model, error_bars = load_model(store, found.spec, surrogate)
+    if bands is not None:
+        error_bars = load_bands(store, found.spec, law_calibration(store, found.spec, bands).law)
     return TrainedModel(found.spec, of_model.card(store, found.spec), model, error_bars)

@@ -12,11 +12,12 @@ from ritz.tasks.documents.card import Card, CardMetrics, Variable
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.evaluation import TruthErrors
+from ritz.tasks.documents.law_calibration import LawCalibration, laws
 from ritz.tasks.documents.training import TrainingSummary
 from ritz.tasks.documents.verdict import Release
 
 FIRST = (
-    *("name", "run", "mode", "dataset", "training", "metrics", "truth", "calibration", "cost", "break_even"),
+    *("name", "run", "mode", "dataset", "training", "metrics", "truth", "calibration", "laws", "cost", "break_even"),
     *("recipe", "inputs", "outputs"),
 )
 """The order in which a card is read; what else it holds comes after."""
@@ -39,6 +40,8 @@ class CardView(Part):
         ``NAME@VERSION``.
     released
         None where the model never came to a gate.
+    laws
+        How bands for other laws were calibrated, by the names of these.
     """
 
     model: str
@@ -53,6 +56,7 @@ class CardView(Part):
     metrics: CardMetrics | str
     truth: TruthErrors | str
     calibration: Calibration | str
+    laws: Mapping[str, LawCalibration] = {}
     cost: Cost | str
     break_even: BreakEven | str
     recipe: Json
@@ -71,6 +75,8 @@ def card(store_url: str, spec: str) -> CardView:
     store = Store(store_url)
     model, verdict = of_model.card(store, spec), of_model.verdict(store, spec)
     kept = MISSING | model.entries()
+    if calibrated := laws(store, spec):
+        kept["laws"] = calibrated
     found = {name: kept[name] for name in FIRST if name in kept} | kept
     # One that was trained by itself never came to a gate.
     judged: Json = {"released": None, "release": "not judged"}

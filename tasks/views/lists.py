@@ -15,6 +15,7 @@ from ritz.storage.reading import resolve
 from ritz.storage.store import Store
 from ritz.storage.wording import meant
 from ritz.tasks.documents import of_model
+from ritz.tasks.documents.law_calibration import laws
 from ritz.tasks.documents.records import finished as finished_run
 from ritz.tasks.documents.records import load, look
 from ritz.tasks.documents.run import RunRecord
@@ -167,6 +168,7 @@ def _show_model(store: Store, spec: str) -> ShownModel:
     measured = {
         "evaluation": evaluation and evaluation.short(),
         "calibration": calibration,
+        "laws": laws(store, spec) or None,
         "release": verdict and verdict.complete(card.recipe),
     }
     there = {name: found for name, found in measured.items() if found is not None}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ritz.compute.document import Json, Part
 from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.evaluation import Evaluation
+from ritz.tasks.documents.law_calibration import LawCalibration
 from ritz.tasks.documents.run import RunRecord
 from ritz.tasks.documents.users import Uses
 from ritz.tasks.documents.verdict import Verdict
@@ -65,10 +66,17 @@ class ShownDataset(Part):
 
 
 class ShownModel(Card):
-    """A model: its card, and what was measured of it since, without the errors of single samples."""
+    """A model: its card, and what was measured of it since, without the errors of single samples.
+
+    Attributes
+    ----------
+    laws
+        How bands for other laws were calibrated, by the names of these.
+    """
 
     version: str
     evaluation: Evaluation | None = None
+    laws: Mapping[str, LawCalibration] = {}
     release: Verdict | None = None
 
 

@@ -21,6 +21,7 @@ from ritz.flows.compare import online_offline
 from ritz.flows.evaluate import evaluate
 from ritz.flows.generate import generate
 from ritz.flows.quantify import quantify
+from ritz.flows.recalibrate import recalibrate
 from ritz.flows.regenerate import regenerate
 from ritz.flows.replay import replay
 from ritz.flows.run import run, run_served
@@ -157,6 +158,11 @@ STAGES: dict[str, tuple[str, Callable[[str], object], str]] = {
         "quantify model --dataset tiny",
         lambda store: quantify.fn("model", "tiny", store),
         "tiny@v1: has 4 samples of the split 'calibrate'; expected at least 19 for model model",
+    ),
+    "quantify for another law": (
+        "quantify model --dataset tiny --law rough",
+        lambda store: recalibrate.fn("model", "tiny", "rough", store),
+        "the problem 'made' of dataset tiny@v1 is not installed here",
     ),
     "compare": (
         f"compare online-offline {TINY} --seeds 2 --samples 15",

@@ -153,6 +153,22 @@ ALSO_REFUSED: dict[str, tuple[str, str]] = {
     ),
     "evaluate on an unknown dataset": ("evaluate tiny --dataset nobody --store {store}", "dataset 'nobody': not in"),
     "quantify on an unknown version": ("quantify tiny --dataset tiny@v9 --store {store}", "no version 'v9'"),
+    "solves without a law": (
+        "quantify tiny --dataset tiny --solves 20 --store {store}",
+        "--solves is 20 without --law, expected the law too",
+    ),
+    "a law of other dimensions": (
+        'quantify tiny --dataset tiny --law {{"shape":[8,8]}} --store {store}',
+        "--law: its fields have the shapes {{'a': (1, 8, 8), 'u': (1, 8, 8)}}, expected",
+    ),
+    "too few solves of a law": (
+        'quantify tiny --dataset tiny --law {{"sigma":1.5}} --solves 10 --store {store}',
+        "--solves is 10, expected 19 to 10000: the highest of uncertainty.levels, 0.95, asks for them",
+    ),
+    "bands of an unknown law": (
+        "predict tiny --input {good} --output {output} --bands rough --store {store}",
+        "model tiny@v1 has no bands of a law 'rough', there are: none; `ritz quantify tiny@v1 --dataset NAME --law",
+    ),
     "audit an unknown dataset": ("audit nobody --store {store}", "dataset 'nobody': not in {store}; there are: tiny"),
     "audit an unknown version": ("audit tiny@v9 --store {store}", "has no version 'v9'; there are: v1"),
     "audit a store below a file": ("audit tiny --store {below_file}", "{below_file}"),

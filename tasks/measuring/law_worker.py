@@ -1,0 +1,187 @@
+"""Bands of a model for another law, from samples that are solved for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from ritz.compute.document import Json
+from ritz.compute.fields.errors import relative_l2
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.surrogates.model import Model
+from ritz.compute.uncertainty.catalogue import calibrated
+from ritz.compute.uncertainty.uncertainty import About, Calibrated, Coverage, Predicted, Uncertainty
+from ritz.storage import models
+from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused
+from ritz.storage.names import split_spec
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.calibration import CoverageRow, key
+from ritz.tasks.documents.law_calibration import LawCalibration, OnLaw, bands_file, calibration_file
+from ritz.tasks.measuring.shifts import SAMPLES, solved
+from ritz.tasks.measuring.split_fields import load
+from ritz.tasks.measuring.worker import load_model
+from ritz.tasks.parsing.asked_law import AskedLaw
+from ritz.tasks.parsing.recorded_problem import problem_of
+
+SHAPED = 5
+"""One of so many solves gives the shape of the bands where the law has other equations than the dataset."""
+
+AFFORDABLE = 10.0
+"""Seconds that further solves may take, on which the new bands are measured."""
+
+FEWEST = 30
+"""Fewer further solves measure nothing worth saying: the interval of the share of points is some ± 3 %."""
+
+_TRIED, _TIMES = 8, 10
+
+
+def recalibrate(
+    store_url: str, model: str, dataset: str, method: Uncertainty, law: AskedLaw, solves: int
+) -> LawCalibration:
+    """Calibrate bands on fresh solves of another law; keep them with the model, beside those of its own law.
+
+    The bands of the model are measured on the same solves, which they have not seen, and the new ones on further
+    solves, up to `SAMPLES` of them, as far as they take at most `AFFORDABLE` seconds.
+
+    The shape of the new bands comes from the split ``validate`` of the dataset. Where the law has other equations, that
+    says nothing of the shape, and one in `SHAPED` of the solves gives it.
+
+    Parameters
+    ----------
+    method
+        How bands are made, as the recipe of the model says.
+    solves
+        So many.
+
+    Raises
+    ------
+    ritz.storage.errors.Refused
+        If so many solves failed that too few are left for the highest level.
+    """
+    store = Store(store_url)
+    trained, present = load_model(store, model)
+    data, recipe = read(store, dataset), _recipe(store, dataset)
+    problem, seed, rtol = problem_of(recipe), fresh_seed(store, model, dataset), float(recipe["data"]["rtol"])
+    assert problem is not None
+    inputs, truth = load(data, "validate")
+    shaping = 0 if _same_equations(problem, law.problem, inputs, truth) else solves // SHAPED
+    _enough(solves - shaping, method, f"the law has other equations, and {shaping} of {solves} solves give the shape")
+    validate = None if shaping else Predicted(inputs, trained.predict(inputs), truth)
+    # The first prediction of a process loads what the others find there.
+    trained.predict({name: values[:1] for name, values in inputs.items()})
+    transforms = {variable.name: variable.transform for variable in trained.variables}
+    about = About(transforms, trained.normalisation.dimensions, law.problem)
+    begun = time.perf_counter()
+    fresh = _predicted(trained, law.problem, seed, rtol, solves, 0)
+    shape, rest = _divided(fresh, shaping)
+    _enough(len(rest), method, f"{solves - len(fresh)} of {solves} solves failed")
+    bands = method.calibrate(validate or shape, rest, about)
+    seconds = time.perf_counter() - begun
+    further, unmeasured = _further(seconds / solves)
+    later = _predicted(trained, law.problem, seed, rtol, further, solves) if further else None
+    seen = [fresh] if later is None else [fresh, later]
+    result = LawCalibration(
+        law=law.name,
+        changes=law.changes,
+        dataset=dataset,
+        seed=seed,
+        solves=solves,
+        shaped=len(shape) if shaping else 0,
+        samples=len(rest),
+        relative_l2=float(np.mean(np.concatenate([_errors(part) for part in seen]))),
+        made=bands.made(),
+        seconds=seconds,
+        before=None if present is None else _on(present, _joined(seen)),
+        after=None if later is None else _on(bands, later),
+        unmeasured=unmeasured,
+    )
+    files = {
+        bands_file(law.name): bands.to_bytes(),
+        calibration_file(law.name): json.dumps(result.document(), allow_nan=False).encode(),
+    }
+    models.add(store, model, files, {})
+    return result
+
+
+def load_bands(store: Store, model: str, law: str) -> Calibrated:
+    """Read the bands of a model for another law; see `ritz.tasks.documents.law_calibration.law_calibration`."""
+    blob = models.read_file(store, model, bands_file(law))
+    assert blob is not None
+    return calibrated(blob)
+
+
+def fresh_seed(store: Store, model: str, dataset: str) -> int:
+    """Return a seed of which no sample of the datasets of a model was drawn.
+
+    Laws that differ in a parameter give alike samples for the same seed and id: those of another law would be too like
+    the ones that the model was trained on.
+    """
+    seeds = (_recipe(store, dataset)["data"]["seed"], of_model.card(store, model).recipe["data"]["seed"])
+    return 1 + max(int(seed) for seed in seeds)
+
+
+def _recipe(store: Store, dataset: str) -> Json:
+    name, version = split_spec("dataset", dataset)
+    return Dataset.open(store, name).at(version).recipe
+
+
+def _same_equations(problem: Problem, other: Problem, inputs: Arrays, truth: Arrays) -> bool:
+    """Return whether another problem has the equations that some samples solve, whatever its law."""
+    few = [{name: values[:_TRIED] for name, values in part.items()} for part in (inputs, truth)]
+    own, its = (float(np.median(one.residual(*few))) for one in (problem, other))
+    return its <= _TIMES * own
+
+
+def _enough(count: int, method: Uncertainty, why: str) -> None:
+    """Refuse fewer samples to calibrate on than the highest level asks for."""
+    need = method.needs()["calibrate"]
+    if count < need.least:
+        raise Refused(
+            f"--solves: {why}: {count} are left to calibrate on, expected at least {need.least}: {need.reason}"
+        )
+
+
+def _predicted(trained: Model, problem: Problem, seed: int, rtol: float, samples: int, first: int) -> Predicted:
+    inputs, truth = solved(problem, seed, rtol, samples, first)
+    return Predicted(inputs, trained.predict(inputs), truth)
+
+
+def _further(seconds: float) -> tuple[int, str]:
+    """Return how many further solves are affordable at so many seconds per solve, and why there are none."""
+    count = min(SAMPLES, int(AFFORDABLE / seconds))
+    if count >= FEWEST:
+        return count, ""
+    return 0, f"{FEWEST} further solves would take {FEWEST * seconds:.0f} s, more than {AFFORDABLE:g} s"
+
+
+def _divided(fresh: Predicted, shaping: int) -> tuple[Predicted, Predicted]:
+    """Return the samples that give the shape of the bands, and the others."""
+    return _taken(fresh, slice(0, shaping)), _taken(fresh, slice(shaping, None))
+
+
+def _taken(part: Predicted, rows: slice) -> Predicted:
+    return Predicted(*({name: values[rows] for name, values in fields.items()} for fields in vars(part).values()))
+
+
+def _joined(parts: Sequence[Predicted]) -> Predicted:
+    fields = zip(*(vars(part).values() for part in parts), strict=True)
+    return Predicted(*({name: np.concatenate([one[name] for one in same]) for name in same[0]} for same in fields))
+
+
+def _errors(part: Predicted) -> np.ndarray:
+    """Return the relative errors of the predictions, the mean over the outputs, ``(n,)``."""
+    found: np.ndarray = np.mean([relative_l2(part.prediction[name], part.truth[name]) for name in part.truth], axis=0)
+    return found
+
+
+def _on(bands: Calibrated, part: Predicted) -> OnLaw:
+    def row(one: Coverage) -> CoverageRow:
+        return CoverageRow.model_validate(one.document())
+
+    return OnLaw(samples=len(part), coverage={key(one.level): row(one) for one in bands.measure(part)})
