@@ -6,7 +6,6 @@ from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.documents.law_calibration import LawCalibration
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import recalibrate as stage
-from ritz.tasks.parsing.plain import Overrides
 from ritz.tasks.preparing import prepare
 from ritz.tasks.requests.recalibration import SOLVES, Recalibrate
 
@@ -22,7 +21,7 @@ class RecalibratedModel(LawCalibration):
 def recalibrate(
     model: str,
     dataset: str,
-    law: str | Overrides,
+    law: str | dict[str, object],
     store: str,
     solves: int = SOLVES,
     name: str | None = None,

@@ -32,11 +32,8 @@ from ritz.tasks.parsing.recorded_problem import problem_of
 SHAPED = 5
 """One of so many solves gives the shape of the bands where the law has other equations than the dataset."""
 
-AFFORDABLE = 10.0
-"""Seconds that further solves may take, on which the new bands are measured."""
-
-FEWEST = 30
-"""Fewer further solves measure nothing worth saying: the interval of the share of points is some ± 3 %."""
+AFFORDABLE = 30.0
+"""Seconds that the further solves may take on which the new bands are measured."""
 
 _TRIED, _TIMES = 8, 10
 
@@ -46,8 +43,8 @@ def recalibrate(
 ) -> LawCalibration:
     """Calibrate bands on fresh solves of another law; keep them with the model, beside those of its own law.
 
-    The bands of the model are measured on the same solves, which they have not seen, and the new ones on further
-    solves, up to `SAMPLES` of them, as far as they take at most `AFFORDABLE` seconds.
+    The new bands are measured on `SAMPLES` further solves, where these take at most `AFFORDABLE` seconds, and the bands
+    of the model on all of them: they have seen none.
 
     The shape of the new bands comes from the split ``validate`` of the dataset. Where the law has other equations, that
     says nothing of the shape, and one in `SHAPED` of the solves gives it.
@@ -83,8 +80,8 @@ def recalibrate(
     _enough(len(rest), method, f"{solves - len(fresh)} of {solves} solves failed")
     bands = method.calibrate(validate or shape, rest, about)
     seconds = time.perf_counter() - begun
-    further, unmeasured = _further(seconds / solves)
-    later = _predicted(trained, law.problem, seed, rtol, further, solves) if further else None
+    unmeasured = _unaffordable(seconds / solves)
+    later = None if unmeasured else _predicted(trained, law.problem, seed, rtol, SAMPLES, solves)
     seen = [fresh] if later is None else [fresh, later]
     result = LawCalibration(
         law=law.name,
@@ -152,12 +149,12 @@ def _predicted(trained: Model, problem: Problem, seed: int, rtol: float, samples
     return Predicted(inputs, trained.predict(inputs), truth)
 
 
-def _further(seconds: float) -> tuple[int, str]:
-    """Return how many further solves are affordable at so many seconds per solve, and why there are none."""
-    count = min(SAMPLES, int(AFFORDABLE / seconds))
-    if count >= FEWEST:
-        return count, ""
-    return 0, f"{FEWEST} further solves would take {FEWEST * seconds:.0f} s, more than {AFFORDABLE:g} s"
+def _unaffordable(seconds: float) -> str:
+    """Return why further solves are not affordable at so many seconds per solve; empty where they are."""
+    whole = SAMPLES * seconds
+    return (
+        "" if whole <= AFFORDABLE else f"{SAMPLES} further solves would take {whole:.0f} s, more than {AFFORDABLE:g} s"
+    )
 
 
 def _divided(fresh: Predicted, shaping: int) -> tuple[Predicted, Predicted]:

@@ -15,6 +15,8 @@ from ritz.storage import models
 from ritz.storage.listing import list_datasets
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
+from ritz.tasks.documents.law_calibration import laws
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.prediction.predict import predict
 from tests import attached
@@ -44,6 +46,7 @@ class Staged:
     trained: dict[str, Any]
     evaluated: dict[str, Any]
     quantified: dict[str, Any]
+    recalibrated: dict[str, Any]
     ran: dict[str, Any]
 
 
@@ -61,6 +64,9 @@ def staged(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environme
         trained=command("train", TINY, "--dataset", "darcy-recycled@v1"),
         evaluated=command("evaluate", "tiny", "--dataset", "darcy-recycled"),
         quantified=command("quantify", "tiny@v1", "--dataset", "darcy-recycled@v1"),
+        recalibrated=command(
+            *("quantify", "tiny@v1", "--dataset", "darcy-recycled@v1", "--law", "{tau: 6.0}", "--solves", "20")
+        ),
         ran=command("run", *RECYCLED),
     )
 
@@ -100,6 +106,18 @@ def test_it_is_evaluated_and_quantified_there(staged: Staged) -> None:
     assert bands is not None
     for level, row in staged.quantified["coverage"].items():
         assert row["measured"] == pytest.approx(float(level), abs=0.15)
+
+
+def test_bands_for_another_law_lie_beside_those_of_the_model(staged: Staged) -> None:
+    found = staged.recalibrated
+    assert (found["model"], found["law"]) == ({"name": "tiny", "version": "v1"}, "tau-6")
+    assert (found["samples"], found["before"]["samples"], found["after"]["samples"]) == (20, 170, 150)
+    assert found["after"]["coverage"]["0.9"]["measured"] == pytest.approx(0.9, abs=0.08)
+    assert of_model.calibration(staged.store, "tiny@v1") is not None
+    kept = laws(staged.store, "tiny@v1")
+    assert {law: one.document() for law, one in kept.items()} == {
+        "tau-6": {key: value for key, value in found.items() if key != "model"}
+    }
 
 
 def test_a_run_takes_what_the_generate_stage_made(staged: Staged) -> None:

@@ -155,7 +155,7 @@ def test_what_is_not_affordable_is_said_to_be_not_measured(
     assert found.after is None
     assert found.before is not None
     assert found.before.samples == 20
-    assert "30 further solves would take" in found.unmeasured
+    assert "150 further solves would take" in found.unmeasured
     [line] = [line for line in recalibrated.lines(found, SPEC) if "→" in line]
     assert "calibrated again on 20 fresh solves" in line
     assert line.endswith("more than 1e-06 s")
