@@ -159,7 +159,7 @@ class Pipeline(Kind):
             yield Fault(
                 ("evaluation",), f"evaluation is {kinds}, expected each metric once and 'relative_l2' among them"
             )
-        for bound in ("coverage", "fields", "shift"):
+        for bound in ("coverage", "fields", "zone", "width", "shift"):
             if getattr(self.gate, bound) is not None and 0.9 not in self.uncertainty.levels:
                 yield Fault(
                     (f"gate.{bound}", "uncertainty.levels"),

@@ -44,7 +44,8 @@ def look(
     Returns
     -------
     Measured
-        Rows ``OUTPUT|inside``, ``|width`` and ``|beyond`` ``(n, level)``; ``|zones`` ``(n, level, zone)`` and
+        Rows ``OUTPUT|inside``, ``|width`` and ``|beyond`` ``(n, level)``; ``|moments`` ``(n, 2)``, the means of the truth
+        and of its square; ``|zones`` ``(n, level, zone)`` and
         ``|steps`` ``(n, level, time)`` where there are any; and those of `Sizes`. Sums ``OUTPUT|cells`` ``(*dims)``:
         how often each value was inside at the level that is mapped.
     """
@@ -68,6 +69,8 @@ def look(
             if index == mapped:
                 sums[f"{name}|cells"] = inside.sum(axis=0, dtype=np.int64)
         rows |= {f"{name}|{key}": np.stack(values, axis=1) for key, values in found.items()}
+        values = truth.reshape(len(truth), -1).astype(np.float64)
+        rows[f"{name}|moments"] = np.stack([values.mean(axis=1), np.mean(values**2, axis=1)], axis=1)
     if estimate is None:
         lower, upper = ends[-1]
         estimate = {name: (upper[name].astype(np.float64) - lower[name]) / 2 for name in test.truth}
@@ -84,7 +87,8 @@ def covered(
     """Return what intervals were worth at every level, from what `look` kept of all samples; means over the outputs.
 
     More figures: ``interval_score``, the width and 2/(1 − level) times how far points outside are beyond the ends, in
-    units of the output, small is good. Samples whose intervals have no bound are left out of widths.
+    units of the output, small is good; ``width_over_sd``, the width over the standard deviation of the truth, left out
+    where either has no number. Samples whose intervals have no bound are left out of widths.
 
     References
     ----------
@@ -98,6 +102,9 @@ def covered(
         )
         beyond = [_over(measured.rows[f"{name}|beyond"][:, index]) for name in outputs]
         width = float(np.mean([_over(one) for one in widths]))
+        relative = float(
+            np.mean([_over(one) / _deviation(measured, name) for one, name in zip(widths, outputs, strict=True)])
+        )
         parts = {
             key: [measured.rows[f"{name}|{key}"][:, index] for name in outputs if f"{name}|{key}" in measured.rows]
             for key in ("zones", "steps")
@@ -108,7 +115,10 @@ def covered(
                 shares.mean(axis=0),
                 width,
                 expected[index],
-                more={"interval_score": width + 2 / (1 - level) * float(np.mean(beyond))},
+                more={
+                    "interval_score": width + 2 / (1 - level) * float(np.mean(beyond)),
+                    **({"width_over_sd": relative} if np.isfinite(relative) else {}),
+                },
                 parts=Parts(
                     difficulty=widths.mean(axis=0),
                     **{key: np.mean(ones, axis=0) if ones else None for key, ones in parts.items()},
@@ -116,6 +126,12 @@ def covered(
             )
         )
     return tuple(found)
+
+
+def _deviation(measured: Measured, name: str) -> float:
+    """Return the standard deviation of the truth over all points of all samples, NaN where it is 0."""
+    mean, square = measured.rows[f"{name}|moments"].mean(axis=0)
+    return float(np.sqrt(max(square - mean**2, 0))) or float("nan")
 
 
 def _zones(name: str, shape: tuple[int, ...], dimensions: Dimensions | None) -> np.ndarray | None:

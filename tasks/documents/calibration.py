@@ -59,6 +59,8 @@ class CoverageRow(Part):
     by_zone, by_step, by_difficulty
         Shares with their intervals of 95 %: by ring of cells from the walls inwards, by time, and by a fifth of the
         samples each, those with the narrowest intervals first.
+    width_over_sd
+        Mean width over the standard deviation of the truth, a mean over the outputs; None where it was not measured.
     """
 
     nominal: Number
@@ -73,6 +75,7 @@ class CoverageRow(Part):
     by_zone: tuple[tuple[Number, Number, Number], ...] | None = None
     by_step: tuple[tuple[Number, Number, Number], ...] | None = None
     by_difficulty: tuple[tuple[Number, Number, Number], ...] | None = None
+    width_over_sd: Number | None = None
 
     def text(self) -> str:
         """Return the share with its interval, where that was measured."""

@@ -152,9 +152,8 @@ def _predicted(trained: Model, problem: Problem, seed: int, rtol: float, samples
 def _unaffordable(seconds: float) -> str:
     """Return why further solves are not affordable at so many seconds per solve; empty where they are."""
     whole = SAMPLES * seconds
-    return (
-        "" if whole <= AFFORDABLE else f"{SAMPLES} further solves would take {whole:.0f} s, more than {AFFORDABLE:g} s"
-    )
+    said = f"{SAMPLES} further solves would take {whole:.0f} s, more than {AFFORDABLE:g} s"
+    return "" if whole <= AFFORDABLE else said
 
 
 def _divided(fresh: Predicted, shaping: int) -> tuple[Predicted, Predicted]:
