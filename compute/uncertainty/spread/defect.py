@@ -17,7 +17,10 @@ _ROUNDING = 2.0**-24
 """Unit round-off of float32, in which truths are stored."""
 
 _EXACT = 1e-6
-"""A second step that changes a field by less of what the first changed finds rounding alone."""
+"""A second step that changes a field by less of what the first changed finds rounding alone, or is blind."""
+
+_SOLVED = 1e-6
+"""Fields with at most this relative residual solve their equations."""
 
 LARGEST_LEFT = 0.3
 """Share of the error that the median sample may have left after a step, and of a sample's step the next one may be."""
@@ -103,8 +106,8 @@ class Defect(Spread):
     hold an error whose size is known and can be no narrower than about twice that.
 
     What this bounds is the distance to the solution of the discrete equations on the grid of the prediction. It is
-    nearly a solve, and beside a quick solver no cheaper than one. It is refused where the steps leave more than 30 % of
-    the median error, as a projection or a solver that stalls does.
+    nearly a solve, and beside a quick solver no cheaper than one. It is refused where a step leaves more than 30 % of
+    the median error, as a projection does at the latest in the second, or a solver that stalls.
 
     Source: H. J. Stetter, "The defect correction principle and discretization methods", Numer. Math. 29 (1978).
     """
@@ -144,7 +147,8 @@ class Defect(Spread):
         whole = sizes(difference(validate.truth, validate.prediction))
         once, twice = (sizes(difference(validate.truth, fields)) for fields in (first, second))
         change, again = sizes(difference(first, validate.prediction)), sizes(difference(second, first))
-        exact = _median(again, change) < _EXACT
+        # A projection finds nothing a second time either, and its fields solve nothing.
+        exact = _median(again, change) < _EXACT and _solved(problem, validate.inputs, first)
         # What is exact leaves rounding, of which no share says anything.
         left = (
             (_median(once, whole),) if exact else (_median(once, whole), _median(twice, once, _ROUNDING * sizes(first)))
@@ -198,6 +202,12 @@ def sizes(fields: Mapping[str, np.ndarray]) -> np.ndarray:
     squares = [np.square(values, dtype=np.float64).reshape(len(values), -1).sum(axis=1) for values in fields.values()]
     found: np.ndarray = np.sqrt(np.sum(squares, axis=0))
     return found
+
+
+def _solved(problem: Problem, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> bool:
+    """Return whether the median sample solves its equations; one without an answer does not."""
+    residual = problem.residual(inputs, fields)
+    return bool(np.median(np.where(np.isnan(residual), np.inf, residual)) <= _SOLVED)
 
 
 def _median(left: np.ndarray, whole: np.ndarray, rounding: np.ndarray | float = 0.0) -> float:
