@@ -44,10 +44,10 @@ def look(
     Returns
     -------
     Measured
-        Rows ``OUTPUT|inside``, ``|width`` and ``|beyond`` ``(n, level)``; ``|moments`` ``(n, 2)``, the means of the truth
-        and of its square; ``|zones`` ``(n, level, zone)`` and
-        ``|steps`` ``(n, level, time)`` where there are any; and those of `Sizes`. Sums ``OUTPUT|cells`` ``(*dims)``:
-        how often each value was inside at the level that is mapped.
+        Rows ``OUTPUT|inside``, ``|width`` and ``|beyond`` ``(n, level)``; ``|moments`` ``(n, 2)``, the means of the
+        truth and of its square; ``|zones`` ``(n, level, zone)`` and ``|steps`` ``(n, level, time)`` where there are
+        any; and those of `Sizes`. Sums ``OUTPUT|cells`` ``(*dims)``: how often each value was inside at the level that
+        is mapped.
     """
     rows: Arrays = {}
     sums: Arrays = {}
