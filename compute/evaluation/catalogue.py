@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter
 
+from ritz.compute.evaluation.distribution_scores import CRPS, EnergyScore, RankHistogram
 from ritz.compute.evaluation.field_errors import (
     IntegralError,
     LargestError,
@@ -30,6 +31,9 @@ METRICS = OneOf(
         BoundaryError,
         IntegralError,
         WallFluxError,
+        CRPS,
+        EnergyScore,
+        RankHistogram,
     ),
     group="ritz.metrics",
 )
@@ -48,6 +52,9 @@ USUAL: tuple[SubjectMetric, ...] = (
     BoundaryError(),
     IntegralError(),
     WallFluxError(),
+    CRPS(),
+    EnergyScore(),
+    RankHistogram(),
 )
 """What a model is measured by where the recipe names nothing."""
 

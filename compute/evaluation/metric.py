@@ -29,6 +29,10 @@ class Subject:
         Of all variables.
     problem
         What the truth solves; None where it is not known.
+    draws
+        ``(m, n, *dims)`` by output, draws of every prediction; None of a surrogate that gives none.
+    climatology
+        ``(k, *dims)`` by output, some training samples; None where they are not known.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -36,6 +40,8 @@ class Subject:
     truth: Mapping[str, np.ndarray]
     dimensions: Dimensions
     problem: Problem | None = None
+    draws: Mapping[str, np.ndarray] | None = None
+    climatology: Mapping[str, np.ndarray] | None = None
 
 
 class SubjectMetric(Kind, ABC):

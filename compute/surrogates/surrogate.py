@@ -63,6 +63,11 @@ class Surrogate(Kind, ABC):
     stochastic: ClassVar[bool] = False
     """Whether `sample` draws from a distribution of outputs."""
 
+    @property
+    def draws(self) -> int:
+        """How many draws of each sample its distribution is measured by, where it is stochastic."""
+        return 16
+
     @abstractmethod
     def restored(self, normalisation: Normalisation, tensors: Mapping[str, np.ndarray]) -> torch.nn.Module:
         """Return the module that had this state, as `ritz.compute.surrogates.weights.weights` returned it.

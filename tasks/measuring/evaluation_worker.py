@@ -13,7 +13,7 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.storage.store import Store
 from ritz.tasks.documents.evaluation import TruthErrors
 from ritz.tasks.measuring.truth_worker import truth_errors as of_truth
-from ritz.tasks.measuring.worker import Block, Case, Looked, baselines, opened
+from ritz.tasks.measuring.worker import Block, Case, Looked, opened, references
 
 MODEL = "model"
 """What the model is called beside the baselines."""
@@ -27,18 +27,26 @@ def look(block: Block, metrics: Sequence[SubjectMetric]) -> Looked:
     Looked
         Rows ``sample_id``, and ``WHO|METRIC|PART`` for the metrics that fit; words, for those that do not, why.
     """
-    case = opened(block.case)
+    case, beside = opened(block.case), references(block.case)
     inputs, truth = case.fields(block.rows)
-    prediction = case.model.predict(inputs)
-    subject = Subject(inputs, prediction, truth, Dimensions.of(case.data), case.problem)
+    model, surrogate = case.model, case.model.surrogate
+    # A block has draws of its own.
+    draws = model.sample(inputs, surrogate.draws, block.number) if surrogate.stochastic else None
+    dimensions = Dimensions.of(case.data)
+    subject = Subject(inputs, model.predict(inputs), truth, dimensions, case.problem, draws, beside.climatology)
     unfit = {metric.kind: metric.unfit_for(subject) for metric in metrics}
+    fit = [metric for metric in metrics if not unfit[metric.kind]]
+    certain = replace(subject, draws=None)
+    of_baselines = [metric for metric in fit if not metric.unfit_for(certain)]
     rows: dict[str, np.ndarray] = {"sample_id": case.data["sample_id"].values[block.rows]}
-    for who, model in ((MODEL, None), *baselines(block.case).items()):
-        of = subject if model is None else replace(subject, prediction=model.predict(inputs))
-        for metric in metrics:
-            if not unfit[metric.kind]:
-                rows |= {f"{who}|{metric.kind}|{part}": values for part, values in metric.of(of).items()}
+    rows |= _measured(MODEL, subject, fit)
+    for name, baseline in beside.baselines.items():
+        rows |= _measured(name, replace(certain, prediction=baseline.predict(inputs)), of_baselines)
     return Looked(Measured(rows, words={kind: reason for kind, reason in unfit.items() if reason}))
+
+
+def _measured(who: str, subject: Subject, metrics: Sequence[SubjectMetric]) -> dict[str, np.ndarray]:
+    return {f"{who}|{metric.kind}|{part}": values for metric in metrics for part, values in metric.of(subject).items()}
 
 
 def found(measured: Measured, who: str, metrics: Sequence[SubjectMetric]) -> dict[str, Found]:

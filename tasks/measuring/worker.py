@@ -26,6 +26,9 @@ from ritz.tasks.parsing.recorded_problem import problem_of
 BASELINE_SAMPLES = 2000
 """The baselines are fitted to at most so many training samples."""
 
+CLIMATOLOGY = 32
+"""Training samples, at most, that stand for the distribution of the output whatever the input."""
+
 
 def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> tuple[Model, Calibrated | None]:
     """Read a model and its error bars, None before it was quantified and where it has none.
@@ -106,7 +109,7 @@ class Looked:
 
 
 _kept: dict[Case, Opened] = {}
-_baselines: dict[Case, dict[str, Model]] = {}
+_references: dict[Case, References] = {}
 
 
 def opened(case: Case) -> Opened:
@@ -126,14 +129,36 @@ def recipe(case: Case) -> Json:
     return Dataset.open(Store(case.store), name).at(version).recipe
 
 
-def baselines(case: Case) -> dict[str, Model]:
-    """Return the baselines, fitted to training samples with the normalisation of the model, once in a process."""
-    if case not in _baselines:
-        _baselines.clear()
+@dataclass(frozen=True)
+class References:
+    """What a model is measured beside.
+
+    Attributes
+    ----------
+    baselines
+        Fitted to training samples, with the normalisation of the model.
+    climatology
+        ``(k, *dims)`` by output, training samples that stand for its distribution whatever the input.
+    """
+
+    baselines: dict[str, Model]
+    climatology: Arrays
+
+
+def references(case: Case) -> References:
+    """Fit the baselines and choose the climatology, once in a process while the case is the one that is asked for."""
+    if case not in _references:
+        _references.clear()
         at_hand = opened(case)
         inputs, outputs = at_hand.fields(few_of_split(at_hand.data, "train", BASELINE_SAMPLES))
         fields, normalisation = {**inputs, **outputs}, at_hand.model.normalisation
-        _baselines[case] = {
-            name: Model.fitted(baseline, normalisation, [fields]) for name, baseline in BASELINES.items()
-        }
-    return _baselines[case]
+        _references[case] = References(
+            {name: Model.fitted(baseline, normalisation, [fields]) for name, baseline in BASELINES.items()},
+            {name: values[_apart(len(values), CLIMATOLOGY)] for name, values in outputs.items()},
+        )
+    return _references[case]
+
+
+def _apart(count: int, most: int) -> np.ndarray:
+    """Return positions of some of so many samples, far apart: neighbours in a dataset are alike."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)

@@ -41,6 +41,15 @@ def measures(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def unfit(reasons: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each metric that is none for the fields."""
+    """Return a sentence for each reason why metrics are none for the fields.
+
+    Examples
+    --------
+    >>> unfit({"h1": "it needs a grid of even spacing"})
+    ['No relative H1: it needs a grid of even spacing.']
+    """
     named = titles()
-    return [f"No {named.get(kind, kind)}: {reason}." for kind, reason in reasons.items()]
+    return [
+        f"No {'; '.join(named.get(kind, kind) for kind, its in reasons.items() if its == reason)}: {reason}."
+        for reason in dict.fromkeys(reasons.values())
+    ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
+import torch
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.fields.errors import relative_l2
@@ -32,6 +35,7 @@ from ritz.tasks.recipes import load
 from ritz.tasks.requests.learning import Train
 from ritz.tasks.training import worker as train
 from ritz.tasks.training.replay_worker import done_again, opened
+from ritz.tasks.views.measures import unfit
 from tests.command import TINY
 from tests.documents import origin
 from tests.tasks.made import FAILED, NAME, make, pipeline
@@ -103,6 +107,48 @@ def test_a_fit_becomes_a_model_that_is_measured_audited_and_done_again(
     assert (found.agrees, found.equal, found.steps, found.tensors) == (True, True, 1, 6)
     assert json.dumps(found.document())
     assert models.read_card(store, f"{NAME}@v1")["training"]["any_grid"] is False
+
+
+class DrawingRidge(PCARidge):
+    """Draws around its answer, by a tenth of the deviation of the output."""
+
+    kind: Literal["drawing_ridge"] = "drawing_ridge"  # type: ignore[assignment]  # a kind of its own
+    stochastic: ClassVar[bool] = True
+
+    def sample(
+        self, module: torch.nn.Module, x: torch.Tensor, members: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        mean = module(x)
+        return mean + 0.1 * torch.randn((members, *mean.shape), generator=generator)
+
+
+def test_the_distribution_of_a_surrogate_that_draws_is_measured_and_of_any_other_the_evaluation_says_why_not(
+    store: Store, job: train.Fitting, quiet: None
+) -> None:
+    drawing = replace(job, identity="drawing", surrogate=DrawingRidge())
+    summary = train.fit(drawing)
+    version = resolve(store, f"{NAME}@v1")
+    recipe = pipeline(job.problem).document() | {"training": {"kind": "fit"}}
+    dataset = DatasetVersion(name=version.name, version=version.version, snapshot=version.snapshot)
+    train.register(store.url, "drawing", "drawn", origin(dataset, recipe, summary))
+    found = measuring.evaluate(store.url, "drawn@v1", f"{NAME}@v1", surrogate=DrawingRidge())
+    measured = found.metrics.document()
+    assert {"crps", "energy", "ranks"}.isdisjoint(found.unfit)
+    assert len(measured["ranks"]) == 10
+    assert sum(one["mean"] for one in measured["ranks"].values()) == pytest.approx(1)
+    for kind, part in (("crps", np.abs), ("energy", np.square)):
+        assert set(measured[kind]) == {"draws", "prediction", "climatology"}
+        assert measured[kind]["draws"]["mean"] < measured[kind]["climatology"]["mean"]
+        loaded, _ = measuring.load_model(store, "drawn@v1", DrawingRidge())
+        inputs, truth = fields(read(store, f"{NAME}@v1"), "test")
+        error = part(loaded.predict(inputs)["u"].astype(np.float64) - truth["u"]).mean(axis=(1, 2))
+        ratio = (np.sqrt(error) if kind == "energy" else error) / found.by_sample[kind]["prediction"]
+        np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
+    assert "crps" not in found.baselines["linear"].document()
+    certain = measuring.evaluate(store.url, f"{NAME}@v1", f"{NAME}@v1")
+    assert certain.unfit["crps"] == "the surrogate gives no draws"
+    [sentence] = [one for one in unfit(certain.unfit) if "draws" in one]
+    assert sentence.startswith("No CRPS, in deviations; energy score, in deviations; share of points by rank")
 
 
 @pytest.mark.parametrize(

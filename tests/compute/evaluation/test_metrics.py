@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ritz.compute.evaluation.catalogue import METRICS, USUAL, metrics
+from ritz.compute.evaluation.distribution_scores import RankHistogram
 from ritz.compute.evaluation.field_errors import RelativeL2Error, VarianceScaledRMSE
 from ritz.compute.evaluation.metric import Found, Metric, Subject, SubjectMetric
 from ritz.compute.fields.dimensions import Dimensions
@@ -45,13 +48,19 @@ def subject(place: str, n: int = 5) -> Subject:
     shapes = {str(name): one.shape for name, one in template.items() if one.attrs["role"] == "output"}
     truth, change = ({name: rng.standard_normal(shape) for name, shape in shapes.items()} for _ in range(2))
     prediction = {name: truth[name] + change[name] for name in truth}
-    return Subject(problem.draw(0, np.arange(n)), prediction, truth, Dimensions.of(template), problem)
+    draws = {name: true + rng.standard_normal((4, *true.shape)) for name, true in truth.items()}
+    known = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    return Subject(
+        problem.draw(0, np.arange(n)), prediction, truth, Dimensions.of(template), problem, draws, climatology=known
+    )
 
 
 def moved(whole: Subject, by: float) -> Subject:
     """Return samples whose predictions are that much of the way from the truth to those given."""
     prediction = {name: true + by * (whole.prediction[name] - true) for name, true in whole.truth.items()}
-    return Subject(whole.inputs, prediction, whole.truth, whole.dimensions, whole.problem)
+    assert whole.draws is not None
+    draws = {name: true + by * (whole.draws[name] - true) for name, true in whole.truth.items()}
+    return replace(whole, prediction=prediction, draws=draws)
 
 
 def only(whole: Subject, row: int) -> Subject:
@@ -60,7 +69,9 @@ def only(whole: Subject, row: int) -> Subject:
         {name: values[row : row + 1] for name, values in part.items()}
         for part in (whole.inputs, whole.prediction, whole.truth)
     )
-    return Subject(inputs, prediction, truth, whole.dimensions, whole.problem)
+    assert whole.draws is not None
+    draws = {name: values[:, row : row + 1] for name, values in whole.draws.items()}
+    return replace(whole, inputs=inputs, prediction=prediction, truth=truth, draws=draws)
 
 
 def test_all_shipped_metrics_are_usual() -> None:
@@ -86,19 +97,28 @@ def test_it_is_zero_for_the_truth_grows_with_the_error_and_goes_sample_by_sample
         return
     exact, small, large = (metric.measured(moved(whole, by)) for by in (0, 0.1, 0.2))
     assert large
+    if isinstance(metric, RankHistogram):
+        # How often the truth has a rank does not tell how far it is.
+        for found in (exact, large):
+            np.testing.assert_allclose(sum(found.values()), 1)
+        for part, values in metric.of(whole).items():
+            np.testing.assert_allclose(large[part], values)
+        large = {}
+    # What is known without the model does not depend on its predictions.
+    large.pop("climatology", None)
     for part, values in large.items():
         assert values.shape == (5,)
         assert values.dtype == np.float64
         assert np.all(exact[part] == 0)
         assert np.all(values > 0)
         np.testing.assert_allclose(values, 2 * small[part], rtol=1e-9)
-    alone = metric.measured(only(moved(whole, 0.2), 2))
+    together, alone = metric.measured(moved(whole, 0.2)), metric.measured(only(moved(whole, 0.2), 2))
     if metric.by_sample:
         assert {part: values[0] for part, values in alone.items()} == pytest.approx(
-            {part: values[2] for part, values in large.items()}, rel=1e-12
+            {part: values[2] for part, values in together.items()}, rel=1e-12
         )
     else:
-        assert set(alone) == set(large)
+        assert set(alone) == set(together)
 
 
 def test_a_metric_of_one_output_is_averaged_over_the_outputs() -> None:
