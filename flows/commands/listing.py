@@ -66,7 +66,7 @@ def recipes(
 
 
 def methods(as_json: Json = False) -> None:
-    """List the methods that a recipe can choose, and their publications.
+    """List the methods that a recipe can choose or a program can use, and their publications.
 
     Example: ritz methods --json
     """

@@ -1,25 +1,31 @@
-"""Which methods a recipe can choose, and where each was published."""
+"""Which methods a recipe can choose or a program can use, and where each was published."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_origin
 
 from ritz.compute.kind import Kind, OneOf, Source
+from ritz.compute.uncertainty.selection.conformal_selection import ConformalSelection
 from ritz.tasks.parsing.schema import fields, model_of
 from ritz.tasks.pipeline import Pipeline
+
+FROM_PYTHON: Mapping[str, tuple[type[Kind], ...]] = {
+    "ritz.compute.uncertainty.selection": (ConformalSelection,),
+}
+"""Methods that work on what a model predicts and no recipe holds, by the package to import them from."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A kind that a field of a recipe can hold.
+    """A kind that a field of a recipe can hold, or that a program can use.
 
     Attributes
     ----------
     field
-        Dotted path of the field.
+        Dotted path of the field, or of the package.
     kind
         What the recipe calls it.
     about
@@ -35,7 +41,10 @@ class Method:
 
 
 def methods() -> list[Method]:
-    """Return all methods that are there, also those of installed packages, each at the first field that can hold it."""
+    """Return all methods that are there, also those of installed packages, each at the first field that can hold it.
+
+    Those that a program uses and no recipe holds are the last.
+    """
     seen: set[type[Kind]] = set()
 
     def look(cls: type[Kind], path: str) -> Iterator[Method]:
@@ -48,8 +57,15 @@ def methods() -> list[Method]:
                     continue
                 seen.add(one)
                 if kind:
-                    about = inspect.cleandoc(one.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
-                    yield Method(at, kind, about, one.__dict__.get("sources", ()))
+                    yield _method(at, kind, one)
                 yield from look(one, at)
 
-    return list(look(Pipeline, ""))
+    used = [
+        _method(at, str(one.model_fields["kind"].default), one) for at, kinds in FROM_PYTHON.items() for one in kinds
+    ]
+    return [*look(Pipeline, ""), *used]
+
+
+def _method(at: str, kind: str, cls: type[Kind]) -> Method:
+    about = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    return Method(at, kind, about, cls.__dict__.get("sources", ()))

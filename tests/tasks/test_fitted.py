@@ -123,7 +123,7 @@ class DrawingRidge(PCARidge):
 
 
 def test_the_distribution_of_a_surrogate_that_draws_is_measured_and_of_any_other_the_evaluation_says_why_not(
-    store: Store, job: train.Fitting, quiet: None
+    store: Store, job: train.Fitting, measuring: Cluster, quiet: None
 ) -> None:
     drawing = replace(job, identity="drawing", surrogate=DrawingRidge())
     summary = train.fit(drawing)
@@ -131,7 +131,7 @@ def test_the_distribution_of_a_surrogate_that_draws_is_measured_and_of_any_other
     recipe = pipeline(job.problem).document() | {"training": {"kind": "fit"}}
     dataset = DatasetVersion(name=version.name, version=version.version, snapshot=version.snapshot)
     train.register(store.url, "drawing", "drawn", origin(dataset, recipe, summary))
-    found = measuring.evaluate(store.url, "drawn@v1", f"{NAME}@v1", surrogate=DrawingRidge())
+    found = evaluate.fn(store.url, measuring, "drawn@v1", f"{NAME}@v1", surrogate=DrawingRidge())
     measured = found.metrics.document()
     assert {"crps", "energy", "ranks"}.isdisjoint(found.unfit)
     assert len(measured["ranks"]) == 10
@@ -139,13 +139,13 @@ def test_the_distribution_of_a_surrogate_that_draws_is_measured_and_of_any_other
     for kind, part in (("crps", np.abs), ("energy", np.square)):
         assert set(measured[kind]) == {"draws", "prediction", "climatology"}
         assert measured[kind]["draws"]["mean"] < measured[kind]["climatology"]["mean"]
-        loaded, _ = measuring.load_model(store, "drawn@v1", DrawingRidge())
+        loaded, _ = load_model(store, "drawn@v1", DrawingRidge())
         inputs, truth = fields(read(store, f"{NAME}@v1"), "test")
         error = part(loaded.predict(inputs)["u"].astype(np.float64) - truth["u"]).mean(axis=(1, 2))
         ratio = (np.sqrt(error) if kind == "energy" else error) / found.by_sample[kind]["prediction"]
         np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
     assert "crps" not in found.baselines["linear"].document()
-    certain = measuring.evaluate(store.url, f"{NAME}@v1", f"{NAME}@v1")
+    certain = evaluate.fn(store.url, measuring, f"{NAME}@v1", f"{NAME}@v1")
     assert certain.unfit["crps"] == "the surrogate gives no draws"
     [sentence] = [one for one in unfit(certain.unfit) if "draws" in one]
     assert sentence.startswith("No CRPS, in deviations; energy score, in deviations; share of points by rank")
