@@ -19,10 +19,8 @@ from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.simulation.posing import first_systems
+from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.simulate import simulate
-from ritz.compute.solvers.choice.auto import Auto
-from ritz.compute.solvers.solver import Solver
 from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Normalisation
@@ -73,9 +71,7 @@ class Pool:
     """Draws and solves samples that were not there before."""
 
     def __init__(self) -> None:
-        systems = first_systems(PROBLEM, PROBLEM.draw(0, np.arange(4)))
-        assert systems is not None
-        self.solver: Solver = Auto().choose(systems, rtol=RTOL)[0]
+        self.solver = quickest(PROBLEM, PROBLEM.draw(0, np.arange(4)), RTOL)
         self.next = 0
 
     def take(self, count: int) -> Arrays:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
-from ritz.compute.kind import OneOf
+from ritz.compute.kind import Kind, OneOf
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.events.catalogue import RECALIBRATIONS
 from ritz.compute.uncertainty.none import NoUncertainty
+from ritz.compute.uncertainty.selection.conformal_selection import ConformalSelection
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 
 METHODS = OneOf(Uncertainty, lambda: (Conformal, NoUncertainty), group="ritz.uncertainties")
@@ -20,6 +22,12 @@ USUAL: Uncertainty = Conformal()
 
 LEAST: Uncertainty = Conformal(levels=(0.5,))
 """Error bars that ask for the fewest samples."""
+
+FROM_PYTHON: Mapping[str, type[Kind] | OneOf] = {
+    "ritz.compute.uncertainty.selection": ConformalSelection,
+    "ritz.compute.uncertainty.events": RECALIBRATIONS,
+}
+"""Methods for what a model predicts that a program uses and no recipe holds, by their package."""
 
 
 def uncertainty(document: Mapping[str, Any]) -> Uncertainty:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_origin
 
 from ritz.compute.kind import Kind, OneOf, Source
-from ritz.compute.uncertainty.selection.conformal_selection import ConformalSelection
+from ritz.compute.uncertainty.catalogue import FROM_PYTHON
 from ritz.tasks.parsing.schema import fields, model_of
 from ritz.tasks.pipeline import Pipeline
-
-FROM_PYTHON: Mapping[str, tuple[type[Kind], ...]] = {
-    "ritz.compute.uncertainty.selection": (ConformalSelection,),
-}
-"""Methods that work on what a model predicts and no recipe holds, by the package to import them from."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,9 @@ def methods() -> list[Method]:
                 yield from look(one, at)
 
     used = [
-        _method(at, str(one.model_fields["kind"].default), one) for at, kinds in FROM_PYTHON.items() for one in kinds
+        _method(at, str(cls.model_fields["kind"].default), cls)
+        for at, model in FROM_PYTHON.items()
+        for cls in (model.kinds().values() if isinstance(model, OneOf) else (model,))
     ]
     return [*look(Pipeline, ""), *used]
 

@@ -17,6 +17,11 @@ def test_every_field_with_a_choice_is_there_and_every_kind_once() -> None:
     assert {"problem.law", "training.buffer", "training.losses", "training.optimiser", "training.rate"} <= {
         method.field for method in found
     }
+    used = {(method.field, method.kind) for method in found if method.field.startswith("ritz.")}
+    assert {
+        ("ritz.compute.uncertainty.selection", "conformal_selection"),
+        ("ritz.compute.uncertainty.events", "online_gradient"),
+    } < used
     assert len({(method.field, method.kind) for method in found}) == len(found) > 40
     assert all(method.about for method in found)
 
