@@ -29,7 +29,7 @@ from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
-from ritz.compute.surrogates.catalogue import SHIPPED
+from ritz.compute.surrogates.families import FITTED, NETWORKS
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation
@@ -51,7 +51,7 @@ WARM = 6
 """Steps by which the time of a step is measured, after two that are not counted."""
 
 SURROGATES: dict[str, Surrogate] = {
-    **{str(cls.model_fields["kind"].default): cls.model_validate({}) for cls in SHIPPED},
+    **{str(cls.model_fields["kind"].default): cls.model_validate({}) for cls in (*NETWORKS, *FITTED)},
     "fno, patched": FNO(levels=1),
 }
 RATE, COARSE = 5e-3, 0.75

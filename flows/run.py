@@ -22,6 +22,7 @@ from prefect.states import Cancelled, Completed
 from ritz.compute.cluster.channel import ConsumerFailed, ProducerFailed
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.profile import Profile
+from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.flows.launch import launch
 from ritz.flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
 from ritz.flows.server.access import embedded
@@ -47,6 +48,7 @@ from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.preparing import prepare
 from ritz.tasks.report.publish import publish
 from ritz.tasks.requests.solving import Run
+from ritz.tasks.training.members import train_members
 from ritz.tasks.training.train import KeptTraining, train
 from ritz.tasks.training.worker import history_of, register
 
@@ -142,6 +144,9 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
         check_ranks(pipeline, cluster)
         generated, trained = _generate_and_train(pipeline, store, cluster, record.run)
         made, dataset = generated.dataset, generated.dataset.spec
+        if isinstance(pipeline.surrogate, Ensemble):
+            fit = _fit_identity(pipeline)
+            trained = train_members(pipeline, cluster, pipeline.surrogate, trained, identity=fit, version=made.version)
         origin = Origin(
             name=pipeline.name,
             dataset=DatasetVersion(name=made.name, version=made.version, snapshot=made.snapshot),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from prefect import flow
 
 from ritz.compute.document import Number, Part
+from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
@@ -13,6 +14,7 @@ from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import prepare
 from ritz.tasks.requests.learning import Train
 from ritz.tasks.training import train as stage
+from ritz.tasks.training.members import train_members
 from ritz.tasks.training.worker import register
 
 
@@ -60,6 +62,10 @@ def train(
             shards=fit.data.n_shards,
             samples=fit.samples,
         )
+        if isinstance(pipeline.surrogate, Ensemble):
+            trained = train_members(
+                pipeline, cluster, pipeline.surrogate, trained, identity=identity, version=version.version
+            )
         origin = Origin(
             name=pipeline.name,
             dataset=source,

@@ -220,7 +220,7 @@ def _check_grid(pipeline: Pipeline, template: xr.Dataset) -> None:
 def _check_learning(pipeline: Pipeline, template: xr.Dataset, samples: int) -> None:
     """Refuse losses, an optimiser or a rate that do not go with the problem and the surrogate."""
     try:
-        pipeline.training.check_learning(pipeline.surrogate, outline(template), pipeline.problem, samples)
+        pipeline.training.check_learning(pipeline.surrogate.learner, outline(template), pipeline.problem, samples)
     except ValueError as error:
         raise Refused(f"training.{error}") from error
 

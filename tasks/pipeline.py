@@ -152,8 +152,14 @@ class Pipeline(Kind):
 
     def faults(self) -> Iterator[Fault]:
         """Yield a surrogate that is not trained so, and a gate on what is not measured; see `Kind.faults`."""
-        if unfit := self.training.unfit(self.surrogate):
+        if unfit := self.training.unfit(self.surrogate.learner):
             yield Fault(("training.kind", "surrogate.kind"), unfit)
+        if self.surrogate.trainings > 1 and self.training.trainers > 1:
+            yield Fault(
+                ("training.ranks", "surrogate.kind"),
+                f"training.ranks is {self.training.trainers} with the surrogate {self.surrogate.kind!r}, expected 1: "
+                "the members are trained one by one",
+            )
         kinds = [metric.kind for metric in self.evaluation]
         if "relative_l2" not in kinds or len(set(kinds)) < len(kinds):
             yield Fault(

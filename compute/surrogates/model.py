@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ class Model(Predictor):
     @property
     def size(self) -> int:
         """How many numbers were learnt."""
-        return self.surrogate.size(self.module)
+        return self.surrogate.parameters(self.module)
 
     @property
     def device(self) -> str:
@@ -74,16 +74,29 @@ class Model(Predictor):
 
         if members < 1:
             raise ValueError(f"members is {members}, expected at least 1")
-        inputs, generator = self._checked(inputs), torch.Generator().manual_seed(seed)
-        parts = []
+        generator = torch.Generator().manual_seed(seed)
+        return self._stacked(
+            inputs, batch, members, lambda x: self.surrogate.sample(self.module, x, members, generator)
+        )
+
+    def members(self, inputs: Mapping[str, np.ndarray], batch: int = 32) -> Arrays:
+        """Predict what every member of an ensemble says; see `Predictor.members`."""
+        count = self.surrogate.trainings
+        return self._stacked(inputs, batch, count, lambda x: self.surrogate.members(self.module, x))
+
+    def _stacked(
+        self, inputs: Mapping[str, np.ndarray], batch: int, count: int, answers: Callable[[torch.Tensor], torch.Tensor]
+    ) -> Arrays:
+        """Return ``count`` outputs of every sample, ``(count, n, *dims)``, from a function of normalised channels."""
+        inputs, parts = self._checked(inputs), []
         with self._evaluated():
             for channels in self._blocks(inputs, batch):
-                drawn = self.surrogate.sample(self.module, channels, members, generator)
+                drawn = answers(channels)
                 decoded = self.normalisation.decode(drawn.flatten(0, 1)).cpu().numpy()
-                parts.append(decoded.reshape(members, -1, *decoded.shape[1:]))
-        drawn_channels = np.concatenate(parts, axis=1) if parts else np.stack([self._nothing(inputs)] * members)
-        flat = self.normalisation.unstack(drawn_channels.reshape(-1, *drawn_channels.shape[2:]))
-        return {name: values.reshape(members, -1, *values.shape[1:]) for name, values in flat.items()}
+                parts.append(decoded.reshape(count, -1, *decoded.shape[1:]))
+        stacked = np.concatenate(parts, axis=1) if parts else np.stack([self._nothing(inputs)] * count)
+        flat = self.normalisation.unstack(stacked.reshape(-1, *stacked.shape[2:]))
+        return {name: values.reshape(count, -1, *values.shape[1:]) for name, values in flat.items()}
 
     def to_bytes(self) -> bytes:
         """Return the model as one safetensors blob; the same model gives the same bytes."""
@@ -116,6 +129,16 @@ class Model(Predictor):
         normalisation = Normalisation.model_validate(header["normalisation"])
         built = surrogate or known(header["surrogate"])
         return cls(built, normalisation, built.restored(normalisation, tensors).eval())
+
+    def encoded(self, inputs: Mapping[str, np.ndarray], batch: int = 32) -> Iterator[torch.Tensor]:
+        """Yield the normalised inputs ``(n, channel, *space)`` of ``batch`` samples at a time, where the module lies.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`.
+        """
+        yield from self._blocks(self._checked(inputs), batch)
 
     @contextmanager
     def _evaluated(self) -> Iterator[None]:

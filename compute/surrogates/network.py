@@ -74,8 +74,8 @@ class Network(Surrogate):
         load_weights(module, tensors)
         return module
 
-    def size(self, module: torch.nn.Module) -> int:
-        """Return the number of parameters; see `Surrogate.size`."""
+    def parameters(self, module: torch.nn.Module) -> int:
+        """Return the number of parameters; see `Surrogate.parameters`."""
         return sum(parameter.numel() for parameter in module.parameters())
 
     def needs_grid(self, inputs: int, outputs: int, axes: int) -> ValueError:

@@ -58,5 +58,24 @@ class Predictor(Protocol):
             As for `predict`, or if the surrogate is deterministic.
         """
 
+    def members(self, inputs: Mapping[str, np.ndarray], batch: int = 32) -> Arrays:
+        """Predict what every member of an ensemble says of ``n`` samples; their mean is what `predict` returns.
+
+        Parameters
+        ----------
+        inputs, batch
+            As for `predict`.
+
+        Returns
+        -------
+        dict
+            ``(member, n, *dims)`` float32 for every output variable.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`, or if the surrogate is no ensemble.
+        """
+
     def to_bytes(self) -> bytes:
         """Return it as one safetensors blob; the same predictor gives the same bytes."""

@@ -15,6 +15,8 @@ from ritz.compute.surrogates.normalisation import Normalisation
 if TYPE_CHECKING:
     import torch
 
+    from ritz.compute.surrogates.model import Model
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -79,8 +81,45 @@ class Surrogate(Kind, ABC):
         """
 
     @abstractmethod
-    def size(self, module: torch.nn.Module) -> int:
+    def parameters(self, module: torch.nn.Module) -> int:
         """Return how many numbers were learnt."""
+
+    @property
+    def learner(self) -> Surrogate:
+        """What a training is given: this surrogate, or what an ensemble has several of."""
+        return self
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings of `learner` make a model."""
+        return 1
+
+    def first(self, model: Model) -> Model:
+        """Return what the first training gave: the model itself, or the first member of an ensemble."""
+        return model
+
+    def members(self, module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        """Return what every member of an ensemble says.
+
+        Parameters
+        ----------
+        module
+            What was learnt.
+        x
+            Normalised inputs ``(n, channel, *space)``.
+
+        Returns
+        -------
+        torch.Tensor
+            Normalised outputs ``(member, n, channel, *space)``.
+
+        Raises
+        ------
+        ValueError
+            If it is no ensemble.
+        """
+        del module, x
+        raise ValueError(f"the surrogate {self.kind!r} has no members; expected 'ensemble'")
 
     def sample(
         self, module: torch.nn.Module, x: torch.Tensor, members: int, generator: torch.Generator

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,11 @@ def weights(module: torch.nn.Module) -> dict[str, np.ndarray]:
     """Return the tensors of a module's state by name, without what else a library keeps there."""
     import torch
 
-    return {name: value.detach().cpu().numpy() for name, value in module.state_dict().items() if torch.is_tensor(value)}
+    with warnings.catch_warnings():
+        # Of neuraloperator's models two in one module warn that the second has no place for its metadata.
+        warnings.filterwarnings("ignore", "Attempting to update metadata", UserWarning)
+        state = module.state_dict()
+    return {name: value.detach().cpu().numpy() for name, value in state.items() if torch.is_tensor(value)}
 
 
 def load_weights(module: torch.nn.Module, tensors: Mapping[str, np.ndarray]) -> None:

@@ -177,6 +177,8 @@ def contest(
     unpaired = training.unpaired()
     if unpaired or not isinstance(training, Stepped):
         raise RecipeError(unpaired)
+    if pipeline.surrogate.trainings > 1:
+        raise RecipeError(f"surrogate.kind is {pipeline.surrogate.kind!r}, expected a network: the arms train one each")
     count = pipeline.train_samples // fresh if samples is None else samples
     if count < 1:
         raise RecipeError(

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ritz.compute.document import Document, Json, Number, Part
 from ritz.compute.training.training_record import BestValidation, TrainingMachine
+
+
+class TrainedMember(Part):
+    """One member of an ensemble: its seed, what it learnt from, and what that took.
+
+    Attributes
+    ----------
+    seed
+        Fixes its first weights, the order of its samples and the symmetries by which they were moved.
+    batches
+        Whether it saw the samples as they were solved or those of the published version.
+    steps, seconds
+        As of a training by itself.
+    """
+
+    seed: int
+    batches: Literal["stream", "version"]
+    steps: int
+    seconds: Number
 
 
 class TrainingSummary(Document):
@@ -31,6 +52,8 @@ class TrainingSummary(Document):
         Whose weights were kept, None where those of the last step were.
     unseen
         Received samples that are in no step.
+    members
+        Of an ensemble, whose parameters and seconds are those of all of them; all else is of the first. None otherwise.
     """
 
     steps: int
@@ -45,6 +68,19 @@ class TrainingSummary(Document):
     stopped: int | None = None
     best: BestValidation | None = None
     unseen: int = 0
+    members: tuple[TrainedMember, ...] | None = None
+
+    def differences(self) -> str:
+        """Return in a sentence what differs between the members of an ensemble; empty where there are none."""
+        if not self.members:
+            return ""
+        seeds = ", ".join(str(one.seed) for one in self.members)
+        streamed = sum(one.batches == "stream" for one in self.members)
+        source = f", {streamed} of them on the stream and the others on the published version" if streamed else ""
+        return (
+            f"{len(self.members)} members, trained with the seeds {seeds}: they differ in their first weights, in the "
+            f"order of their samples and in the symmetries by which these are moved{source}"
+        )
 
 
 class Arrival(Part):

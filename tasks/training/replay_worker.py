@@ -124,12 +124,15 @@ def batches(schedule: np.ndarray, samples: CachedSamples) -> Iterator[tuple[np.n
 def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
     """Read what a training left behind and look that all of its samples are there; fields are not read yet.
 
+    Of an ensemble it is the training of the first member.
+
     Raises
     ------
     ritz.storage.errors.StorageError
         As `found`.
     """
     left = found(store, spec)
+    model = Model.from_bytes(left.blob, surrogate)
     recorded = Recorded(
         schedule=left.schedule,
         losses=left.losses,
@@ -137,7 +140,7 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
         validation=left.validation,
         total=left.total,
         machines=list(left.machines),
-        model=Model.from_bytes(left.blob, surrogate),
+        model=model.surrogate.first(model),
     )
     recipe = left.card.recipe
     training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])

@@ -33,9 +33,8 @@ class Source:
 
     def __init__(self, job: Fitting) -> None:
         self.job, self.store, self.samples = job, Store(job.store), job.samples
-        self.template: xr.Dataset = (
-            job.problem.template(1) if job.version is None else read(self.store, f"{job.dataset}@{job.version}")
-        )
+        template = job.problem.template(1) if job.version is None else read(self.store, f"{job.dataset}@{job.version}")
+        self.template: xr.Dataset = template if job.variables is None else template[list(job.variables)]
 
     def epochs(self, reading: Reading) -> Epochs:
         """Return the samples of the version; see `Supply.epochs`."""

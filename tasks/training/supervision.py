@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,52 @@ def follow(
             raise WorkersLost(str(error)) from error
 
 
+def follow_each(
+    cluster: Cluster,
+    report: Reporter,
+    function: Callable[[Any], Any],
+    jobs: Mapping[str, Any],
+) -> list[Any]:
+    """Do jobs that know nothing of each other, each on any train worker that is free; return their results in order.
+
+    Parameters
+    ----------
+    report
+        Of the steps of all jobs together.
+    jobs
+        By the topic about which each tells its steps.
+
+    Raises
+    ------
+    WorkersLost
+        As `follow`. The others are cancelled when one job fails.
+    """
+    done = dict.fromkeys(jobs, 0)
+
+    def one_of(topic: str) -> Callable[[int, str], None]:
+        def reported(step: int, note: str) -> None:
+            done[topic] = step
+            report(sum(done.values()), note)
+
+        return reported
+
+    with ExitStack() as stack:
+        shows = [stack.enter_context(_shown(cluster, one_of(topic), topic)) for topic in jobs]
+
+        def show() -> None:
+            for each in shows:
+                each()
+
+        futures = [cluster.submit("train", function, job) for job in jobs.values()]
+        _wait(cluster, futures, show, lambda: None)
+        failed = [future for future in futures if future.status == "error"]
+        cluster.cancel([future for future in futures if failed and not future.done()])
+        try:
+            return [cluster.result(future) for future in failed or futures]
+        except Unreached as error:
+            raise WorkersLost(str(error)) from error
+
+
 def follow_ranks(
     cluster: Cluster,
     report: Reporter,
@@ -110,7 +156,7 @@ def follow_ranks(
 
 
 @contextmanager
-def _shown(cluster: Cluster, report: Reporter, topic: str) -> Iterator[Callable[[], None]]:
+def _shown(cluster: Cluster, report: Callable[[int, str], None], topic: str) -> Iterator[Callable[[], None]]:
     """Report the newest state that workers tell about a topic whenever what is yielded is called, and at the end."""
     # It comes in a thread of the cluster's client, where no stage is known.
     states: deque[Mapping[str, Any]] = deque([{"step": 0, "loss": None}], maxlen=1)

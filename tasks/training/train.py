@@ -14,6 +14,7 @@ from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.stage import stage
 from ritz.tasks.training import worker
 from ritz.tasks.training.lease_guard import Fence
+from ritz.tasks.training.members_worker import member_place
 from ritz.tasks.training.supervision import follow, follow_ranks
 
 log = logging.getLogger("ritz")
@@ -27,9 +28,12 @@ class KeptTraining:
     ----------
     identity
         Under which `ritz.tasks.training.worker.register` finds it.
+    job
+        What was done.
     """
 
     identity: str
+    job: worker.Fitting
     summary: TrainingSummary
     seconds: float
 
@@ -51,7 +55,8 @@ def train(
 
     Where this process holds the lock of the run or of the training, the worker stops when it is lost.
 
-    With ``training.ranks`` it takes so many train workers, and a channel has a queue for each.
+    With ``training.ranks`` it takes so many train workers, and a channel has a queue for each. Of an ensemble this is
+    the first member; `ritz.tasks.training.members.train_members` trains the others.
 
     Raises
     ------
@@ -60,13 +65,14 @@ def train(
     """
     start = time.monotonic()
     fence = Fence.of(Store(store_url), (run_lock(pipeline.name), fit_lock(identity)))
+    place = identity if pipeline.surrogate.trainings == 1 else member_place(identity, 0)
     job = worker.Fitting(
-        identity=identity,
+        identity=place,
         store=store_url,
         dataset=dataset,
         version=version,
         problem=pipeline.problem,
-        surrogate=pipeline.surrogate,
+        surrogate=pipeline.surrogate.learner,
         training=pipeline.training,
         shards=pipeline.data.samples // pipeline.data.shard if shards is None else shards,
         samples=pipeline.train_samples if samples is None else samples,
@@ -84,15 +90,15 @@ def train(
     report = Reporter("train", pipeline.training.steps(job.samples), pipeline.name)
     ranks = pipeline.training.trainers
     if ranks == 1:
-        summary = follow(cluster, report, identity, worker.fit, job, check)
+        summary = follow(cluster, report, place, worker.fit, job, check)
     else:
 
         def jobs(rendezvous: str) -> list[worker.Fitting]:
             return [replace(job, rank=rank, rendezvous=rendezvous) for rank in range(ranks)]
 
-        summary = follow_ranks(cluster, report, identity, worker.fit, jobs, ranks, check)
+        summary = follow_ranks(cluster, report, place, worker.fit, jobs, ranks, check)
     if summary.stopped is not None:
         log.info("train: stopped early after step %d", summary.stopped)
     elif summary.unseen:
         log.info("train: no step used %d of %d samples", summary.unseen, summary.samples_received)
-    return KeptTraining(identity, summary, time.monotonic() - start)
+    return KeptTraining(place, job, summary, time.monotonic() - start)

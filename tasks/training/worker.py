@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,6 +63,8 @@ class Fitting:
         Where the model and the batches lie: ``"cpu"``, ``"cuda"`` or ``"mps"``.
     fence
         The driver's lock: without it nothing is written.
+    variables
+        Order of the variables, where it is not that of the dataset.
     rank, rendezvous
         With several ``training.ranks``, which of them this is, and where they meet (`ritz.compute.cluster.rendezvous`).
     """
@@ -81,6 +83,7 @@ class Fitting:
     channel: str | None
     device: str = "cpu"
     fence: Fence | None = None
+    variables: tuple[str, ...] | None = None
     rank: int = 0
     rendezvous: str | None = None
 
@@ -132,9 +135,7 @@ def kept(
     """
     folder, tell = f"fits/{identity}", Notifier(identity)
     checkpoint = f"{folder}/checkpoint.safetensors"
-    # Where the training was killed between the summary and its seal, it goes on from its last checkpoint.
-    if store.exists(f"{folder}/{_SUMMARY}") and (ended := sealed.Sealed(store, folder, _SUMMARY)).complete:
-        done = read_document(TrainingSummary, ended.document, store.location(f"{folder}/{_SUMMARY}"))
+    if (done := finished(store, identity)) is not None:
         if not silent:
             tell({"step": done.steps, "loss": None}, last=True)
         return done
@@ -193,7 +194,7 @@ def kept(
         HISTORY: json.dumps(history.document()).encode(),
     }
     check()
-    sealed.write(store, folder, _SUMMARY, files, summary.document(), new=False)
+    keep(store, identity, files, summary)
     return summary
 
 
@@ -204,6 +205,26 @@ def _forecasts(trained: Trained) -> tuple[Forecast, ...]:
     rows = zip(*(trained.forecasts[name].tolist() for name in ("ids", "steps", "errors")), strict=True)
     found = [Forecast(id=id, step=step, relative_l2=error) for id, step, error in rows]
     return tuple(sorted(found, key=lambda one: one.step))
+
+
+def finished(store: Store, identity: str) -> TrainingSummary | None:
+    """Return the summary of a training that has come to its end, None before.
+
+    Raises
+    ------
+    ritz.storage.errors.Damaged
+        If what it left has other bytes than were written.
+    """
+    folder = f"fits/{identity}"
+    # Where the training was killed between the summary and its seal, it goes on from its last checkpoint.
+    if not store.exists(f"{folder}/{_SUMMARY}") or not (ended := sealed.Sealed(store, folder, _SUMMARY)).complete:
+        return None
+    return read_document(TrainingSummary, ended.document, store.location(f"{folder}/{_SUMMARY}"))
+
+
+def keep(store: Store, identity: str, files: Mapping[str, bytes], summary: TrainingSummary) -> None:
+    """Write what a training left, `PARTS`, and its summary."""
+    sealed.write(store, f"fits/{identity}", _SUMMARY, dict(files), summary.document(), new=False)
 
 
 def left(store: Store, identity: str, names: Iterable[str]) -> dict[str, bytes]:

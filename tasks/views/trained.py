@@ -19,4 +19,6 @@ def rows(found: TrainingSummary) -> list[dict[str, str]]:
         table["stopped early"] = f"after step {found.stopped:,}"
     if found.best is not None:
         table["kept"] = f"the weights of step {found.best.step:,}, validation error {found.best.error:.3g}"
+    if found.members:
+        table["ensemble"] = found.differences()
     return [{"training": name, "": value} for name, value in table.items()]

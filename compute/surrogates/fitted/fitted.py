@@ -72,8 +72,8 @@ class Fitted(Surrogate):
         # Copied into memory that torch aligns, on which rounding depends.
         return self.module(normalisation, {name: torch.tensor(value) for name, value in tensors.items()})
 
-    def size(self, module: torch.nn.Module) -> int:
-        """Return how many numbers the buffers hold; see `Surrogate.size`."""
+    def parameters(self, module: torch.nn.Module) -> int:
+        """Return how many numbers the buffers hold; see `Surrogate.parameters`."""
         return sum(value.size for value in weights(module).values())
 
     def fit(self, normalisation: Normalisation, blocks: Blocks) -> torch.nn.Module:

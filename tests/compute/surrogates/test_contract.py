@@ -10,11 +10,11 @@ import torch
 import xarray as xr
 
 from ritz.compute.surrogates.attention.transolver import Transolver
-from ritz.compute.surrogates.catalogue import NETWORKS
 from ritz.compute.surrogates.convolutional.mgno import MgNO
 from ritz.compute.surrogates.convolutional.unet import UNet
 from ritz.compute.surrogates.coordinate.deeponet import DeepONet
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
+from ritz.compute.surrogates.families import NETWORKS
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation

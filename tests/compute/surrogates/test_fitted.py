@@ -11,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 
-from ritz.compute.surrogates.catalogue import FITTED
+from ritz.compute.surrogates.families import FITTED
 from ritz.compute.surrogates.fitted.fitted import Fitted
 from ritz.compute.surrogates.fitted.mean import Mean
 from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
