@@ -160,6 +160,8 @@ class Pipeline(Kind):
                 f"training.ranks is {self.training.trainers} with the surrogate {self.surrogate.kind!r}, expected 1: "
                 "the members are trained one by one",
             )
+        if unfit := self.uncertainty.unfit(self.surrogate):
+            yield Fault(("uncertainty", "surrogate.kind"), f"uncertainty cannot be found so: {unfit}")
         kinds = [metric.kind for metric in self.evaluation]
         if "relative_l2" not in kinds or len(set(kinds)) < len(kinds):
             yield Fault(

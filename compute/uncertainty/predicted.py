@@ -12,6 +12,8 @@ from ritz.compute.fields.dimensions import Dimensions
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
+    from ritz.compute.surrogates.fitted.fitted import Blocks
+    from ritz.compute.surrogates.model import Model
 
 Arrays = dict[str, np.ndarray]
 
@@ -67,11 +69,17 @@ class About:
         Of all variables; None if they all have the axes of space and no others.
     problem
         What the truth solves; None where that is not known.
+    model
+        What predicts; None where it is not at hand.
+    training
+        The samples it was trained on, some at a time; None where they are not at hand.
     """
 
     transforms: Mapping[str, str] = field(default_factory=dict)
     dimensions: Dimensions | None = None
     problem: Problem | None = None
+    model: Model | None = None
+    training: Blocks | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ritz.compute.evaluation.measured import Measured
@@ -20,6 +20,15 @@ class Scoring(ABC):
 
     limit: int | None = None
     """Samples that it looks at, at most; None for all."""
+
+    def beside(self, about: About) -> Scoring:
+        """Return it with what is known in this process at hand, the model too; itself where it needs nothing."""
+        del about
+        return self
+
+    def alone(self) -> Scoring:
+        """Return it without the model, as it goes to another process."""
+        return self
 
     @abstractmethod
     def scores(self, calibrate: Predicted) -> Measured:
@@ -43,6 +52,14 @@ class Whole(Scoring):
     method: Uncertainty
     validate: Predicted
     about: About
+
+    def beside(self, about: About) -> Whole:
+        """Return it with all that is known; see `Scoring.beside`."""
+        return replace(self, about=about)
+
+    def alone(self) -> Whole:
+        """Leave out the model and its samples; see `Scoring.alone`."""
+        return self.beside(replace(self.about, model=None, training=None))
 
     def scores(self, calibrate: Predicted) -> Measured:
         """Return the samples themselves; see `Scoring.scores`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, final
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -18,6 +18,10 @@ from ritz.compute.uncertainty.look import at_map, covered, look
 from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
 from ritz.compute.uncertainty.ranking import Sizes
 from ritz.compute.uncertainty.scoring import Scoring, Whole
+
+if TYPE_CHECKING:
+    from ritz.compute.surrogates.model import Model
+    from ritz.compute.surrogates.surrogate import Surrogate
 
 
 class Need(NamedTuple):
@@ -135,6 +139,11 @@ class Calibrated(Kind, ABC):
         """Return `intervals` at all levels and `assess`, where both are wanted; by default one after the other."""
         return self.intervals(inputs, prediction, self.levels), self.assess(inputs, prediction)
 
+    def beside(self, model: Model) -> Self:
+        """Return them with the model whose error bars they are at hand; themselves where they need none."""
+        del model
+        return self
+
     def made(self) -> str:
         """Return in a sentence or two how the error bars were made, beyond what the method says of all; or ``""``."""
         return ""
@@ -169,6 +178,11 @@ class Uncertainty(Kind, ABC):
     @abstractmethod
     def needs(self) -> dict[str, Need]:
         """Return how many samples it asks for, by split."""
+
+    def unfit(self, surrogate: Surrogate) -> str:
+        """Say why it is nothing for a surrogate; empty where it is."""
+        del surrogate
+        return ""
 
     def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
         """Return on which other laws the error bars are measured too: by name, changes of the problem's fields."""

@@ -23,7 +23,7 @@ from ritz.tasks.documents.calibration import BarSeconds, Calibration, CoverageRo
 from ritz.tasks.documents.of_model import CALIBRATION, CELLS, COVERAGE_MAP
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring.shifts import solved
-from ritz.tasks.measuring.split_fields import few_of_split
+from ritz.tasks.measuring.split_fields import Blocks, few_of_split
 from ritz.tasks.measuring.worker import Block, Case, Looked, Opened, opened, recipe
 from ritz.tasks.parsing.other_law import shifted
 
@@ -43,16 +43,15 @@ def learn(case: Case, method: Uncertainty) -> Learnt:
     """Learn on the validation samples, or as many of them as have room."""
     at_hand = opened(case)
     validate, _ = _predicted(at_hand, few_of_split(at_hand.data, "validate"))
-    transforms = {variable.name: variable.transform for variable in at_hand.model.variables}
-    about = About(transforms, at_hand.model.normalisation.dimensions, at_hand.problem)
-    return Learnt(method.scoring(validate, about), len(validate))
+    return Learnt(method.scoring(validate, _about(at_hand)).alone(), len(validate))
 
 
 def score(block: Block, scoring: Scoring) -> Looked:
     """Look at a block of the samples to calibrate on."""
-    predicted, seconds = _predicted(opened(block.case), block.rows)
+    at_hand = opened(block.case)
+    predicted, seconds = _predicted(at_hand, block.rows)
     sums = {SECONDS: np.array([seconds, 0.0]), SAMPLES: np.array(len(predicted))}
-    return Looked(scoring.scores(predicted) | Measured(sums=sums))
+    return Looked(scoring.beside(_about(at_hand)).scores(predicted) | Measured(sums=sums))
 
 
 def look(block: Block, bands: Calibrated) -> Looked:
@@ -60,14 +59,14 @@ def look(block: Block, bands: Calibrated) -> Looked:
     at_hand = opened(block.case)
     predicted, seconds = _predicted(at_hand, block.rows)
     begun = time.perf_counter()
-    found = bands.look(predicted, at_hand.model.normalisation.dimensions)
+    found = bands.beside(at_hand.model).look(predicted, at_hand.model.normalisation.dimensions)
     clock = np.array([seconds, time.perf_counter() - begun])
     return Looked(found | Measured({IDS: at_hand.data["sample_id"].values[block.rows]}, {SECONDS: clock}))
 
 
-def calibrate(scoring: Scoring, scores: Measured) -> Calibrated:
+def calibrate(case: Case, scoring: Scoring, scores: Measured) -> Calibrated:
     """Return the error bars, from what was kept of all samples to calibrate on."""
-    return scoring.calibrated(scores)
+    return scoring.beside(_about(opened(case))).calibrated(scores)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def on_law(case: Case, law: str, changes: Json, bands: Calibrated) -> OnLaw:
     inputs, truth = solved(other, data["seed"], data["rtol"])
     there = Predicted(inputs, at_hand.model.predict(inputs), truth)
     errors = [relative_l2(there.prediction[name], truth[name]) for name in truth]
-    found = bands.measure(there, at_hand.model.normalisation.dimensions)
+    found = bands.beside(at_hand.model).measure(there, at_hand.model.normalisation.dimensions)
     return OnLaw(changes, len(there), float(np.mean(errors)), found)
 
 
@@ -165,6 +164,13 @@ def _mapped(bands: Calibrated, measured: Measured, coverage: Sequence[Coverage])
     arrays = {f"{CELLS}{name}": values for name, values in cells.items()}
     arrays |= {"shares": found.shares.astype(np.float32), "sample_id": measured.rows[IDS]}
     return pack(arrays, {"level": level, "samples": len(found.shares)})
+
+
+def _about(case: Opened) -> About:
+    """Return what is known of the samples of a case."""
+    transforms = {variable.name: variable.transform for variable in case.model.variables}
+    dimensions = case.model.normalisation.dimensions
+    return About(transforms, dimensions, case.problem, case.model, Blocks(case.data, "train"))
 
 
 def _predicted(case: Opened, rows: np.ndarray) -> tuple[Predicted, float]:

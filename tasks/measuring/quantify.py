@@ -40,7 +40,7 @@ def quantify(
     learnt: worker.Learnt = cluster.call("train", worker.learn, case, method)
     these = blocks(case, data, "calibrate", workers, learnt.scoring.limit)
     scores = Pass("calibrate", case, worker.score, (learnt.scoring,), fixed).over(cluster, these)
-    bands: Calibrated = cluster.call("train", worker.calibrate, learnt.scoring, scores)
+    bands: Calibrated = cluster.call("train", worker.calibrate, case, learnt.scoring, scores)
     tested = blocks(case, data, "test", workers)
     measured = Pass("quantify", case, worker.look, (bands,), bands.to_bytes().decode()).over(cluster, tested)
     laws: dict[str, worker.OnLaw] = {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 
@@ -45,6 +47,30 @@ def few_of_split(dataset: xr.Dataset, split: str, limit: int | None = None) -> n
 def load(dataset: xr.Dataset, split: str, limit: int | None = None) -> tuple[Arrays, Arrays]:
     """Read the inputs and outputs of a split into memory; see `of_split`."""
     return taken(dataset, of_split(dataset, split, limit))
+
+
+class Blocks:
+    """The samples of a split, some at a time; read anew whenever they are gone through.
+
+    Parameters
+    ----------
+    dataset
+        Of which the split is.
+    split
+        Its name.
+    size
+        Samples that are read together.
+    """
+
+    def __init__(self, dataset: xr.Dataset, split: str, size: int = 64) -> None:
+        self._dataset, self._size = dataset, size
+        self._rows = np.flatnonzero(dataset["split"].values == split)
+
+    def __iter__(self) -> Iterator[Arrays]:
+        """Yield ``(n, *dims)`` for every variable."""
+        for start in range(0, len(self._rows), self._size):
+            inputs, outputs = taken(self._dataset, self._rows[start : start + self._size])
+            yield inputs | outputs
 
 
 def taken(dataset: xr.Dataset, rows: np.ndarray) -> tuple[Arrays, Arrays]:

@@ -40,7 +40,8 @@ def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> 
     """
     files, _ = models.load(store, model)
     bands = calibrated(files["bands.json"]) if "bands.json" in files else None
-    return Model.from_bytes(files["model.safetensors"], surrogate), bands if bands and bands.levels else None
+    trained = Model.from_bytes(files["model.safetensors"], surrogate)
+    return trained, bands.beside(trained) if bands and bands.levels else None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -20,6 +20,9 @@ from ritz.compute.uncertainty.spread.catalogue import AnyFittedSpread
 from ritz.compute.uncertainty.spread.spread import Shape
 from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.compute.uncertainty.weights.catalogue import AnyFittedWeights
+
+if TYPE_CHECKING:
+    from ritz.compute.surrogates.model import Model
 
 WHOLE = "whole"
 """Rows of a `Measured`: whether all points of a sample were inside, ``(n, level)``."""
@@ -174,6 +177,10 @@ class Bands(Calibrated):
     def assess(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Assessment | None:
         """Return what the spread knows of the errors; see `Calibrated.assess`."""
         return self.spread.shape(inputs, prediction).assessment
+
+    def beside(self, model: Model) -> Self:
+        """Return them with the model at hand; see `Calibrated.beside`."""
+        return self.model_copy(update={"spread": self.spread.beside(model)})
 
     def made(self) -> str:
         """Return what the spread and the weights say; see `Calibrated.made`."""

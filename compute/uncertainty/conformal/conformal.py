@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -24,6 +24,9 @@ from ritz.compute.uncertainty.weights.catalogue import AnyWeights
 from ritz.compute.uncertainty.weights.equal import Equal
 from ritz.compute.uncertainty.weights.features import Features
 from ritz.compute.uncertainty.weights.weights import Known
+
+if TYPE_CHECKING:
+    from ritz.compute.surrogates.surrogate import Surrogate
 
 
 class Conformal(Uncertainty):
@@ -92,6 +95,10 @@ class Conformal(Uncertainty):
             written.pop("weights", None)
         return written
 
+    def unfit(self, surrogate: Surrogate) -> str:
+        """Return what the spread says; see `Uncertainty.unfit`."""
+        return self.spread.unfit(surrogate)
+
     def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the shifts; see `Uncertainty.other_laws`."""
         return self.shifts
@@ -149,6 +156,10 @@ class ConformalScoring(Scoring):
 
     limit = 4096
     """More samples narrow the expected coverage by less than a part in 4000."""
+
+    def beside(self, about: About) -> ConformalScoring:
+        """Return it with the model at hand; see `Scoring.beside`."""
+        return self if about.model is None else replace(self, spread=self.spread.beside(about.model))
 
     def scores(self, calibrate: Predicted) -> Measured:
         """Return scores of each sample, by output and zone; see `Scoring.scores`."""

@@ -3,11 +3,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ritz.compute.kind import Kind
 from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
+
+if TYPE_CHECKING:
+    from ritz.compute.surrogates.model import Model
+    from ritz.compute.surrogates.surrogate import Surrogate
 
 
 class Unsuitable(ValueError):
@@ -47,6 +52,12 @@ class FittedSpread(Kind, ABC):
 
     kind: str
 
+    _model: Model | None = PrivateAttr(None)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Return what goes to another process: all but the model, which is there or is not needed."""
+        return super(FittedSpread, self.beside(None)).__getstate__() if self._model is not None else super().__getstate__()
+
     @abstractmethod
     def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
         """Return the shape of the bands of some samples.
@@ -61,6 +72,12 @@ class FittedSpread(Kind, ABC):
         ValueError
             If a variable is missing.
         """
+
+    def beside(self, model: Model | None) -> Self:
+        """Return it with the model at hand whose bands these are."""
+        found = self.model_copy()
+        found._model = model
+        return found
 
     def zones(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
         """Return the zone of every point of an output, which have factors of their own; None for one zone.
@@ -87,6 +104,11 @@ class Spread(Kind, ABC):
     """How the shape of bands is found, from samples that the model was not trained on."""
 
     kind: str
+
+    def unfit(self, surrogate: Surrogate) -> str:
+        """Say why it is nothing for a surrogate; empty where it is."""
+        del surrogate
+        return ""
 
     @abstractmethod
     def fit(self, validate: Predicted, about: About) -> FittedSpread:
