@@ -56,7 +56,9 @@ def last_layer(module: torch.nn.Module, x: torch.Tensor) -> LastLayer:
     raise ValueError(f"the output of {type(module).__name__} is not that of a linear layer at its end")
 
 
-_Call = tuple[torch.nn.Module, torch.Tensor, torch.Tensor]
+_Linear = torch.nn.Linear | torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Conv3d
+
+_Call = tuple[_Linear, torch.Tensor, torch.Tensor]
 
 
 @contextmanager
@@ -65,6 +67,7 @@ def _recorded(module: torch.nn.Module) -> Iterator[list[_Call]]:
     calls: list[_Call] = []
 
     def record(part: torch.nn.Module, given: tuple[torch.Tensor, ...], out: torch.Tensor) -> None:
+        assert isinstance(part, _Linear)
         calls.append((part, given[0], out))
 
     handles = [part.register_forward_hook(record) for part in module.modules() if _is_linear(part)]
@@ -81,7 +84,7 @@ def _is_linear(part: torch.nn.Module) -> bool:
     return isinstance(part, torch.nn.Linear)
 
 
-def _units_first(values: torch.Tensor, part: torch.nn.Module) -> torch.Tensor:
+def _units_first(values: torch.Tensor, part: _Linear) -> torch.Tensor:
     """Return what goes in or out of a layer as ``(n, unit, place)``."""
     values = values.movedim(-1, 1) if isinstance(part, torch.nn.Linear) else values
     return values.flatten(2) if values.ndim > 2 else values[:, :, None]

@@ -6,10 +6,12 @@ from ritz.compute.kind import OneOf
 from ritz.compute.uncertainty.spread.choice import AutoSpread
 from ritz.compute.uncertainty.spread.constant import Constant, FittedConstant
 from ritz.compute.uncertainty.spread.defect import Defect, FittedDefect
+from ritz.compute.uncertainty.spread.laplace import FittedLaplace, Laplace
 from ritz.compute.uncertainty.spread.learnt import FittedLearnt, Learnt
+from ritz.compute.uncertainty.spread.members import FittedMembers, Members
 from ritz.compute.uncertainty.spread.spread import FittedSpread, Spread
 
-SPREADS = OneOf(Spread, lambda: (AutoSpread, Defect, Learnt, Constant), group="ritz.spreads")
+SPREADS = OneOf(Spread, lambda: (AutoSpread, Defect, Learnt, Members, Laplace, Constant), group="ritz.spreads")
 """The shipped spreads, and those of installed packages."""
 
 AnySpread = Annotated[Spread, SPREADS]
@@ -17,6 +19,10 @@ AnySpread = Annotated[Spread, SPREADS]
 
 AnyFittedSpread = Annotated[
     FittedSpread,
-    OneOf(FittedSpread, lambda: (FittedDefect, FittedLearnt, FittedConstant), group="ritz.fitted_spreads"),
+    OneOf(
+        FittedSpread,
+        lambda: (FittedDefect, FittedLearnt, FittedMembers, FittedLaplace, FittedConstant),
+        group="ritz.fitted_spreads",
+    ),
 ]
 """Field type: what is kept of any of them."""

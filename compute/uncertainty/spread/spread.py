@@ -3,9 +3,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from pydantic import PrivateAttr
 
 from ritz.compute.kind import Kind
 from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
@@ -56,7 +57,9 @@ class FittedSpread(Kind, ABC):
 
     def __getstate__(self) -> dict[Any, Any]:
         """Return what goes to another process: all but the model, which is there or is not needed."""
-        return super(FittedSpread, self.beside(None)).__getstate__() if self._model is not None else super().__getstate__()
+        return (
+            super(FittedSpread, self.beside(None)).__getstate__() if self._model is not None else super().__getstate__()
+        )
 
     @abstractmethod
     def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:

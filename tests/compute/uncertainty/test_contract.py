@@ -18,6 +18,8 @@ from ritz.compute.uncertainty.spread.catalogue import SPREADS
 from ritz.compute.uncertainty.spread.learnt import Learnt
 from ritz.compute.uncertainty.uncertainty import Uncertainty
 from tests.compute.problems.families import SMALL
+from tests.compute.uncertainty.models import alone, solved, together
+from tests.compute.uncertainty.models import predicted as of_model
 from tests.compute.uncertainty.test_defect import predicted as of_problem
 
 ROOT = Path(__file__).parents[3]
@@ -58,10 +60,19 @@ def test_what_is_calibrated_survives_bytes_and_holds_the_truth_as_often_as_it_sa
 def test_every_spread_keeps_what_it_found_and_holds_the_truth_as_often_as_it_says(kind: str) -> None:
     problem = SMALL["darcy"]
     method = Conformal.model_validate({"levels": [0.9], "spread": {"kind": kind}})
-    known = About(dimensions=Dimensions.of(problem.template(1)), problem=problem)
-    made = method.calibrate(of_problem(problem, 10, 0), of_problem(problem, 40, 100), known)
-    again, test = calibrated(made.to_bytes()), of_problem(problem, 40, 200)
+    model = together(problem) if kind == "members" else alone(problem) if kind == "laplace" else None
+    known = About({}, Dimensions.of(problem.template(1)), problem, model, [solved(problem, 20, 300)])
+
+    def samples(n: int, first: int) -> Predicted:
+        return of_problem(problem, n, first) if model is None else of_model(model, problem, n, first)
+
+    made = method.calibrate(samples(10, 0), samples(40, 100), known)
+    again, test = calibrated(made.to_bytes()), samples(40, 200)
     assert again.to_bytes() == made.to_bytes()
+    if model is not None:
+        with pytest.raises(ValueError, match="read them together with their model"):
+            again.interval(test.inputs, test.prediction, 0.9)
+        again = again.beside(model)
     [coverage] = again.measure(test)
     lower, upper = again.interval(test.inputs, test.prediction, 0.9)
     inside = (lower["u"] <= test.truth["u"]) & (test.truth["u"] <= upper["u"])
