@@ -57,6 +57,8 @@ class Run(ABC, Generic[T_co]):
             "surrogate": surrogate.model_dump(mode="json"),
             "samples": samples,
         }
+        if around.start is not None:
+            self._recipe["start"] = hashlib.sha256(around.start.to_bytes()).hexdigest()
         training.check(samples)
         self.steps = training.steps(samples)
         self.loop: Loop | None = None
@@ -81,8 +83,16 @@ class Run(ABC, Generic[T_co]):
         )
 
     def new(self, normalisation: Normalisation) -> Loop:
-        """Make the loop, before its first step."""
+        """Make the loop, before its first step; with a model to start from, by its means and scales."""
+        start = self.around.start
+        if start is not None:
+            names = [[one.name for one in found.variables] for found in (normalisation, start.normalisation)]
+            if names[0] != names[1]:
+                raise ValueError(f"start is a model of the variables {names[1]}, expected {names[0]}")
+            normalisation = normalisation.model_copy(update={"variables": start.variables})
         self._normalisation, self.loop = normalisation, self.build(normalisation)
+        if start is not None:
+            self.loop.action.start(start)
         return self.loop
 
     def resume(self) -> Loop | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.model import Model
 from ritz.compute.training.ranks.group import Alone, Group
 
 
@@ -49,6 +50,9 @@ class Surroundings:
         Called after every step and block.
     save_every_s
         Seconds between checkpoints; one more is written at the end.
+    start
+        Trained model whose weights and normalisation a training by steps begins with, as one on cheap samples for one
+        on dear ones; None for weights drawn anew and a normalisation by the samples.
     group
         The ranks that train together. All read one checkpoint, and the first of them writes it.
     """
@@ -59,4 +63,5 @@ class Surroundings:
     save: Callable[[bytes], None] = lambda _: None
     progress: Callable[[Progress], None] = lambda _: None
     save_every_s: float = 30.0
+    start: Model | None = None
     group: Group = field(default_factory=Alone)

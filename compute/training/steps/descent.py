@@ -11,6 +11,7 @@ from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.weights import load_weights, weights
 from ritz.compute.training.losses.loss import Batch
 from ritz.compute.training.parts.average import Average
 from ritz.compute.training.parts.network import Weights
@@ -118,6 +119,14 @@ class Descent(Step):
         # Copied, because torch aligns its memory and NumPy does not, and how sums are rounded depends on that.
         on_device = (torch.from_numpy(values).to(self._device, copy=True) for values in (x, y))
         return self._optimise(number, *on_device)
+
+    def start(self, model: Model) -> None:
+        """Take the weights of a model of the same network; see `Step.start`."""
+        if model.surrogate != self.surrogate:
+            raise ValueError(f"start is a model of {model.surrogate!r}, expected one of {self.surrogate!r}")
+        for module in (self.module, self.average.module if self.average else None):
+            if module is not None:
+                load_weights(module, weights(model.module))
 
     def model(self) -> Model:
         """Return the model as it is now, with the averaged weights if there are any; see `Step.model`."""

@@ -41,6 +41,18 @@ class Step(ABC):
             If the loss is not finite.
         """
 
+    def start(self, model: Model) -> None:
+        """Take the weights of a model to begin with, before the first step.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing that could begin with weights, or they are of another surrogate.
+        """
+        raise ValueError(
+            f"start is a model of {model.surrogate.kind!r}, expected None: nothing here begins with weights"
+        )
+
     @abstractmethod
     def model(self) -> Model:
         """Return the model as it is now; it shares its module with the step."""
