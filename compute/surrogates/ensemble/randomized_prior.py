@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import torch
 
 
+_POINTS = 16
+"""Points along an axis of the fields by which a prior for any grid is brought to its size."""
+
+
 class RandomizedPrior(Network):
     """A network beside a second one of the same kind that stays as it was drawn: members that differ away from data.
 
@@ -46,7 +50,7 @@ class RandomizedPrior(Network):
     inner: Annotated[Surrogate, OneOf(Surrogate, lambda: NETWORKS, group="ritz.surrogates")] = FNO()
     """Network of both parts."""
     scale: float = Field(default=1.0, gt=0, le=1000, json_schema_extra=in_units("deviations of the outputs"))
-    """What the fixed network's output is multiplied by, in units of the normalised outputs."""
+    """Root mean square of what the fixed network adds to the normalised outputs, for normalised inputs."""
 
     def faults(self) -> Iterator[Fault]:
         """Yield that what is inside is no network; see `Kind.faults`."""
@@ -60,18 +64,20 @@ class RandomizedPrior(Network):
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
         """Return both networks, the second one fixed; see `Network.build`."""
-        return self._with(lambda network: network.build(inputs, outputs, axes))
+        return self._with(lambda network: network.build(inputs, outputs, axes), inputs, (_POINTS,) * axes)
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
         """Return both networks on a grid; see `Network.build_on`."""
-        return self._with(lambda network: network.build_on(inputs, outputs, grid))
+        return self._with(lambda network: network.build_on(inputs, outputs, grid), inputs, grid.shape)
 
     def check(self, grid: Grid) -> None:
         """Refuse what the network refuses; see `Surrogate.check`."""
         self.inner.check(grid)
 
-    def _with(self, build: Callable[[Network], torch.nn.Module]) -> torch.nn.Module:
-        from ritz.compute.surrogates.networks.randomized_prior import WithPrior
+    def _with(
+        self, build: Callable[[Network], torch.nn.Module], inputs: int, space: tuple[int, ...]
+    ) -> torch.nn.Module:
+        from ritz.compute.surrogates.networks.randomized_prior import WithPrior, unit_inputs
 
         assert isinstance(self.inner, Network)
-        return WithPrior(build(self.inner), build(self.inner), self.scale)
+        return WithPrior(build(self.inner), build(self.inner), self.scale, unit_inputs(inputs, space))
