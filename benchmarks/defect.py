@@ -27,6 +27,7 @@ from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
 from benchmarks.wrong_estimators import CoarseMesh, HalfGrid, WithoutWalls
 from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.correction import correct
@@ -294,6 +295,8 @@ def wrong() -> list[Case]:
     """Return estimators that stop early or are projections, each after what Estimate does by itself."""
     flow, waves, sound = shipped("convection"), shipped("helmholtz"), shipped("acoustic")
     problem = Convection.model_validate(flow.problem.model_dump() | {"diffusivity": 0.001})
+    varied = Helmholtz.model_validate(waves.problem.model_dump() | {"variation": 0.06})
+    restless = replace(waves, problem=varied)
     plate, medium = shipped("plate"), shipped("darcy")
     assert isinstance(plate.problem, Plate)
     grid = medium.problem.model_dump(exclude={"kind"})
@@ -304,6 +307,8 @@ def wrong() -> list[Case]:
         ),
         replace(waves, title="helmholtz, until the change is small"),
         replace(waves, title="helmholtz, residual 0.3", solver=Transform(), rtol=0.3),
+        replace(restless, title="helmholtz, k varies by 6 %, until the change is small"),
+        replace(restless, title="helmholtz, k varies by 6 %, residual 0.3", solver=Transform(), rtol=0.3),
         replace(sound, title="acoustic, residual 1e-4", solver=Estimate(indefinite=1e-4)),
         replace(sound, title="acoustic, residual 1e-3"),
         plate,

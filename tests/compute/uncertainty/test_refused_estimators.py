@@ -9,8 +9,10 @@ import pytest
 
 from benchmarks.defect import SHAPES, Case, Shape
 from benchmarks.defect import predicted as guessed
-from benchmarks.wrong_estimators import CoarseMesh, HalfGrid, WithoutWalls
+from benchmarks.wrong_estimators import CoarseMesh, HalfGrid, Loose, WithoutWalls
+from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.simulate import simulate
@@ -81,3 +83,16 @@ def test_a_mesh_of_half_the_cells_leaves_little_of_smooth_errors_and_is_not_take
     with pytest.raises(Unsuitable, match="step 2 of problem 'plate_by_coarse_mesh' by direct leaves 100 %"):
         Defect().fit(given, about(problem))
     assert Defect().fit(solved(Plate(cells=16), "waves"), about(Plate(cells=16))).exact
+
+
+def test_solves_that_stop_too_early_are_refused_with_what_they_leave() -> None:
+    flow = Convection(shape=(64, 64), diffusivity=0.001)
+    given = solved(flow, "waves")
+    with pytest.raises(Unsuitable, match=r"step 1 of problem 'convection' by multigrid leaves [3-9]\d\.?\d* %"):
+        Defect(rtol=0.3).fit(given, about(flow))
+    assert max(Defect().fit(given, about(flow)).left) < 0.1
+    waves = {"shape": (48, 48), "wavenumber": 20.0, "variation": 0.06}
+    loose, right = Loose.model_validate(waves), Helmholtz.model_validate(waves)
+    with pytest.raises(Unsuitable, match=r"step 1 of problem 'helmholtz_loosely' by fgmres leaves \d+ %"):
+        Defect().fit(solved(loose, "waves"), about(loose))
+    assert max(Defect().fit(solved(right, "waves"), about(right)).left) < 0.1
