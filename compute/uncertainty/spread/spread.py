@@ -57,9 +57,7 @@ class FittedSpread(Kind, ABC):
 
     def __getstate__(self) -> dict[Any, Any]:
         """Return what goes to another process: all but the model, which is there or is not needed."""
-        return (
-            super(FittedSpread, self.beside(None)).__getstate__() if self._model is not None else super().__getstate__()
-        )
+        return super().__getstate__() if self._model is None else self.beside(None).__getstate__()
 
     @abstractmethod
     def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
