@@ -60,15 +60,6 @@ those behind them. width: mean width of the bands for points over the standard d
 """
 
 
-def chosen(part: Predicted, rows: np.ndarray) -> Predicted:
-    return Predicted(*({name: values[rows] for name, values in fields.items()} for fields in vars(part).values()))
-
-
-def joined(parts: list[Predicted]) -> Predicted:
-    fields = zip(*(vars(part).values() for part in parts), strict=True)
-    return Predicted(*({name: np.concatenate([one[name] for one in same]) for name in same[0]} for same in fields))
-
-
 def row(name: str, spread: Spread, validate: Predicted, held_out: Predicted, about: About) -> list[str]:
     """Measure one spread over all divisions."""
     shares, ends, inside, of, near, widths = [], [], [], 0, [], []
@@ -76,7 +67,7 @@ def row(name: str, spread: Spread, validate: Predicted, held_out: Predicted, abo
     zones = rings(held_out.truth[output].shape[1:], space(output, about.dimensions) or (0,))
     for seed in range(SPLITS):
         order = np.random.default_rng(seed).permutation(len(held_out))
-        calibrate, test = (chosen(held_out, rows) for rows in np.array_split(order, 2))
+        calibrate, test = (held_out.taken(rows) for rows in np.array_split(order, 2))
         bands = Conformal(levels=(LEVEL,), spread=spread).calibrate(validate, calibrate, about)
         [found] = bands.measure(test)
         document = found.document()
@@ -136,8 +127,8 @@ def afresh(name: str, problem: Problem, trained: Model, parts: Mapping[str, Pred
     after = []
     for seed in range(DRAWS):
         order = np.random.default_rng(seed).permutation(POOL)
-        bands = method.calibrate(parts["validate"], chosen(pool, order[:FRESH]), about)
-        after.append(100 * bands.measure(chosen(pool, order[FRESH:]))[0].measured)
+        bands = method.calibrate(parts["validate"], pool.taken(order[:FRESH]), about)
+        after.append(100 * bands.measure(pool.taken(order[FRESH:]))[0].measured)
     found = f"{np.mean(after):.1f} ± {np.std(after):.1f}"
     return [name, f"{100 * before.measured:.1f}", found, f"{seconds:.2f}"]
 
@@ -162,7 +153,7 @@ def main() -> None:
         parts[split] = Predicted(inputs, trained.predict(inputs), truth)
     problem = problem_of(Dataset.open(store, card.dataset.name).at(card.dataset.version).recipe)
     about = About({one.name: one.transform for one in trained.variables}, Dimensions.of(data), problem)
-    held_out = joined([parts["calibrate"], parts["test"]])
+    held_out = Predicted.joined([parts["calibrate"], parts["test"]])
     lines = [row(name, spread, parts["validate"], held_out, about) for name, spread in SPREADS.items()]
     print("\n".join(provenance(shlex.join(["python", "-m", "benchmarks.coverage", *sys.argv[1:]]))))
     print(f"Model {arguments.model}, {len(held_out)} held-out samples.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,22 @@ class Predicted:
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(next(iter(self.prediction.values())))
+
+    def taken(self, rows: slice | np.ndarray) -> Predicted:
+        """Return some of the samples, by their rows."""
+        inputs, prediction, truth = (
+            {name: values[rows] for name, values in part.items()} for part in (self.inputs, self.prediction, self.truth)
+        )
+        return Predicted(inputs, prediction, truth, places=None if self.places is None else self.places[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Predicted]) -> Predicted:
+        """Return the samples of several, one after the other; their places are forgotten."""
+        inputs, prediction, truth = (
+            {name: np.concatenate([getattr(part, kind)[name] for part in parts]) for name in getattr(parts[0], kind)}
+            for kind in ("inputs", "prediction", "truth")
+        )
+        return cls(inputs, prediction, truth)
 
     def error(self, name: str) -> np.ndarray:
         """Return the absolute error of one output, float64."""

@@ -10,6 +10,8 @@ import numpy as np
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.evaluation.metric import Found, Subject, SubjectMetric
 from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.problems.problem import Arrays
+from ritz.compute.surrogates.model import Model
 from ritz.storage.store import Store
 from ritz.tasks.documents.evaluation import TruthErrors
 from ritz.tasks.measuring.truth_worker import truth_errors as of_truth
@@ -29,11 +31,8 @@ def look(block: Block, metrics: Sequence[SubjectMetric]) -> Looked:
     """
     case, beside = opened(block.case), references(block.case)
     inputs, truth = case.fields(block.rows)
-    model, surrogate = case.model, case.model.surrogate
-    # A block has draws of its own.
-    draws = model.sample(inputs, surrogate.draws, block.number) if surrogate.stochastic else None
-    dimensions = Dimensions.of(case.data)
-    subject = Subject(inputs, model.predict(inputs), truth, dimensions, case.problem, draws, beside.climatology)
+    draws, dimensions = _draws(case.model, inputs, block.number), Dimensions.of(case.data)
+    subject = Subject(inputs, case.model.predict(inputs), truth, dimensions, case.problem, draws, beside.climatology)
     unfit = {metric.kind: metric.unfit_for(subject) for metric in metrics}
     fit = [metric for metric in metrics if not unfit[metric.kind]]
     certain = replace(subject, draws=None)
@@ -43,6 +42,13 @@ def look(block: Block, metrics: Sequence[SubjectMetric]) -> Looked:
     for name, baseline in beside.baselines.items():
         rows |= _measured(name, replace(certain, prediction=baseline.predict(inputs)), of_baselines)
     return Looked(Measured(rows, words={kind: reason for kind, reason in unfit.items() if reason}))
+
+
+def _draws(model: Model, inputs: Arrays, seed: int) -> Arrays | None:
+    """Return what the members of an ensemble say, each once, or draws of another stochastic surrogate."""
+    if model.surrogate.trainings > 1:
+        return model.members(inputs)
+    return model.sample(inputs, model.surrogate.draws, seed) if model.surrogate.stochastic else None
 
 
 def _measured(who: str, subject: Subject, metrics: Sequence[SubjectMetric]) -> dict[str, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +12,9 @@ from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.uncertainty.catalogue import calibrated
-from ritz.compute.uncertainty.uncertainty import About, Calibrated, Coverage, Predicted, Uncertainty
+from ritz.compute.uncertainty.coverage import Coverage
+from ritz.compute.uncertainty.predicted import About, Predicted
+from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused
@@ -24,7 +25,7 @@ from ritz.tasks.documents import of_model
 from ritz.tasks.documents.calibration import CoverageRow, key
 from ritz.tasks.documents.law_calibration import LawCalibration, OnLaw, bands_file, calibration_file
 from ritz.tasks.measuring.shifts import SAMPLES, solved
-from ritz.tasks.measuring.split_fields import load
+from ritz.tasks.measuring.split_fields import Blocks, load
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.parsing.asked_law import AskedLaw
 from ritz.tasks.parsing.recorded_problem import problem_of
@@ -73,7 +74,7 @@ def recalibrate(
     # The first prediction of a process loads what the others find there.
     trained.predict({name: values[:1] for name, values in inputs.items()})
     transforms = {variable.name: variable.transform for variable in trained.variables}
-    about = About(transforms, trained.normalisation.dimensions, law.problem)
+    about = About(transforms, trained.normalisation.dimensions, law.problem, trained, Blocks(data, "train"))
     begun = time.perf_counter()
     fresh = _predicted(trained, law.problem, seed, rtol, solves, 0)
     shape, rest = _divided(fresh, shaping)
@@ -94,7 +95,7 @@ def recalibrate(
         relative_l2=float(np.mean(np.concatenate([_errors(part) for part in seen]))),
         made=bands.made(),
         seconds=seconds,
-        before=None if present is None else _on(present, _joined(seen)),
+        before=None if present is None else _on(present, Predicted.joined(seen)),
         after=None if later is None else _on(bands, later),
         unmeasured=unmeasured,
     )
@@ -106,11 +107,11 @@ def recalibrate(
     return result
 
 
-def load_bands(store: Store, model: str, law: str) -> Calibrated:
+def load_bands(store: Store, spec: str, law: str, model: Model) -> Calibrated:
     """Read the bands of a model for another law; see `ritz.tasks.documents.law_calibration.law_calibration`."""
-    blob = models.read_file(store, model, bands_file(law))
+    blob = models.read_file(store, spec, bands_file(law))
     assert blob is not None
-    return calibrated(blob)
+    return calibrated(blob).beside(model)
 
 
 def fresh_seed(store: Store, model: str, dataset: str) -> int:
@@ -158,16 +159,7 @@ def _unaffordable(seconds: float) -> str:
 
 def _divided(fresh: Predicted, shaping: int) -> tuple[Predicted, Predicted]:
     """Return the samples that give the shape of the bands, and the others."""
-    return _taken(fresh, slice(0, shaping)), _taken(fresh, slice(shaping, None))
-
-
-def _taken(part: Predicted, rows: slice) -> Predicted:
-    return Predicted(*({name: values[rows] for name, values in fields.items()} for fields in vars(part).values()))
-
-
-def _joined(parts: Sequence[Predicted]) -> Predicted:
-    fields = zip(*(vars(part).values() for part in parts), strict=True)
-    return Predicted(*({name: np.concatenate([one[name] for one in same]) for name in same[0]} for same in fields))
+    return fresh.taken(slice(0, shaping)), fresh.taken(slice(shaping, None))
 
 
 def _errors(part: Predicted) -> np.ndarray:

@@ -135,7 +135,7 @@ def predict(
 
     trained, bands = load_model(store, spec)
     if other is not None:
-        bands = load_bands(store, spec, other.law)
+        bands = load_bands(store, spec, other.law, trained)
     outputs = trained.predict(inputs.values)
     judge, why = novelty(store, spec, card)
     judged = None if judge is None else judge.judge(inputs.values)

@@ -161,5 +161,5 @@ def load(store: Store, spec: str, surrogate: Surrogate | None = None, bands: str
     found = models.resolve(store, spec)
     model, error_bars = load_model(store, found.spec, surrogate)
     if bands is not None:
-        error_bars = load_bands(store, found.spec, law_calibration(store, found.spec, bands).law)
+        error_bars = load_bands(store, found.spec, law_calibration(store, found.spec, bands).law, model)
     return TrainedModel(found.spec, of_model.card(store, found.spec), model, error_bars)

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.evaluation.measured import Measured
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import TwoPhase
 from ritz.compute.training.offline import Offline
 from ritz.compute.uncertainty.conformal.bands import Bands
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.spread.learnt import Learnt
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read, resolve
@@ -30,10 +31,14 @@ from ritz.tasks.documents.records import load as load_record
 from ritz.tasks.documents.run import FinishedRun
 from ritz.tasks.documents.verdict import Verdict
 from ritz.tasks.errors import RecipeError
+from ritz.tasks.measuring import calibration_worker as worker
+from ritz.tasks.measuring.case import case_of
+from ritz.tasks.measuring.evaluate import evaluate
 from ritz.tasks.measuring.gate import Gate
+from ritz.tasks.measuring.passes import blocks
+from ritz.tasks.measuring.quantify import quantify
 from ritz.tasks.measuring.release import judge, judged_again
 from ritz.tasks.measuring.shifts import solved
-from ritz.tasks.measuring.worker import evaluate, quantify
 from ritz.tasks.parsing.identity import outcome_hash
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.recipes import load
@@ -46,17 +51,21 @@ SPEC = "tiny@v1"
 LEVELS = (0.5, 0.9)
 
 
-class Halved(Conformal):
-    """Bands that are half as wide as they were calibrated."""
-
-    def calibrate(self, validate: Predicted, calibrate: Predicted, about: About | None = None) -> Bands:
-        bands = super().calibrate(validate, calibrate, about)
-        assert bands.fields is not None
-        outputs = {
-            name: one.model_copy(update={"points": tuple(tuple(0.5 * factor for factor in row) for row in one.points)})
-            for name, one in bands.outputs.items()
-        }
-        return bands.model_copy(update={"outputs": outputs, "fields": tuple(0.5 * factor for factor in bands.fields)})
+def halved(store: Store) -> Calibration:
+    """Quantify the model by bands that are half as wide as they were calibrated, as workers would do it."""
+    case, data = case_of(store.url, SPEC, SPEC)
+    learnt = worker.learn(case, Conformal(levels=LEVELS, spread=Learnt()))
+    scores = Measured.join(worker.score(one, learnt.scoring).receipt for one in blocks(case, data, "calibrate", 1))
+    bands = worker.calibrate(case, learnt.scoring, scores)
+    assert isinstance(bands, Bands)
+    assert bands.fields is not None
+    outputs = {
+        name: one.model_copy(update={"points": tuple(tuple(0.5 * factor for factor in row) for row in one.points)})
+        for name, one in bands.outputs.items()
+    }
+    narrow = bands.model_copy(update={"outputs": outputs, "fields": tuple(0.5 * factor for factor in bands.fields)})
+    measured = Measured.join(worker.look(one, narrow).receipt for one in blocks(case, data, "test", 1))
+    return worker.conclude(case, narrow, learnt.samples, scores.sums, measured, {})
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +82,9 @@ def record(store: Store, tiny_store: TinyStore) -> FinishedRun:
 
 
 @pytest.fixture(scope="module")
-def learnt(store: Store) -> Calibration:
+def learnt(store: Store, measuring: Cluster) -> Calibration:
     """What learnt bands that nothing has spoilt are worth: no bound of these tests stops them."""
-    return quantify(store.url, SPEC, SPEC, Conformal(levels=LEVELS, spread=Learnt()))
+    return quantify.fn(store.url, measuring, SPEC, SPEC, Conformal(levels=LEVELS, spread=Learnt()))
 
 
 def judged(store: Store, record: FinishedRun, gate: Gate, found: Calibration) -> Verdict:
@@ -85,7 +94,7 @@ def judged(store: Store, record: FinishedRun, gate: Gate, found: Calibration) ->
 
 
 def test_a_model_of_one_epoch_is_stopped(
-    store: Store, record: FinishedRun, quiet: None, caplog: pytest.LogCaptureFixture
+    store: Store, record: FinishedRun, measuring: Cluster, quiet: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = load(TINY)
     version = resolve(store, SPEC)
@@ -99,7 +108,7 @@ def test_a_model_of_one_epoch_is_stopped(
     assert summary.steps == 12
     dataset = DatasetVersion(name=version.name, version=version.version, snapshot=version.snapshot)
     model = train.register(store.url, "hasty", "hasty", origin(dataset, pipeline.document(), summary)).spec
-    measured = evaluate(store.url, model, SPEC)
+    measured = evaluate.fn(store.url, measuring, model, SPEC)
     # Half as much again as the error of the whole run, which passes.
     gate = Gate(relative_l2=round(1.5 * record.metrics.relative_l2.mean, 3))
     assert gate.judge(record.metrics, {}, {}).release == "released"
@@ -117,7 +126,7 @@ def test_a_model_of_one_epoch_is_stopped(
 def test_halved_bands_are_stopped(store: Store, record: FinishedRun, learnt: Calibration) -> None:
     gate = Gate(coverage=0.1, fields=0.6)
     assert judged(store, record, gate, learnt).release == "released"
-    found = quantify(store.url, SPEC, SPEC, Halved(levels=LEVELS, spread=Learnt()))
+    found = halved(store)
     verdict = judged(store, record, gate, found)
     points, fields = verdict.missed
     row = found.coverage["0.9"]
@@ -134,12 +143,12 @@ def test_halved_bands_are_stopped(store: Store, record: FinishedRun, learnt: Cal
 
 
 def test_bands_that_were_calibrated_on_another_law_are_stopped(
-    store: Store, record: FinishedRun, learnt: Calibration
+    store: Store, record: FinishedRun, measuring: Cluster, learnt: Calibration
 ) -> None:
     gate = Gate(coverage=0.05)
     assert judged(store, record, gate, learnt).release == "released"
     mixed(store)
-    found = quantify(store.url, SPEC, "mixed@v1", Conformal(levels=LEVELS, spread=Learnt()))
+    found = quantify.fn(store.url, measuring, SPEC, "mixed@v1", Conformal(levels=LEVELS, spread=Learnt()))
     row = found.coverage["0.9"]
     assert row.high is not None
     [line] = judged(store, record, gate, found).missed

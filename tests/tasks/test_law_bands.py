@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.fields.arrays import Array
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.uncertainty.catalogue import uncertainty
 from ritz.compute.uncertainty.conformal.bands import Bands
-from ritz.compute.uncertainty.uncertainty import Predicted
+from ritz.compute.uncertainty.predicted import Predicted
 from ritz.flows.recalibrate import recalibrate as flow
 from ritz.storage import models
 from ritz.storage.files import read_file
@@ -28,8 +29,9 @@ from ritz.tasks.documents.law_calibration import LawCalibration, bands_file, law
 from ritz.tasks.errors import InputError, RecipeError
 from ritz.tasks.measuring import law_worker
 from ritz.tasks.measuring.law_worker import fresh_seed, load_bands, recalibrate
+from ritz.tasks.measuring.quantify import quantify
 from ritz.tasks.measuring.shifts import solved
-from ritz.tasks.measuring.worker import load_model, quantify
+from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.parsing.asked_law import asked_law
 from ritz.tasks.parsing.recorded_problem import problem_of
 from ritz.tasks.prediction.predict import predict
@@ -70,12 +72,14 @@ def read_recipe(store: Store) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def kept(tiny_store: TinyStore, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, LawCalibration]:
+def kept(
+    tiny_store: TinyStore, measuring: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Store, LawCalibration]:
     """A copy of the store, where the model has learnt bands, and others for a rougher law."""
     folder = tmp_path_factory.mktemp("laws") / "store"
     shutil.copytree(tiny_store[0], folder)
     store = Store(folder)
-    quantify(store.url, SPEC, SPEC, LEARNT)
+    quantify.fn(store.url, measuring, SPEC, SPEC, LEARNT)
     law = asked_law("{sigma: 2.0}", tiny_problem(store), {})
     return store, recalibrate(store.url, SPEC, SPEC, LEARNT, law, 50)
 
@@ -96,7 +100,7 @@ def test_bands_of_another_law_hold_there_what_they_promise(kept: tuple[Store, La
     problem = asked_law("{sigma: 2.0}", tiny_problem(store), {}).problem
     inputs, truth = solved(problem, 77, 1e-8, 200)
     model, _ = load_model(store, SPEC)
-    [_, row] = load_bands(store, SPEC, "sigma-2").measure(Predicted(inputs, model.predict(inputs), truth))
+    [_, row] = load_bands(store, SPEC, "sigma-2", model).measure(Predicted(inputs, model.predict(inputs), truth))
     assert row.measured == pytest.approx(after.measured, abs=0.03)
 
 
@@ -105,9 +109,9 @@ def test_the_bands_of_the_model_stay_and_both_are_listed(
 ) -> None:
     store, found = kept
     files, _ = models.load(store, SPEC)
-    bands = load_model(store, SPEC)[1]
+    model, bands = load_model(store, SPEC)
     assert isinstance(bands, Bands)
-    assert (bands.samples, load_bands(store, SPEC, "sigma-2")) != (50, bands)
+    assert (bands.samples, load_bands(store, SPEC, "sigma-2", model)) != (50, bands)
     assert set(files) >= {"bands.json", "bands.sigma-2.json", "calibration.json", "calibration.sigma-2.json"}
     assert laws(store, SPEC) == {"sigma-2": found}
     assert laws(Store(tiny_store[0]), SPEC) == {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ritz.compute.uncertainty.uncertainty import Arrays
+from ritz.compute.uncertainty.predicted import Arrays
 
 FLOORS = (0.01, 0.1, 0.3, 1.0)
 """Shares of a sample's root mean square that are tried as the least width at a point."""

@@ -13,7 +13,7 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.uncertainty.uncertainty import Predicted
+from ritz.compute.uncertainty.predicted import Predicted
 
 DRAWN = FNO(modes=4, width=6, layers=1)
 

@@ -21,9 +21,9 @@ from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Grid
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.laplace import FittedLaplace, Laplace
 from ritz.compute.uncertainty.spread.spread import Unsuitable
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 from tests.compute.problems.families import SMALL
 from tests.compute.uncertainty.models import alone, predicted, solved, together
 

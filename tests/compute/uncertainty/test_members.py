@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.floor import FLOORS, floored, narrowest
 from ritz.compute.uncertainty.spread.members import Members
 from ritz.compute.uncertainty.spread.spread import Unsuitable
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 from ritz.tasks.pipeline import Pipeline
 from tests.compute.problems.families import SMALL
 from tests.compute.uncertainty.models import alone, predicted, together
@@ -79,7 +79,7 @@ def test_without_members_it_is_refused() -> None:
         Members().fit(validate, About(model=model))
     with pytest.raises(Unsuitable, match="not at hand"):
         Members().fit(validate, About())
-    nobody = Predicted(*({name: values[:0] for name, values in part.items()} for part in vars(validate).values()))
+    nobody = validate.taken(slice(0, 0))
     with pytest.raises(ValueError, match="there is no validation sample"):
         Members().fit(nobody, About(model=together(PROBLEM)))
 

@@ -18,11 +18,11 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import Predicted
 from ritz.compute.uncertainty.spread.choice import AutoSpread
 from ritz.compute.uncertainty.spread.defect import Defect, step
 from ritz.compute.uncertainty.spread.learnt import FittedLearnt
 from ritz.compute.uncertainty.spread.spread import Unsuitable
-from ritz.compute.uncertainty.uncertainty import Predicted
 from tests.compute.uncertainty.test_defect import about
 
 N = 12
