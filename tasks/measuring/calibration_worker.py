@@ -22,9 +22,9 @@ from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import BarSeconds, Calibration, CoverageRow, Drop, Shifted, key
 from ritz.tasks.documents.of_model import CALIBRATION, CELLS, COVERAGE_MAP
 from ritz.tasks.errors import RecipeError
-from ritz.tasks.measuring.shifts import solved
+from ritz.tasks.measuring.shifts import fresh_seed, recipe_of, solved
 from ritz.tasks.measuring.split_fields import Blocks, few_of_split
-from ritz.tasks.measuring.worker import Block, Case, Looked, Opened, opened, recipe
+from ritz.tasks.measuring.worker import Block, Case, Looked, Opened, opened
 from ritz.tasks.parsing.other_law import shifted
 
 SECONDS, SAMPLES, IDS = "seconds", "samples", "sample_id"
@@ -88,8 +88,10 @@ def on_law(case: Case, law: str, changes: Json, bands: Calibrated) -> OnLaw:
         other = shifted(at_hand.problem, changes)
     except ValueError as error:
         raise RecipeError(f"uncertainty.shifts.{law}: {error}") from error
-    data = recipe(case)["data"]
-    inputs, truth = solved(other, data["seed"], data["rtol"])
+    store = Store(case.store)
+    inputs, truth = solved(
+        other, fresh_seed(store, case.model, case.dataset), recipe_of(store, case.dataset)["data"]["rtol"]
+    )
     there = Predicted(inputs, at_hand.model.predict(inputs), truth)
     errors = [relative_l2(there.prediction[name], truth[name]) for name in truth]
     found = bands.beside(at_hand.model).measure(there, at_hand.model.normalisation.dimensions)

@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 
-from ritz.compute.document import Json
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
@@ -16,15 +15,12 @@ from ritz.compute.uncertainty.coverage import Coverage
 from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
-from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused
-from ritz.storage.names import split_spec
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.documents import of_model
 from ritz.tasks.documents.calibration import CoverageRow, key
 from ritz.tasks.documents.law_calibration import LawCalibration, OnLaw, bands_file, calibration_file
-from ritz.tasks.measuring.shifts import SAMPLES, solved
+from ritz.tasks.measuring.shifts import SAMPLES, fresh_seed, recipe_of, solved
 from ritz.tasks.measuring.split_fields import Blocks, load
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.parsing.asked_law import AskedLaw
@@ -64,7 +60,7 @@ def recalibrate(
     """
     store = Store(store_url)
     trained, present = load_model(store, model)
-    data, recipe = read(store, dataset), _recipe(store, dataset)
+    data, recipe = read(store, dataset), recipe_of(store, dataset)
     problem, seed, rtol = problem_of(recipe), fresh_seed(store, model, dataset), float(recipe["data"]["rtol"])
     assert problem is not None
     inputs, truth = load(data, "validate")
@@ -112,21 +108,6 @@ def load_bands(store: Store, spec: str, law: str, model: Model) -> Calibrated:
     blob = models.read_file(store, spec, bands_file(law))
     assert blob is not None
     return calibrated(blob).beside(model)
-
-
-def fresh_seed(store: Store, model: str, dataset: str) -> int:
-    """Return a seed of which no sample of the datasets of a model was drawn.
-
-    Laws that differ in a parameter give alike samples for the same seed and id: those of another law would be too like
-    the ones that the model was trained on.
-    """
-    seeds = (_recipe(store, dataset)["data"]["seed"], of_model.card(store, model).recipe["data"]["seed"])
-    return 1 + max(int(seed) for seed in seeds)
-
-
-def _recipe(store: Store, dataset: str) -> Json:
-    name, version = split_spec("dataset", dataset)
-    return Dataset.open(store, name).at(version).recipe
 
 
 def _same_equations(problem: Problem, other: Problem, inputs: Arrays, truth: Arrays) -> bool:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ritz.compute.document import Json
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.simulate import simulate
+from ritz.storage.datasets import Dataset
+from ritz.storage.names import split_spec
+from ritz.storage.store import Store
+from ritz.tasks.documents import of_model
 
 SAMPLES = 150
 """Solved per law: they show a drop of six points in the share of whole fields at 90 %."""
@@ -37,3 +42,19 @@ def solved(problem: Problem, seed: int, rtol: float, samples: int = SAMPLES, fir
     roles = {str(name): variable.attrs["role"] for name, variable in template.data_vars.items()}
     inputs = {name: whole[name] for name, role in roles.items() if role == "input"}
     return inputs, {name: whole[name] for name, role in roles.items() if role == "output"}
+
+
+def fresh_seed(store: Store, model: str, dataset: str) -> int:
+    """Return a seed of which no sample of the datasets of a model was drawn.
+
+    Laws that differ in a parameter give alike samples for the same seed and id: those of another law would be too like
+    the ones that the model was trained on.
+    """
+    seeds = (recipe_of(store, dataset)["data"]["seed"], of_model.card(store, model).recipe["data"]["seed"])
+    return 1 + max(int(seed) for seed in seeds)
+
+
+def recipe_of(store: Store, dataset: str) -> Json:
+    """Return the recipe of a dataset, ``NAME@VERSION``."""
+    name, version = split_spec("dataset", dataset)
+    return Dataset.open(store, name).at(version).recipe

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import xarray as xr
 
-from ritz.compute.document import Json
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.fitted.baselines import BASELINES
@@ -16,10 +15,9 @@ from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.catalogue import calibrated
 from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.storage import models
-from ritz.storage.datasets import Dataset
-from ritz.storage.names import split_spec
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.measuring.shifts import recipe_of
 from ritz.tasks.measuring.split_fields import few_of_split, taken
 from ritz.tasks.parsing.recorded_problem import problem_of
 
@@ -119,15 +117,9 @@ def opened(case: Case) -> Opened:
         _kept.clear()
         store = Store(case.store)
         trained, _ = load_model(store, case.model, case.surrogate)
-        problem = case.problem or problem_of(recipe(case))
+        problem = case.problem or problem_of(recipe_of(store, case.dataset))
         _kept[case] = Opened(trained, read(store, case.dataset), problem)
     return _kept[case]
-
-
-def recipe(case: Case) -> Json:
-    """Return the recipe of the dataset."""
-    name, version = split_spec("dataset", case.dataset)
-    return Dataset.open(Store(case.store), name).at(version).recipe
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from ritz.tasks.auditing.model_files import audit
 from ritz.tasks.documents.law_calibration import LawCalibration, bands_file, law_calibration, laws
 from ritz.tasks.errors import InputError, RecipeError
 from ritz.tasks.measuring import law_worker
-from ritz.tasks.measuring.law_worker import fresh_seed, load_bands, recalibrate
+from ritz.tasks.measuring.law_worker import load_bands, recalibrate
 from ritz.tasks.measuring.quantify import quantify
-from ritz.tasks.measuring.shifts import solved
+from ritz.tasks.measuring.shifts import fresh_seed, solved
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.parsing.asked_law import asked_law
 from ritz.tasks.parsing.recorded_problem import problem_of
