@@ -9,13 +9,16 @@ from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import evaluate as stage
 from ritz.tasks.measuring.cost import cost
 from ritz.tasks.preparing import prepare
+from ritz.tasks.report.publish import publish_page
 from ritz.tasks.requests.learning import Evaluate
+from ritz.tasks.views.evaluated import rows
 
 
 class EvaluatedModel(Priced, Evaluation):
-    """A model, and what was measured of it."""
+    """A model, what was measured of it, and where the page of that lies."""
 
     model: ModelVersion
+    page: str
 
 
 @flow(name="evaluate")
@@ -34,5 +37,6 @@ def evaluate(model: str, dataset: str, store: str, profile: str = "local") -> Ev
     with prepared.profile.open(Evaluate.roles) as cluster:
         result: Evaluation = stage.evaluate(store, cluster, *specs, measured.metrics)
         priced: Priced = cost(store, cluster, *specs)
+        page: str = publish_page(store, cluster, "evaluation", *specs, rows(result))
     named = ModelVersion(name=measured.model.name, version=measured.model.version)
-    return EvaluatedModel(model=named, **result.entries(), **priced.entries())
+    return EvaluatedModel(model=named, page=page, **result.entries(), **priced.entries())

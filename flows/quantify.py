@@ -7,13 +7,16 @@ from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.measuring import quantify as stage
 from ritz.tasks.preparing import prepare
+from ritz.tasks.report.publish import publish_page
 from ritz.tasks.requests.learning import Quantify
+from ritz.tasks.views.calibrated import rows
 
 
 class QuantifiedModel(Calibration):
-    """A model, and what its error bars were worth."""
+    """A model, what its error bars were worth, and where the page of that lies."""
 
     model: ModelVersion
+    page: str
 
 
 @flow(name="quantify")
@@ -33,5 +36,6 @@ def quantify(model: str, dataset: str, store: str, profile: str = "local") -> Qu
     specs = (measured.model.spec, measured.dataset.spec)
     with prepared.profile.open(Quantify.roles) as cluster:
         result: Calibration = stage.quantify(store, cluster, *specs, measured.uncertainty)
+        page: str = publish_page(store, cluster, "calibration", *specs, rows(result))
     named = ModelVersion(name=measured.model.name, version=measured.model.version)
-    return QuantifiedModel(model=named, **result.entries())
+    return QuantifiedModel(model=named, page=page, **result.entries())

@@ -159,6 +159,11 @@ def files(store: Store, spec: str) -> tuple[str, ...]:
     return sealed.consistent(store, _folder(resolve(store, spec)), _CARD, lambda now: tuple(now.files))
 
 
+def location(store: Store, spec: str, file: str) -> str:
+    """Return the path or URL of one file of a version, for a person to open; spec and errors as `load`."""
+    return store.location(f"{_folder(resolve(store, spec))}/{file}")
+
+
 def read_document(store: Store, spec: str, file: str) -> Json | None:
     """Return what one JSON file of a version holds, None if it has none of that name; spec and errors as `load`."""
     data = read_file(store, spec, file)

@@ -57,8 +57,17 @@ def calibrated(blob: bytes) -> Calibrated:
 
 def about(document: Mapping[str, Any]) -> str:
     """Return what a report says of the method that a recipe names; in general words where it is not installed."""
+    return _named(document).about
+
+
+def promise(document: Mapping[str, Any]) -> str:
+    """Return what the method that a recipe names guarantees; in general words where it is not installed."""
+    return _named(document).promise
+
+
+def _named(document: Mapping[str, Any]) -> type[Uncertainty]:
     known = cast(dict[str, type[Uncertainty]], METHODS.kinds())
-    return known.get(str(document.get("kind", USUAL.kind)), Uncertainty).about
+    return known.get(str(document.get("kind", USUAL.kind)), Uncertainty)
 
 
 def _method(kind: str) -> type[Uncertainty]:

@@ -164,6 +164,9 @@ class Uncertainty(Kind, ABC):
     about: ClassVar[str] = "Error bars that were set on samples of their own and measured on the test split."
     """What a report says of them, in a sentence or two."""
 
+    promise: ClassVar[str] = "Nothing: what was measured is all that is known of them."
+    """What is guaranteed of them, in a sentence or two."""
+
     kind: str
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     """Nominal coverages, rising."""

@@ -164,7 +164,13 @@ def evaluate(
         result = launch(flow, model, dataset, prepared.store, profile)
     from ritz.tasks.views.evaluated import lines, rows
 
-    report(result, as_json, f"model {result.model.spec}", rows(result), lines(result, result.break_even))
+    report(
+        result,
+        as_json,
+        f"model {result.model.spec}",
+        rows(result),
+        [*lines(result, result.break_even), f"page {result.page}"],
+    )
 
 
 def quantify(
@@ -214,7 +220,7 @@ def quantify(
         result = launch(flow, model, dataset, prepared.store, profile)
     from ritz.tasks.views.calibrated import lines, rows
 
-    report(result, as_json, f"model {result.model.spec}", rows(result), lines(result))
+    report(result, as_json, f"model {result.model.spec}", rows(result), [*lines(result), f"page {result.page}"])
 
 
 def predict(

@@ -1,22 +1,23 @@
 from __future__ import annotations
 
 from ritz.tasks.report.sections.costs import BreakEven, Costs, ModelCosts
-from ritz.tasks.report.sections.coverage import Coverage
+from ritz.tasks.report.sections.coverage.cells import Cells
+from ritz.tasks.report.sections.coverage.cut import Cut
+from ritz.tasks.report.sections.coverage.levels import Coverage
+from ritz.tasks.report.sections.coverage.parts import Parts
+from ritz.tasks.report.sections.coverage.promise import Promise
 from ritz.tasks.report.sections.errors import Baselines, Distribution, Errors, Measures
 from ritz.tasks.report.sections.samples import Samples
 from ritz.tasks.report.sections.truth import Truth, Worst
 
-SECTIONS = (
-    Samples(),
-    Errors(),
-    Distribution(),
-    Baselines(),
-    Measures(),
-    Truth(),
-    Worst(),
-    Coverage(),
-    Costs(),
-    BreakEven(),
-    ModelCosts(),
-)
+SAMPLES = (Samples(),)
+"""What is shown of single samples."""
+
+ERRORS = (Errors(), Distribution(), Baselines(), Measures(), Truth(), Worst())
+
+BARS = (Coverage(), Promise(), Parts(), Cells(), Cut())
+
+COSTS = (Costs(), BreakEven(), ModelCosts())
+
+SECTIONS = (*SAMPLES, *ERRORS, *BARS, *COSTS)
 """What a report says of errors, error bars and costs."""

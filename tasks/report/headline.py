@@ -1,26 +1,37 @@
-"""The head of a report: which run it is, and the five numbers that matter most."""
+"""The head of a page: what it is about, and the numbers that matter most."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ritz.storage.ledger import SPLITS
 from ritz.tasks.documents.verdict import Verdict
 from ritz.tasks.measuring.gate import not_above
-from ritz.tasks.report.recorded import Recorded
+from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.wording import MISSING, SPACE, duration, number, percent, share
 
 _UNKNOWN = "Not measured in this run."
 
+Key = tuple[str, str, str]
+"""A number that matters: what it is, how much, and a sentence that says what it means."""
 
-def headline(recorded: Recorded) -> Mapping[str, Any]:
-    """Return what the template of the page shows above the sections."""
+
+def headline(facts: RunFacts, keys: Sequence[str]) -> Mapping[str, Any]:
+    """Return what the template of the page shows above the sections.
+
+    Parameters
+    ----------
+    keys
+        Which numbers: names of `KEYS`.
+    """
+    recorded = facts.recorded
     splits = recorded.dataset.get("splits") or {}
     verdict = Verdict.model_validate(recorded.model) if "released" in recorded.model else None
     own = recorded.own_error.get("mean")
     return {
         "run": recorded.run,
+        "made": recorded.made,
         "status": recorded.status,
         "identity": recorded.identity,
         "created": recorded.created,
@@ -29,7 +40,7 @@ def headline(recorded: Recorded) -> Mapping[str, Any]:
         "splits": {name: splits[name] for name in sorted(splits, key=_split_order)},
         "release": verdict and verdict.release_by(recorded.recipe),
         "better": {} if own is None else not_above(own, recorded.baseline_means()),
-        "keys": key_numbers(recorded),
+        "keys": [KEYS[name](facts) for name in keys],
     }
 
 
@@ -37,12 +48,8 @@ def _split_order(name: str) -> int:
     return SPLITS.index(name) if name in SPLITS else len(SPLITS)
 
 
-def key_numbers(recorded: Recorded) -> list[tuple[str, str, str]]:
-    """Return the five numbers that matter most: what, how much, and a sentence that says what it means."""
-    return [row(recorded) for row in (_error, _gain, _coverage, _residual, _time)]
-
-
-def _error(recorded: Recorded) -> tuple[str, str, str]:
+def _error(facts: RunFacts) -> Key:
+    recorded = facts.recorded
     error, splits = recorded.own_error, recorded.dataset.get("splits") or {}
     if not error:
         return "test error", MISSING, _UNKNOWN
@@ -55,7 +62,8 @@ def _error(recorded: Recorded) -> tuple[str, str, str]:
     )
 
 
-def _gain(recorded: Recorded) -> tuple[str, str, str]:
+def _gain(facts: RunFacts) -> Key:
+    recorded = facts.recorded
     title, own, means = "against baselines", recorded.own_error.get("mean"), recorded.baseline_means()
     if not means or not own:
         return title, MISSING, _UNKNOWN
@@ -69,9 +77,9 @@ def _gain(recorded: Recorded) -> tuple[str, str, str]:
     )
 
 
-def _coverage(recorded: Recorded) -> tuple[str, str, str]:
+def _coverage(facts: RunFacts) -> Key:
     title = "coverage at 90 %"
-    band = next((row for row in recorded.coverage if row["nominal"] == 0.9), None)
+    band = next((row for row in facts.recorded.coverage if row["nominal"] == 0.9), None)
     if band is None:
         return title, MISSING, _UNKNOWN
     equal = band.get("constant_width_at_equal_coverage")
@@ -83,7 +91,46 @@ def _coverage(recorded: Recorded) -> tuple[str, str, str]:
     )
 
 
-def _residual(recorded: Recorded) -> tuple[str, str, str]:
+def _fields(facts: RunFacts) -> Key:
+    row = facts.recorded.next_to_90
+    title, whole = f"whole fields at {percent(row.get('nominal'))}", row.get("fields")
+    if not whole:
+        return title, MISSING, _UNKNOWN
+    return (
+        title,
+        percent(whole["measured"]),
+        f"Share of the {number(whole['of'])} test samples of which every point is inside the wider bands around whole "
+        f"fields. Interval of 95\xa0%: {percent(whole['low'])} to {percent(whole['high'])}.",
+    )
+
+
+def _least(facts: RunFacts) -> Key:
+    row = facts.recorded.next_to_90
+    title, samples = f"worst sample at {percent(row.get('nominal'))}", row.get("by_sample")
+    if not samples:
+        return title, MISSING, _UNKNOWN
+    return (
+        title,
+        percent(samples["least"]),
+        f"Share of the points of the least covered test sample inside. In one of ten it is {percent(samples['tenth'])} "
+        "or less: nothing is guaranteed for a single sample.",
+    )
+
+
+def _discretisation(facts: RunFacts) -> Key:
+    title, errors = "error of the grid", facts.material.truth_errors
+    if errors is None or not errors.discretisation.known:
+        return title, MISSING, _UNKNOWN if errors is None else f"Not known: {errors.discretisation.reason}."
+    return (
+        title,
+        number(errors.discretisation.mean),
+        "Mean relative L2 distance of the truth itself to solutions on a grid twice as fine. No error of a model is "
+        "about the PDE below that.",
+    )
+
+
+def _residual(facts: RunFacts) -> Key:
+    recorded = facts.recorded
     totals, samples = recorded.totals, recorded.dataset.get("samples")
     if totals.get("max_residual") is None:
         return "worst residual", MISSING, _UNKNOWN
@@ -95,7 +142,8 @@ def _residual(recorded: Recorded) -> tuple[str, str, str]:
     )
 
 
-def _time(recorded: Recorded) -> tuple[str, str, str]:
+def _time(facts: RunFacts) -> Key:
+    recorded = facts.recorded
     times = recorded.times
     overlap = share(times.get("steps_while_solving"), times.get("steps"))
     if overlap:
@@ -108,3 +156,16 @@ def _time(recorded: Recorded) -> tuple[str, str, str]:
     steps = times.get("steps")
     sentence = f"Time of the whole run, with {number(steps)} training steps." if steps is not None else _UNKNOWN
     return "time", duration(times.get("total")), sentence
+
+
+KEYS: Mapping[str, Callable[[RunFacts], Key]] = {
+    "error": _error,
+    "gain": _gain,
+    "coverage": _coverage,
+    "fields": _fields,
+    "least": _least,
+    "discretisation": _discretisation,
+    "residual": _residual,
+    "time": _time,
+}
+"""The numbers that matter most, by name."""

@@ -9,6 +9,7 @@ import numpy as np
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.tasks.documents.evaluation import TruthErrors, WorstSample
 from ritz.tasks.report.arrivals import Stream
+from ritz.tasks.report.covered import Covered
 from ritz.tasks.report.recorded import Recorded
 
 Arrays = dict[str, np.ndarray]
@@ -24,6 +25,8 @@ class Material:
         ``(n,)`` ids of the samples that are shown, at most four.
     labels
         What each of them stands for, e.g. ``"median error"``; see `typical`.
+    chosen_by
+        By what they were chosen: their error, or their coverage.
     inputs, truth, prediction
         Their fields in physical units by variable name, ``(n, *dims)``.
     half_width, centre
@@ -33,6 +36,8 @@ class Material:
         How the bands were made, in a sentence or two.
     level
         Nominal coverage of that band.
+    covered
+        How often each value of a test sample was inside its band; None where that was not kept.
     dimensions
         What the dimensions of the variables mean. Without them the last axes of a field are those of
         ``coordinates``, in their order, and all of them are of space.
@@ -64,6 +69,7 @@ class Material:
 
     sample_id: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     labels: tuple[str, ...] = ()
+    chosen_by: str = "error"
     inputs: Arrays = field(default_factory=dict)
     truth: Arrays = field(default_factory=dict)
     prediction: Arrays = field(default_factory=dict)
@@ -71,6 +77,7 @@ class Material:
     centre: Arrays = field(default_factory=dict)
     bands_made: str = ""
     level: float = 0.9
+    covered: Covered | None = None
     dimensions: Dimensions | None = None
     coordinates: Arrays = field(default_factory=dict)
     attrs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -97,6 +104,13 @@ class Material:
     def is_time(self, dim: str) -> bool:
         """Return whether a dimension is time."""
         return dim == "time" or self.attrs.get(dim, {}).get("axis") == "T"
+
+    def times(self, steps: int) -> tuple[np.ndarray, str]:
+        """Return the times of so many steps, and what an axis of them is called; their numbers where none are known."""
+        for dim, values in self.coordinates.items():
+            if self.is_time(dim) and np.shape(values) == (steps,) and np.asarray(values).dtype.kind in "iuf":
+                return np.asarray(values, float), dim + (f" ({self.unit(dim)})" if self.unit(dim) else "")
+        return np.arange(1.0, steps + 1), "step"
 
     def label(self, name: str) -> str:
         """Return the long name of a variable with its symbol, e.g. ``"pressure u"``."""

@@ -8,11 +8,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.storage import runs
+from ritz.storage import models, runs
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import save
 from ritz.tasks.documents.run import FinishedRun, Paths
-from ritz.tasks.report import worker
+from ritz.tasks.report import stage_worker, worker
+from ritz.tasks.report.stage_worker import Stage
 from ritz.tasks.stage import artifact_key, in_prefect, show, stage
 from ritz.tasks.views.summary import rows
 
@@ -45,6 +46,29 @@ def publish(
         _artifacts(record, report)
     log.info("report: %s", report)
     return record
+
+
+@stage("page")
+def publish_page(
+    store_url: str, cluster: Cluster, what: Stage, model: str, dataset: str, table: list[dict[str, str]]
+) -> str:
+    """Write the page of what a stage by itself has measured, beside the model, and return where it lies.
+
+    Parameters
+    ----------
+    model, dataset
+        ``NAME@VERSION``.
+    table
+        What the stage came to, which Prefect shows as an artifact.
+    """
+    store, file = Store(store_url), f"{what}.html"
+    models.update(store, model, file, cluster.call("train", stage_worker.page, store_url, what, model, dataset))
+    location = models.location(store, model, file)
+    if in_prefect():
+        key = artifact_key(model.partition("@")[0], what)
+        show(create_table_artifact, table, key=key, description=f"{what.capitalize()} of {model}; page: {location}")
+    log.info("page: %s", location)
+    return location
 
 
 def _artifacts(record: FinishedRun, report: str) -> None:

@@ -20,6 +20,8 @@ class Recorded:
         Which run it is, how it ended, when it began, and the identity of its recipe.
     command
         The line that makes the run again.
+    made
+        What made the page, in a sentence, where it is not of a run.
     recipe, dataset, model
         What was asked for, and what came of it.
     metrics, baselines
@@ -43,6 +45,7 @@ class Recorded:
     created: str | None = None
     identity: str | None = None
     command: str | None = None
+    made: str | None = None
     recipe: Part = field(default_factory=dict)
     dataset: Part = field(default_factory=dict)
     model: Part = field(default_factory=dict)
@@ -78,6 +81,7 @@ class Recorded:
             status=record.get("status"),
             created=record.get("created"),
             identity=record.get("identity"),
+            made=record.get("made"),
             command=command if isinstance(command, str) or command is None else shlex.join(command),
             coverage=tuple(coverage),
             totals=record.get("ledger") or {},
@@ -85,6 +89,11 @@ class Recorded:
             store=(record.get("paths") or {}).get("store"),
             **parts,
         )
+
+    @property
+    def next_to_90(self) -> Part:
+        """The coverage at 90 %, or at the level next to it; empty where none was measured."""
+        return min(self.coverage, key=lambda row: abs(row["nominal"] - 0.9), default={})
 
     @property
     def own_error(self) -> Part:

@@ -9,6 +9,7 @@ import numpy as np
 from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
 from ritz.tasks.documents.evaluation import TruthError, TruthErrors, WorstSample
 from ritz.tasks.report.arrivals import Stream
+from ritz.tasks.report.covered import Covered
 from ritz.tasks.report.material import Material
 from tests.documents import comparison, seed
 
@@ -26,6 +27,7 @@ def make_material(space: tuple[int, ...], n: int = 2) -> Material:
         truth={"u": truth},
         prediction={"u": truth + error},
         half_width={"u": np.full((n, *space), 1.5)},
+        centre={"u": truth + 0.5 * error},
         coordinates={name: np.linspace(0, 1, points) for name, points in zip(names, space, strict=True)},
         attrs={
             "a": {"long_name": "permeability", "units": "m2", "transform": "log"},
@@ -40,6 +42,12 @@ def make_material(space: tuple[int, ...], n: int = 2) -> Material:
             "received": np.minimum(step, 120),
         },
         arrivals=1e9 + np.arange(0.0, 120.0, 8.0),
+        covered=Covered(
+            0.9,
+            {"u": rng.binomial(30, 0.9, space) / 30},
+            np.clip(rng.normal(0.9, 0.05, 30), 0, 1),
+            np.arange(3, 603, 20),
+        ),
         relative_l2=np.exp(rng.normal(-4, 0.4, 30)),
         worst=(WorstSample(id=19, relative_l2=0.0633), WorstSample(id=598, relative_l2=0.06)),
         truth_errors=TruthErrors(
@@ -107,6 +115,12 @@ def make_record() -> dict[str, Any]:
                 "width": 0.01 * level,
                 "constant_width": 0.0143,
                 "constant_width_at_equal_coverage": 0.0153,
+                "low": level - 0.006,
+                "high": level + 0.014,
+                "by_sample": {"least": level - 0.2, "tenth": level - 0.1, "median": level},
+                "by_zone": [[level - 0.03 * ring, level - 0.03 * ring - 0.02, level] for ring in range(4)],
+                "by_step": [[level + 0.01, level, level + 0.02]] * 12,
+                "by_difficulty": [[level, level - 0.05, level + 0.05]] * 5,
             }
             for level in (0.5, 0.9)
         },

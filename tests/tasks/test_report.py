@@ -18,7 +18,7 @@ from tests.tasks.reported import make_material, make_record
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
 
-FIGURES = ["samples", "training", "stream", "errors", "calibration", "panel", "ledger"]
+FIGURES = ["samples", "training", "stream", "errors", "calibration", "covered", "cells", "cut", "panel", "ledger"]
 
 
 class Page(HTMLParser):
@@ -211,7 +211,7 @@ def test_bare_fields_without_coordinates_attributes_or_bands(record: dict[str, A
     bare = Material(
         sample_id=np.array([1]), inputs={}, truth={"u": field, "v": field}, prediction={"u": field, "v": field}
     )
-    assert list(pictures({"coverage": record["coverage"]}, bare)) == ["samples", "samples_2", "calibration"]
+    assert list(pictures({"coverage": record["coverage"]}, bare)) == ["samples", "samples_2", "calibration", "covered"]
 
 
 def test_pictures_differ_with_the_data_and_only_with_it() -> None:

@@ -24,7 +24,7 @@ from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.recipes import load
 from ritz.tasks.report.material import Material, RunFacts
 from ritz.tasks.report.recorded import Recorded
-from ritz.tasks.report.sections.coverage import Coverage
+from ritz.tasks.report.sections.coverage.levels import Coverage
 from tests.command import TINY
 from tests.documents import coverage, metrics
 from tests.tasks.test_predict import TinyStore

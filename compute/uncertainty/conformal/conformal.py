@@ -61,6 +61,12 @@ class Conformal(Uncertainty):
         "points of a field, and wider ones whole fields."
     )
 
+    promise: ClassVar[str] = (
+        "Over all draws of calibration and test samples from one law, the expected share of points inside the bands is "
+        "at least the nominal one, and for errors without ties at most 1/(n + 1) more, with n calibration samples. "
+        "Bands around whole fields hold all points of a new sample with at least the nominal probability."
+    )
+
     sources: ClassVar[tuple[Source, ...]] = (
         Source(
             "Angelopoulos et al.",

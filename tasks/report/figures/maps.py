@@ -37,7 +37,7 @@ def samples(material: Material, output: str) -> Figure:
 
 
 @dataclass(frozen=True)
-class _Field:
+class Field:
     """A field in colours; without ``scale`` the next one to the right has the same."""
 
     title: str
@@ -58,9 +58,9 @@ class _Lines:
 
 def _images(material: Material, shown: list[Shown]) -> Figure:
     rows = [_panels(material, sample) for sample in shown]
-    left, right, bottom, top = _extent(material, shown[0].dims, shown[0].truth.shape)
+    left, right, bottom, top = outer_edges(material, shown[0].dims, shown[0].truth.shape)
     width = _width(len(rows[0]))
-    height = width * _aspect((left, right, bottom, top))
+    height = width * height_over_width((left, right, bottom, top))
     above = _ABOVE + _LINE * shown[0].heading(material).count("\n")
     upper = total = len(rows) * (above + _TITLE + height + _BELOW) + 0.34
     sheet = Sheet(WIDE, total)
@@ -72,9 +72,9 @@ def _images(material: Material, shown: list[Shown]) -> Figure:
             if isinstance(panel, _Lines):
                 _draw_lines(sheet, Box(x, y, width, height), material, panel, last)
             else:
-                extent = _extent(material, panel.drawn.dims, panel.drawn.values.shape)
+                extent = outer_edges(material, panel.drawn.dims, panel.drawn.values.shape)
                 box = Box(x, y, width, height, extent[:2], extent[2:])
-                _draw_field(sheet, box, material, panel)
+                draw_field(sheet, box, material, panel)
                 sheet.below(box, horizontal if last else None)
                 sheet.beside(box, vertical if panel is panels[0] else None)
             x += width + (_SCALE if panel.scale else _GAP)
@@ -82,7 +82,8 @@ def _images(material: Material, shown: list[Shown]) -> Figure:
     return sheet.finish()
 
 
-def _draw_field(sheet: Sheet, box: Box, material: Material, panel: _Field) -> None:
+def draw_field(sheet: Sheet, box: Box, material: Material, panel: Field) -> None:
+    """Draw a field with its title and its scale: an image, or on a mesh its triangles."""
     if panel.drawn.dims == (NODE,):
         x, y = (np.asarray(material.coordinates[axis], float) for axis in ("x", "y"))
         triangles = material.coordinates.get("triangle")
@@ -114,7 +115,7 @@ def _width(panels: int) -> float:
     return (WIDE - _LEFT - _GAP - _SCALE * (panels - 1)) / panels
 
 
-def _panels(material: Material, sample: Shown) -> list[_Field | _Lines]:
+def _panels(material: Material, sample: Shown) -> list[Field | _Lines]:
     from matplotlib.colors import LogNorm, Normalize
 
     groups = [{name: one for name, one in group.items() if one.dims != (NODE,)} for group in grouped(material, sample)]
@@ -124,16 +125,16 @@ def _panels(material: Material, sample: Shown) -> list[_Field | _Lines]:
     # About so many characters fit above a panel and its scale.
     limit = min(32, int(16 * (_width(count) + _SCALE)))
 
-    def field(title: str, values: np.ndarray, colours: str, norm: Normalize, scale: bool = True) -> _Field:
-        return _Field(title, Drawn(sample.dims, values), colours, norm, scale)
+    def field(title: str, values: np.ndarray, colours: str, norm: Normalize, scale: bool = True) -> Field:
+        return Field(title, Drawn(sample.dims, values), colours, norm, scale)
 
     error = sample.prediction - sample.truth
     shared = Normalize(*span(sample.truth, sample.prediction))
     spread = span(np.zeros(1), np.abs(error))[1]
-    panels: list[_Field | _Lines] = []
+    panels: list[Field | _Lines] = []
     for name, drawn in maps.items():
         norm = (LogNorm if is_log(material, name, drawn.values) else Normalize)(*span(drawn.values))
-        panels.append(_Field(named(material, name, limit), drawn, "cividis", norm))
+        panels.append(Field(named(material, name, limit), drawn, "cividis", norm))
     panels += [_Lines(group_name(material, group), group) for group in groups]
     panels += [
         field(f"{named(material, sample.output, limit - 7)}: truth", sample.truth, "viridis", shared, scale=False),
@@ -147,7 +148,7 @@ def _panels(material: Material, sample: Shown) -> list[_Field | _Lines]:
     return panels
 
 
-def _extent(material: Material, dims: tuple[str, ...], shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+def outer_edges(material: Material, dims: tuple[str, ...], shape: tuple[int, ...]) -> tuple[float, float, float, float]:
     """Return the outer edges of the cells, or of the mesh, (left, right, bottom, top)."""
     if dims == (NODE,):
         left, right, bottom, top = (float(end) for axis in ("x", "y") for end in _ends(material.coordinates[axis]))
@@ -164,7 +165,7 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
     return float(np.min(values)), float(np.max(values))
 
 
-def _aspect(extent: tuple[float, float, float, float]) -> float:
+def height_over_width(extent: tuple[float, float, float, float]) -> float:
     """Return height over width, true to the coordinates unless that would be a strip."""
     left, right, bottom, top = extent
     ratio = abs((top - bottom) / (right - left)) if right != left else 1.0

@@ -110,18 +110,28 @@ def cut(material: Material, name: str, values: np.ndarray) -> Drawn:
 
 def caption(material: Material, output: str) -> str:
     """Return where the drawn fields of an output lie, as a sentence; empty where all of them is drawn."""
-    values = material.truth[output][0]
-    dims = material.dims(output, values.ndim)
+    there = place(material, output, material.truth[output].shape[1:])
+    return f" Shown {there}; errors are of the whole field." if there else ""
+
+
+def place(material: Material, output: str, shape: tuple[int, ...]) -> str:
+    """Return where the drawn part of an output of this shape lies, e.g. ``"at z = 0.5"``; empty where all is drawn."""
+    dims = material.dims(output, len(shape))
     parts = []
-    for dim, index in _cuts(material, dims, values.shape).items():
+    for dim, index in _cuts(material, dims, shape).items():
         if dim in _kept(material, dims):
             continue
-        along = material.coordinates.get(dim)
-        there = f"{float(along[index]):.4g}" if along is not None else f"entry {index + 1}"
-        unit = f" {material.unit(dim)}" if material.unit(dim) else ""
-        last = " (the last that is stored)" if material.is_time(dim) else ""
-        parts.append(f"at {dim} = {there}{unit}{last}")
-    return f" Shown {', '.join(parts)}; errors are of the whole field." if parts else ""
+        parts.append(at(material, dim, index))
+    return ", ".join(parts)
+
+
+def at(material: Material, dim: str, index: int) -> str:
+    """Return where one entry along a dimension lies, e.g. ``"at y = 0.5 m"``."""
+    along = material.coordinates.get(dim)
+    there = f"{float(along[index]):.4g}" if along is not None else f"entry {index + 1}"
+    unit = f" {material.unit(dim)}" if material.unit(dim) else ""
+    last = " (the last that is stored)" if material.is_time(dim) else ""
+    return f"at {dim} = {there}{unit}{last}"
 
 
 def explanation(material: Material, output: str) -> str:
@@ -129,14 +139,14 @@ def explanation(material: Material, output: str) -> str:
     lines = cut(material, output, material.truth[output][0])
     if lines.values.ndim == 1 and lines.dims != (NODE,):
         return (
-            "Test samples, chosen by their error: inputs; truth (solid) and prediction (dashed) with its band "
-            "(shaded); the error, inside the shaded part wherever the band covers the truth."
+            f"Test samples, chosen by their {material.chosen_by}: inputs; truth (solid) and prediction (dashed) with "
+            "its band (shaded); the error, inside the shaded part wherever the band covers the truth."
             + caption(material, output)
         )
     return (
-        "Test samples, chosen by their error. Truth and prediction share a colour scale. The error is red where the "
-        "prediction is too high. The last map has the distance of the truth from the middle of the band, in half "
-        "widths: blue is inside, red outside." + caption(material, output)
+        f"Test samples, chosen by their {material.chosen_by}. Truth and prediction share a colour scale. The error is "
+        "red where the prediction is too high. The last map has the distance of the truth from the middle of the band, "
+        "in half widths: blue is inside, red outside." + caption(material, output)
     )
 
 
