@@ -124,8 +124,8 @@ def _discretisation(facts: RunFacts) -> Key:
     return (
         title,
         number(errors.discretisation.mean),
-        "Mean relative L2 distance of the truth itself to solutions on a grid twice as fine. No error of a model is "
-        "about the PDE below that.",
+        "Mean relative L2 distance of the truth itself to solutions on a grid twice as fine. Errors of a model below "
+        "that say nothing of the PDE.",
     )
 
 

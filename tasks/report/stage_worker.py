@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
+from ritz.compute.document import Json
 from ritz.storage.names import split_spec
 from ritz.storage.reading import read, resolve
 from ritz.storage.store import Store
@@ -26,14 +27,13 @@ def page(store_url: str, stage: Stage, model: str, dataset: str) -> bytes:
     return render(_record(store, stage, model, dataset), material, page=PAGES[stage])
 
 
-def _record(store: Store, stage: Stage, model: str, dataset: str) -> dict[str, Any]:
+def _record(store: Store, stage: Stage, model: str, dataset: str) -> Json:
     """Return what a run record would say of it, as far as it is known."""
     card, data = of_model.card(store, model), read(store, dataset)
     by = {"evaluation": "evaluate", "calibration": "quantify"}[stage]
     trained = f"in run {card.run}" if card.run is not None else "by itself"
-    name, version = split_spec("model", model)
-    its_data, its_version = split_spec("dataset", dataset)
-    record: dict[str, Any] = {
+    (name, version), (its_data, its_version) = split_spec("model", model), split_spec("dataset", dataset)
+    about: Json = {
         "made": f"Made by `ritz {by}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. The model was trained {trained}, on "
         f"{card.dataset.name}@{card.dataset.version}.",
         "model": {"name": name, "version": version},
@@ -47,11 +47,13 @@ def _record(store: Store, stage: Stage, model: str, dataset: str) -> dict[str, A
         "recipe": card.recipe,
     }
     evaluation, calibration = evaluated(store, model, dataset), of_model.calibration(store, model)
-    if evaluation is not None:
-        record |= {name: value for name, value in evaluation.document().items() if name in ("metrics", "baselines")}
-    if calibration is not None and calibration.dataset == dataset:
-        kept = calibration.document()
-        record |= {name: kept.get(name) for name in ("coverage", "ranking", "shifted")}
-        record["bar_seconds"] = kept.get("seconds")
     kept = card.document()
-    return record | {name: kept.get(name) for name in ("cost", "break_even")}
+    errors = {} if evaluation is None else evaluation.document()
+    bars = {} if calibration is None or calibration.dataset != dataset else calibration.document()
+    return {
+        **about,
+        **{name: errors.get(name) for name in ("metrics", "baselines")},
+        **{name: bars.get(name) for name in ("coverage", "ranking", "shifted")},
+        "bar_seconds": bars.get("seconds"),
+        **{name: kept.get(name) for name in ("cost", "break_even")},
+    }

@@ -92,7 +92,7 @@ def measured(
         chosen = typical(relative_l2)
     rows = rows[list(chosen.values())]
     shown, (inputs, truth) = data.isel(sample=rows), taken(data, rows)
-    prediction = trained.predict(inputs)
+    prediction = trained.predict(inputs) if chosen else {}
     level = LEVEL if bands is None else bands.levels[at_map(bands.levels)]
     lower, upper = ({}, {}) if bands is None or not chosen else bands.interval(inputs, prediction, level)
     return Material(

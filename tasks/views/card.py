@@ -78,11 +78,26 @@ def card(store_url: str, spec: str) -> CardView:
     if calibrated := laws(store, spec):
         kept["laws"] = calibrated
     found = {name: kept[name] for name in FIRST if name in kept} | kept
+    if model.calibration is not None and "made" not in model.calibration.entries():
+        found["calibration"] = model.calibration.changed(made=_made_before(store, spec))
     # One that was trained by itself never came to a gate.
     judged: Json = {"released": None, "release": "not judged"}
     if verdict is not None:
         judged = verdict.complete(model.recipe).entries()
     return CardView.model_validate({"model": models.resolve(store, spec).spec, **judged, **found})
+
+
+def _made_before(store: Store, spec: str) -> str:
+    """Return how bands were made by a release that did not write it down."""
+    from ritz.compute.uncertainty.catalogue import calibrated
+
+    blob = models.read_file(store, spec, "bands.json")
+    try:
+        said = "" if blob is None else calibrated(blob).made()
+    except ValueError:
+        # What made them is not installed here.
+        said = ""
+    return f"{said} An earlier release made them; `ritz quantify` makes them anew.".lstrip()
 
 
 def break_even(kept: Card) -> str:

@@ -97,6 +97,26 @@ def test_is_audited_and_grown(tmp_path: Path, environment: dict[str, str]) -> No
     assert (longer["status"] == 1).all()
 
 
+def test_its_bands_say_how_they_were_made_and_are_made_anew(tmp_path: Path, environment: dict[str, str]) -> None:
+    store = unpacked(tmp_path) / "store"
+    card = json.loads(inside("models", "small", "--store", str(store), "--json").stdout)
+    assert card["calibration"]["made"] == (
+        "The width of a band was learnt from inputs and prediction. "
+        "An earlier release made them; `ritz quantify` makes them anew."
+    )
+    done = ritz("quantify", "small", "--dataset", "small", "--store", str(store), env=environment)
+    assert done.returncode == 0, done.stderr
+    path = store / "models/small/v1/calibration.html"
+    assert done.stdout.splitlines()[-1] == f"page {path}"
+    page = path.read_text(encoding="utf-8")
+    assert "What is guaranteed, and what is not" in page
+    assert "Least covered of 6 test samples" in page
+    again = json.loads(inside("models", "small", "--store", str(store), "--json").stdout)["calibration"]
+    assert "earlier release" not in again["made"]
+    assert "by_zone" in again["coverage"]["0.5"]
+    assert "by_zone" not in card["calibration"]["coverage"]["0.5"]
+
+
 def values(store: Path, version: str) -> dict[str, Any]:
     """What a version holds, read as a stranger would."""
     repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(store / "datasets" / DATASET)))

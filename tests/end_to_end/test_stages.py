@@ -19,6 +19,7 @@ from ritz.tasks.documents import of_model
 from ritz.tasks.documents.law_calibration import laws
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.prediction.predict import predict
+from ritz.tasks.report.wording import number
 from tests import attached
 from tests.command import TINY, inside, printed, ritz
 from tests.end_to_end.test_data import check_residuals, check_solutions
@@ -118,6 +119,27 @@ def test_bands_for_another_law_lie_beside_those_of_the_model(staged: Staged) -> 
     assert {law: one.document() for law, one in kept.items()} == {
         "tau-6": {key: value for key, value in found.items() if key != "model"}
     }
+
+
+def test_they_write_pages_beside_the_model(staged: Staged) -> None:
+    folder = Path(staged.store.url) / "models/tiny/v1"
+    said = {"evaluation": staged.evaluated, "calibration": staged.quantified}
+    words = {
+        "evaluation": ("Errors on the test split", "Worst samples", "Errors of the truth itself", "When the surrogate"),
+        "calibration": ("Error bars", "What is guaranteed, and what is not", "Coverage by cell", "A cut through"),
+    }
+    for stage, result in said.items():
+        assert result["page"] == str(folder / f"{stage}.html")
+        page = Path(result["page"]).read_text(encoding="utf-8")
+        assert f"tiny – Ritz {stage}" in page
+        assert "not measured in this run" not in page
+        assert "The model was trained by itself, on darcy-recycled@v1." in page
+        assert all(text in page for text in words[stage]), stage
+        assert not [text for text in words[({*said} - {stage}).pop()] if f">{text}" in page], stage
+        assert models.read_file(staged.store, "tiny@v1", f"{stage}.html") == page.encode()
+    # The error of the grid that `ritz evaluate` has measured stands beside the bands.
+    finer = staged.evaluated["truth"]["discretisation"]["mean"]
+    assert f"relative L2 distance to a grid twice as fine is {number(finer)} in the mean" in page
 
 
 def test_a_run_takes_what_the_generate_stage_made(staged: Staged) -> None:

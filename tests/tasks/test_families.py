@@ -28,7 +28,7 @@ from ritz.tasks.measuring.evaluate import evaluate
 from ritz.tasks.measuring.quantify import quantify
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.prediction.predict import predict
-from ritz.tasks.report.figures.shown import caption
+from ritz.tasks.report.figures.shown import caption, explanation
 from ritz.tasks.report.page import pictures
 from ritz.tasks.report.worker import gather
 from ritz.tasks.training import worker as train
@@ -143,13 +143,20 @@ def test_a_report_shows_it_and_says_what_part(trained: Trained) -> None:
     # One sample and no other figure, to be quick.
     rows: dict[str, Any] = {
         part: {name: values[:1] for name, values in getattr(whole, part).items()}
-        for part in ("inputs", "truth", "prediction", "half_width")
+        for part in ("inputs", "truth", "prediction", "half_width", "centre")
     }
-    material = dataclasses.replace(whole, **rows, curve={}, relative_l2=np.empty(0), ledger={})
+    material = dataclasses.replace(whole, **rows, labels=whole.labels[:1], curve={}, relative_l2=np.empty(0), ledger={})
     drawn = pictures({}, material)
     outputs = list(trained.of("output").data_vars)
     assert list(drawn) == ["samples", "samples_2"][: len(outputs)]
     assert [caption(material, str(name)) for name in outputs] == list(trained.family.shown)
+    bars = pictures({"coverage": {key: row.document() for key, row in trained.coverage.items()}}, material)
+    lines = "(shaded)" in explanation(material, str(outputs[0]))
+    cells, cuts = (
+        [name if number == 1 else f"{name}_{number}" for number in range(1, 1 + len(outputs))]
+        for name in ("cells", "cut")
+    )
+    assert list(bars) == [*drawn, "calibration", "covered", *cells, *([] if lines else cuts)]
 
 
 def test_inputs_from_a_file_give_outputs_with_names_units_and_places(trained: Trained, tmp_path: Path) -> None:

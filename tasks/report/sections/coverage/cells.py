@@ -35,27 +35,28 @@ class Cells(Section[RunFacts]):
     """How often each cell was inside its band, a figure per output."""
 
     name = "coverage-cells"
-    title = "Coverage cell by cell"
+    title = "Coverage by cell"
     under = "coverage"
     place = 30
-    needs = ("covered", "dimensions", "coordinates", "attrs")
+    needs = ("coverage", "covered", "dimensions", "coordinates", "attrs")
 
     def figures(self, facts: RunFacts) -> Mapping[str, Draw]:
         """Return ``cells``, and ``cells_2`` … for further outputs."""
-        return {name: partial(draw, facts.material, output) for name, output in _outputs(facts.material).items()}
+        return {name: partial(draw, facts.material, output) for name, output in _outputs(facts).items()}
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return the figures with what chance alone would do."""
         return joined(
             *(
                 picture(pictures, name, _caption(facts.material, output), wide=True)
-                for name, output in _outputs(facts.material).items()
+                for name, output in _outputs(facts).items()
             )
         )
 
 
-def _outputs(material: Material) -> dict[str, str]:
-    names = () if material.covered is None else material.covered.cells
+def _outputs(facts: RunFacts) -> dict[str, str]:
+    covered = facts.material.covered
+    names = () if covered is None or not facts.recorded.coverage else covered.cells
     return {f"cells_{number}" if number > 1 else "cells": name for number, name in enumerate(names, 1)}
 
 

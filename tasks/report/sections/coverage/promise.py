@@ -42,8 +42,8 @@ def _beside(material: Material) -> str:
     """Return how far the truth is from a finer grid, and how wide the bands are, both relative to the field."""
     errors, width = material.truth_errors, _relative_width(material)
     of_band = (
-        f" The half widths of the {percent(material.level)} bands of the samples that are shown are "
-        f"{number(width)} of the root mean square of their fields, in root mean square."
+        f" For the samples that are shown, the half width of the {percent(material.level)} bands over the field is "
+        f"{number(width)} (root mean squares of both)."
         if width is not None
         else ""
     )
@@ -55,7 +55,7 @@ def _beside(material: Material) -> str:
     beside = f"Its relative L2 distance to a grid twice as fine is {number(finer.mean)} in the mean, "
     beside += f"{number(finer.max)} at worst, over {number(finer.samples)} samples." + of_band
     if width is not None and finer.mean is not None and finer.mean > width:
-        beside += " The error of the grid is the larger one: a finer grid would be outside of these bands."
+        beside += " The error of the grid is the larger one: fields on a finer grid may lie outside of these bands."
     return beside
 
 
