@@ -93,7 +93,7 @@ def _coverage(facts: RunFacts) -> Key:
 
 def _fields(facts: RunFacts) -> Key:
     row = facts.recorded.next_to_90
-    title, whole = f"whole fields at {percent(row.get('nominal'))}", row.get("fields")
+    title, whole = _at("whole fields", row), row.get("fields")
     if not whole:
         return title, MISSING, _UNKNOWN
     return (
@@ -106,7 +106,7 @@ def _fields(facts: RunFacts) -> Key:
 
 def _least(facts: RunFacts) -> Key:
     row = facts.recorded.next_to_90
-    title, samples = f"worst sample at {percent(row.get('nominal'))}", row.get("by_sample")
+    title, samples = _at("worst sample", row), row.get("by_sample")
     if not samples:
         return title, MISSING, _UNKNOWN
     return (
@@ -115,6 +115,10 @@ def _least(facts: RunFacts) -> Key:
         f"Share of the points of the least covered test sample inside. In one of ten it is {percent(samples['tenth'])} "
         "or less: nothing is guaranteed for a single sample.",
     )
+
+
+def _at(title: str, row: Mapping[str, Any]) -> str:
+    return f"{title} at {percent(row['nominal'])}" if row else title
 
 
 def _discretisation(facts: RunFacts) -> Key:

@@ -36,7 +36,7 @@ class Section(ABC, Generic[F_contra]):
     name
         Its id on the page.
     title
-        Its heading; without one it goes on under the heading before it.
+        Its heading; without one it goes on under the heading before it. A part that says nothing has none.
     link
         How the navigation calls it; a section without is not in it.
     under
@@ -133,7 +133,8 @@ def _parts(parts: Iterable[Section[F_contra]], facts: F_contra, pictures: Pictur
 
 
 def _part(section: Section[F_contra], facts: F_contra, pictures: Pictures) -> Markup:
-    return joined(heading(section.title) if section.title else Markup(), _said(section, facts, pictures))
+    said = _said(section, facts, pictures)
+    return joined(heading(section.title) if section.title and said else Markup(), said)
 
 
 def _said(section: Section[F_contra], facts: F_contra, pictures: Pictures) -> Markup:

@@ -77,7 +77,7 @@ def measured(
     Parameters
     ----------
     by_coverage
-        The samples that are shown are chosen by their coverage, and not by their error.
+        The samples that are shown are chosen by their coverage where that is known, and not by their error.
     """
     trained, bands = load_model(store, model, surrogate)
     data = read(store, dataset)
@@ -85,9 +85,9 @@ def measured(
     covered = Covered.of(models.read_file(store, model, COVERAGE_MAP)) if bands is not None else None
     relative_l2 = np.array([] if evaluation is None else evaluation.relative_l2)
     rows = np.flatnonzero(data["split"].values == "test")
-    if by_coverage:
+    if by_coverage and covered is not None:
         ids = data["sample_id"].values[rows].tolist()
-        chosen = {} if covered is None else {label: ids.index(one) for label, one in covered.chosen().items()}
+        chosen = {label: ids.index(one) for label, one in covered.chosen().items()}
     else:
         chosen = typical(relative_l2)
     rows = rows[list(chosen.values())]
@@ -98,7 +98,7 @@ def measured(
     return Material(
         sample_id=shown["sample_id"].values,
         labels=tuple(chosen),
-        chosen_by="coverage" if by_coverage else "error",
+        chosen_by="coverage" if by_coverage and covered is not None else "error",
         inputs=inputs,
         truth=truth,
         prediction=prediction,

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.storage import models
@@ -23,6 +25,7 @@ from ritz.tasks.report.wording import number
 from tests import attached
 from tests.command import TINY, inside, printed, ritz
 from tests.end_to_end.test_data import check_residuals, check_solutions
+from tests.served import client_of
 
 RECYCLED = (
     "darcy-recycled",
@@ -140,6 +143,17 @@ def test_they_write_pages_beside_the_model(staged: Staged) -> None:
     # The error of the grid that `ritz evaluate` has measured stands beside the bands.
     finer = staged.evaluated["truth"]["discretisation"]["mean"]
     assert f"relative L2 distance to a grid twice as fine is {number(finer)} in the mean" in page
+
+
+def test_prefect_shows_their_tables(staged: Staged, environment: dict[str, str]) -> None:
+    keys = ["ritz-tiny-calibration", "ritz-tiny-evaluation"]
+    with client_of(environment), get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=keys)))
+    calibration, evaluation = sorted(found, key=lambda artifact: artifact.key)
+    assert calibration.type == evaluation.type == "table"
+    assert json.loads(calibration.data)[2]["nominal"] == "90%"
+    assert json.loads(evaluation.data)[0]["error"] == "relative L2"
+    assert calibration.description == f"Calibration of tiny@v1; page: {staged.quantified['page']}"
 
 
 def test_a_run_takes_what_the_generate_stage_made(staged: Staged) -> None:

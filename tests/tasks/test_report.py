@@ -146,6 +146,7 @@ def test_missing_parts_are_named() -> None:
     ):  # fmt: skip
         assert f"{part}: not measured in this run." in read.text
     assert read.text.count("Not measured in this run.") == 5
+    assert "What is guaranteed" not in read.text
 
 
 def test_what_the_trainer_saw_is_told_in_numbers(page: bytes) -> None:
