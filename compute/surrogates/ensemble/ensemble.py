@@ -43,6 +43,7 @@ class Ensemble(Surrogate):
             2017,
             "NeurIPS",
             "the spread of a few networks from other seeds is as good an error bar as a Bayesian network's",
+            "ensembles.txt",
         ),
     )
 
@@ -63,6 +64,10 @@ class Ensemble(Surrogate):
                 ("member",),
                 f"member is {self.member.kind!r}, expected a network, such as 'fno': what is fitted at once comes out "
                 "the same from every seed",
+            )
+        elif self.member.stochastic:
+            yield Fault(
+                ("member",), f"member is {self.member.kind!r}, which draws its answers; expected one that does not"
             )
 
     @property

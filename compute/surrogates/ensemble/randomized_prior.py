@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ritz.compute.kind import Fault, OneOf, Source, in_units
 from ritz.compute.surrogates.families import NETWORKS
+from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.network import Network
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
@@ -36,6 +37,7 @@ class RandomizedPrior(Network):
             2018,
             "NeurIPS",
             "an ensemble with random fixed priors keeps its spread away from the data",
+            "randomized_priors.txt",
         ),
         Source(
             "M. A. Bhouri, L. Peng, M. S. Pritchard, P. Gentine",
@@ -43,6 +45,7 @@ class RandomizedPrior(Network):
             2023,
             "arXiv:2309.10231",
             "with cheap and dear samples it extrapolates better than with either alone, with trustworthy uncertainty",
+            "randomized_priors.txt",
         ),
     )
 
@@ -56,6 +59,10 @@ class RandomizedPrior(Network):
         """Yield that what is inside is no network; see `Kind.faults`."""
         if not isinstance(self.inner, Network) or isinstance(self.inner, RandomizedPrior):
             yield Fault(("inner",), f"inner is {self.inner.kind!r}, expected a network by itself, such as 'fno'")
+        elif self.inner.stochastic:
+            yield Fault(
+                ("inner",), f"inner is {self.inner.kind!r}, which draws its answers; expected one that does not"
+            )
 
     @property
     def any_grid(self) -> bool:  # type: ignore[override]  # the class alone does not know what is inside
@@ -69,6 +76,11 @@ class RandomizedPrior(Network):
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
         """Return both networks on a grid; see `Network.build_on`."""
         return self._with(lambda network: network.build_on(inputs, outputs, grid), inputs, grid.shape)
+
+    def objective(self, module: torch.nn.Module, batch: Minibatch) -> torch.Tensor:
+        """Return what the network inside makes smaller, of the sum; see `Network.objective`."""
+        assert isinstance(self.inner, Network)
+        return self.inner.objective(module, batch)
 
     def check(self, grid: Grid) -> None:
         """Refuse what the network refuses; see `Surrogate.check`."""

@@ -99,6 +99,7 @@ class Laplace(Spread):
             2021,
             "NeurIPS",
             "the last layer alone is competitive with ensembles at the price of one network",
+            "ensembles.txt",
         ),
     )
 

@@ -56,6 +56,7 @@ class Members(Spread):
             2017,
             "NeurIPS",
             "the spread of a few networks from other seeds is as good an error bar as a Bayesian network's",
+            "ensembles.txt",
         ),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,18 @@ def test_members_are_networks(member: Surrogate) -> None:
         Ensemble(member=member)
     with pytest.raises(ValidationError, match=f"inner is '{member.kind}', expected a network by itself"):
         RandomizedPrior(inner=member)
+
+
+class Drawing(FullyConnected):
+    kind: Literal["drawing"] = "drawing"  # type: ignore[assignment]  # a kind of its own, as every subclass has
+    stochastic: ClassVar[bool] = True
+
+
+def test_members_that_draw_their_answers_are_refused() -> None:
+    with pytest.raises(ValidationError, match="member is 'drawing', which draws its answers"):
+        Ensemble(member=Drawing())
+    with pytest.raises(ValidationError, match="inner is 'drawing', which draws its answers"):
+        RandomizedPrior(inner=Drawing())
 
 
 def test_one_member_is_no_ensemble() -> None:
