@@ -33,6 +33,7 @@ from ritz.compute.training.samples.epochs import InMemory
 from ritz.compute.training.samples.supply import Given
 from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.ranking import ranking
 from ritz.compute.uncertainty.spread.constant import Constant
 from ritz.compute.uncertainty.spread.defect import Defect
@@ -40,7 +41,6 @@ from ritz.compute.uncertainty.spread.laplace import Laplace
 from ritz.compute.uncertainty.spread.learnt import Learnt
 from ritz.compute.uncertainty.spread.members import Members
 from ritz.compute.uncertainty.spread.spread import Spread
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 
 log = logging.getLogger("benchmarks")
 

@@ -38,8 +38,8 @@ from ritz.compute.training.samples.epochs import InMemory
 from ritz.compute.training.samples.supply import Given
 from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.uncertainty.conformal.conformal import Conformal
+from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.members import Members
-from ritz.compute.uncertainty.uncertainty import About, Predicted
 
 if TYPE_CHECKING:
     import torch
