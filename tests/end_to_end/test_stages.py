@@ -149,10 +149,10 @@ def test_prefect_shows_their_tables(staged: Staged, environment: dict[str, str])
     keys = ["ritz-tiny-calibration", "ritz-tiny-evaluation"]
     with client_of(environment), get_client(sync_client=True) as client:
         found = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=keys)))
-    calibration, evaluation = sorted(found, key=lambda artifact: artifact.key)
+    calibration, evaluation = sorted(found, key=lambda artifact: str(artifact.key))
     assert calibration.type == evaluation.type == "table"
-    assert json.loads(calibration.data)[2]["nominal"] == "90%"
-    assert json.loads(evaluation.data)[0]["error"] == "relative L2"
+    assert json.loads(str(calibration.data))[2]["nominal"] == "90%"
+    assert json.loads(str(evaluation.data))[0]["error"] == "relative L2"
     assert calibration.description == f"Calibration of tiny@v1; page: {staged.quantified['page']}"
 
 
