@@ -9,7 +9,6 @@ import numpy as np
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.uncertainty.look import MAP, at_map
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
@@ -27,7 +26,7 @@ from ritz.tasks.report.covered import Covered
 from ritz.tasks.report.material import Material, columns, typical
 from ritz.tasks.report.page import pictures, render
 
-LEVEL = MAP
+LEVEL = 0.9
 """Nominal coverage of the bands that are shown, or the level next to it."""
 
 
@@ -93,7 +92,7 @@ def measured(
     rows = rows[list(chosen.values())]
     shown, (inputs, truth) = data.isel(sample=rows), taken(data, rows)
     prediction = trained.predict(inputs) if chosen else {}
-    level = LEVEL if bands is None else bands.levels[at_map(bands.levels)]
+    level = LEVEL if bands is None else min(bands.levels, key=lambda one: abs(one - LEVEL))
     lower, upper = ({}, {}) if bands is None or not chosen else bands.interval(inputs, prediction, level)
     return Material(
         sample_id=shown["sample_id"].values,

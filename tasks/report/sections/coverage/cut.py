@@ -175,7 +175,7 @@ def _small(axes: Axes, unit: str) -> None:
     if -2 <= exponent <= 3:
         axes.set_ylabel(plain(f"error ({unit})" if unit else "error", 24))
         return
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**exponent:.3g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 10.0**exponent:.3g}".replace("-", "−")))
     axes.set_ylabel(plain(f"error / 1e{exponent} {unit}".rstrip(), 24))
 
 
