@@ -37,11 +37,12 @@ class Forecasts(Part):
         """Forecast the first training samples of a block that has just come, with the model after some steps."""
         block = block.take(np.flatnonzero(block.split == "train")[:PER_SHARD])
         prediction = model.predict(block.fields)
-        there = [
-            np.any(block.fields[name] != 0, axis=tuple(range(1, values.ndim))) for name, values in prediction.items()
-        ]
-        # A truth that is zero everywhere has no relative error.
-        rows = np.flatnonzero(np.all(there, axis=0))
+        # A truth that is zero everywhere has no relative error, and a training that has diverged ends by itself.
+        known = np.ones(len(block), dtype=bool)
+        for name, values in prediction.items():
+            axes = tuple(range(1, values.ndim))
+            known &= np.any(block.fields[name] != 0, axis=axes) & np.all(np.isfinite(values), axis=axes)
+        rows = np.flatnonzero(known)
         errors = [relative_l2(values[rows], block.fields[name][rows]) for name, values in prediction.items()]
         self.ids = np.concatenate([self.ids, block.ids[rows]])
         self.steps = np.concatenate([self.steps, np.full(len(rows), step)])
