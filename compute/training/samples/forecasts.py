@@ -40,8 +40,8 @@ class Forecasts(Part):
         # A truth that is zero everywhere has no relative error, and a training that has diverged ends by itself.
         known = np.ones(len(block), dtype=bool)
         for name, values in prediction.items():
-            axes = tuple(range(1, values.ndim))
-            known &= np.any(block.fields[name] != 0, axis=axes) & np.all(np.isfinite(values), axis=axes)
+            truth, axes = block.fields[name], tuple(range(1, values.ndim))
+            known &= np.any(truth != 0, axis=axes) & np.all(np.isfinite(values) & np.isfinite(truth), axis=axes)
         rows = np.flatnonzero(known)
         errors = [relative_l2(values[rows], block.fields[name][rows]) for name, values in prediction.items()]
         self.ids = np.concatenate([self.ids, block.ids[rows]])

@@ -73,8 +73,8 @@ class Weights(Kind, ABC):
 
     Weights never depend on scores of new samples. What is guaranteed with them: the coverage falls short of the level
     by at most the weighted sum of the distances in law between the calibration samples and the new one (R. F. Barber,
-    E. J. Candès, A. Ramdas, R. J. Tibshirani, "Conformal prediction beyond exchangeability", Ann. Statist. 51 (2023); A.
-    Farinhas et al., "Non-exchangeable conformal risk control", 2023, arXiv:2310.01262).
+    E. J. Candès, A. Ramdas, R. J. Tibshirani, "Conformal prediction beyond exchangeability", Ann. Statist. 51 (2023);
+    A. Farinhas et al., "Non-exchangeable conformal risk control", 2023, arXiv:2310.01262).
     """
 
     features: ClassVar[bool] = False
