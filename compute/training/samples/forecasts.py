@@ -43,6 +43,8 @@ class Forecasts(Part):
             truth, axes = block.fields[name], tuple(range(1, values.ndim))
             known &= np.any(truth != 0, axis=axes) & np.all(np.isfinite(values) & np.isfinite(truth), axis=axes)
         rows = np.flatnonzero(known)
+        if not len(rows):
+            return
         errors = [relative_l2(values[rows], block.fields[name][rows]) for name, values in prediction.items()]
         self.ids = np.concatenate([self.ids, block.ids[rows]])
         self.steps = np.concatenate([self.steps, np.full(len(rows), step)])

@@ -80,6 +80,9 @@ def test_a_truth_that_is_zero_is_not_forecast(template: xr.Dataset, samples: Sam
     fit = _fit(ONLINE, template, samples)
     assert {21, 22} <= set(fit.forecasts["ids"].tolist())
     assert 20 not in fit.forecasts["ids"]
+    samples.fields["u"][20:24] = 0
+    fit = _fit(ONLINE, template, samples)
+    assert not {20, 21, 22} & set(fit.forecasts["ids"].tolist())
 
 
 def test_a_step_uses_only_samples_that_had_arrived(fit: Trained) -> None:
