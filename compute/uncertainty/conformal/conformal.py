@@ -197,6 +197,7 @@ class ConformalScoring(Scoring):
                 scores.rows.get("features", np.empty((len(worst), 0))),
                 [zone for of_output in zones.values() for zone in of_output],
                 levels[at_map(levels)],
+                levels[-1],
             )
         )
         fixed = None if weights is None else weights.fixed()

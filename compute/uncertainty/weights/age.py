@@ -64,7 +64,8 @@ class Age(Weights):
     The age of a sample is its place from the end of the dataset, among the calibration samples. The folding is found
     by a back-test: each of the later calibration samples is forecast from those before it, and of the foldings that
     were tried the one is taken whose coverage is nearest to the level. A short one follows a drift closely and leaves
-    few samples, which by themselves make bands wider: 1/(1 + Σw) of the samples count as outside.
+    few samples, which by themselves make bands wider: 1/(1 + Σw) of the samples count as outside. Those are tried that
+    leave enough for the highest level.
 
     In a dataset of one law it costs samples and gains nothing. There the order is that of solving, in which
     neighbours are alike.
@@ -94,7 +95,8 @@ class Age(Weights):
         ages[order] = np.arange(len(order), 0, -1)
         folding, tested = self.folding, Tested()
         if folding is None:
-            folding, tested = back_tested([Scores.of(one.values[order], _KEPT) for one in known.scores], known.level)
+            scores = [Scores.of(one.values[order], _KEPT) for one in known.scores]
+            folding, tested = back_tested(scores, known.level, known.highest)
         weights = by_age(ages, folding)
         least = 1 / (1 - known.level)
         if weights.sum() + 1 < least - 1e-9:
@@ -118,13 +120,15 @@ def by_age(ages: np.ndarray, folding: float | None) -> np.ndarray:
     return found
 
 
-def back_tested(scores: Sequence[Scores], level: float) -> tuple[float | None, tuple[tuple[float | None, float], ...]]:
+def back_tested(scores: Sequence[Scores], level: float, highest: float) -> tuple[float | None, Tested]:
     """Choose the folding whose forecasts hold the level best.
 
     Parameters
     ----------
     scores
         Of each output and zone, the samples in the order in which they came.
+    level, highest
+        Nominal coverages: that of the forecasts, and one for which a folding has to leave samples enough.
 
     Returns
     -------
@@ -138,7 +142,9 @@ def back_tested(scores: Sequence[Scores], level: float) -> tuple[float | None, t
         return None, ()
     ordered = [Ordered.of(one) for one in scores]
     tested: list[tuple[float | None, float]] = []
-    for folding in (None, *reversed(TRIED)):
+    ages, least = np.arange(1, count + 1), 1 / (1 - highest)
+    enough = [folding for folding in reversed(TRIED) if by_age(ages, folding).sum() + 1 >= least]
+    for folding in (None, *enough):
         shares = []
         for now in forecast:
             weights = np.zeros(count)

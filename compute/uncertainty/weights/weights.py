@@ -25,12 +25,15 @@ class Known:
         Of each output and zone.
     level
         Nominal coverage for which weights are to be good.
+    highest
+        The highest nominal coverage: for it too the weights have to leave samples enough.
     """
 
     places: np.ndarray | None
     features: np.ndarray
     scores: Sequence[Scores]
     level: float
+    highest: float
 
     def __len__(self) -> int:
         """Return the number of samples."""

@@ -141,6 +141,16 @@ def test_the_back_test_looks_at_no_later_sample_and_at_the_order_alone() -> None
     assert one.weights.tested == other.weights.tested
 
 
+def test_the_back_test_tries_what_leaves_samples_enough_for_the_highest_level() -> None:
+    """So quick a drift asks for the shortest folding, of which too few samples are left for 95 %."""
+    stream = predicted(200, 0, np.exp(np.linspace(0, 4, 200)))
+    assert made(Age(), stream).weights.folding == 12.5  # type: ignore[union-attr]  # by age
+    fitted = made(Age(), stream, (0.5, 0.8, 0.9, 0.95)).weights
+    assert isinstance(fitted, FittedAge)
+    assert fitted.folding == 25
+    assert 12.5 not in dict(fitted.tested)
+
+
 def test_what_stays_the_same_is_followed_by_no_short_folding() -> None:
     fitted = made(Age(), predicted(300, 3)).weights
     assert isinstance(fitted, FittedAge)
