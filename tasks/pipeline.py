@@ -173,8 +173,14 @@ class Pipeline(Kind):
                     (f"gate.{bound}", "uncertainty.levels"),
                     f"gate.{bound} is measured at 90 %: expected 0.9 among uncertainty.levels",
                 )
-
-        for law, changes in self.uncertainty.other_laws().items():
+        laws = self.uncertainty.other_laws()
+        if self.gate.shift is not None and not laws:
+            yield Fault(
+                ("gate.shift", "uncertainty.shifts"),
+                f"gate.shift is {self.gate.shift:g} and there is no other law to measure on: expected one or more in "
+                "uncertainty.shifts",
+            )
+        for law, changes in laws.items():
             try:
                 shifted(self.problem, changes)
             except ValueError as error:

@@ -18,6 +18,7 @@ from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.scoring import Scoring
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
+from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import BarSeconds, Calibration, CoverageRow, Drop, Shifted, key
 from ritz.tasks.documents.of_model import CALIBRATION, CELLS, COVERAGE_MAP
@@ -89,9 +90,11 @@ def on_law(case: Case, law: str, changes: Json, bands: Calibrated) -> OnLaw:
     except ValueError as error:
         raise RecipeError(f"uncertainty.shifts.{law}: {error}") from error
     store = Store(case.store)
-    inputs, truth = solved(
-        other, fresh_seed(store, case.model, case.dataset), recipe_of(store, case.dataset)["data"]["rtol"]
-    )
+    seed, rtol = fresh_seed(store, case.model, case.dataset), float(recipe_of(store, case.dataset)["data"]["rtol"])
+    try:
+        inputs, truth = solved(other, seed, rtol)
+    except Refused as error:
+        raise RecipeError(f"uncertainty.shifts.{law}: {error}") from error
     there = Predicted(inputs, at_hand.model.predict(inputs), truth)
     errors = [relative_l2(there.prediction[name], truth[name]) for name in truth]
     found = bands.beside(at_hand.model).measure(there, at_hand.model.normalisation.dimensions)

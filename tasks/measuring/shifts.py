@@ -9,6 +9,7 @@ from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.simulate import simulate
 from ritz.storage.datasets import Dataset
+from ritz.storage.errors import Refused
 from ritz.storage.names import split_spec
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
@@ -30,6 +31,11 @@ def solved(problem: Problem, seed: int, rtol: float, samples: int = SAMPLES, fir
         Largest true relative residual.
     first
         Of the ids, which are consecutive.
+
+    Raises
+    ------
+    ritz.storage.errors.Refused
+        If fewer than 2 are solved: one has no deviation.
     """
     template = problem.template(1)
     solver, parts = quickest(problem, problem.draw(seed, np.arange(_PROBE)), rtol), []
@@ -39,6 +45,9 @@ def solved(problem: Problem, seed: int, rtol: float, samples: int = SAMPLES, fir
         good = np.flatnonzero(np.array(ledger["status"]) == "ok")
         parts.append({name: values[good] for name, values in {**inputs, **fields}.items()})
     whole = {name: np.concatenate([part[name] for part in parts]).astype(template[name].dtype) for name in parts[0]}
+    solves = len(next(iter(whole.values())))
+    if solves < 2:
+        raise Refused(f"{solves} of {samples} samples of the law were solved to rtol {rtol:g}, expected at least 2")
     roles = {str(name): variable.attrs["role"] for name, variable in template.data_vars.items()}
     inputs = {name: whole[name] for name, role in roles.items() if role == "input"}
     return inputs, {name: whole[name] for name, role in roles.items() if role == "output"}

@@ -13,6 +13,7 @@ from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.uncertainty.catalogue import uncertainty
+from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import Calibration, Drop
 from ritz.tasks.documents.of_model import calibration
@@ -61,6 +62,8 @@ def test_a_recipe_names_the_shift_that_is_wrong() -> None:
     assert "shifts" not in load(TINY).document()["uncertainty"]
     with pytest.raises(RecipeError, match=r"gate\.shift is measured at 90 %"):
         load(TINY, {"uncertainty": {**LEARNT, "levels": [0.5], "shifts": {"rough": ROUGH}}, "gate.shift": 0.1})
+    with pytest.raises(RecipeError, match=r"gate\.shift is 0\.1 and there is no other law to measure on"):
+        load(TINY, {"uncertainty": LEARNT, "gate.shift": 0.1})
 
 
 def test_samples_of_a_law_are_solved_and_rounded_as_stored() -> None:
@@ -70,6 +73,11 @@ def test_samples_of_a_law_are_solved_and_rounded_as_stored() -> None:
     assert truth["u"].dtype == np.float32
     np.testing.assert_array_equal(inputs["a"], problem.draw(3, np.arange(40))["a"])
     assert problem.residual(inputs, truth).max() < 1e-5
+
+
+def test_a_law_of_which_nothing_is_solved_is_refused() -> None:
+    with pytest.raises(Refused, match="0 of 4 samples of the law were solved to rtol 1e-18, expected at least 2"):
+        solved(Darcy(shape=(8, 8)), seed=3, rtol=1e-18, samples=4)
 
 
 @pytest.fixture(scope="module")
