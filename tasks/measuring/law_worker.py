@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
@@ -21,7 +22,7 @@ from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import CoverageRow, key
 from ritz.tasks.documents.law_calibration import LawCalibration, OnLaw, bands_file, calibration_file
 from ritz.tasks.measuring.shifts import SAMPLES, fresh_seed, recipe_of, solved
-from ritz.tasks.measuring.split_fields import Blocks, load
+from ritz.tasks.measuring.split_fields import Blocks, few_of_split, taken
 from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.parsing.asked_law import AskedLaw
 from ritz.tasks.parsing.recorded_problem import problem_of
@@ -63,7 +64,7 @@ def recalibrate(
     data, recipe = read(store, dataset), recipe_of(store, dataset)
     problem, seed, rtol = problem_of(recipe), fresh_seed(store, model, dataset), float(recipe["data"]["rtol"])
     assert problem is not None
-    inputs, truth = load(data, "validate")
+    inputs, truth = taken(data, few_of_split(data, "validate"))
     shaping = 0 if _same_equations(problem, law.problem, inputs, truth) else solves // SHAPED
     _enough(solves - shaping, method, f"the law has other equations, and {shaping} of {solves} solves give the shape")
     validate = None if shaping else Predicted(inputs, trained.predict(inputs), truth)
@@ -79,7 +80,7 @@ def recalibrate(
     seconds = time.perf_counter() - begun
     unmeasured = _unaffordable(seconds / solves)
     later = None if unmeasured else _predicted(trained, law.problem, seed, rtol, SAMPLES, solves)
-    seen = [fresh] if later is None else [fresh, later]
+    seen, dimensions = [fresh] if later is None else [fresh, later], trained.normalisation.dimensions
     result = LawCalibration(
         law=law.name,
         changes=law.changes,
@@ -91,8 +92,8 @@ def recalibrate(
         relative_l2=float(np.mean(np.concatenate([_errors(part) for part in seen]))),
         made=bands.made(),
         seconds=seconds,
-        before=None if present is None else _on(present, Predicted.joined(seen)),
-        after=None if later is None else _on(bands, later),
+        before=None if present is None else _on(present, Predicted.joined(seen), dimensions),
+        after=None if later is None else _on(bands, later, dimensions),
         unmeasured=unmeasured,
     )
     files = {
@@ -149,8 +150,8 @@ def _errors(part: Predicted) -> np.ndarray:
     return found
 
 
-def _on(bands: Calibrated, part: Predicted) -> OnLaw:
+def _on(bands: Calibrated, part: Predicted, dimensions: Dimensions) -> OnLaw:
     def row(one: Coverage) -> CoverageRow:
         return CoverageRow.model_validate(one.document())
 
-    return OnLaw(samples=len(part), coverage={key(one.level): row(one) for one in bands.measure(part)})
+    return OnLaw(samples=len(part), coverage={key(one.level): row(one) for one in bands.measure(part, dimensions)})
