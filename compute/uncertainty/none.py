@@ -6,7 +6,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from ritz.compute.evaluation.measured import Measured
 from ritz.compute.uncertainty.predicted import About, Arrays, Predicted
+from ritz.compute.uncertainty.scoring import Scoring
 from ritz.compute.uncertainty.uncertainty import Calibrated, Need, Uncertainty
 
 
@@ -31,10 +33,29 @@ class NoUncertainty(Uncertainty):
         del validate, calibrate, about
         return Uncalibrated()
 
+    def scoring(self, validate: Predicted, about: About) -> Nothing:
+        """Return what keeps nothing; see `Uncertainty.scoring`."""
+        del validate, about
+        return Nothing()
+
     @classmethod
     def read(cls, blob: bytes) -> Uncalibrated:
         """Read what has no levels; see `Uncertainty.read`."""
         return Uncalibrated.from_bytes(blob)
+
+
+class Nothing(Scoring):
+    """What looks at samples and keeps nothing of them."""
+
+    def scores(self, calibrate: Predicted) -> Measured:
+        """Return nothing; see `Scoring.scores`."""
+        del calibrate
+        return Measured()
+
+    def calibrated(self, scores: Measured) -> Uncalibrated:
+        """Return what has no levels; see `Scoring.calibrated`."""
+        del scores
+        return Uncalibrated()
 
 
 class Uncalibrated(Calibrated):

@@ -169,3 +169,9 @@ def test_nobody_outside_the_room_names_a_class_of_it() -> None:
     )
     allowed = {f"ritz.compute.uncertainty.{name}" for name in doors}
     assert {module for _, module in named} <= allowed
+
+
+def test_without_error_bars_no_sample_is_kept() -> None:
+    scoring = uncertainty({"kind": "none"}).scoring(predicted(4, 0), About())
+    assert not scoring.scores(predicted(5, 1)).rows
+    assert scoring.calibrated(scoring.scores(predicted(5, 1))).levels == ()
