@@ -52,7 +52,8 @@ class FittedLearnt(FittedSpread):
 
     def made(self) -> str:
         """Return how the widths were learnt; see `FittedSpread.made`."""
-        zones = ", with factors of their own for the cells near the walls" if self.by_zone else ""
+        by_zone = self.by_zone and not (self.dimensions is not None and self.dimensions.mesh)
+        zones = ", with factors of their own for the cells near the walls" if by_zone else ""
         why = f" Not by the equations: {self.reason}." if self.reason else ""
         return f"The width of a band was learnt from inputs and prediction{zones}.{why}"
 
