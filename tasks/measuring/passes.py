@@ -86,9 +86,10 @@ class Pass:
 
     def over(self, cluster: Cluster, these: list[Block]) -> Measured:
         """Look at all blocks, and return what was seen in their order."""
-        self._read(sum(len(block.rows) for block in these))
+        sizes = [len(block.rows) for block in these]
+        self._read(sizes)
         begun = written = time.monotonic()
-        report = Reporter(self.stage, sum(len(block.rows) for block in these), self.case.dataset.partition("@")[0])
+        report = Reporter(self.stage, sum(sizes), self.case.dataset.partition("@")[0])
         left = (_Asked(block, self._function, self._known) for block in these if block.number not in self._rows)
         seen = sum(len(block.rows) for block in these if block.number in self._rows)
         for done in stream(cluster, _looked, left, window=cluster.window("train"), role="train"):
@@ -98,7 +99,7 @@ class Pass:
             if now - begun > REPORT_FROM:
                 report(seen)
             if now - written > KEEP_EVERY:
-                self._write(sum(len(block.rows) for block in these))
+                self._write(sizes)
                 written = now
         self._forget()
         assert self._added is not None
@@ -110,7 +111,7 @@ class Pass:
         added = Measured(sums=found.sums, tallies=found.tallies)
         self._added = added if self._added is None else Measured.join([self._added, added])
 
-    def _write(self, samples: int) -> None:
+    def _write(self, sizes: list[int]) -> None:
         arrays = {
             f"{number}/{name}": values
             for number, found in self._rows.items()
@@ -119,10 +120,10 @@ class Pass:
         assert self._added is not None
         arrays |= {f"added/{name}": values for name, values in self._added.arrays().items()}
         words = {str(number): dict(found.words) for number, found in self._rows.items()}
-        self._store.write(self._key, pack(arrays, {"samples": samples, "words": words}))
+        self._store.write(self._key, pack(arrays, {"sizes": sizes, "words": words}))
 
-    def _read(self, samples: int) -> None:
-        """Go on from what a killed driver left, if that is of the same samples."""
+    def _read(self, sizes: list[int]) -> None:
+        """Go on from what a killed driver left, if that is of the same blocks: other workers have others."""
         if not self._store.exists(self._key):
             return
         try:
@@ -130,7 +131,7 @@ class Pass:
         except (StorageError, ValueError):
             # It was never needed: the pass begins anew.
             return
-        if header.get("samples") != samples:
+        if header.get("sizes") != sizes:
             return
         parts: dict[str, dict[str, np.ndarray]] = {}
         for name, values in arrays.items():

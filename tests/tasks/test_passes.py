@@ -114,6 +114,32 @@ def _count(block: Block) -> Looked:
     return Looked(Measured({"rows": block.rows}, {"count": np.array(len(block.rows))}))
 
 
+def test_a_pass_over_other_blocks_begins_anew(
+    case: tuple[Case, xr.Dataset], measuring: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another number of workers the same samples lie in other blocks."""
+    known, stored = case
+    rows = of_split(stored, "test")
+    ones, twos = ([Block(known, at, rows[at * n : at * n + n]) for at in range(len(rows) // n)] for n in (1, 2))
+    monkeypatch.setattr(passes, "KEEP_EVERY", 0.0)
+    usual = passes.stream
+
+    def killed(*asked: Any, **options: Any) -> Iterator[Any]:
+        for number, done in enumerate(usual(*asked, **options)):
+            if number == 3:
+                raise Killed
+            yield done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(passes, "stream", killed)
+        with pytest.raises(Killed):
+            Pass("count", known, _count, (), "blocks").over(measuring, ones)
+    assert len(Store(known.store).list("measuring/tiny-v1")) == 1
+    found = Pass("count", known, _count, (), "blocks").over(measuring, twos)
+    np.testing.assert_array_equal(found.rows["rows"], rows)
+    assert found.sums["count"] == len(rows)
+
+
 @pytest.mark.parametrize("left", [b"no such file", b""])
 def test_what_cannot_be_read_is_seen_anew(left: bytes, case: tuple[Case, xr.Dataset], measuring: Cluster) -> None:
     known, stored = case
