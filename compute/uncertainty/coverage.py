@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, difference, effective
+from ritz.compute.uncertainty.shares import (
+    Interval,
+    binomial,
+    binomial_difference,
+    clustered,
+    detectable,
+    difference,
+    effective,
+)
 
 GROUPS = 5
 """By predicted difficulty the samples are told apart in so many groups of like size."""
@@ -29,10 +37,6 @@ class WholeFields:
     inside: int
     of: int
     width: float
-
-    def indicators(self) -> np.ndarray:
-        """Return 1 for each sample inside and 0 for each other one, ``(of,)``."""
-        return np.repeat([1.0, 0.0], [self.inside, self.of - self.inside])
 
     def document(self, level: float) -> dict[str, Any]:
         """Return the figures as run records have them."""
@@ -122,7 +126,8 @@ class Coverage:
         """Return by how much coverage falls on samples of another law, in points and fields, with intervals of 95 %."""
         found: dict[str, Any] = {"points": list(difference(self.shares, shifted.shares))}
         if self.fields is not None and shifted.fields is not None:
-            found["fields"] = list(difference(self.fields.indicators(), shifted.fields.indicators()))
+            ours, theirs = ((one.inside, one.of) for one in (self.fields, shifted.fields))
+            found["fields"] = list(binomial_difference(ours, theirs))
         return found
 
     def document(self) -> dict[str, Any]:

@@ -102,6 +102,41 @@ def difference(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]
     return found, float(low), float(high)
 
 
+def binomial_difference(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float, float]:
+    """Return the difference of two shares of samples, of unlike samples, with the ends of its interval.
+
+    By the score intervals of both, so that shares of 0 and 1 of a few samples are not taken for certain.
+
+    Parameters
+    ----------
+    one, other
+        How many samples are inside, and all of them, 1 at least.
+
+    Returns
+    -------
+    difference, low, high
+        The share of one less that of the other.
+
+    References
+    ----------
+    R. G. Newcombe, "Interval estimation for the difference between independent proportions: comparison of eleven
+    methods", Stat. Med. 17 (1998), method 10.
+
+    Examples
+    --------
+    Its table II has 0.0524 to 0.3339 for 56 of 70 less 48 of 80:
+
+    >>> [round(found, 4) for found in binomial_difference((56, 70), (48, 80))]
+    [0.2, 0.0524, 0.3339]
+    """
+    (p, low, high), (q, below, above) = (
+        (inside / of, *scipy.stats.binomtest(inside, of).proportion_ci(CONFIDENCE, method="wilson"))
+        for inside, of in (one, other)
+    )
+    down, up = float(np.hypot(p - low, above - q)), float(np.hypot(high - p, q - below))
+    return p - q, p - q - down, p - q + up
+
+
 def promised(level: float, samples: int) -> Interval:
     """Return between what the expected coverage lies after a calibration on so many samples, for continuous scores."""
     return Interval(level, min(1.0, level + 1 / (samples + 1)))

@@ -10,7 +10,15 @@ from ritz.compute.uncertainty.conformal.factors import conformal_quantile, risk_
 from ritz.compute.uncertainty.conformal.scores import Scores
 from ritz.compute.uncertainty.coverage import Coverage, WholeFields
 from ritz.compute.uncertainty.predicted import About, Predicted
-from ritz.compute.uncertainty.shares import Interval, binomial, clustered, detectable, effective, promised
+from ritz.compute.uncertainty.shares import (
+    Interval,
+    binomial,
+    binomial_difference,
+    clustered,
+    detectable,
+    effective,
+    promised,
+)
 from ritz.compute.uncertainty.spread.constant import Constant
 from ritz.compute.uncertainty.spread.learnt import Learnt
 from ritz.compute.uncertainty.zones import rings
@@ -65,6 +73,13 @@ def test_what_points_are_worth() -> None:
     assert clustered(np.array([0.4])) == Interval(0.0, 1.0), "one sample says nothing"
     assert binomial(0, 10)[0] == 0
     assert binomial(10, 10)[1] == 1
+
+
+def test_a_few_fields_that_are_all_inside_are_no_certainty() -> None:
+    found, low, high = binomial_difference((6, 6), (120, 150))
+    assert found == pytest.approx(0.2)
+    assert low < 0 < found < high < 0.35
+    assert binomial_difference((6, 6), (6, 6))[1:] == pytest.approx((-0.39, 0.39), abs=0.005)
 
 
 def test_few_samples_show_no_drop() -> None:
