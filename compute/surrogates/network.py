@@ -22,6 +22,10 @@ class Network(Surrogate):
     too; one that is trained otherwise than by the recipe's losses of its output has `objective`.
     """
 
+    def as_network(self) -> Network:
+        """Return itself; see `Surrogate.as_network`."""
+        return self
+
     @abstractmethod
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:
         """Return an untrained network, its weights drawn from torch's global generator.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from ritz.compute.surrogates.model import Model
+    from ritz.compute.surrogates.network import Network
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Surrogate(Kind, ABC):
 
     stochastic: ClassVar[bool] = False
     """Whether `sample` draws from a distribution of outputs."""
+
+    def as_network(self) -> Network | None:
+        """Return it as a network that is trained by steps; None where it is none."""
+        return None
 
     @property
     def draws(self) -> int:

@@ -75,7 +75,7 @@ def look(
         lower, upper = ends[-1]
         estimate = {name: (upper[name].astype(np.float64) - lower[name]) / 2 for name in test.truth}
     errors = {name: test.error(name) for name in test.truth}
-    return Measured(rows | Sizes.of(estimate, errors).rows(), sums)
+    return Measured(rows | Sizes.of(estimate, errors, test.places).rows(), sums)
 
 
 def covered(

@@ -31,8 +31,20 @@ class Sizes:
     points: np.ndarray
 
     @classmethod
-    def of(cls, estimate: Mapping[str, np.ndarray], error: Mapping[str, np.ndarray]) -> Self:
-        """Measure absolute errors by output, ``(n, *dims)``."""
+    def of(
+        cls,
+        estimate: Mapping[str, np.ndarray],
+        error: Mapping[str, np.ndarray],
+        places: np.ndarray | None = None,
+    ) -> Self:
+        """Measure absolute errors by output, ``(n, *dims)``.
+
+        Parameters
+        ----------
+        places
+            ``(n,)`` numbers of the samples, by which their points are drawn, so that it is of no matter which are
+            measured together; by default from 0 on.
+        """
         flat = np.stack(
             [
                 np.concatenate([one[name].reshape(len(one[name]), -1) for name in error], axis=1, dtype=np.float64)
@@ -41,7 +53,9 @@ class Sizes:
             axis=2,
         )
         n, points, _ = flat.shape
-        drawn = np.random.default_rng(0).integers(0, points, (n, min(DRAWN, points)))
+        numbers = range(n) if places is None else places.tolist()
+        draws = [np.random.default_rng(number).integers(0, points, min(DRAWN, points)) for number in numbers]
+        drawn = np.array(draws, np.int64).reshape(n, -1)
         return cls(
             np.sqrt(np.mean(flat**2, axis=1)), np.take_along_axis(flat, drawn[:, :, None], axis=1).astype(np.float32)
         )

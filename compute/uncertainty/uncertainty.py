@@ -20,6 +20,7 @@ from ritz.compute.uncertainty.ranking import Sizes
 from ritz.compute.uncertainty.scoring import Scoring, Whole
 
 if TYPE_CHECKING:
+    from ritz.compute.problems.problem import Problem
     from ritz.compute.surrogates.model import Model
     from ritz.compute.surrogates.surrogate import Surrogate
 
@@ -139,9 +140,15 @@ class Calibrated(Kind, ABC):
         """Return `intervals` at all levels and `assess`, where both are wanted; by default one after the other."""
         return self.intervals(inputs, prediction, self.levels), self.assess(inputs, prediction)
 
-    def beside(self, model: Model) -> Self:
-        """Return them with the model whose error bars they are at hand; themselves where they need none."""
-        del model
+    def beside(self, model: Model, problem: Problem | None = None) -> Self:
+        """Return them with the model whose error bars they are at hand; themselves where they need none.
+
+        Parameters
+        ----------
+        problem
+            What the truth solves, where its class is not registered.
+        """
+        del model, problem
         return self
 
     def made(self) -> str:

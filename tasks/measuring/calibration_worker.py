@@ -20,9 +20,10 @@ from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
-from ritz.tasks.documents.calibration import BarSeconds, Calibration, CoverageRow, Drop, Shifted, key
+from ritz.tasks.documents.calibration import BarSeconds, Calibration, Drop, Shifted, key
 from ritz.tasks.documents.of_model import CALIBRATION, CELLS, COVERAGE_MAP
 from ritz.tasks.errors import RecipeError
+from ritz.tasks.measuring.coverage_rows import coverage_rows
 from ritz.tasks.measuring.shifts import fresh_seed, recipe_of, solved
 from ritz.tasks.measuring.split_fields import Blocks, few_of_split
 from ritz.tasks.measuring.worker import Block, Case, Looked, Opened, opened
@@ -43,7 +44,9 @@ class Learnt:
 def learn(case: Case, method: Uncertainty) -> Learnt:
     """Learn on the validation samples, or as many of them as have room."""
     at_hand = opened(case)
-    validate, _ = _predicted(at_hand, few_of_split(at_hand.data, "validate"))
+    asks = "validate" in method.needs()
+    rows = few_of_split(at_hand.data, "validate") if asks else np.empty(0, np.int64)
+    validate, _ = _predicted(at_hand, rows)
     return Learnt(method.scoring(validate, _about(at_hand)).alone(), len(validate))
 
 
@@ -125,39 +128,39 @@ def conclude(
     coverage = bands.covered(measured)
     counts = {
         "validate": learnt_on,
-        "calibrate": int(scored[SAMPLES]),
+        "calibrate": int(scored.get(SAMPLES, 0)),
         "test": len(measured.rows[IDS]),
     }
     ranks = {name: value if np.isfinite(value) else None for name, value in bands.ranking(measured).items()}
-    shifts = {law: _shifted(found, coverage) for law, found in laws.items()}
+    shifts = {law: _shifted(law, found, coverage) for law, found in laws.items()}
     seconds = measured.sums[SECONDS]
     result = Calibration(
         dataset=case.dataset,
         made=bands.made(),
         seconds=BarSeconds(
-            prediction=float((scored[SECONDS][0] + seconds[0]) / (counts["calibrate"] + counts["test"])),
+            prediction=float((scored.get(SECONDS, (0.0,))[0] + seconds[0]) / (counts["calibrate"] + counts["test"])),
             bars=float(seconds[1] / counts["test"]),
         ),
         samples=counts,
-        coverage={key(one.level): CoverageRow.model_validate(one.document()) for one in coverage},
+        coverage=coverage_rows(coverage, f"the test split of {case.dataset}"),
         **({"shifted": shifts} if shifts else {}),
         **({"ranking": ranks} if ranks else {}),
     )
-    files = {"bands.json": bands.to_bytes(), CALIBRATION: json.dumps(result.document()).encode()}
+    files = {"bands.json": bands.to_bytes(), CALIBRATION: json.dumps(result.document(), allow_nan=False).encode()}
     if bands.levels:
         files[COVERAGE_MAP] = _mapped(bands, measured, coverage)
     models.add(Store(case.store), case.model, files, {"calibration": result.document()})
     return result
 
 
-def _shifted(found: OnLaw, measured: Sequence[Coverage]) -> Shifted:
+def _shifted(law: str, found: OnLaw, measured: Sequence[Coverage]) -> Shifted:
     """Return what error bars are worth on another law, beside what was measured on the test split."""
     pairs = list(zip(measured, found.coverage, strict=True))
     return Shifted(
         changes=found.changes,
         samples=found.samples,
         relative_l2=found.relative_l2,
-        coverage={key(one.level): CoverageRow.model_validate(one.document()) for _, one in pairs},
+        coverage=coverage_rows(found.coverage, f"uncertainty.shifts.{law}"),
         drop={key(here.level): Drop.model_validate(here.drop(one)) for here, one in pairs},
     )
 

@@ -21,7 +21,7 @@ from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics, T
 from ritz.tasks.documents.of_model import EVALUATION
 from ritz.tasks.measuring import evaluation_worker as worker
 from ritz.tasks.measuring.case import case_of
-from ritz.tasks.measuring.passes import Pass, blocks
+from ritz.tasks.measuring.passes import Pass, blocks, forget
 from ritz.tasks.measuring.split_fields import few_of_split
 from ritz.tasks.measuring.worker import BASELINE_SAMPLES
 from ritz.tasks.stage import stage
@@ -62,6 +62,7 @@ def evaluate(
     of_card = CardMetrics(dataset=dataset, samples=result.samples, **result.metrics.entries())
     added = {"metrics": of_card.document(), "truth": truth.document()}
     models.add(Store(store_url), model, {EVALUATION: json.dumps(result.document()).encode()}, added)
+    forget(case)
     error = result.metrics.relative_l2
     log.info("evaluate: relative L2 %.4f (95th percentile %.4f)", error.mean, error.p95)
     finer = truth.discretisation

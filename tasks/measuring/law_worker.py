@@ -12,15 +12,14 @@ from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.uncertainty.catalogue import calibrated
-from ritz.compute.uncertainty.coverage import Coverage
 from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
 from ritz.storage.errors import Refused
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.documents.calibration import CoverageRow, key
 from ritz.tasks.documents.law_calibration import LawCalibration, OnLaw, bands_file, calibration_file
+from ritz.tasks.measuring.coverage_rows import coverage_rows
 from ritz.tasks.measuring.shifts import SAMPLES, fresh_seed, recipe_of, solved
 from ritz.tasks.measuring.split_fields import Blocks, few_of_split, taken
 from ritz.tasks.measuring.worker import load_model
@@ -151,7 +150,4 @@ def _errors(part: Predicted) -> np.ndarray:
 
 
 def _on(bands: Calibrated, part: Predicted, dimensions: Dimensions) -> OnLaw:
-    def row(one: Coverage) -> CoverageRow:
-        return CoverageRow.model_validate(one.document())
-
-    return OnLaw(samples=len(part), coverage={key(one.level): row(one) for one in bands.measure(part, dimensions)})
+    return OnLaw(samples=len(part), coverage=coverage_rows(bands.measure(part, dimensions), "--law"))

@@ -61,6 +61,8 @@ def blocks(case: Case, data: xr.Dataset, split: str, workers: int, limit: int | 
 class Pass:
     """One pass over blocks; after a driver was killed, the same pass goes on with the blocks that were not seen.
 
+    What takes longer than `KEEP_EVERY` is kept in the store until `forget`.
+
     Parameters
     ----------
     stage
@@ -79,8 +81,7 @@ class Pass:
         self.stage, self.case, self._function, self._known = stage, case, function, known
         about = [_FORMAT, stage, case.model, case.identity, case.dataset, case.snapshot, fixed]
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-        self._store, self._folder = Store(case.store), f"measuring/{case.model.replace('@', '-')}"
-        self._key = f"{self._folder}/{digest[:32]}.safetensors"
+        self._store, self._key = Store(case.store), f"{_folder(case)}/{digest[:32]}.safetensors"
         self._rows: dict[int, Measured] = {}
         self._added: Measured | None = None
 
@@ -101,8 +102,11 @@ class Pass:
             if now - written > KEEP_EVERY:
                 self._write(sizes)
                 written = now
-        self._forget()
-        assert self._added is not None
+        if written > begun:
+            # For a stage that is killed after this pass, and before it is done.
+            self._write(sizes)
+        if self._added is None:
+            return Measured()
         return Measured.join(self._rows[number] for number in sorted(self._rows)) | self._added
 
     def _add(self, number: int, found: Measured) -> None:
@@ -141,10 +145,16 @@ class Pass:
         words: Mapping[str, Mapping[str, str]] = header["words"]
         self._rows = {int(number): Measured.of_arrays(parts.get(number, {}), said) for number, said in words.items()}
 
-    def _forget(self) -> None:
-        """Remove what was kept, and what passes left that nobody went on with."""
-        if self._store.list(self._folder):
-            self._store.remove(self._folder)
+
+def forget(case: Case) -> None:
+    """Remove what passes over a case have kept: its stage is done."""
+    store = Store(case.store)
+    if store.list(_folder(case)):
+        store.remove(_folder(case))
+
+
+def _folder(case: Case) -> str:
+    return f"measuring/{case.model.replace('@', '-')}"
 
 
 class _Asked:

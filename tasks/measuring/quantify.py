@@ -9,7 +9,7 @@ from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.measuring import calibration_worker as worker
 from ritz.tasks.measuring.case import case_of
-from ritz.tasks.measuring.passes import Pass, blocks
+from ritz.tasks.measuring.passes import Pass, blocks, forget
 from ritz.tasks.stage import stage
 
 log = logging.getLogger("ritz")
@@ -38,7 +38,8 @@ def quantify(
     case, data = case_of(store_url, model, dataset, problem, surrogate)
     workers, fixed = cluster.workers("train"), method.model_dump(mode="json")
     learnt: worker.Learnt = cluster.call("train", worker.learn, case, method)
-    these = blocks(case, data, "calibrate", workers, learnt.scoring.limit)
+    asks = "calibrate" in method.needs()
+    these = blocks(case, data, "calibrate", workers, learnt.scoring.limit) if asks else []
     scores = Pass("calibrate", case, worker.score, (learnt.scoring,), fixed).over(cluster, these)
     bands: Calibrated = cluster.call("train", worker.calibrate, case, learnt.scoring, scores)
     tested = blocks(case, data, "test", workers)
@@ -51,6 +52,7 @@ def quantify(
     result: Calibration = cluster.call(
         "train", worker.conclude, case, bands, learnt.samples, scores.sums, measured, laws
     )
+    forget(case)
     _say(result)
     return result
 

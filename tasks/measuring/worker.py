@@ -28,18 +28,20 @@ CLIMATOLOGY = 32
 """Training samples, at most, that stand for the distribution of the output whatever the input."""
 
 
-def load_model(store: Store, model: str, surrogate: Surrogate | None = None) -> tuple[Model, Calibrated | None]:
+def load_model(
+    store: Store, model: str, surrogate: Surrogate | None = None, problem: Problem | None = None
+) -> tuple[Model, Calibrated | None]:
     """Read a model and its error bars, None before it was quantified and where it has none.
 
     Parameters
     ----------
-    surrogate
-        What learnt the model, where its class is not registered.
+    surrogate, problem
+        What learnt the model, and what its dataset solves, where their classes are not registered.
     """
     files, _ = models.load(store, model)
     bands = calibrated(files["bands.json"]) if "bands.json" in files else None
     trained = Model.from_bytes(files["model.safetensors"], surrogate)
-    return trained, bands.beside(trained) if bands and bands.levels else None
+    return trained, bands.beside(trained, problem) if bands and bands.levels else None
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def gather(
     history = read_document(History, json.loads(files[HISTORY]), f"{HISTORY} of model {model}")
     made = Dataset.open(store, record.dataset.name).at(record.dataset.version)
     return replace(
-        measured(store, model, record.dataset.spec, surrogate),
+        measured(store, model, record.dataset.spec, surrogate, problem),
         curve=columns(history.curve),
         arrivals=np.array([entry.time for entry in history.received]),
         ledger=made.ledger(),
@@ -69,7 +69,13 @@ def gather(
 
 
 def measured(
-    store: Store, model: str, dataset: str, surrogate: Surrogate | None = None, by_coverage: bool = False
+    store: Store,
+    model: str,
+    dataset: str,
+    surrogate: Surrogate | None = None,
+    problem: Problem | None = None,
+    *,
+    by_coverage: bool = False,
 ) -> Material:
     """Read what a page draws of a model that was measured on a dataset, both as ``NAME@VERSION``.
 
@@ -78,7 +84,7 @@ def measured(
     by_coverage
         The samples that are shown are chosen by their coverage where that is known, and not by their error.
     """
-    trained, bands = load_model(store, model, surrogate)
+    trained, bands = load_model(store, model, surrogate, problem)
     data = read(store, dataset)
     evaluation = evaluated(store, model, dataset)
     covered = Covered.of(models.read_file(store, model, COVERAGE_MAP)) if bands is not None else None

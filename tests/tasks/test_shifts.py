@@ -13,11 +13,13 @@ from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.uncertainty.catalogue import uncertainty
+from ritz.compute.uncertainty.coverage import Coverage
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.documents.calibration import Calibration, Drop
 from ritz.tasks.documents.of_model import calibration
 from ritz.tasks.errors import RecipeError
+from ritz.tasks.measuring.coverage_rows import coverage_rows
 from ritz.tasks.measuring.gate import Gate
 from ritz.tasks.measuring.quantify import quantify
 from ritz.tasks.measuring.shifts import solved
@@ -25,7 +27,7 @@ from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.recipes import load
 from ritz.tasks.report.material import Material, RunFacts
 from ritz.tasks.report.recorded import Recorded
-from ritz.tasks.report.sections.coverage.levels import Coverage
+from ritz.tasks.report.sections.coverage.levels import Coverage as Section
 from tests.command import TINY
 from tests.documents import coverage, metrics
 from tests.tasks.test_predict import TinyStore
@@ -123,7 +125,7 @@ def test_a_gate_bounds_the_drop_on_every_law(kept: tuple[Store, Calibration]) ->
 def test_a_report_has_the_laws(kept: tuple[Store, Calibration]) -> None:
     document = kept[1].document()
     facts = RunFacts(Recorded.of({"coverage": document["coverage"], "shifted": document["shifted"]}), Material())
-    page = Coverage().html(facts, {})
+    page = Section().html(facts, {})
     assert "rough" in page
     assert "on other laws" in page
 
@@ -134,3 +136,9 @@ def test_a_model_names_the_shift_that_its_dataset_does_not_know(
     method = uncertainty({**LEARNT, "shifts": {"rough": {"nothing": 1}}})
     with pytest.raises(RecipeError, match=r"uncertainty\.shifts\.rough: problem 'darcy' has no field 'nothing'"):
         quantify.fn(kept[0].url, measuring, "tiny@v1", "tiny@v1", method)
+
+
+def test_error_bars_without_a_bound_are_refused_by_name() -> None:
+    endless = Coverage(0.9, np.ones(7), float("nan"))
+    with pytest.raises(Refused, match=r"--law: none of 7 samples has an error bar with a bound at the level 0\.9"):
+        coverage_rows([endless], "--law")

@@ -10,7 +10,7 @@ from ritz.compute.kind import Fault, OneOf, Source, in_units
 from ritz.compute.surrogates.ensemble.randomized_prior import RandomizedPrior
 from ritz.compute.surrogates.families import NETWORKS
 from ritz.compute.surrogates.model import Model
-from ritz.compute.surrogates.network import Network, network
+from ritz.compute.surrogates.network import network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
@@ -59,7 +59,7 @@ class Ensemble(Surrogate):
 
     def faults(self) -> Iterator[Fault]:
         """Yield members that are no networks; see `Kind.faults`."""
-        if not isinstance(self.member, Network):
+        if self.member.as_network() is None:
             yield Fault(
                 ("member",),
                 f"member is {self.member.kind!r}, expected a network, such as 'fno': what is fitted at once comes out "
@@ -110,15 +110,15 @@ class Ensemble(Surrogate):
         """Return the members with these weights; see `Surrogate.restored`."""
         from ritz.compute.surrogates.networks.members import Members
 
-        assert isinstance(self.member, Network)
-        empty = [network(self.member, normalisation) for _ in range(self.size)]
+        member = self.member.as_network()
+        assert member is not None
+        empty = [network(member, normalisation) for _ in range(self.size)]
         module = Members(empty, [normalisation] * self.size)
         load_weights(module, tensors)
         return module
 
     def parameters(self, module: torch.nn.Module) -> int:
         """Return the number of parameters of all members; see `Surrogate.parameters`."""
-        assert isinstance(self.member, Network)
         return sum(self.member.parameters(one) for one in _of(module).members)
 
     def first(self, model: Model) -> Model:

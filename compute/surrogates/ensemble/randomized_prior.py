@@ -57,7 +57,7 @@ class RandomizedPrior(Network):
 
     def faults(self) -> Iterator[Fault]:
         """Yield that what is inside is no network; see `Kind.faults`."""
-        if not isinstance(self.inner, Network) or isinstance(self.inner, RandomizedPrior):
+        if self.inner.as_network() is None or self.inner.kind == self.kind:
             yield Fault(("inner",), f"inner is {self.inner.kind!r}, expected a network by itself, such as 'fno'")
         elif self.inner.stochastic:
             yield Fault(
@@ -79,8 +79,7 @@ class RandomizedPrior(Network):
 
     def objective(self, module: torch.nn.Module, batch: Minibatch) -> torch.Tensor:
         """Return what the network inside makes smaller, of the sum; see `Network.objective`."""
-        assert isinstance(self.inner, Network)
-        return self.inner.objective(module, batch)
+        return self._network().objective(module, batch)
 
     def check(self, grid: Grid) -> None:
         """Refuse what the network refuses; see `Surrogate.check`."""
@@ -91,5 +90,10 @@ class RandomizedPrior(Network):
     ) -> torch.nn.Module:
         from ritz.compute.surrogates.networks.randomized_prior import WithPrior, unit_inputs
 
-        assert isinstance(self.inner, Network)
-        return WithPrior(build(self.inner), build(self.inner), self.scale, unit_inputs(inputs, space))
+        inner = self._network()
+        return WithPrior(build(inner), build(inner), self.scale, unit_inputs(inputs, space))
+
+    def _network(self) -> Network:
+        inner = self.inner.as_network()
+        assert inner is not None
+        return inner

@@ -22,6 +22,7 @@ from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.compute.uncertainty.weights.catalogue import AnyFittedWeights
 
 if TYPE_CHECKING:
+    from ritz.compute.problems.problem import Problem
     from ritz.compute.surrogates.model import Model
 
 WHOLE = "whole"
@@ -178,9 +179,9 @@ class Bands(Calibrated):
         """Return what the spread knows of the errors; see `Calibrated.assess`."""
         return self.spread.shape(inputs, prediction).assessment
 
-    def beside(self, model: Model) -> Self:
-        """Return them with the model at hand; see `Calibrated.beside`."""
-        return self.model_copy(update={"spread": self.spread.beside(model)})
+    def beside(self, model: Model, problem: Problem | None = None) -> Self:
+        """Return them with the model, and the problem, at hand; see `Calibrated.beside`."""
+        return self.model_copy(update={"spread": self.spread.beside(model, problem)})
 
     def made(self) -> str:
         """Return what the spread and the weights say; see `Calibrated.made`."""

@@ -102,8 +102,8 @@ class Conformal(Uncertainty):
         return written
 
     def unfit(self, surrogate: Surrogate) -> str:
-        """Return what the spread says; see `Uncertainty.unfit`."""
-        return self.spread.unfit(surrogate)
+        """Return what the spread and the weights say; see `Uncertainty.unfit`."""
+        return self.spread.unfit(surrogate) or self.weights.unfit()
 
     def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the shifts; see `Uncertainty.other_laws`."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, PrivateAttr, TypeAdapter
@@ -12,6 +12,7 @@ from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread, 
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
+    from ritz.compute.surrogates.model import Model
 
 _ROUNDING = 2.0**-24
 """Unit round-off of float32, in which truths are stored."""
@@ -53,6 +54,12 @@ class FittedDefect(FittedSpread):
     exact: bool
 
     _own: Problem | None = PrivateAttr(None)
+
+    def beside(self, model: Model | None, problem: Problem | None = None) -> Self:
+        """Return it with the model, and the problem, at hand; see `FittedSpread.beside`."""
+        found = super().beside(model)
+        found._own = problem or self._own
+        return found
 
     def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
         """Return bands around the corrected fields, or with one round around the predictions.

@@ -12,6 +12,7 @@ from ritz.compute.kind import Kind
 from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
 
 if TYPE_CHECKING:
+    from ritz.compute.problems.problem import Problem
     from ritz.compute.surrogates.model import Model
     from ritz.compute.surrogates.surrogate import Surrogate
 
@@ -74,8 +75,15 @@ class FittedSpread(Kind, ABC):
             If a variable is missing.
         """
 
-    def beside(self, model: Model | None) -> Self:
-        """Return it with the model at hand whose bands these are."""
+    def beside(self, model: Model | None, problem: Problem | None = None) -> Self:
+        """Return it with the model at hand whose bands these are.
+
+        Parameters
+        ----------
+        problem
+            What the truth solves, where its class is not registered.
+        """
+        del problem
         found = self.model_copy()
         found._model = model
         return found

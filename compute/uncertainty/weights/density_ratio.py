@@ -63,7 +63,8 @@ class FittedDensityRatio(FittedWeights):
 class DensityRatio(Weights):
     """Weights by how much more likely an input is under the law of the new samples than under the known one.
 
-    The law of the new samples is known by the inputs that are predicted together, without their solutions.
+    The law of the new samples is known by the inputs that are predicted together, without their solutions. So it is for
+    use from Python, on all of them at once; no recipe takes it.
 
     An option that was measured and does not pay (``benchmarks/drift.txt``): under a drift it holds more than the level
     by caution, since the weight of the new sample itself counts as outside, in bands that are wider than those of age
@@ -86,6 +87,13 @@ class DensityRatio(Weights):
     kind: Literal["density_ratio"] = "density_ratio"
     least: int = Field(default=20, ge=2, json_schema_extra=in_units("samples"))
     """New inputs that there must be."""
+
+    def unfit(self) -> str:
+        """Refuse runs; see `Weights.unfit`."""
+        return (
+            "weights is 'density_ratio', which has to know all new inputs at once, and a run looks at some of them at "
+            "a time: use it from Python"
+        )
 
     def fit(self, known: Known) -> FittedDensityRatio:
         """Return the weights; see `Weights.fit`."""

@@ -85,6 +85,10 @@ class Weights(Kind, ABC):
 
     kind: str
 
+    def unfit(self) -> str:
+        """Say why they are nothing for a run, which looks at some of the samples at a time; empty where they are."""
+        return ""
+
     @abstractmethod
     def fit(self, known: Known) -> FittedWeights | None:
         """Return the weights; None where all are equal.

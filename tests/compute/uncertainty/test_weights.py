@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.uncertainty.catalogue import calibrated
 from ritz.compute.uncertainty.conformal.bands import Bands
 from ritz.compute.uncertainty.conformal.conformal import Conformal
@@ -186,3 +187,17 @@ def test_what_is_missing_is_named() -> None:
         bands.interval(test.inputs, test.prediction, 0.9)
     with pytest.raises(ValueError, match="whose dimensions are not known"):
         Conformal(weights=Distance()).calibrate(few, few)
+
+
+def test_a_run_takes_no_weights_that_ask_for_all_inputs_at_once() -> None:
+    assert (
+        Conformal(weights=DensityRatio()).unfit(FNO()).startswith("weights is 'density_ratio', which has to know all")
+    )
+    assert Conformal(weights=Distance(), spread=Constant()).unfit(FNO()) == ""
+
+
+def test_points_are_drawn_by_sample_whoever_is_measured_with_it() -> None:
+    bands, test = made(Equal(), predicted(60, 0)), predicted(20, 1)
+    whole = bands.look(test).rows["sizes at points"]
+    parts = [bands.look(test.taken(rows)).rows["sizes at points"] for rows in (slice(0, 7), slice(7, None))]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
