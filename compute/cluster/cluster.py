@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from distributed import Client, Future, KilledWorker, Worker, get_worker
+from distributed.client import FutureCancelledError
 
 from ritz.compute.cluster.channel import Channel
 from ritz.compute.cluster.presence import CHECK_EVERY, PATIENCE, ROLES, Presence
@@ -16,6 +17,10 @@ from ritz.compute.cluster.rendezvous import rendezvous
 
 NOTIFY_EVERY = 0.5
 """Least seconds between two messages of a `Notifier`."""
+
+
+_LOST = ("lost dependencies", "already forgotten")
+"""Reasons of Dask's why a task is cancelled whose argument lay on a worker that died."""
 
 
 class WorkersLost(RuntimeError):
@@ -114,6 +119,15 @@ class Cluster:
             self.presence.check(role)
         return self.result(future)
 
+    def place(self, role: str, value: Any) -> Any:
+        """Put a large value on a worker of ``role``, and return what stands for it among the arguments of a task.
+
+        What goes with a task passes through the scheduler, which warns of more than 10 MB. If the worker dies, the
+        tasks that need the value end with `WorkersLost`.
+        """
+        addresses = self.addresses(role)
+        return self.client.scatter(value, workers=addresses[:1], hash=False) if addresses else value
+
     def cancel(self, futures: Sequence[Future[Any]]) -> None:
         """Cancel futures; a lost scheduler has lost its tasks anyway."""
         if futures and self.presence.has_scheduler():
@@ -125,12 +139,16 @@ class Cluster:
         Raises
         ------
         WorkersLost
-            If every worker that ran the task died.
+            If every worker that ran the task died, or the one that held a value it needed.
         """
         try:
             return future.result()
         except KilledWorker as error:
             raise WorkersLost(str(error)) from error
+        except FutureCancelledError as error:
+            if error.reason not in _LOST:
+                raise
+            raise WorkersLost(f"the worker is gone that held what {future.key} needs") from error
         finally:
             future.release()
 

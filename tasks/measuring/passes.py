@@ -21,8 +21,8 @@ from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.measuring.split_fields import of_split, variables
 from ritz.tasks.measuring.worker import Block, Case, Looked
 
-BLOCK_BYTES = 2**26
-"""Fields of a block, at most: a worker holds some copies of them."""
+BLOCK_BYTES = 2**24
+"""Fields of a block, at most: a worker holds some twenty copies of them."""
 
 BATCH = 32
 """Samples that a prediction takes at a time; blocks are of whole batches where there is room for one."""

@@ -41,7 +41,7 @@ def quantify(
     asks = "calibrate" in method.needs()
     these = blocks(case, data, "calibrate", workers, learnt.scoring.limit) if asks else []
     scores = Pass("calibrate", case, worker.score, (learnt.scoring,), fixed).over(cluster, these)
-    bands: Calibrated = cluster.call("train", worker.calibrate, case, learnt.scoring, scores)
+    bands: Calibrated = cluster.call("train", worker.calibrate, case, learnt.scoring, cluster.place("train", scores))
     tested = blocks(case, data, "test", workers)
     measured = Pass("quantify", case, worker.look, (bands,), bands.to_bytes().decode()).over(cluster, tested)
     laws: dict[str, worker.OnLaw] = {
@@ -49,9 +49,8 @@ def quantify(
         for law, changes in method.other_laws().items()
     }
     # On a worker: what statistics load is too much for the driver.
-    result: Calibration = cluster.call(
-        "train", worker.conclude, case, bands, learnt.samples, scores.sums, measured, laws
-    )
+    seen = cluster.place("train", measured)
+    result: Calibration = cluster.call("train", worker.conclude, case, bands, learnt.samples, scores.sums, seen, laws)
     forget(case)
     _say(result)
     return result

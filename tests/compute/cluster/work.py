@@ -104,3 +104,7 @@ class Fields:
 
 def solved(x: int) -> Fields:
     return Fields(x, x, np.zeros(1000))
+
+
+def size_of(values: np.ndarray) -> int:
+    return values.size
