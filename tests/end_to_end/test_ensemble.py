@@ -98,6 +98,7 @@ def test_it_predicts_with_bands_is_shown_and_its_first_member_is_done_again(
     assert inside("audit", "small@v1", "--store", store.url).returncode == 0
 
 
+@pytest.mark.soak
 def test_by_itself_it_trains_on_a_published_version_and_the_last_layer_of_one_network_gives_bands(
     made: tuple[Store, dict[str, Any], dict[Path, int]], cluster: Cluster, environment: dict[str, str]
 ) -> None:
