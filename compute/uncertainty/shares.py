@@ -21,7 +21,8 @@ class Interval(NamedTuple):
 def clustered(shares: np.ndarray) -> Interval:
     """Return the interval of the mean of shares, one per sample: the points of a field are one observation.
 
-    By Student's distribution of the samples' shares, held within 0 and 1.
+    By Student's distribution of the samples' shares, held within 0 and 1. Where all of them are 0 or all are 1 it is
+    the exact interval of so many samples, `binomial`: that few do not differ is no certainty.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ def clustered(shares: np.ndarray) -> Interval:
         return Interval(0.0, 1.0)
     reach = float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, len(shares) - 1)) * _deviation(shares)
     mean = float(shares.mean())
+    if mean in (0.0, 1.0):
+        return binomial(round(mean) * len(shares), len(shares))
     return Interval(max(0.0, mean - reach), min(1.0, mean + reach))
 
 

@@ -71,6 +71,8 @@ def test_what_points_are_worth() -> None:
     assert effective(alike) == pytest.approx(400, rel=0.01)
     assert effective(np.full(5, 0.9)) is None
     assert clustered(np.array([0.4])) == Interval(0.0, 1.0), "one sample says nothing"
+    assert clustered(np.ones(20)) == binomial(20, 20), "twenty that are all inside are no certainty"
+    assert clustered(np.zeros(20)) == binomial(0, 20)
     assert binomial(0, 10)[0] == 0
     assert binomial(10, 10)[1] == 1
 
