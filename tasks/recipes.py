@@ -137,13 +137,10 @@ def _in_store(name: str, store_url: str) -> bool:
 def _recorded(spec: str, store_url: str) -> RecipeDocument:
     """Return the recipe that made a version of a dataset."""
     # The engine of the store takes a second to load, and most recipes are files.
-    from ritz.storage.datasets import Dataset
-    from ritz.storage.reading import resolve
     from ritz.storage.store import Store
+    from ritz.tasks.parsing.recorded_problem import recipe_of
 
-    store = Store(store_url)
-    version = resolve(store, spec)
-    return Dataset.open(store, version.name).at(version.version).recipe
+    return dict(recipe_of(Store(store_url), spec))
 
 
 _LIKE_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -66,14 +66,12 @@ class Surrogate(Kind, ABC):
     stochastic: ClassVar[bool] = False
     """Whether `sample` draws from a distribution of outputs."""
 
+    draws: ClassVar[int] = 16
+    """How many draws of each sample its distribution is measured by, where it is stochastic."""
+
     def as_network(self) -> Network | None:
         """Return it as a network that is trained by steps; None where it is none."""
         return None
-
-    @property
-    def draws(self) -> int:
-        """How many draws of each sample its distribution is measured by, where it is stochastic."""
-        return 16
 
     @abstractmethod
     def restored(self, normalisation: Normalisation, tensors: Mapping[str, np.ndarray]) -> torch.nn.Module:

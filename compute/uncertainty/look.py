@@ -59,7 +59,7 @@ def look(
             low, high = lower[name].astype(np.float64), upper[name].astype(np.float64)
             inside = (low <= truth) & (truth <= high)
             beyond = np.maximum(np.maximum(low - truth, truth - high), 0)
-            one = {"inside": _mean(inside), "width": _finite_mean(high - low), "beyond": _finite_mean(beyond)}
+            one = {"inside": _mean(inside), "width": means(high - low), "beyond": means(beyond)}
             if zones is not None:
                 one["zones"] = np.stack([inside[:, zones == k].mean(axis=1) for k in range(zones.max() + 1)], axis=1)
             if time is not None:
@@ -100,10 +100,10 @@ def covered(
         shares, widths = (
             np.stack([measured.rows[f"{name}|{key}"][:, index] for name in outputs]) for key in ("inside", "width")
         )
-        beyond = [_over(measured.rows[f"{name}|beyond"][:, index]) for name in outputs]
-        width = float(np.mean([_over(one) for one in widths]))
+        beyond = [mean_over(measured.rows[f"{name}|beyond"][:, index]) for name in outputs]
+        width = float(np.mean([mean_over(one) for one in widths]))
         relative = float(
-            np.mean([_over(one) / _deviation(measured, name) for one, name in zip(widths, outputs, strict=True)])
+            np.mean([mean_over(one) / _deviation(measured, name) for one, name in zip(widths, outputs, strict=True)])
         )
         parts = {
             key: [measured.rows[f"{name}|{key}"][:, index] for name in outputs if f"{name}|{key}" in measured.rows]
@@ -156,7 +156,7 @@ def _mean(values: np.ndarray, kept: int = 1) -> np.ndarray:
     return found
 
 
-def _finite_mean(values: np.ndarray) -> np.ndarray:
+def means(values: np.ndarray) -> np.ndarray:
     """Return the mean of the finite values of each sample, NaN where there is none."""
     flat = values.reshape(len(values), -1)
     finite = np.isfinite(flat)
@@ -166,7 +166,7 @@ def _finite_mean(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _over(samples: np.ndarray) -> float:
+def mean_over(samples: np.ndarray) -> float:
     """Return the mean over the samples that have a number, NaN where none has."""
     known = samples[np.isfinite(samples)]
     return float(known.mean()) if known.size else float("nan")

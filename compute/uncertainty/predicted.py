@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.fields.errors import relative_l2
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
@@ -66,6 +67,13 @@ class Predicted:
             for kind in ("inputs", "prediction", "truth")
         )
         return cls(inputs, prediction, truth)
+
+    def relative_l2(self) -> np.ndarray:
+        """Return the relative L2 error of each sample, the mean over the outputs, ``(n,)`` float64."""
+        found: np.ndarray = np.mean(
+            [relative_l2(self.prediction[name], self.truth[name]) for name in self.truth], axis=0
+        )
+        return found
 
     def error(self, name: str) -> np.ndarray:
         """Return the absolute error of one output, float64."""

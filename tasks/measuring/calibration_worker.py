@@ -11,10 +11,9 @@ import numpy as np
 
 from ritz.compute.document import Json
 from ritz.compute.evaluation.measured import Measured
-from ritz.compute.fields.errors import relative_l2
 from ritz.compute.fields.tensors import pack
 from ritz.compute.uncertainty.coverage import Coverage
-from ritz.compute.uncertainty.predicted import About, Predicted
+from ritz.compute.uncertainty.predicted import Predicted
 from ritz.compute.uncertainty.scoring import Scoring
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
@@ -24,10 +23,11 @@ from ritz.tasks.documents.calibration import BarSeconds, Calibration, Drop, Shif
 from ritz.tasks.documents.of_model import CALIBRATION, CELLS, COVERAGE_MAP
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring.coverage_rows import coverage_rows
-from ritz.tasks.measuring.shifts import fresh_seed, recipe_of, solved
-from ritz.tasks.measuring.split_fields import Blocks, few_of_split
+from ritz.tasks.measuring.shifts import fresh_seed, predicted
+from ritz.tasks.measuring.split_fields import few_of_split
 from ritz.tasks.measuring.worker import Block, Case, Looked, Opened, opened
 from ritz.tasks.parsing.other_law import shifted
+from ritz.tasks.parsing.recorded_problem import recipe_of
 
 SECONDS, SAMPLES, IDS = "seconds", "samples", "sample_id"
 """Names of sums, the seconds of predictions and of error bars and the samples, and of rows, the ids of the samples."""
@@ -47,34 +47,34 @@ def learn(case: Case, method: Uncertainty) -> Learnt:
     asks = "validate" in method.needs()
     rows = few_of_split(at_hand.data, "validate") if asks else np.empty(0, np.int64)
     validate, _ = _predicted(at_hand, rows)
-    return Learnt(method.scoring(validate, _about(at_hand)).alone(), len(validate))
+    return Learnt(method.scoring(validate, at_hand.about()).alone(), len(validate))
 
 
 def score(block: Block, scoring: Scoring) -> Looked:
     """Look at a block of the samples to calibrate on."""
     at_hand = opened(block.case)
-    predicted, seconds = _predicted(at_hand, block.rows)
-    sums = {SECONDS: np.array([seconds, 0.0]), SAMPLES: np.array(len(predicted))}
-    return Looked(scoring.beside(_about(at_hand)).scores(predicted) | Measured(sums=sums))
+    samples, seconds = _predicted(at_hand, block.rows)
+    sums = {SECONDS: np.array([seconds, 0.0]), SAMPLES: np.array(len(samples))}
+    return Looked(scoring.beside(at_hand.about()).scores(samples) | Measured(sums=sums))
 
 
 def look(block: Block, bands: Calibrated) -> Looked:
     """Look at a block of the samples on which the error bars are measured."""
     at_hand = opened(block.case)
-    predicted, seconds = _predicted(at_hand, block.rows)
+    samples, seconds = _predicted(at_hand, block.rows)
     begun = time.perf_counter()
-    found = bands.beside(at_hand.model).look(predicted, at_hand.model.normalisation.dimensions)
+    found = bands.beside(at_hand.model).look(samples, at_hand.model.normalisation.dimensions)
     clock = np.array([seconds, time.perf_counter() - begun])
     return Looked(found | Measured({IDS: at_hand.data["sample_id"].values[block.rows]}, {SECONDS: clock}))
 
 
 def calibrate(case: Case, scoring: Scoring, scores: Measured) -> Calibrated:
     """Return the error bars, from what was kept of all samples to calibrate on."""
-    return scoring.beside(_about(opened(case))).calibrated(scores)
+    return scoring.beside(opened(case).about()).calibrated(scores)
 
 
 @dataclass(frozen=True)
-class OnLaw:
+class LawFound:
     """What error bars are worth on another law: samples, the mean error of the predictions, coverage by level."""
 
     changes: Json
@@ -83,7 +83,7 @@ class OnLaw:
     coverage: tuple[Coverage, ...]
 
 
-def on_law(case: Case, law: str, changes: Json, bands: Calibrated) -> OnLaw:
+def on_law(case: Case, law: str, changes: Json, bands: Calibrated) -> LawFound:
     """Solve samples of another law, and measure the error bars on them."""
     at_hand = opened(case)
     if at_hand.problem is None:
@@ -95,13 +95,11 @@ def on_law(case: Case, law: str, changes: Json, bands: Calibrated) -> OnLaw:
     store = Store(case.store)
     seed, rtol = fresh_seed(store, case.model, case.dataset), float(recipe_of(store, case.dataset)["data"]["rtol"])
     try:
-        inputs, truth = solved(other, seed, rtol)
+        there = predicted(at_hand.model, other, seed, rtol)
     except Refused as error:
         raise RecipeError(f"uncertainty.shifts.{law}: {error}") from error
-    there = Predicted(inputs, at_hand.model.predict(inputs), truth)
-    errors = [relative_l2(there.prediction[name], truth[name]) for name in truth]
     found = bands.beside(at_hand.model).measure(there, at_hand.model.normalisation.dimensions)
-    return OnLaw(changes, len(there), float(np.mean(errors)), found)
+    return LawFound(changes, len(there), float(there.relative_l2().mean()), found)
 
 
 def conclude(
@@ -110,7 +108,7 @@ def conclude(
     learnt_on: int,
     scored: Mapping[str, np.ndarray],
     measured: Measured,
-    laws: Mapping[str, OnLaw],
+    laws: Mapping[str, LawFound],
 ) -> Calibration:
     """Return what the error bars are worth, and keep it with the model.
 
@@ -153,7 +151,7 @@ def conclude(
     return result
 
 
-def _shifted(law: str, found: OnLaw, measured: Sequence[Coverage]) -> Shifted:
+def _shifted(law: str, found: LawFound, measured: Sequence[Coverage]) -> Shifted:
     """Return what error bars are worth on another law, beside what was measured on the test split."""
     pairs = list(zip(measured, found.coverage, strict=True))
     return Shifted(
@@ -172,13 +170,6 @@ def _mapped(bands: Calibrated, measured: Measured, coverage: Sequence[Coverage])
     arrays = {f"{CELLS}{name}": values for name, values in cells.items()}
     arrays |= {"shares": found.shares.astype(np.float32), "sample_id": measured.rows[IDS]}
     return pack(arrays, {"level": level, "samples": len(found.shares)})
-
-
-def _about(case: Opened) -> About:
-    """Return what is known of the samples of a case."""
-    transforms = {variable.name: variable.transform for variable in case.model.variables}
-    dimensions = case.model.normalisation.dimensions
-    return About(transforms, dimensions, case.problem, case.model, Blocks(case.data, "train"))
 
 
 def _predicted(case: Opened, rows: np.ndarray) -> tuple[Predicted, float]:

@@ -23,6 +23,7 @@ from ritz.tasks.measuring import evaluation_worker as worker
 from ritz.tasks.measuring.case import case_of
 from ritz.tasks.measuring.passes import Pass, blocks, forget
 from ritz.tasks.measuring.split_fields import few_of_split
+from ritz.tasks.measuring.truth_worker import truth_errors
 from ritz.tasks.measuring.worker import BASELINE_SAMPLES
 from ritz.tasks.stage import stage
 
@@ -56,7 +57,7 @@ def evaluate(
     fixed = [metric.model_dump(mode="json") for metric in metrics]
     these = blocks(case, data, "test", cluster.workers("train"))
     measured = Pass("evaluate", case, worker.look, (tuple(metrics),), fixed).over(cluster, these)
-    truth: TruthErrors = cluster.call("train", worker.truth_errors, case)
+    truth: TruthErrors = cluster.call("train", truth_errors, case)
     fitted = len(few_of_split(data, "train", BASELINE_SAMPLES))
     result = _evaluation(dataset, measured, metrics, truth, fitted)
     of_card = CardMetrics(dataset=dataset, samples=result.samples, **result.metrics.entries())

@@ -12,10 +12,7 @@ from ritz.compute.evaluation.metric import Found, Subject, SubjectMetric
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.surrogates.model import Model
-from ritz.storage.store import Store
-from ritz.tasks.documents.evaluation import TruthErrors
-from ritz.tasks.measuring.truth_worker import truth_errors as of_truth
-from ritz.tasks.measuring.worker import Block, Case, Looked, opened, references
+from ritz.tasks.measuring.worker import Block, Looked, opened, references
 
 MODEL = "model"
 """What the model is called beside the baselines."""
@@ -64,9 +61,3 @@ def found(measured: Measured, who: str, metrics: Sequence[SubjectMetric]) -> dic
         if parts and metric.kind not in measured.words:
             result[metric.kind] = metric.joined(parts)
     return result
-
-
-def truth_errors(case: Case) -> TruthErrors:
-    """Measure what errors the truth has itself; see `ritz.tasks.measuring.truth_worker`."""
-    at_hand = opened(case)
-    return of_truth(Store(case.store), case.dataset, at_hand.data, at_hand.problem)

@@ -8,11 +8,10 @@ import time
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.uncertainty.catalogue import calibrated
-from ritz.compute.uncertainty.predicted import About, Predicted
+from ritz.compute.uncertainty.predicted import Predicted
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 from ritz.storage import models
 from ritz.storage.errors import Refused
@@ -20,11 +19,11 @@ from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.documents.law_calibration import LawCalibration, OnLaw, bands_file, calibration_file
 from ritz.tasks.measuring.coverage_rows import coverage_rows
-from ritz.tasks.measuring.shifts import SAMPLES, fresh_seed, recipe_of, solved
-from ritz.tasks.measuring.split_fields import Blocks, few_of_split, taken
-from ritz.tasks.measuring.worker import load_model
+from ritz.tasks.measuring.shifts import SAMPLES, fresh_seed, predicted
+from ritz.tasks.measuring.split_fields import few_of_split, taken
+from ritz.tasks.measuring.worker import Opened, load_model
 from ritz.tasks.parsing.asked_law import AskedLaw
-from ritz.tasks.parsing.recorded_problem import problem_of
+from ritz.tasks.parsing.recorded_problem import problem_of, recipe_of
 
 SHAPED = 5
 """One of so many solves gives the shape of the bands where the law has other equations than the dataset."""
@@ -69,16 +68,15 @@ def recalibrate(
     validate = None if shaping else Predicted(inputs, trained.predict(inputs), truth)
     # The first prediction of a process loads what the others find there.
     trained.predict({name: values[:1] for name, values in inputs.items()})
-    transforms = {variable.name: variable.transform for variable in trained.variables}
-    about = About(transforms, trained.normalisation.dimensions, law.problem, trained, Blocks(data, "train"))
+    known = Opened(trained, data, law.problem).about()
     begun = time.perf_counter()
-    fresh = _predicted(trained, law.problem, seed, rtol, solves, 0)
+    fresh = predicted(trained, law.problem, seed, rtol, solves, 0)
     shape, rest = _divided(fresh, shaping)
     _enough(len(rest), method, f"{solves - len(fresh)} of {solves} solves failed")
-    bands = method.calibrate(validate or shape, rest, about)
+    bands = method.calibrate(validate or shape, rest, known)
     seconds = time.perf_counter() - begun
     unmeasured = _unaffordable(seconds / solves)
-    later = None if unmeasured else _predicted(trained, law.problem, seed, rtol, SAMPLES, solves)
+    later = None if unmeasured else predicted(trained, law.problem, seed, rtol, SAMPLES, solves)
     seen, dimensions = [fresh] if later is None else [fresh, later], trained.normalisation.dimensions
     result = LawCalibration(
         law=law.name,
@@ -88,7 +86,7 @@ def recalibrate(
         solves=solves,
         shaped=len(shape) if shaping else 0,
         samples=len(rest),
-        relative_l2=float(np.mean(np.concatenate([_errors(part) for part in seen]))),
+        relative_l2=float(np.mean(np.concatenate([part.relative_l2() for part in seen]))),
         made=bands.made(),
         seconds=seconds,
         before=None if present is None else _on(present, Predicted.joined(seen), dimensions),
@@ -126,11 +124,6 @@ def _enough(count: int, method: Uncertainty, why: str) -> None:
         )
 
 
-def _predicted(trained: Model, problem: Problem, seed: int, rtol: float, samples: int, first: int) -> Predicted:
-    inputs, truth = solved(problem, seed, rtol, samples, first)
-    return Predicted(inputs, trained.predict(inputs), truth)
-
-
 def _unaffordable(seconds: float) -> str:
     """Return why further solves are not affordable at so many seconds per solve; empty where they are."""
     whole = SAMPLES * seconds
@@ -141,12 +134,6 @@ def _unaffordable(seconds: float) -> str:
 def _divided(fresh: Predicted, shaping: int) -> tuple[Predicted, Predicted]:
     """Return the samples that give the shape of the bands, and the others."""
     return fresh.taken(slice(0, shaping)), fresh.taken(slice(shaping, None))
-
-
-def _errors(part: Predicted) -> np.ndarray:
-    """Return the relative errors of the predictions, the mean over the outputs, ``(n,)``."""
-    found: np.ndarray = np.mean([relative_l2(part.prediction[name], part.truth[name]) for name in part.truth], axis=0)
-    return found
 
 
 def _on(bands: Calibrated, part: Predicted, dimensions: Dimensions) -> OnLaw:

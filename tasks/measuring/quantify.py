@@ -44,7 +44,7 @@ def quantify(
     bands: Calibrated = cluster.call("train", worker.calibrate, case, learnt.scoring, cluster.place("train", scores))
     tested = blocks(case, data, "test", workers)
     measured = Pass("quantify", case, worker.look, (bands,), bands.to_bytes().decode()).over(cluster, tested)
-    laws: dict[str, worker.OnLaw] = {
+    laws: dict[str, worker.LawFound] = {
         law: cluster.call("train", worker.on_law, case, law, changes, bands)
         for law, changes in method.other_laws().items()
     }

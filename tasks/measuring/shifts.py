@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ritz.compute.document import Json
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.simulate import simulate
-from ritz.storage.datasets import Dataset
+from ritz.compute.surrogates.model import Model
+from ritz.compute.uncertainty.predicted import Predicted
 from ritz.storage.errors import Refused
-from ritz.storage.names import split_spec
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
+from ritz.tasks.parsing.recorded_problem import recipe_of
 
 SAMPLES = 150
 """Solved per law: they show a drop of six points in the share of whole fields at 90 %."""
@@ -63,7 +63,9 @@ def fresh_seed(store: Store, model: str, dataset: str) -> int:
     return 1 + max(int(seed) for seed in seeds)
 
 
-def recipe_of(store: Store, dataset: str) -> Json:
-    """Return the recipe of a dataset, ``NAME@VERSION``."""
-    name, version = split_spec("dataset", dataset)
-    return Dataset.open(store, name).at(version).recipe
+def predicted(
+    model: Model, problem: Problem, seed: int, rtol: float, samples: int = SAMPLES, first: int = 0
+) -> Predicted:
+    """Return samples that are solved, with what a model says of them; see `solved`."""
+    inputs, truth = solved(problem, seed, rtol, samples, first)
+    return Predicted(inputs, model.predict(inputs), truth)

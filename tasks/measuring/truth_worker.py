@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-import xarray as xr
 
 from ritz.compute.evaluation.truth import Distances, to_discrete_solution, to_finer_grid
-from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.quickest import quickest
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.storage.datasets import Dataset
@@ -12,26 +10,18 @@ from ritz.storage.names import split_spec
 from ritz.storage.store import Store
 from ritz.tasks.documents.evaluation import TruthError, TruthErrors
 from ritz.tasks.measuring.split_fields import taken
+from ritz.tasks.measuring.worker import Case, opened
 
 SAMPLES = 8
 """Test samples whose truth is measured: no more solves on a finer grid than that."""
 
 
-def truth_errors(store: Store, dataset: str, data: xr.Dataset, problem: Problem | None) -> TruthErrors:
-    """Measure what errors the truth of a few test samples has, by solving their equations better.
-
-    Parameters
-    ----------
-    dataset
-        ``NAME@VERSION``.
-    data
-        What lies there.
-    problem
-        What it solves, None where that is not installed here.
-    """
-    name, version = split_spec("dataset", dataset)
-    made = Dataset.open(store, name).at(version)
-    about = {"dataset": dataset, "rtol": made.rtol, "rounding_bound": made.rounding_bound}
+def truth_errors(case: Case) -> TruthErrors:
+    """Measure what errors the truth of a few test samples has, by solving their equations better."""
+    at_hand = opened(case)
+    data, problem, (name, version) = at_hand.data, at_hand.problem, split_spec("dataset", case.dataset)
+    made = Dataset.open(Store(case.store), name).at(version)
+    about = {"dataset": case.dataset, "rtol": made.rtol, "rounding_bound": made.rounding_bound}
     if problem is None:
         unknown = _error(
             f"the problem {made.recipe['problem'].get('kind')!r} is not installed here, or was solved elsewhere"

@@ -13,13 +13,13 @@ from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.catalogue import calibrated
+from ritz.compute.uncertainty.predicted import About
 from ritz.compute.uncertainty.uncertainty import Calibrated
 from ritz.storage import models
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.measuring.shifts import recipe_of
-from ritz.tasks.measuring.split_fields import few_of_split, taken
-from ritz.tasks.parsing.recorded_problem import problem_of
+from ritz.tasks.measuring.split_fields import Blocks, few_of_split, taken
+from ritz.tasks.parsing.recorded_problem import problem_of, recipe_of
 
 BASELINE_SAMPLES = 2000
 """The baselines are fitted to at most so many training samples."""
@@ -82,6 +82,12 @@ class Opened:
     def fields(self, rows: np.ndarray) -> tuple[Arrays, Arrays]:
         """Read inputs and outputs of the samples in some rows."""
         return taken(self.data, rows)
+
+    def about(self) -> About:
+        """Return what is known of its samples."""
+        transforms = {variable.name: variable.transform for variable in self.model.variables}
+        dimensions = self.model.normalisation.dimensions
+        return About(transforms, dimensions, self.problem, self.model, Blocks(self.data, "train"))
 
 
 @dataclass(frozen=True, repr=False)

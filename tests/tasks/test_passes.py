@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,9 +105,7 @@ def test_a_pass_goes_on_with_the_blocks_that_were_not_seen(
     for name, rows in whole.rows.items():
         np.testing.assert_array_equal(again.rows[name], rows)
     passes.forget(known)
-    # Nothing is left, and a pass of another method would not have gone on with it.
     assert store.list("measuring/tiny-v1") == []
-    assert json.dumps(store.list("measuring")) in ("[]", '["tiny-v1"]')
 
 
 def _count(block: Block) -> Looked:

@@ -13,7 +13,7 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
 from ritz.compute.uncertainty.conformal.reweighted import Reweighted
 from ritz.compute.uncertainty.coverage import Coverage, WholeFields
-from ritz.compute.uncertainty.look import covered, look
+from ritz.compute.uncertainty.look import covered, look, mean_over, means
 from ritz.compute.uncertainty.predicted import Arrays, Assessment, Predicted
 from ritz.compute.uncertainty.shares import promised
 from ritz.compute.uncertainty.spread.catalogue import AnyFittedSpread
@@ -246,13 +246,13 @@ class Bands(Calibrated):
         if self.fields is None:
             return None
         inside = measured.rows[WHOLE][:, index]
-        widths = [_finite_mean(measured.rows[f"{name}|fields"][:, index]) for name in self.outputs]
+        widths = [mean_over(measured.rows[f"{name}|fields"][:, index]) for name in self.outputs]
         return WholeFields(int(inside.sum()), len(inside), float(np.mean(widths)))
 
     def _width_of_fields(self, shape: Shape, own: _Own | None, name: str, index: int) -> np.ndarray:
         """Return the mean width of each sample's band around the whole field, NaN where it has no bound."""
         half = self._half(shape, own, name, index, "fields")
-        return np.array([2 * _finite_mean(one) for one in half])
+        return 2 * means(half)
 
     def _half(self, shape: Shape, own: _Own | None, name: str, index: int, scope: Scope) -> np.ndarray:
         """Return the half width of the band of one output, ``(n, *dims)`` float64."""
@@ -281,12 +281,6 @@ class Bands(Calibrated):
             if abs(known - level) < 1e-9:
                 return index
         raise ValueError(f"level is {level}, expected one of the calibrated levels {self.levels}")
-
-
-def _finite_mean(values: np.ndarray) -> float:
-    """Return the mean of the values that are finite, NaN where none is."""
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if finite.size else float("nan")
 
 
 def largest(scores: Mapping[str, np.ndarray], count: int) -> np.ndarray:
