@@ -12,7 +12,7 @@ from ritz.compute.uncertainty.coverage import Coverage, Parts
 from ritz.compute.uncertainty.predicted import Arrays, Predicted
 from ritz.compute.uncertainty.ranking import Sizes
 from ritz.compute.uncertainty.shares import Interval
-from ritz.compute.uncertainty.zones import rings
+from ritz.compute.uncertainty.zones import zones
 
 MAP = 0.9
 """Coverage is mapped cell by cell at the level next to this one."""
@@ -53,15 +53,15 @@ def look(
     sums: Arrays = {}
     mapped = at_map(levels)
     for name, truth in test.truth.items():
-        zones, time = _zones(name, truth.shape[1:], dimensions), _time(name, truth, dimensions)
+        ring, time = zones(name, truth.shape[1:], dimensions), _time(name, truth, dimensions)
         found: dict[str, list[np.ndarray]] = {}
         for index, (lower, upper) in enumerate(ends):
             low, high = lower[name].astype(np.float64), upper[name].astype(np.float64)
             inside = (low <= truth) & (truth <= high)
             beyond = np.maximum(np.maximum(low - truth, truth - high), 0)
             one = {"inside": _mean(inside), "width": means(high - low), "beyond": means(beyond)}
-            if zones is not None:
-                one["zones"] = np.stack([inside[:, zones == k].mean(axis=1) for k in range(zones.max() + 1)], axis=1)
+            if ring is not None:
+                one["zones"] = np.stack([inside[:, ring == k].mean(axis=1) for k in range(ring.max() + 1)], axis=1)
             if time is not None:
                 one["steps"] = _mean(np.moveaxis(inside, time, 1), 2)
             for key, values in one.items():
@@ -132,16 +132,6 @@ def _deviation(measured: Measured, name: str) -> float:
     """Return the standard deviation of the truth over all points of all samples, NaN where it is 0."""
     mean, square = measured.rows[f"{name}|moments"].mean(axis=0)
     return float(np.sqrt(max(square - mean**2, 0))) or float("nan")
-
-
-def _zones(name: str, shape: tuple[int, ...], dimensions: Dimensions | None) -> np.ndarray | None:
-    """Return the ring of every value of an output, ``shape``; None on a mesh."""
-    if dimensions is None:
-        return rings(shape, tuple(range(len(shape))))
-    if dimensions.mesh:
-        return None
-    dims = dimensions.variables[name]
-    return rings(shape, tuple(axis for axis, dim in enumerate(dims) if dim in dimensions.space))
 
 
 def _time(name: str, truth: np.ndarray, dimensions: Dimensions | None) -> int | None:

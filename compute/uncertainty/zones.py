@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.uncertainty.spread.alignment import space
+
 RINGS = 6
 """At most: cells at the walls, the next ones, those up to 4, 8 and 16 cells from a wall, and the rest."""
 
@@ -30,3 +33,19 @@ def rings(shape: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
         distance = np.minimum(distance, np.expand_dims(along, [i for i in range(len(shape)) if i != axis]))
     found: np.ndarray = np.minimum(np.ceil(np.log2(distance + 1)), RINGS - 1).astype(np.int64)
     return found
+
+
+def zones(output: str, shape: tuple[int, ...], dimensions: Dimensions | None) -> np.ndarray | None:
+    """Return the ring of every value of an output, ``shape``; None on a mesh.
+
+    Parameters
+    ----------
+    shape
+        Of one sample.
+    dimensions
+        Of all variables; None if they all have the axes of space and no others.
+    """
+    if dimensions is not None and dimensions.mesh:
+        return None
+    axes = space(output, dimensions)
+    return rings(shape, tuple(range(len(shape))) if axes is None else axes)

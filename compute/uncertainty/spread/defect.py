@@ -8,7 +8,8 @@ from pydantic import Field, PrivateAttr, TypeAdapter
 
 from ritz.compute.kind import Source, in_units
 from ritz.compute.uncertainty.predicted import About, Arrays, Assessment, Predicted
-from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread, Unsuitable
+from ritz.compute.uncertainty.spread.spread import Shape, Spread, Unsuitable
+from ritz.compute.uncertainty.spread.zoned import Zoned
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
@@ -27,8 +28,10 @@ LARGEST_LEFT = 0.3
 """Share of the error that the median sample may have left after a step, and of a sample's step the next one may be."""
 
 
-class FittedDefect(FittedSpread):
+class FittedDefect(Zoned):
     """The steps of a problem's own iteration, begun at the prediction, as bands.
+
+    What is left after a step is unlike near the walls, so each ring of cells has factors of its own.
 
     Attributes
     ----------
@@ -52,6 +55,8 @@ class FittedDefect(FittedSpread):
     solvers: tuple[str, ...]
     left: tuple[float, ...]
     exact: bool
+    by_zone: bool = False
+    """As bands from before they had zones say nothing of them."""
 
     _own: Problem | None = PrivateAttr(None)
 
@@ -130,6 +135,8 @@ class Defect(Spread):
     """Relative residual to which the systems for the change are solved."""
     floor: float = Field(default=0.05, ge=0, le=1)
     """Least width at a point, as a share of the root mean square of the sample's own estimate."""
+    zones: bool = True
+    """Whether the cells near the walls of a grid get factors of their own."""
 
     def fit(self, validate: Predicted, about: About) -> FittedDefect:
         """Try the steps on the validation samples; see `Spread.fit`.
@@ -174,6 +181,8 @@ class Defect(Spread):
             solvers=solvers,
             left=left,
             exact=exact,
+            dimensions=about.dimensions,
+            by_zone=self.zones,
         )
         fitted._own = problem
         return fitted

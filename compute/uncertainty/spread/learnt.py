@@ -5,34 +5,27 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Source
 from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.alignment import align, origin, space
-from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape, Spread
+from ritz.compute.uncertainty.spread.spread import Shape, Spread
 from ritz.compute.uncertainty.spread.width import Width
-from ritz.compute.uncertainty.zones import rings
+from ritz.compute.uncertainty.spread.zoned import Zoned
 
 
-class FittedLearnt(FittedSpread):
+class FittedLearnt(Zoned):
     """Widths that were learnt from the inputs and the prediction, with zones from the walls inwards.
 
     Attributes
     ----------
     widths
         By output.
-    dimensions
-        Of all variables; None if they all have the axes of space and no others.
-    by_zone
-        Whether the cells near the walls have factors of their own.
     reason
         Why no other spread was taken, where that was tried; empty otherwise.
     """
 
     kind: Literal["learnt"] = "learnt"
     widths: dict[str, Width]
-    dimensions: Dimensions | None = None
-    by_zone: bool = True
     reason: str = ""
 
     def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
@@ -43,17 +36,9 @@ class FittedLearnt(FittedSpread):
         }
         return Shape(prediction, widths)
 
-    def zones(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        """Return the rings of cells around a grid, by doubling distances from the walls; see `FittedSpread.zones`."""
-        if not self.by_zone or (self.dimensions is not None and self.dimensions.mesh):
-            return None
-        axes = space(name, self.dimensions)
-        return rings(shape, tuple(range(len(shape))) if axes is None else axes)
-
     def made(self) -> str:
         """Return how the widths were learnt; see `FittedSpread.made`."""
-        by_zone = self.by_zone and not (self.dimensions is not None and self.dimensions.mesh)
-        zones = ", with factors of their own for the cells near the walls" if by_zone else ""
+        zones = ", with factors of their own for the cells near the walls" if self.zoned else ""
         why = f" Not by the equations: {self.reason}." if self.reason else ""
         return f"The width of a band was learnt from inputs and prediction{zones}.{why}"
 
