@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self, final
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
     from ritz.compute.surrogates.model import Model
     from ritz.compute.surrogates.surrogate import Surrogate
+
+
+Scope = Literal["points", "fields"]
+"""Whether bands hold a share of the points, or whole fields with that probability."""
 
 
 class Need(NamedTuple):
@@ -134,10 +138,24 @@ class Calibrated(Kind, ABC):
         del inputs, prediction
         return None
 
+    def scopes(self) -> tuple[Scope, ...]:
+        """Return for what `answer` has bands."""
+        return ("points",)
+
     def answer(
-        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]
+        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray], scope: Scope = "points"
     ) -> tuple[list[tuple[Arrays, Arrays]], Assessment | None]:
-        """Return `intervals` at all levels and `assess`, where both are wanted; by default one after the other."""
+        """Return intervals at all levels and `assess`; by default one after the other.
+
+        Parameters
+        ----------
+        inputs, prediction
+            See `interval`.
+        scope
+            One of `scopes`. ``"points"``: the expected share of the points of a sample inside is the level;
+            ``"fields"``: with this probability all points of all outputs of a sample are inside.
+        """
+        del scope
         return self.intervals(inputs, prediction, self.levels), self.assess(inputs, prediction)
 
     def beside(self, model: Model, problem: Problem | None = None) -> Self:

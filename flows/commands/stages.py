@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -249,6 +249,14 @@ def predict(
             help="Take the bands that `ritz quantify --law` calibrated for the law of this name.",
         ),
     ] = None,
+    scope: Annotated[
+        Literal["points", "fields"],
+        typer.Option(
+            "--scope",
+            help="What the level of a band is: the expected share of the points inside, or the probability that the "
+            "whole field is.",
+        ),
+    ] = "points",
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 1 if a sample is flagged, or the inputs cannot be judged.")
     ] = False,
@@ -262,7 +270,7 @@ def predict(
     from ritz.flows.terminal import print_json
     from ritz.tasks.prediction.predict import predict as work
 
-    result = work(store, model, file_of(source), file_of(target), sample_dim, verify, bands)
+    result = work(store, model, file_of(source), file_of(target), sample_dim, verify, bands, scope)
     for remark in result.remarks:
         typer.echo(remark, err=True)
     if not result.released:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty.novelty import Judged
+from ritz.compute.uncertainty.uncertainty import Scope
 from ritz.storage.conventions import CONVENTIONS
 from ritz.tasks.documents.card import Card
 from ritz.tasks.prediction.estimated import Estimated
@@ -28,6 +29,11 @@ ESTIMATE, DOUBTFUL, FAR = "estimated_error", "estimate_doubtful", "estimate_far"
 VERIFIED, VERIFIED_ERROR = "verified", "verified_error"
 """What it says of every verified field, ``NAME_verified``."""
 
+_PROMISES: Mapping[Scope, str] = {
+    "points": "expected share of the points of a sample inside: level",
+    "fields": "probability that all points of all outputs of a sample are inside: level",
+}
+
 Attributes = Mapping[str, Any]
 """Of a variable, as `xarray` takes them."""
 
@@ -37,11 +43,26 @@ Coordinates = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Bars:
-    """Error bars of predictions: the lower and upper ends at each level, and in words for what they were calibrated."""
+    """Error bars of predictions.
+
+    Attributes
+    ----------
+    levels, intervals
+        The lower and upper ends at each level.
+    calibrated
+        In words for what they were calibrated.
+    scope
+        What the level is said of.
+    """
 
     levels: tuple[float, ...]
     intervals: tuple[tuple[Arrays, Arrays], ...]
     calibrated: str
+    scope: Scope
+
+    def about(self) -> str:
+        """Return in words what they promise, and for what."""
+        return f"{self.calibrated}; {_PROMISES[self.scope]}"
 
     def sides(self) -> dict[str, Arrays]:
         """Return the lower and the upper ends by output, ``(level, n, *dims)``."""
@@ -84,7 +105,7 @@ class Output:
         """Return it with names, units and places, along the samples and points of the inputs."""
         sample, result = self.inputs.sample, xr.Dataset(coords=self._coordinates(), attrs={"Conventions": CONVENTIONS})
         sides = {} if self.bars is None else self.bars.sides()
-        calibrated = "" if self.bars is None else self.bars.calibrated
+        promise = "" if self.bars is None else self.bars.about()
         of_samples = self._of_inputs() | self._of_estimates() | self._of_verification()
         for name, values in self.outputs.items():
             variable = self.card.outputs[name]
@@ -100,7 +121,7 @@ class Output:
             for side, of in sides.items():
                 around = "corrected prediction" if corrected else "prediction"
                 about = {"long_name": f"{side} end of the band around the {around} of {long_name}"}
-                about["comment"] = f"{calibrated}; expected share of the points of a sample inside: level"
+                about["comment"] = promise
                 result[f"{name}_{side}"] = (("level", *dims), of[name], attrs | about)
         for called, (numbers, about) in of_samples.items():
             result[called] = (sample, numbers, about)

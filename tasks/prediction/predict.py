@@ -11,6 +11,7 @@ import xarray as xr
 
 from ritz.compute.document import Number, Part
 from ritz.compute.fields.tensors import unpack
+from ritz.compute.uncertainty.uncertainty import Scope
 from ritz.storage import models
 from ritz.storage.files import SUFFIXES, write_file
 from ritz.storage.store import Store
@@ -24,6 +25,7 @@ from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
 from ritz.tasks.prediction.novelty_judge import novelty
 from ritz.tasks.prediction.output import Bars, Coordinates, Output
+from ritz.tasks.prediction.scope import check_scope
 from ritz.tasks.prediction.verified import Verification, verifiable
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Prediction(Part):
         Path of what was written.
     calibrated
         For what the bands were calibrated, None without bands.
+    scope
+        Whether the bands hold a share of the points, or whole fields with that probability.
     outside
         Positions of the samples whose inputs are unlike the known ones, None where that could not be judged.
     doubtful, far
@@ -65,6 +69,7 @@ class Prediction(Part):
     levels: tuple[float, ...]
     output: str
     calibrated: str | None
+    scope: Scope = "points"
     outside: tuple[int, ...] | None
     doubtful: tuple[int, ...] = ()
     far: tuple[int, ...] = ()
@@ -92,6 +97,7 @@ def predict(
     sample_dim: str | None = None,
     verify: float | None = None,
     law: str | None = None,
+    scope: Scope = "points",
 ) -> Prediction:
     """Predict the outputs for the inputs in a file, with bands where the model was quantified.
 
@@ -113,11 +119,14 @@ def predict(
         `ritz.compute.uncertainty.verification.verify`.
     law
         Name of another law, whose bands are taken; see `ritz.tasks.measuring.law_worker.recalibrate`.
+    scope
+        What the levels of the bands are said of: the share of the points inside, or the probability that whole fields
+        are.
 
     Raises
     ------
     ritz.tasks.errors.InputError
-        If the inputs do not fit the model, it cannot be verified, or it has no bands of this law.
+        If the inputs do not fit the model, it cannot be verified, or it has no bands of this law or scope.
     ritz.storage.errors.StorageError
         If the model, the input file or the place of the output is not as it must be.
     """
@@ -136,12 +145,13 @@ def predict(
     trained, bands = load_model(store, spec)
     if other is not None:
         bands = load_bands(store, spec, other.law, trained)
+    check_scope(scope, spec, bands)
     outputs = trained.predict(inputs.values)
     judge, why = novelty(store, spec, card)
     judged = None if judge is None else judge.judge(inputs.values)
     trained_on = card.dataset.spec
     calibrated = _calibrated(store, spec, inputs, other) if bands is not None else None
-    intervals, assessment = (None, None) if bands is None else bands.answer(inputs.values, outputs)
+    intervals, assessment = (None, None) if bands is None else bands.answer(inputs.values, outputs, scope)
     estimated = Estimated.of(assessment, of_model.evaluation(store, spec))
     verified = verification = None
     if problem is not None and verify is not None:
@@ -150,7 +160,7 @@ def predict(
         doubtful = None if estimated is None else estimated.doubtful
         verified = work(problem, inputs.values, outputs, verify, doubtful)
         verification = Verification.of(verified, verify, _seconds(trained, inputs.values))
-    bars = None if bands is None or intervals is None else Bars(bands.levels, tuple(intervals), str(calibrated))
+    bars = None if bands is None or intervals is None else Bars(bands.levels, tuple(intervals), str(calibrated), scope)
     result = Output(card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on).dataset()
     result.attrs["title"] = f"Predictions by {spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {spec} trained on {trained_on}"
@@ -163,6 +173,7 @@ def predict(
         levels=bands.levels if bands is not None else (),
         output=str(target),
         calibrated=calibrated,
+        scope=scope,
         outside=None if judged is None or judged.unsure else _positions(judged.outside),
         doubtful=() if estimated is None else _positions(estimated.doubtful),
         far=() if estimated is None else _positions(estimated.far),

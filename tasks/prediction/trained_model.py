@@ -14,6 +14,7 @@ from ritz.tasks.documents.card import Card, Variable
 from ritz.tasks.documents.law_calibration import law_calibration
 from ritz.tasks.errors import InputError
 from ritz.tasks.prediction.inputs import SAMPLE
+from ritz.tasks.prediction.scope import check_scope
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ritz.compute.surrogates.model import Model
     from ritz.compute.surrogates.surrogate import Surrogate
     from ritz.compute.uncertainty.predicted import Assessment
-    from ritz.compute.uncertainty.uncertainty import Calibrated
+    from ritz.compute.uncertainty.uncertainty import Calibrated, Scope
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,11 @@ class TrainedModel:
             raise InputError(f"model {self.spec}: {error}") from error
 
     def interval(
-        self, inputs: Mapping[str, ArrayLike] | xr.Dataset, prediction: Arrays, level: float
+        self,
+        inputs: Mapping[str, ArrayLike] | xr.Dataset,
+        prediction: Arrays,
+        level: float,
+        scope: Scope = "points",
     ) -> tuple[Arrays, Arrays]:
         """Return the lower and the upper ends of the error bars of predictions.
 
@@ -87,7 +92,10 @@ class TrainedModel:
         inputs, prediction
             What `predict` was given, and what it returned.
         level
-            One of `levels`: the expected share of the points of a field inside.
+            One of `levels`.
+        scope
+            What the level is: with ``"points"`` the expected share of the points of a sample inside, with ``"fields"``
+            the probability that all points of all outputs are.
 
         Returns
         -------
@@ -97,13 +105,16 @@ class TrainedModel:
         Raises
         ------
         ritz.tasks.errors.InputError
-            If the model has no error bars, or none of this level.
+            If the model has no error bars, or none of this level or scope.
         """
         if self.error_bars is None:
             raise InputError(f"model {self.spec} has no error bars; `ritz quantify {self.spec}` calibrates them")
         if level not in self.levels:
             raise InputError(f"level = {level}: model {self.spec} is calibrated for {', '.join(map(str, self.levels))}")
-        return self.error_bars.interval(self._arrays(inputs), prediction, level)
+        check_scope(scope, self.spec, self.error_bars)
+        if scope == "points":
+            return self.error_bars.interval(self._arrays(inputs), prediction, level)
+        return self.error_bars.answer(self._arrays(inputs), prediction, scope)[0][self.levels.index(level)]
 
     def assess(self, inputs: Mapping[str, ArrayLike] | xr.Dataset, prediction: Arrays) -> Assessment | None:
         """Return what the equations tell of the errors of predictions; None where they tell nothing.

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.compute.uncertainty.uncertainty import Scope
 from ritz.storage.errors import StorageError, Unknown
 from ritz.storage.files import read_file
 from ritz.storage.reading import read
@@ -18,6 +20,7 @@ from ritz.tasks.documents import of_model
 from ritz.tasks.errors import InputError
 from ritz.tasks.prediction.inputs import Interface, read_inputs
 from ritz.tasks.prediction.predict import predict
+from ritz.tasks.prediction.trained_model import load
 from tests.command import inside
 
 TinyStore = tuple[Path, dict[str, Any]]
@@ -25,13 +28,13 @@ TinyStore = tuple[Path, dict[str, Any]]
 
 @pytest.fixture
 def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
-    def work(given: xr.Dataset, model: str = "tiny", suffix: str = ".nc") -> xr.Dataset:
-        source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    def work(given: xr.Dataset, model: str = "tiny", suffix: str = ".nc", scope: Scope = "points") -> xr.Dataset:
+        source, target = tmp_path / f"in{suffix}", tmp_path / f"{scope}{suffix}"
         if suffix == ".nc":
             given.to_netcdf(source, engine="h5netcdf")
         else:
             given.to_zarr(source, consolidated=False, zarr_format=3)
-        result = predict(str(tiny_store[0]), model, source, target)
+        result = predict(str(tiny_store[0]), model, source, target, scope=scope)
         assert result.estimate is not None
         assert 0 < result.estimate[0] <= result.estimate[1]
         assert result.without("estimate").document() == {
@@ -41,6 +44,7 @@ def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
             "released": True,
             "output": str(target),
             "calibrated": "calibrated on tiny@v1's law",
+            "scope": scope,
             "outside": [],
             "doubtful": [],
             "far": [],
@@ -65,6 +69,30 @@ def test_a_prediction_has_bands_that_nest(ask: Callable[..., xr.Dataset], inputs
     assert half.mean("sample").std() > 0
     np.testing.assert_allclose(found["x"], inputs["x"])
     assert found["u"].attrs["long_name"] == "pressure"
+
+
+def test_bands_around_whole_fields_are_wider_and_say_what_they_promise(
+    ask: Callable[..., xr.Dataset], inputs: xr.Dataset, tiny_store: TinyStore
+) -> None:
+    points, fields = ask(inputs), ask(inputs, scope="fields")
+    widths = [(one["u_upper"] - one["u_lower"]).sel(level=0.9) for one in (points, fields)]
+    assert (widths[1] > widths[0]).all()
+    assert "share of the points" in points["u_lower"].attrs["comment"]
+    assert "probability that all points of all outputs" in fields["u_lower"].attrs["comment"]
+    trained = load(Store(str(tiny_store[0])), "tiny")
+    lower, upper = trained.interval(inputs, {"u": points["u"].values}, 0.9, "fields")
+    np.testing.assert_allclose(upper["u"] - lower["u"], widths[1], rtol=1e-3, atol=1e-9)
+
+
+def test_bands_of_another_scope_are_refused(inputs: xr.Dataset, tiny_store: TinyStore) -> None:
+    trained = load(Store(str(tiny_store[0])), "tiny")
+    prediction = trained.predict(inputs)
+    with pytest.raises(InputError, match=r"scope is 'all', expected 'points' or 'fields'"):
+        trained.interval(inputs, prediction, 0.9, cast("Any", "all"))
+    assert trained.error_bars is not None
+    of_points = replace(trained, error_bars=trained.error_bars.model_copy(update={"fields": None}))
+    with pytest.raises(InputError, match=r"model tiny@v1 has no bands around whole fields; `ritz quantify tiny@v1`"):
+        of_points.interval(inputs, prediction, 0.9, "fields")
 
 
 def test_a_prediction_is_as_good_as_the_record_says(

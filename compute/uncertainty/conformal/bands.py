@@ -18,7 +18,7 @@ from ritz.compute.uncertainty.predicted import Arrays, Assessment, Predicted
 from ritz.compute.uncertainty.shares import promised
 from ritz.compute.uncertainty.spread.catalogue import AnyFittedSpread
 from ritz.compute.uncertainty.spread.spread import Shape
-from ritz.compute.uncertainty.uncertainty import Calibrated
+from ritz.compute.uncertainty.uncertainty import Calibrated, Scope
 from ritz.compute.uncertainty.weights.catalogue import AnyFittedWeights
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ WHOLE = "whole"
 """Rows of a `Measured`: whether all points of a sample were inside, ``(n, level)``."""
 
 _OPTIONAL = ("weights", "reweighted")
-
-Scope = Literal["points", "fields"]
-"""Whether bands hold a share of the points, or whole fields with that probability."""
 
 
 class Factors(Kind):
@@ -144,12 +141,16 @@ class Bands(Calibrated):
         shape, own = self.spread.shape(inputs, prediction), self._own(inputs)
         return self._around(shape, own, places, scope)
 
+    def scopes(self) -> tuple[Scope, ...]:
+        """Return for what there are factors; see `Calibrated.scopes`."""
+        return ("points",) if self.fields is None else ("points", "fields")
+
     def answer(
-        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]
+        self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray], scope: Scope = "points"
     ) -> tuple[list[tuple[Arrays, Arrays]], Assessment | None]:
         """Return `intervals` at all levels and `assess`, from one shape; see `Calibrated.answer`."""
         shape = self.spread.shape(inputs, prediction)
-        return self._around(shape, self._own(inputs), range(len(self.levels)), "points"), shape.assessment
+        return self._around(shape, self._own(inputs), range(len(self.levels)), scope), shape.assessment
 
     def _own(self, inputs: Mapping[str, np.ndarray]) -> _Own | None:
         """Return the factors of each of some samples, where they have factors of their own."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -45,6 +46,8 @@ class FittedDefect(Zoned):
         Median share of the error that was left after each step on the validation samples.
     exact
         Whether a step solves the discrete equations, so that a second finds rounding alone.
+    seconds
+        What each step took per validation sample, in seconds of wall time; empty where that is not known.
     """
 
     kind: Literal["defect"] = "defect"
@@ -57,6 +60,7 @@ class FittedDefect(Zoned):
     exact: bool
     by_zone: bool = False
     """As bands from before they had zones say nothing of them."""
+    seconds: tuple[float, ...] = ()
 
     _own: Problem | None = PrivateAttr(None)
 
@@ -86,7 +90,7 @@ class FittedDefect(Zoned):
         if self.exact:
             return (
                 f"One step of the problem's own iteration ({by}), begun at the prediction, solves the discrete "
-                "equations: the corrected fields are exact but for rounding, and as dear as a solve."
+                f"equations: the corrected fields are exact but for rounding, and as dear as a solve.{self._took()}"
             )
         around = "corrected field" if self.rounds == 2 else "prediction"
         first, *second = (f"{100 * one:.2g} %" for one in self.left)
@@ -95,7 +99,16 @@ class FittedDefect(Zoned):
             f"Steps of the problem's own iteration ({by}, to {self.rtol:g}), begun at the prediction, estimate and "
             f"correct its error; the bands lie around the {around}. The first step left {first} of the error in the "
             f"median{then}. They bound the distance to the discrete solution on this grid, not to that of the PDE."
+            f"{self._took()}"
         )
+
+    def _took(self) -> str:
+        """Return what the steps took, as a sentence; empty where that is not known."""
+        if not self.seconds:
+            return ""
+        one, *more = (f"{1e3 * total:.2g} ms" for total in np.cumsum(self.seconds))
+        then = f", both took {more[0]}" if more else ""
+        return f" Per sample of a batch the first step took {one}{then}."
 
     def _problem(self) -> Problem | None:
         """Return the problem; None where no installed package knows it."""
@@ -156,8 +169,11 @@ class Defect(Spread):
             raise ValueError("there is no validation sample to try the steps on; give the validate split a share")
         if not fits(problem, validate.inputs, validate.prediction):
             raise Unsuitable(f"the fields lie on another grid than that of problem {problem.kind!r}")
+        begun = time.perf_counter()
         first, solvers = step(problem, validate.inputs, validate.prediction, self.rtol)
+        between = time.perf_counter()
         second, _ = step(problem, validate.inputs, first, self.rtol)
+        seconds = ((between - begun) / len(validate), (time.perf_counter() - between) / len(validate))
         whole = sizes(difference(validate.truth, validate.prediction))
         once, twice = (sizes(difference(validate.truth, fields)) for fields in (first, second))
         change, again = sizes(difference(first, validate.prediction)), sizes(difference(second, first))
@@ -181,6 +197,7 @@ class Defect(Spread):
             solvers=solvers,
             left=left,
             exact=exact,
+            seconds=seconds,
             dimensions=about.dimensions,
             by_zone=self.zones,
         )
