@@ -185,6 +185,7 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
                 "ledger": generated.ledger,
                 "choice": generated.choice,
                 "panel": generated.panel,
+                **({"utilisation": generated.utilisation} if generated.utilisation else {}),
                 "times": _times(generated, trained, Store(store), begun).changed(evaluate=measuring),
                 "memory": Memory(driver_peak=_peak_memory()),
             }

@@ -10,7 +10,7 @@ import google_crc32c
 import numpy as np
 import zarr
 from numcodecs import blosc
-from zarr.abc.store import RangeByteRequest, SuffixByteRequest
+from zarr.abc.store import RangeByteRequest, Store, SuffixByteRequest
 from zarr.buffer import default_buffer_prototype
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec
 from zarr.core.sync import sync
@@ -21,6 +21,51 @@ from ritz.storage.errors import StorageError
 _KEPT = 2**20
 
 _SHUFFLES = {"noshuffle": blosc.NOSHUFFLE, "shuffle": blosc.SHUFFLE, "bitshuffle": blosc.BITSHUFFLE}
+
+
+@dataclass(frozen=True)
+class ChunkCodec:
+    """Turns values into the bytes of one chunk, and back: blosc, then its checksum."""
+
+    dtype: np.dtype[Any]
+    cname: str
+    clevel: int
+    shuffle: int
+
+    @classmethod
+    def of(cls, what: str, dtype: np.dtype[Any], codecs: Sequence[Any]) -> ChunkCodec:
+        """Return the codec of the chunks of an array.
+
+        Parameters
+        ----------
+        what
+            Names the array in the message.
+        dtype, codecs
+            As its metadata have them.
+
+        Raises
+        ------
+        StorageError
+            These are not those that `ritz.storage.layout` gives.
+        """
+        match codecs:
+            case (BytesCodec() as plain, BloscCodec() as packed, Crc32cCodec()):
+                # Values of a byte have no order of bytes.
+                order = None if plain.endian is None else plain.endian.value
+                known = order == sys.byteorder == "little" or (order is None and dtype.itemsize == 1)
+            case _:
+                known = False
+        if not known:
+            raise StorageError(
+                f"{what}: its codecs are not those of this layout (bytes, blosc, crc32c; of a field a chunk per "
+                "sample in shards); it was written by another release or program"
+            )
+        return cls(dtype, packed.cname.value, packed.clevel, _SHUFFLES[packed.shuffle.value])
+
+    def encode(self, values: np.ndarray) -> bytes:
+        """Return the bytes of a chunk of contiguous values."""
+        packed: bytes = blosc.compress(values, self.cname.encode(), self.clevel, self.shuffle, 0, self.dtype.itemsize)
+        return packed + _checksum(packed)
 
 
 @dataclass(frozen=True)
@@ -37,14 +82,12 @@ class ShardCodec:
 
     path: str
     """Name of the field."""
-    dtype: np.dtype[Any]
+    chunk: ChunkCodec
+    """Of one sample."""
     length: int
     """Samples in a shard."""
     shape: tuple[int, ...]
     """Of one sample."""
-    cname: str
-    clevel: int
-    shuffle: int
 
     @classmethod
     def of(cls, array: zarr.Array[Any]) -> ShardCodec:
@@ -57,7 +100,7 @@ class ShardCodec:
         """
         meta: Any = array.metadata
         match meta.codecs:
-            case (ShardingCodec(codecs=(BytesCodec() as plain, BloscCodec() as packed, Crc32cCodec())) as sharding,):
+            case (ShardingCodec() as sharding,):
                 inner = (1, *array.shape[1:])
                 known = (
                     sharding.chunk_shape == inner
@@ -65,29 +108,22 @@ class ShardCodec:
                     and [type(codec) for codec in sharding.index_codecs] == [BytesCodec, Crc32cCodec]
                     and array.shards is not None
                     and array.shards[1:] == inner[1:]
-                    and plain.endian is not None
-                    and plain.endian.value == sys.byteorder == "little"
                 )
+                codecs = sharding.codecs if known else ()
             case _:
-                known = False
-        if not known or array.shards is None:
-            raise StorageError(
-                f"field {array.path!r}: its codecs are not those of this layout (a chunk per sample in shards, each "
-                "bytes, blosc, crc32c); it was written by another release or program"
-            )
-        return cls(
-            path=array.path,
-            dtype=array.dtype,
-            length=array.shards[0],
-            shape=array.shape[1:],
-            cname=packed.cname.value,
-            clevel=packed.clevel,
-            shuffle=_SHUFFLES[packed.shuffle.value],
-        )
+                codecs = ()
+        chunk = ChunkCodec.of(f"field {array.path!r}", array.dtype, codecs)
+        assert array.shards is not None
+        return cls(path=array.path, chunk=chunk, length=array.shards[0], shape=array.shape[1:])
 
     def key(self, shard: int) -> str:
         """Return the location of a shard in its snapshot."""
         return "/".join([self.path, "c", str(shard), *("0" for _ in self.shape)])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return self.chunk.dtype
 
     @property
     def index_bytes(self) -> int:
@@ -101,12 +137,9 @@ class ShardCodec:
         at = 0
         values = np.ascontiguousarray(values, self.dtype)
         for row in range(self.length):
-            packed = blosc.compress(
-                values[row : row + 1], self.cname.encode(), self.clevel, self.shuffle, 0, self.dtype.itemsize
-            )
-            parts += [packed, _checksum(packed)]
-            index[row] = at, len(packed) + 4
-            at += len(packed) + 4
+            parts.append(self.chunk.encode(values[row : row + 1]))
+            index[row] = at, len(parts[-1])
+            at += len(parts[-1])
         ending = index.tobytes()
         return b"".join([*parts, ending, _checksum(ending)])
 
@@ -259,11 +292,14 @@ class FieldReader:
         return None if found is None else found.as_numpy_array()
 
 
-def write_field(array: zarr.Array[Any], shard: int, values: np.ndarray) -> None:
-    """Write one whole shard of a field; shape and dtype are right."""
-    codec = ShardCodec.of(array)
-    encoded = default_buffer_prototype().buffer.from_bytes(codec.encode(values))
-    sync(array.store.set(codec.key(shard), encoded))
+def write(store: Store, blobs: Mapping[str, bytes]) -> None:
+    """Write whole chunks or shards, by their locations, all at once."""
+    buffer = default_buffer_prototype().buffer
+
+    async def put() -> None:
+        await asyncio.gather(*(store.set(key, buffer.from_bytes(blob)) for key, blob in blobs.items()))
+
+    sync(put())
 
 
 def _checksum(data: Any) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -182,15 +182,6 @@ def stored_shards(session: icechunk.Session) -> set[int]:
         return {int(position[0]) async for position in session.chunk_coordinates("/status")}
 
     return _finish(collect())
-
-
-def stored_bytes(session: icechunk.Session | icechunk.ForkSession, keys: Iterable[str]) -> int:
-    """Return how many bytes chunks take in the store, all together; ``keys`` are those of Zarr."""
-
-    async def add() -> int:
-        return sum([await session.store.getsize(key) for key in keys])
-
-    return _finish(add())
 
 
 def _finish(work: Coroutine[Any, Any, T]) -> T:

@@ -3,16 +3,17 @@ from __future__ import annotations
 import pickle
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import icechunk
 import numpy as np
 import zarr
 
-from ritz.storage.chunks import write_field
+from ritz.storage.chunks import ChunkCodec, ShardCodec, write
 from ritz.storage.errors import Refused
 from ritz.storage.ledger import COLUMNS, STATUSES, Ledger, encode
-from ritz.storage.repository import check_there, engine, stored_bytes
+from ritz.storage.repository import BRANCH, attach, check_there, engine, has_shard
 from ritz.storage.store import Store
 
 
@@ -98,30 +99,87 @@ def write_shard(
     store = Store(fork.store)
     check_there(store, fork.key)
     with engine(store, fork.key):
-        session = fork.session()
-        size = _write(session, shard_index, arrays, ledger)
+        session, plan = fork.session(), _planned(fork.state)
+        check_index(shard_index, plan.samples // plan.length)
+        size = _write(session, plan, shard_index, arrays, ledger)
         check_changes(session, [shard_index], arrays)
     return fork.holding(shard_index, session, size, rounding_bound)
 
 
-def _write(session: icechunk.ForkSession, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger) -> int:
+def _write(
+    session: icechunk.ForkSession, plan: _Plan, shard_index: int, arrays: Mapping[str, np.ndarray], ledger: Ledger
+) -> int:
     """Write the shard in the session; return what its fields take in the store."""
+    columns = encode(ledger, plan.length, plan.rtol, plan.solvers)
+    _check_fields(plan, arrays, columns["status"] == STATUSES.index("ok"))
     # Chunks equal to the fill value are written too: what exists is what was written.
-    group = zarr.open_group(session.store, mode="r+")
-    stored = dict(group.arrays())
-    attrs: Mapping[str, Any] = group.attrs.asdict()
-    length = int(attrs["shard"])
-    check_index(shard_index, stored["status"].shape[0] // length)
-    columns = encode(ledger, length, float(attrs["rtol"]), tuple(attrs["solvers"].split()))
+    fields = {plan.fields[name].key(shard_index): plan.fields[name].encode(values) for name, values in arrays.items()}
+    ledgers = {f"{name}/c/{shard_index}": plan.columns[name].encode(column) for name, column in columns.items()}
+    write(session.store, fields | ledgers)
+    return sum(map(len, fields.values()))
+
+
+def is_committed(fork: Fork, shard_index: int) -> bool:
+    """Return whether the dataset of a fork has a shard by now.
+
+    Raises
+    ------
+    StorageError
+        The dataset is gone or damaged.
+    """
+    store = Store(fork.store)
+    check_there(store, fork.key)
+    repository = attach(store, fork.key)
+    with engine(store, fork.key):
+        return has_shard(repository.readonly_session(BRANCH), shard_index)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a shard of a dataset is made of.
+
+    Attributes
+    ----------
+    samples, length
+        Of the dataset and of a shard.
+    rtol, solvers
+        What its ledger says; see `ritz.storage.ledger.encode`.
+    fields, outputs
+        Codecs by name, and which of them are outputs.
+    columns
+        Codecs of the ledger's columns.
+    """
+
+    samples: int
+    length: int
+    rtol: float
+    solvers: tuple[str, ...]
+    fields: Mapping[str, ShardCodec]
+    outputs: frozenset[str]
+    columns: Mapping[str, ChunkCodec]
+
+
+@lru_cache(maxsize=4)
+def _planned(state: bytes) -> _Plan:
+    """Read what a shard is made of from a fork in which nothing was written; all shards of a run have the same."""
+    session: icechunk.ForkSession = pickle.loads(state)
+    group = zarr.open_group(session.store, mode="r")
+    stored, attrs = dict(group.arrays()), group.attrs.asdict()
     fields = {name: array for name, array in stored.items() if "role" in array.attrs}
-    _check_fields(fields, arrays, length, columns["status"] == STATUSES.index("ok"))
-    region = slice(shard_index * length, (shard_index + 1) * length)
-    for name, column in columns.items():
-        stored[name].with_config({"write_empty_chunks": True})[region] = column
-    for name, values in arrays.items():
-        write_field(stored[name], shard_index, values)
-    chunks = [f"{name}/c/{shard_index}{'/0' * (array.ndim - 1)}" for name, array in fields.items()]
-    return stored_bytes(session, chunks)
+    return _Plan(
+        samples=stored["status"].shape[0],
+        length=int(str(attrs["shard"])),
+        rtol=float(str(attrs["rtol"])),
+        solvers=tuple(str(attrs["solvers"]).split()),
+        fields={name: ShardCodec.of(array) for name, array in fields.items()},
+        outputs=frozenset(name for name, array in fields.items() if array.attrs["role"] == "output"),
+        columns={name: _column(name, stored[name]) for name in COLUMNS},
+    )
+
+
+def _column(name: str, array: zarr.Array[Any]) -> ChunkCodec:
+    metadata: Any = array.metadata
+    return ChunkCodec.of(f"ledger column {name!r}", array.dtype, metadata.codecs)
 
 
 def check_index(shard_index: int, shards: int) -> None:
@@ -160,17 +218,15 @@ def _changes(session: icechunk.Session | icechunk.ForkSession) -> dict[str, list
     return chunks | {path: [] for path in others}
 
 
-def _check_fields(
-    stored: Mapping[str, zarr.Array[Any]], arrays: Mapping[str, np.ndarray], length: int, ok: np.ndarray
-) -> None:
-    if set(arrays) != set(stored):
-        raise Refused(f"fields {sorted(arrays)}: expected {sorted(stored)}")
-    for name, array in stored.items():
+def _check_fields(plan: _Plan, arrays: Mapping[str, np.ndarray], ok: np.ndarray) -> None:
+    if set(arrays) != set(plan.fields):
+        raise Refused(f"fields {sorted(arrays)}: expected {sorted(plan.fields)}")
+    for name, codec in plan.fields.items():
         values = arrays[name]
-        shape = (length, *array.shape[1:])
-        if values.shape != shape or values.dtype != array.dtype:
+        shape = (plan.length, *codec.shape)
+        if values.shape != shape or values.dtype != codec.dtype:
             raise Refused(
-                f"field {name!r}: expected {array.dtype} of shape {shape}, got {values.dtype} of shape {values.shape}"
+                f"field {name!r}: expected {codec.dtype} of shape {shape}, got {values.dtype} of shape {values.shape}"
             )
         axes = tuple(range(1, values.ndim))
         bad = ok & ~np.isfinite(values).all(axis=axes)
@@ -179,7 +235,7 @@ def _check_fields(
                 f"field {name!r}: sample {np.flatnonzero(bad)[0]} of the shard is ok and has NaN or infinite "
                 "values; give it status 'failed' with reason 'not_finite'"
             )
-        if array.attrs["role"] == "output":
+        if name in plan.outputs:
             kept = ~ok & ~np.isnan(values).all(axis=axes)
             if kept.any():
                 raise Refused(

@@ -19,12 +19,14 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
 from ritz.tasks.documents.dataset import Asked, Probe
 from ritz.tasks.documents.reading import read
+from ritz.tasks.documents.utilisation import Utilisation
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation import worker
 from ritz.tasks.generation.described import described
 from ritz.tasks.generation.dispatch import dispatch, owners
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.generation.in_flight import InFlight
+from ritz.tasks.generation.meter import Meter
 from ritz.tasks.generation.result import Generated, describe, probe_key
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.stage import stage
@@ -73,15 +75,16 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
         before = {index for index in dataset.committed() if index < shards}
         report = Reporter("solve", data.samples, pipeline.name)
         report(len(before) * data.shard)
-        last_shard = None
+        last_shard = utilisation = None
         if len(before) < shards:
             todo = [index for index in dispatch(data.seed, shards).tolist() if index not in before]
             solver = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard], bool(before))
             work = _shards(pipeline, dataset, ids, split, todo, solver)
             consumers = owners(data.seed, shards, channel.queues if channel is not None else 1)
-            last_shard = _solve(cluster, dataset, work, len(before), channel, consumers, report)
+            last_shard, utilisation = _solve(cluster, dataset, work, len(before), channel, consumers, report)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
-        return describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
+        made = describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
+        return made.changed(utilisation=utilisation)
 
 
 def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
@@ -165,10 +168,11 @@ def _solve(
     channel: Channel | None,
     consumers: np.ndarray,
     report: Reporter,
-) -> float:
-    """Solve and commit shards as they complete; return when the last was committed, `time.time`."""
+) -> tuple[float, Utilisation]:
+    """Solve and commit shards as they complete; return when the last was committed, and how the workers were used."""
     failed, last, start = 0, time.time(), time.monotonic()
     flight, window = InFlight(dataset), cluster.window("solve")
+    meter = Meter(cluster.workers("solve"), dataset.shard)
 
     def pause() -> float:
         return float(np.clip(OF_RUN * (time.monotonic() - start), *COMMIT_EVERY))
@@ -182,6 +186,7 @@ def _solve(
             dataset.commit(new)
         last = time.time()
         for receipt in receipts:
+            meter.ended(receipt.seconds)
             missed = Counter(reason for reason in receipt.ledger["reason"] if reason)
             failed += sum(missed.values())
             if missed:
@@ -189,9 +194,13 @@ def _solve(
         done += len(group)
         report(done * dataset.shard, f"{failed} failed" if failed else "")
         if channel is not None:
-            _send(channel, group, consumers)
+            with meter.waiting():
+                _send(channel, group, consumers)
         group.clear()
-    return last
+    found = meter.read()
+    if found.verdict:
+        log.info("solve: %s", found.verdict)
+    return last, found
 
 
 def _send(channel: Channel, group: list[Completed[worker.Shard]], consumers: np.ndarray) -> None:

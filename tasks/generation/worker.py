@@ -14,7 +14,7 @@ from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.compute.solvers.iterative.recycled import Recycled
 from ritz.compute.solvers.solver import Ledger, Solver
 from ritz.storage.datasets import Dataset
-from ritz.storage.shards import Fork, write_shard
+from ritz.storage.shards import Fork, is_committed, write_shard
 from ritz.storage.store import Store
 from ritz.tasks.generation.rounding import rounding_bound
 
@@ -176,8 +176,9 @@ def solve(shard: Shard) -> Solved:
     store, and nothing is solved or written twice.
     """
     start = time.perf_counter()
-    stored = Dataset.open(Store(shard.store), shard.dataset).read_shard(shard.index)
-    if stored is not None:
+    if is_committed(shard.fork, shard.index):
+        stored = Dataset.open(Store(shard.store), shard.dataset).read_shard(shard.index)
+        assert stored is not None
         receipt = Receipt(shard.index, None, stored.ledger, time.perf_counter() - start)
         return Solved(receipt, stored.sample_id, stored.split, stored.arrays)
     inputs = shard.problem.draw(shard.seed, shard.ids)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from ritz.storage.chunks import FieldReader, ShardCodec, write_field
+from ritz.storage.chunks import ChunkCodec, FieldReader, ShardCodec, write
 from ritz.storage.errors import StorageError
 
 SHAPES = {"number": (), "line": (5,), "map": (3, 4), "cube": (2, 3, 4)}
@@ -39,9 +41,29 @@ def values(name: str, dtype: str, seed: int) -> np.ndarray:
 
 def test_zarr_reads_what_is_written_here(arrays):
     for name, array in arrays.items():
-        write_field(array, 2, values(name, array.dtype.name, 2))
+        codec = ShardCodec.of(array)
+        write(array.store, {codec.key(2): codec.encode(values(name, array.dtype.name, 2))})
         np.testing.assert_array_equal(array[8:], values(name, array.dtype.name, 2))
         np.testing.assert_array_equal(array[4:8], values(name, array.dtype.name, 1))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "float64"])
+def test_zarr_writes_the_bytes_of_a_column_that_are_written_here(dtype, tmp_path):
+    column = np.arange(5).astype(dtype)
+    array = zarr.create_group(tmp_path).create_array(
+        "status",
+        shape=(10,),
+        dtype=dtype,
+        chunks=(5,),
+        compressors=(BloscCodec(cname="lz4", shuffle="shuffle"), Crc32cCodec()),
+        fill_value=0,
+    )
+    array[5:] = column
+    metadata: Any = array.metadata
+    codec = ChunkCodec.of("ledger column 'status'", array.dtype, metadata.codecs)
+    assert (tmp_path / "status" / "c" / "1").read_bytes() == codec.encode(column)
+    write(array.store, {"status/c/0": codec.encode(column)})
+    np.testing.assert_array_equal(array[:], [*column, *column])
 
 
 def test_what_zarr_wrote_is_read_here_and_the_rest_is_absent(arrays):
