@@ -76,7 +76,7 @@ def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
     ritz.storage.errors.Refused
         If there are too few.
     """
-    ranks, workers = pipeline.training.trainers, cluster.workers("train")
+    ranks, workers = pipeline.training.trainers, cluster.expected("train")
     if ranks > 1 and cluster.device == "mps":
         raise Refused(f"training.ranks is {ranks} on the device 'mps', expected 1: nothing connects several of them")
     if ranks > workers:

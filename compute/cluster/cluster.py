@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -41,6 +41,10 @@ class Cluster:
         Seconds that a task waits for a worker of its role.
     start
         Returns how to start a worker of a role, for messages.
+    trouble
+        Returns why no worker of a role will come, empty while one may.
+    planned
+        Workers per role that are to come, for a cluster whose workers may join one after the other.
     """
 
     def __init__(
@@ -50,11 +54,14 @@ class Cluster:
         *,
         patience: float = PATIENCE,
         start: Callable[[str], str] = "start one with the resource {}".format,
+        trouble: Callable[[str], str] = "".format,
+        planned: Mapping[str, int] | None = None,
     ) -> None:
         self.client, self.device, self.start = client, device, start
+        self._planned = dict(planned or {})
         self.receipts = Receipts(client)
         self.refusals = Refusals(client, ROLES)
-        self.presence = Presence(client, self.workers, patience, start)
+        self.presence = Presence(client, self.workers, patience, start, trouble)
 
     def close(self) -> None:
         """Unsubscribe from the messages of workers; the client stays connected."""
@@ -73,12 +80,17 @@ class Cluster:
         """Return the number of workers that take tasks of ``role`` now."""
         return len(self._offering(self.refusals.names[role]))
 
+    def expected(self, role: str) -> int:
+        """Return the number of workers of ``role`` that are there or to come."""
+        return max(self.workers(role), self._planned.get(role, 0))
+
     def window(self, role: str) -> int:
         """Return how many tasks of a role to keep in flight: two per worker, so that each has the next one at hand.
 
-        Without a worker it is the window of a single one: the caller then waits for a worker, too.
+        Workers that are still to come count as well. Without a worker it is the window of a single one: the caller then
+        waits for a worker, too.
         """
-        return 2 * max(1, self.workers(role))
+        return 2 * max(1, self.expected(role))
 
     def addresses(self, role: str) -> list[str]:
         """Return the addresses of the workers that take tasks of ``role`` now, the least busy first."""

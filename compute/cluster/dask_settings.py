@@ -24,32 +24,35 @@ def settings() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
 
     try:
-        with dask.config.set(
-            {
-                # A run survives many dead workers: the results of tasks are in the store, so a retry is cheap.
-                "distributed.scheduler.allowed-failures": 20,
-                "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
-                # Pages for a browser, which every user of the machine could read.
-                "distributed.scheduler.http.routes": [],
-                "distributed.worker.http.routes": [],
-                "distributed.worker.multiprocessing-method": method(),
-                "distributed.worker.daemon": sys.platform != "win32",
-                # Dask drops a dead worker for good after 15 s; on a busy machine its restart takes longer.
-                "distributed.deploy.lost-worker-timeout": "1h",
-                # Dask profiles itself for a dashboard that is off, and polls the memory of its workers: with three
-                # workers that took 7 % of a core in an idle driver's process alone, and takes 1 % with these settings.
-                "distributed.worker.profile.enabled": False,
-                "distributed.admin.tick.interval": "1s",
-                "distributed.admin.tick.cycle": "5s",
-                "distributed.admin.system-monitor.interval": "5s",
-                "distributed.worker.memory.monitor-interval": "500ms",
-                # Dask keeps the last thousand messages for its developers, with the tasks and arguments in them.
-                "distributed.admin.low-level-log-length": 10,
-            }
-        ):
+        with dask.config.set(values()):
             yield
     finally:
         logger.setLevel(level)
+
+
+def values() -> dict[str, object]:
+    """Return the settings of Dask of the driver, and of workers."""
+    return {
+        # A run survives many dead workers: the results of tasks are in the store, so a retry is cheap.
+        "distributed.scheduler.allowed-failures": 20,
+        "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+        # Pages for a browser, which every user of the machine could read.
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
+        "distributed.worker.multiprocessing-method": method(),
+        "distributed.worker.daemon": sys.platform != "win32",
+        # Dask drops a dead worker for good after 15 s; on a busy machine its restart takes longer.
+        "distributed.deploy.lost-worker-timeout": "1h",
+        # Dask profiles itself for a dashboard that is off, and polls the memory of its workers: with three
+        # workers that took 7 % of a core in an idle driver's process alone, and takes 1 % with these settings.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.tick.cycle": "5s",
+        "distributed.admin.system-monitor.interval": "5s",
+        "distributed.worker.memory.monitor-interval": "500ms",
+        # Dask keeps the last thousand messages for its developers, with the tasks and arguments in them.
+        "distributed.admin.low-level-log-length": 10,
+    }
 
 
 def scratch() -> str:

@@ -75,6 +75,7 @@ class Local(Profile):
 
         from ritz.compute.cluster.cluster import Cluster
         from ritz.compute.cluster.detached import DetachedNanny
+        from ritz.compute.cluster.inproc import inproc
 
         # Dask names this process after the machine's address on the internet, and warns if it has none.
         with warnings.catch_warnings(action="ignore"):
@@ -123,7 +124,7 @@ class Local(Profile):
                 )
             with (
                 started as spec,
-                Client(_inproc(spec.scheduler), loop=spec.loop, security=security, set_as_default=False) as client,
+                Client(inproc(spec.scheduler), loop=spec.loop, security=security, set_as_default=False) as client,
             ):
                 client.wait_for_workers(len(workers), timeout=START)
                 with closing(Cluster(client, self.train.device, patience=self.patience)) as cluster:
@@ -135,9 +136,3 @@ class Local(Profile):
         from distributed import Security
 
         return "tls", Security.temporary()
-
-
-def _inproc(scheduler: Any) -> str:
-    """Return the address under which a scheduler is reached inside its own process."""
-    addresses: Iterator[str] = (listener.contact_address for listener in scheduler.listeners)
-    return next(address for address in addresses if address.startswith("inproc"))

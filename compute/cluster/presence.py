@@ -49,13 +49,20 @@ class Presence:
         Seconds without a worker before `check` raises.
     start
         Returns how to start a worker of a role, for messages.
+    trouble
+        Returns why no worker of a role will come, empty while one may.
     """
 
     def __init__(
-        self, client: Client, workers: Callable[[str], int], patience: float, start: Callable[[str], str]
+        self,
+        client: Client,
+        workers: Callable[[str], int],
+        patience: float,
+        start: Callable[[str], str],
+        trouble: Callable[[str], str] = "".format,
     ) -> None:
         self.has_scheduler = connection(client)
-        self._workers, self._patience, self._start = workers, patience, start
+        self._workers, self._patience, self._start, self.trouble = workers, patience, start, trouble
         self._checked: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._warned: set[str] = set()
@@ -71,7 +78,7 @@ class Presence:
         Raises
         ------
         ClusterError
-            If the scheduler is gone, or there have been too few workers of the role for too long.
+            If the scheduler is gone, or there have been too few workers of the role for too long, or none will come.
         """
         if not self.has_scheduler():
             raise ClusterError("the connection to the scheduler is lost")
@@ -87,6 +94,8 @@ class Presence:
         absent = now - self._since.setdefault(role, now)
         offer = f"{count} workers offer" if count else "no worker offers"
         missing = f"{offer} the resource {role!r}" + (f", expected {minimum}" if minimum > 1 else "")
+        if trouble := self.trouble(role):
+            raise ClusterError(f"{missing}: {trouble}; committed work is kept, the same command goes on from there")
         if absent > self._patience:
             raise ClusterError(
                 f"{missing}, for {absent:.0f} s (profile.patience is {self._patience:g}); {self._start(role)}; "

@@ -90,7 +90,7 @@ def wait_for(cluster: Cluster, roles: Sequence[str], timeout: float, place: str)
     Raises
     ------
     ClusterError
-        If a role has no worker in time, or only workers of other versions.
+        If a role has no worker in time and none will come, or only workers of other versions.
     """
     until = time.monotonic() + timeout
     for role in roles:
@@ -100,6 +100,8 @@ def wait_for(cluster: Cluster, roles: Sequence[str], timeout: float, place: str)
                 raise ClusterError(
                     f"{place}{'; '.join(refused)}, as this process has; start it in the same environment"
                 )
+            if trouble := cluster.presence.trouble(role):
+                raise ClusterError(f"{place}{trouble}")
             if time.monotonic() > until:
                 raise ClusterError(
                     f"{place}no worker offers the resource {role!r} within {timeout:g} s; {cluster.start(role)}"

@@ -31,7 +31,10 @@ StoreUrl = Annotated[
     typer.Option("--store", envvar="RITZ_STORE", help="Folder or URL of the store of datasets, models and runs."),
 ]
 ProfileName = Annotated[
-    str, typer.Option("--profile", help="Cluster profile: local, attach:ADDRESS, or path of a YAML file.")
+    str,
+    typer.Option(
+        "--profile", help="Cluster profile: local, attach:ADDRESS, slurm, pbs, kubernetes, or path of a YAML file."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout.")]
 DatasetName = Annotated[str, typer.Option("--dataset", metavar="NAME[@VERSION]", help="A published dataset.")]

@@ -128,7 +128,7 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
         data.rtol,
         solver.among(dataset.solvers) if isinstance(solver, Auto) else solver,
         ordered=ordered,
-        each=data.samples / max(1, cluster.workers("solve")),
+        each=data.samples / max(1, cluster.expected("solve")),
     )
     if isinstance(probed.solver, Auto):
         log.info("solver: the problem's own, which poses no systems")
