@@ -14,7 +14,7 @@ from ritz.flows.commands import audit, compare, exports, keeping, listing, repla
 from ritz.flows.server.api import ServerError
 from ritz.flows.settings import prepare_prefect
 from ritz.storage.errors import StorageError
-from ritz.tasks.driver.signals import SENTENCE, listen
+from ritz.tasks.driver.signals import RESUBMIT, SENTENCE, in_job, listen
 from ritz.tasks.errors import InputError, RecipeError
 
 INTERRUPTED = 130
@@ -45,7 +45,8 @@ def start() -> NoReturn:
     """Run the command line and end the process: what ``ritz`` starts.
 
     Stopped by a signal it says so in one sentence; after Ctrl-C the code is 130, by SIGTERM and SIGHUP the process
-    ends as one that does not handle them, which a shell shows as 143 and 129.
+    ends as one that does not handle them, which a shell shows as 143 and 129. By SIGTERM in a job of a batch system,
+    whose walltime ends, the code is 75: submit the job again.
     """
     stop = listen()
     try:
@@ -64,6 +65,8 @@ def start() -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    if stop.received == signal.SIGTERM and code != 0 and in_job():
+        os._exit(RESUBMIT)
     if stop.received not in (None, signal.SIGINT) and code != 0:
         signal.signal(stop.received, signal.SIG_DFL)
         os.kill(os.getpid(), stop.received)

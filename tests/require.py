@@ -14,6 +14,7 @@ import pytest
 THERE: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "chromium": lambda: shutil.which("chromium") is not None,
+    "slurm": lambda: all(shutil.which(f"/usr/sbin/{name}") for name in ("munged", "slurmctld", "slurmd")),
     "compliance-checker": lambda: shutil.which("compliance-checker") is not None,
 }
 """How a need is recognised."""

@@ -19,7 +19,8 @@ SlurmdUser={user}
 SlurmctldPort={port}
 SlurmdPort={node_port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/munge.sock
+# A job that is requeued waits as long as its credential is valid: two minutes by default.
+AuthInfo=socket={folder}/munge/munge.sock,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool

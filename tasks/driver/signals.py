@@ -18,6 +18,12 @@ SENTENCE = "interrupted: committed work is kept, the same command goes on from t
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, what ends services and jobs, and a terminal that goes away."""
 
+RESUBMIT = 75
+"""Exit code of a command that SIGTERM ended in a job of a batch system: submit the job again. EX_TEMPFAIL of BSD."""
+
+JOBS = ("SLURM_JOB_ID", "PBS_JOBID")
+"""Variables with the number of the job in which a process runs."""
+
 PATIENCE = 10.0
 """Seconds that the ending may take before another signal ends the process at once."""
 
@@ -85,6 +91,11 @@ def stopped() -> signal.Signals | None:
     """Return the signal by which this process was told to end; None without one, and where nobody listens."""
     handler = _handler()
     return handler.received if handler is not None else None
+
+
+def in_job() -> bool:
+    """Return whether this process runs in a job of a batch system, which ends it before the walltime by SIGTERM."""
+    return any(os.environ.get(name) for name in JOBS)
 
 
 def stoppable(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,0 +1,151 @@
+"""Runs on a real Slurm: jobs of workers are cancelled and expire, and the driver's own job is requeued."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ritz.compute.cluster.batch.batch import JobRole
+from ritz.compute.cluster.batch.slurm import Slurm
+from ritz.storage import runs
+from ritz.storage.reading import read
+from ritz.tasks.generation.generate import generate
+from tests.command import RITZ
+from tests.faults.conftest import PROBES, SHARDS, Trap, new
+from tests.faults.conftest import environment as environment  # with the kind `trapped`
+from tests.patience import until
+from tests.require import require
+from tests.slurm import command, jobs, running
+
+DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a Slurm of the tests."""
+    require("slurm")
+    with running(tmp_path_factory.mktemp("slurm")) as environment:
+        yield environment
+
+
+def documented(line: str) -> str:
+    """Return the script of the documentation with another command in it."""
+    (script,) = re.findall(r"```bash\n(#!/bin/bash\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    command_of_docs = "ritz run darcy --profile slurm.yaml --store /shared/ritz"
+    assert script.count(command_of_docs) == 1
+    return script.replace(command_of_docs, line)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What became of a run whose driver and workers are jobs.
+
+    Attributes
+    ----------
+    record
+        What the command printed at its end.
+    cancelled, after
+        Job of a worker that was cancelled, and the jobs of its role afterwards.
+    before
+        Shards that were committed when the driver was told to end.
+    """
+
+    trap: Trap
+    record: dict[str, Any]
+    cancelled: str
+    after: set[str]
+    before: int
+    out: str
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], slurm: dict[str, str]) -> Story:
+    """Run the script of the documentation: a worker's job is cancelled, then the walltime of the driver ends."""
+    trap, folder = new(tmp_path_factory, environment), tmp_path_factory.mktemp("jobs")
+    profile, printed, out = folder / "slurm.yaml", folder / "record.json", folder / "out"
+    profile.write_text(f"{{kind: slurm, interface: lo, solve: {{count: 2}}, folder: {folder / 'shared'}}}")
+    line = f"{shlex.join([RITZ, *trap.command('--profile', str(profile))])} > {printed}"
+    (folder / "job.sh").write_text(documented(line))
+    where = {**trap.environment, "SLURM_CONF": slurm["SLURM_CONF"]}
+    with trap.gated(PROBES + 4):
+        driver = command(where, "sbatch", "--parsable", f"--output={out}", str(folder / "job.sh"))
+        until(lambda: trap.committed() >= 2)
+        first = jobs(where, "ritz-solve")
+        cancelled = min(first)
+        command(where, "scancel", cancelled)
+        after = until(lambda: (now := set(jobs(where, "ritz-solve"))) - set(first) and now)
+        before = trap.committed()
+        command(where, "scancel", "--signal=TERM", "--batch", driver)
+        until(lambda: [record for record in runs.look(trap.store).good if record["status"] == "interrupted"])
+    until(lambda: not jobs(where, "ritz"))
+    assert printed.read_text(), out.read_text()
+    return Story(trap, json.loads(printed.read_text()), cancelled, set(after), before, out.read_text(), folder)
+
+
+def test_a_run_completes_though_a_worker_is_cancelled_and_the_driver_requeued(story: Story) -> None:
+    assert story.record["status"] == "finished"
+    assert story.trap.commits() == dict.fromkeys(range(SHARDS), 1)
+    ids = read(story.trap.store, "tiny")["sample_id"].values
+    np.testing.assert_array_equal(np.sort(ids), np.arange(160))
+
+
+def test_the_job_of_a_worker_that_was_cancelled_is_replaced(story: Story) -> None:
+    assert story.cancelled not in story.after
+    assert len(story.after) == 2
+    assert f"job {story.cancelled} of Slurm, a solve worker, has ended and is replaced" in story.out
+
+
+def test_the_driver_whose_walltime_ends_is_requeued_and_goes_on(story: Story) -> None:
+    first, second = runs.look(story.trap.store).good
+    assert (first["status"], first["error"]) == ("interrupted", "stopped from outside (SIGTERM)")
+    assert second["status"] == "finished"
+    assert first["identity"] == second["identity"]
+    assert 2 <= story.before <= second["ledger"]["reused"] / 8 < SHARDS
+    assert "committed work is kept, the same command goes on from there" in story.out
+
+
+def test_no_key_is_left_behind(story: Story) -> None:
+    assert list((story.folder / "shared").iterdir()) == []
+
+
+def _drip(trap: Trap, ended: threading.Event, every: float) -> None:
+    while not ended.wait(every):
+        trap.let_through(1)
+
+
+@pytest.mark.parametrize("margin", [45.0, pytest.param(1.0, marks=pytest.mark.soak)])
+def test_every_sample_is_solved_once_though_the_walltime_is_shorter_than_the_run(
+    margin: float,
+    tmp_path_factory: pytest.TempPathFactory,
+    environment: dict[str, str],
+    slurm: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Workers leave after some 15 s, or after a minute."""
+    monkeypatch.setenv("SLURM_CONF", slurm["SLURM_CONF"])
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+    trap, ended = new(tmp_path_factory, environment), threading.Event()
+    profile = Slurm(
+        solve=JobRole(count=2), walltime="00:01:00", margin=margin, interface="lo", folder=trap.folder.parent / "jobs"
+    )
+    pace = threading.Thread(target=_drip, args=(trap, ended, 1.2 if margin > 1 else 4.0))
+    try:
+        with trap.gated(PROBES), profile.open(("solve",)) as cluster:
+            pace.start()
+            first = set(jobs(slurm, "ritz-solve"))
+            generate.fn(trap.pipeline, trap.store.url, cluster)
+            assert not first & set(jobs(slurm, "ritz-solve"))
+    finally:
+        ended.set()
+    assert trap.commits() == dict.fromkeys(range(SHARDS), 1)
+    np.testing.assert_array_equal(np.sort(read(trap.store, "tiny")["sample_id"].values), np.arange(160))
