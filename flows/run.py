@@ -4,7 +4,8 @@ import logging
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,21 @@ from prefect.states import Cancelled, Completed
 from ritz.compute.cluster.channel import ConsumerFailed, ProducerFailed
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.profile import Profile
+from ritz.compute.cluster.usage import Usage
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.flows.launch import launch
 from ritz.flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
 from ritz.flows.server.access import embedded
 from ritz.flows.serving.binding import bound
 from ritz.flows.serving.claims import hold
+from ritz.storage import models
 from ritz.storage.errors import Busy
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.provenance import machine, versions
-from ritz.tasks.documents.records import recorded, run_lock
+from ritz.tasks.documents.records import attempts, recorded, run_lock
 from ritz.tasks.documents.run import FinishedRun, Memory, ModelOfRun, Paths, RunRecord, Times
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
@@ -115,8 +118,9 @@ def _done(request: Run, store: str, profile: str | Profile, command: Sequence[st
     with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
         record = _begun(pipeline, store, command)
         name_flow_run(record.run, recipe_tags(pipeline))
-        with recorded(Store(store), record):
-            ended = _run(pipeline, store, prepared.profile, record, begun)
+        spent: dict[str, Usage] = {}
+        with recorded(Store(store), record, spent):
+            ended = _run(pipeline, store, prepared.profile, record, begun, spent)
         name_flow_run(ended.run, tags(ended))
         return ended
 
@@ -139,8 +143,10 @@ def _begun(pipeline: Pipeline, store: str, command: Sequence[str]) -> RunRecord:
     )
 
 
-def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, begun: float) -> FinishedRun:
-    with profile.open() as cluster:
+def _run(
+    pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, begun: float, spent: dict[str, Usage]
+) -> FinishedRun:
+    with profile.open() as cluster, _metered(cluster, spent):
         check_ranks(pipeline, cluster)
         generated, trained = _generate_and_train(pipeline, store, cluster, record.run)
         made, dataset = generated.dataset, generated.dataset.spec
@@ -169,6 +175,8 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
         found = (measured.metrics, quantified.coverage, measured.baselines, quantified.shifted)
         verdict = judge(Store(store), reference, pipeline.gate, *found)
         parameters = trained.summary.parameters
+        usage = cluster.usage().after(attempts(Store(store), record))
+        models.amend(Store(store), reference, {"usage": usage.document()})
         ended = FinishedRun.model_validate(
             {
                 **record.entries(),
@@ -188,9 +196,19 @@ def _run(pipeline: Pipeline, store: str, profile: Profile, record: RunRecord, be
                 **({"utilisation": generated.utilisation} if generated.utilisation else {}),
                 "times": _times(generated, trained, Store(store), begun).changed(evaluate=measuring),
                 "memory": Memory(driver_peak=_peak_memory()),
+                "usage": usage,
             }
         )
         return publish(store, cluster, ended, begun, pipeline.problem, pipeline.surrogate)
+
+
+@contextmanager
+def _metered(cluster: Cluster, spent: dict[str, Usage]) -> Iterator[None]:
+    """Have at hand what the workers took when a run ends, however it ends."""
+    try:
+        yield
+    finally:
+        spent["usage"] = cluster.usage()
 
 
 def _fit_identity(pipeline: Pipeline) -> str:

@@ -8,8 +8,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 CONF = """\
 ClusterName=ritz
@@ -89,6 +91,7 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         finally:
             command(environment, "scancel", f"--user={places['user']}", check=False)
             _until(lambda: not command(environment, "squeue", "-h", check=False), folder)
+            _end_left_over(str(conf))
 
 
 def command(environment: dict[str, str], *arguments: str, check: bool = True) -> str:
@@ -103,6 +106,19 @@ def jobs(environment: dict[str, str], name: str = "") -> dict[str, str]:
     lines = command(environment, "squeue", "-h", "-o", "%A %j %T").splitlines()
     found = {number: job for number, job, state in (line.split() for line in lines) if state != "COMPLETING"}
     return {number: job for number, job in found.items() if name in ("", job)}
+
+
+def restarts(environment: dict[str, str], number: str) -> int:
+    """Return how often a job was requeued."""
+    return int(command(environment, "scontrol", "show", "job", number).partition("Restarts=")[2].split()[0])
+
+
+def _end_left_over(conf: str) -> None:
+    """Kill what jobs have left: this Slurm does not find processes that have left their session."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SLURM_CONF") == conf and "SLURM_JOB_ID" in process.environ():
+                process.kill()
 
 
 @contextmanager

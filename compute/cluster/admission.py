@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,19 @@ def _version(root: Path) -> str:
         return "none"
 
 
+def usage(worker: Any) -> dict[str, float]:
+    """Return the age of this process and its processor time, in seconds, and the threads of its numeric libraries."""
+    import psutil
+
+    del worker
+    times, threads = os.times(), os.environ.get("OMP_NUM_THREADS", "")
+    return {
+        "age": time.time() - psutil.Process().create_time(),
+        "cpu": times.user + times.system,
+        "threads": int(threads) if threads.isdecimal() else 1,
+    }
+
+
 class Admission(WorkerPlugin):
     """Admits a worker if it has the driver's versions, and notifies the driver of the differences if it has not.
 
@@ -99,7 +114,8 @@ class Admission(WorkerPlugin):
         return eval, ("exec(source) or Admission(**given)", given)
 
     async def setup(self, worker: Any) -> None:
-        """Admit the worker, or notify the driver of the versions that differ."""
+        """Admit the worker, or notify the driver of the versions that differ; its heartbeats tell its usage."""
+        worker.metrics.setdefault("ritz_usage", usage)
         offered = {
             name: worker.state.total_resources[role]
             for role, name in self.roles.items()

@@ -14,6 +14,7 @@ from ritz.compute.cluster.presence import CHECK_EVERY, PATIENCE, ROLES, Presence
 from ritz.compute.cluster.receipts import Receipts
 from ritz.compute.cluster.refusals import Refusals
 from ritz.compute.cluster.rendezvous import rendezvous
+from ritz.compute.cluster.usage import Usage, UsageMeter
 
 NOTIFY_EVERY = 0.5
 """Least seconds between two messages of a `Notifier`."""
@@ -45,6 +46,8 @@ class Cluster:
         Returns why no worker of a role will come, empty while one may.
     planned
         Workers per role that are to come, for a cluster whose workers may join one after the other.
+    begun
+        When the first worker could have started, `time.monotonic`; by default now.
     """
 
     def __init__(
@@ -56,9 +59,10 @@ class Cluster:
         start: Callable[[str], str] = "start one with the resource {}".format,
         trouble: Callable[[str], str] = "".format,
         planned: Mapping[str, int] | None = None,
+        begun: float | None = None,
     ) -> None:
         self.client, self.device, self.start = client, device, start
-        self._planned = dict(planned or {})
+        self._planned, self._meter = dict(planned or {}), UsageMeter(begun)
         self.receipts = Receipts(client)
         self.refusals = Refusals(client, ROLES)
         self.presence = Presence(client, self.workers, patience, start, trouble)
@@ -105,7 +109,12 @@ class Cluster:
         # `Client.scheduler_info` may return what the client's own poll has stored, which has no workers.
         scheduler: Any = self.client.scheduler
         workers: dict[str, dict[str, Any]] = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
+        self._meter.observe(workers)
         return workers
+
+    def usage(self) -> Usage:
+        """Return what the workers took until the last look at them; who waits for a task looks every second."""
+        return self._meter.total()
 
     def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         """Start ``function(*args, **kwargs)`` on one worker of ``role``; equal calls are separate tasks."""

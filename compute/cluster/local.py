@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -81,6 +82,7 @@ class Local(Profile):
         with warnings.catch_warnings(action="ignore"):
             _ = global_manager.ip
         forking.start()
+        begun = time.monotonic()
         with settings():
             (scheme, security), folder = self._transport(), scratch()
             workers = {}
@@ -127,7 +129,7 @@ class Local(Profile):
                 Client(inproc(spec.scheduler), loop=spec.loop, security=security, set_as_default=False) as client,
             ):
                 client.wait_for_workers(len(workers), timeout=START)
-                with closing(Cluster(client, self.train.device, patience=self.patience)) as cluster:
+                with closing(Cluster(client, self.train.device, patience=self.patience, begun=begun)) as cluster:
                     wait_for(cluster, roles, START, "profile: on this machine ")
                     yield cluster
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import Document, Json, Part
 from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.cost import BreakEven, Cost
@@ -80,6 +81,8 @@ class Card(Document, Origin):
         Hash of what fixes the model.
     metrics, truth, calibration, cost, break_even
         None until they are measured.
+    usage
+        What the run that made it took of machines; None where it was trained by itself.
     """
 
     inputs: Mapping[str, Variable]
@@ -94,3 +97,4 @@ class Card(Document, Origin):
     calibration: Calibration | None = None
     cost: Cost | None = None
     break_even: BreakEven | None = None
+    usage: Usage | None = None

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ritz.storage import models, runs
 from ritz.storage.errors import Refused, StorageError
@@ -15,11 +16,14 @@ from ritz.tasks.driver.signals import stopped
 from ritz.tasks.parsing.identity import outcome_hash
 
 if TYPE_CHECKING:
+    from ritz.compute.cluster.usage import Usage
     from ritz.tasks.pipeline import Pipeline
 
 log = logging.getLogger("ritz")
 
 R = TypeVar("R", bound=RunRecord)
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 VANISHED = "the driver ended without a word: it was killed, or its machine went down"
 """Reason of a run whose record still says ``running`` when nobody can be at it any more."""
@@ -137,8 +141,20 @@ def close_vanished(store: Store, recipe: str) -> None:
             log.warning("run %s: %s", left.run, VANISHED)
 
 
+def attempts(store: Store, record: RunRecord) -> list[Usage]:
+    """Return what the attempts took that ended before this run of the same recipe without a result."""
+    return [
+        one.usage
+        for one in look(store).good
+        if one.identity == record.identity
+        and one.run != record.run
+        and one.status in ("interrupted", "failed")
+        and one.usage is not None
+    ]
+
+
 @contextmanager
-def recorded(store: Store, record: RunRecord) -> Iterator[None]:
+def recorded(store: Store, record: RunRecord, known: Mapping[str, Any] = EMPTY) -> Iterator[None]:
     """Have the record of a run in the store meanwhile, and say in it how the run ended.
 
     Its ``status`` is ``running``, and afterwards, with an ``error``, ``failed``, or ``interrupted`` where the run was
@@ -149,6 +165,8 @@ def recorded(store: Store, record: RunRecord) -> Iterator[None]:
     ----------
     store, record
         Where, and what is known of the run at its start, with ``status`` ``running``.
+    known
+        Further entries of the record of a run that does not finish, read at its end.
 
     Raises
     ------
@@ -163,7 +181,7 @@ def recorded(store: Store, record: RunRecord) -> Iterator[None]:
         try:
             # What has come to its end has not failed by what happens after it.
             if load(store, record.run).status == "running":
-                save(store, record.changed(**_ending(error)))
+                save(store, record.changed(**known, **_ending(error)))
         except StorageError as unsaved:
             # What ended the run is worth more than that its record could not be written.
             log.warning("run %s: its record could not be updated: %s", record.run, unsaved)

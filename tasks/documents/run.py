@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import Document, Json, Number, Part
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.tasks.documents.calibration import BarSeconds, Coverage, Shifted
@@ -87,6 +88,9 @@ class RunRecord(Document):
         Why it ended, where it did not finish.
     dataset, model
         What it has come to, if it has.
+    usage
+        What it took of machines, where it got as far as workers; a finished run counts interrupted and failed attempts
+        before it.
     """
 
     run: str
@@ -102,6 +106,7 @@ class RunRecord(Document):
     error: str | None = None
     dataset: DatasetVersion | None = None
     model: ModelVersion | None = None
+    usage: Usage | None = None
 
 
 class FinishedRun(RunRecord):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import Json, Part
 from ritz.compute.evaluation.cost import digits, rounded
 from ritz.storage import models
@@ -18,7 +19,7 @@ from ritz.tasks.documents.verdict import Release
 
 FIRST = (
     *("name", "run", "mode", "dataset", "training", "metrics", "truth", "calibration", "laws", "cost", "break_even"),
-    *("recipe", "inputs", "outputs"),
+    *("usage", "recipe", "inputs", "outputs"),
 )
 """The order in which a card is read; what else it holds comes after."""
 
@@ -59,6 +60,7 @@ class CardView(Part):
     laws: Mapping[str, LawCalibration] = {}
     cost: Cost | str
     break_even: BreakEven | str
+    usage: Usage | None = None
     recipe: Json
     inputs: Mapping[str, Variable]
     outputs: Mapping[str, Variable]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from ritz.compute.cluster.usage import Usage
 from ritz.compute.evaluation.cost import digits, rounded
 from ritz.tasks.documents.calibration import CoverageRow, at
 from ritz.tasks.documents.cost import BreakEven
@@ -29,10 +30,16 @@ def rows(record: FinishedRun) -> list[dict[str, str]]:
         "solver": f"{solvers}; {ledger.solved} solved now, {ledger.reused} from the store",
         "training": f"{times.steps} steps, {times.steps_while_solving} of them while solving",
         "break-even": _break_even(record.break_even or BreakEven(measured=False, reason="not measured")),
-        "time": f"{times.total:.0f} s, solver {ledger.seconds:.1f} s in all",
+        "time": f"{times.total:.0f} s, solver {ledger.seconds:.1f} s in all{_usage(record.usage)}",
         "run": record.run,
     }
     return [{"what": what, "value": value} for what, value in table.items()]
+
+
+def _usage(usage: Usage | None) -> str:
+    if usage is None or usage.efficiency is None:
+        return ""
+    return f"; {usage.core_hours:.3g} core-hours, {usage.efficiency:.0%} of them computing"
 
 
 def _bands(row: CoverageRow | None) -> str:

@@ -30,7 +30,7 @@ def test_the_record_has_every_documented_key(tiny_store: Tiny) -> None:
     assert set(record) == {
         *("run", "status", "identity", "fit", "created", "command", "recipe", "versions", "machine"),
         *("dataset", "model", "metrics", "baselines", "coverage", "bar_seconds", "ranking", "cost", "break_even"),
-        *("ledger", "choice", "panel", "times", "utilisation", "memory", "paths"),
+        *("ledger", "choice", "panel", "times", "utilisation", "memory", "usage", "paths"),
     }
     assert {"name", "version", "snapshot", "samples"} <= set(record["dataset"])
     assert {"name", "version"} <= set(record["model"])
@@ -100,6 +100,19 @@ def test_it_trained_while_it_solved(tiny_store: Tiny) -> None:
     assert set(schedule.ravel() % 20) <= set(range(12))
     received = [row["time"] for row in json.loads(files["history.json"])["received"]]
     assert len(received) == 20
+
+
+def test_the_record_and_the_card_say_what_the_run_took_of_machines(tiny_store: Tiny) -> None:
+    store, record = tiny_store
+    usage = record["usage"]
+    assert models.load(Store(store), "tiny@v1")[1]["usage"] == usage
+    assert (usage["workers"], usage["nodes"], usage["attempts"]) == (3, 1, 1)
+    hours = record["times"]["total"] / 3600
+    # Three workers of one thread; they start after the run, and its report is not counted.
+    assert 0.2 * hours < usage["node_hours"] < hours
+    assert usage["node_hours"] < usage["core_hours"] < 3 * hours
+    assert 0 < usage["efficiency"] <= 1.05
+    assert usage["efficiency"] == pytest.approx(usage["cpu_hours"] / usage["core_hours"], abs=1e-3)
 
 
 def test_the_driver_stays_small(tiny_store: Tiny) -> None:

@@ -24,7 +24,7 @@ from tests.faults.conftest import PROBES, SHARDS, Trap, new
 from tests.faults.conftest import environment as environment  # with the kind `trapped`
 from tests.patience import until
 from tests.require import require
-from tests.slurm import command, jobs, running
+from tests.slurm import command, jobs, restarts, running
 
 DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
 
@@ -87,7 +87,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str],
         before = trap.committed()
         command(where, "scancel", "--signal=TERM", "--batch", driver)
         until(lambda: [record for record in runs.look(trap.store).good if record["status"] == "interrupted"])
-    until(lambda: not jobs(where, "ritz"))
+    until(lambda: driver not in command(where, "squeue", "-h", "-o", "%A").split())
+    assert restarts(where, driver) == 1
     assert printed.read_text(), out.read_text()
     return Story(trap, json.loads(printed.read_text()), cancelled, set(after), before, out.read_text(), folder)
 
@@ -112,6 +113,27 @@ def test_the_driver_whose_walltime_ends_is_requeued_and_goes_on(story: Story) ->
     assert first["identity"] == second["identity"]
     assert 2 <= story.before <= second["ledger"]["reused"] / 8 < SHARDS
     assert "committed work is kept, the same command goes on from there" in story.out
+    spent, usage = first["usage"], second["usage"]
+    assert (usage["attempts"], usage["nodes"]) == (2, 1)
+    assert usage["workers"] >= spent["workers"] + 3
+    assert usage["core_hours"] > spent["core_hours"] > 0
+
+
+@pytest.mark.parametrize(("signal", "requeued"), [(("--signal=TERM", "--batch"), 1), ((), 0)])
+def test_the_script_requeues_a_job_whose_walltime_ends_and_none_that_is_cancelled(
+    signal: tuple[str, ...], requeued: int, slurm: dict[str, str], tmp_path: Path
+) -> None:
+    script, begun = tmp_path / "job.sh", tmp_path / "begun"
+    script.write_text(documented(f"sh -c 'trap \"exit 75\" TERM; echo >> {begun}; while :; do sleep 0.1; done'"))
+    number = command(slurm, "sbatch", "--parsable", f"--output={tmp_path / 'out'}", str(script))
+    until(begun.exists)
+    command(slurm, "scancel", *signal, number)
+    if requeued:
+        until(lambda: restarts(slurm, number) == 1)
+        command(slurm, "scancel", number)
+    else:
+        until(lambda: number not in command(slurm, "squeue", "-h", "-o", "%A").split())
+        assert restarts(slurm, number) == 0
 
 
 def test_no_key_is_left_behind(story: Story) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -165,6 +166,7 @@ class Batch(Profile):
 
         queue, host, security = self.system(), self._host(), Security.temporary()
         queue.check()
+        begun = time.monotonic()
         with warnings.catch_warnings(action="ignore"):
             _ = global_manager.ip
         scheduler = {
@@ -210,6 +212,7 @@ class Batch(Profile):
                             start=jobs.about,
                             trouble=jobs.trouble,
                             planned=counts,
+                            begun=begun,
                         )
                     ) as cluster,
                 ):
