@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -111,7 +111,15 @@ class Attach(Profile):
             is_connected = connection(client)
             with client:
                 try:
-                    with closing(Cluster(client, self.device, patience=self.patience, start=self._start)) as cluster:
+                    with closing(
+                        Cluster(
+                            client,
+                            self.device,
+                            patience=self.patience,
+                            start=self._start,
+                            planned=self._planned(),
+                        )
+                    ) as cluster:
                         wait_for(cluster, roles, self.timeout, f"profile.address: at {self.address!r} ")
                         yield cluster
                 except Exception as error:
@@ -143,6 +151,10 @@ class Attach(Profile):
                 "files ca, cert and key of its cluster"
             )
         return configured
+
+    def _planned(self) -> Mapping[str, int]:
+        """Return the workers per role that are to come, where that is known."""
+        return {}
 
     def _start(self, role: str) -> str:
         tls = f" --tls-ca-file {self.ca} --tls-cert … --tls-key …" if self._encrypts else ""

@@ -29,7 +29,10 @@ def test_a_profile_of_ones_own_loads_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("profile", "said"),
     [
-        ("nope", "'nope' is unknown; expected one of attach, local, pbs, slurm, or the path of a .yaml file"),
+        (
+            "nope",
+            "'nope' is unknown; expected one of attach, kubernetes, local, pbs, slurm, or the path of a .yaml file",
+        ),
         ("nope.yaml", "no such file"),
         ("attach", "expected `attach:ADDRESS`, e.g. --profile attach:tcp://"),
         ("attach:", "address: expected the address that `dask scheduler` prints, e.g. 'tcp://10.0.0.5:8786'"),

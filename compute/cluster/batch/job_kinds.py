@@ -24,7 +24,7 @@ class SlurmJob(_Limited, SLURMJob):
 
     def __init__(self, *args: Any, limit: str, **kwargs: Any) -> None:
         self.limit = limit
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # dask-jobqueue has no types
 
 
 class PbsJob(_Limited, PBSJob):
@@ -32,4 +32,4 @@ class PbsJob(_Limited, PBSJob):
 
     def __init__(self, *args: Any, limit: str, **kwargs: Any) -> None:
         self.limit = limit
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]  # dask-jobqueue has no types

@@ -91,7 +91,7 @@ class JobRequest:
             ],
             # A signal to the job reaches the worker, not a shell that waits for it.
             "python": f"exec {self.python}",
-            "worker_command": "ritz.compute.cluster.batch.process",
+            "worker_command": "ritz.compute.cluster.program",
             "worker_extra_args": self.worker(),
             "death_timeout": DEATH_TIMEOUT,
             "log_directory": str(self.folder),

@@ -64,7 +64,7 @@ def test_a_job_of_slurm_asks_for_what_the_profile_says(tmp_path: Path) -> None:
     assert {exports[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} == {"4"}
     assert (exports["PYTHONSAFEPATH"], exports[LEAVES_AFTER]) == ("1", "7080")
     assert prologue == ["module load gcc"]
-    assert worker[:5] == ["exec", sys.executable, "-m", "ritz.compute.cluster.batch.process", ADDRESS]
+    assert worker[:5] == ["exec", sys.executable, "-m", "ritz.compute.cluster.program", ADDRESS]
     for name, value in {
         "--name": "solve-0",
         "--nthreads": "1",

@@ -1,6 +1,6 @@
-"""The program of a job: a Dask worker with the settings of Ritz and a scratch folder of its user alone.
+"""The program of a job or a pod: a Dask worker with the settings of Ritz and a scratch folder of its user alone.
 
-``python -m ritz.compute.cluster.batch.process`` takes the arguments of ``dask worker``.
+``python -m ritz.compute.cluster.program`` takes the arguments of ``dask worker``.
 """
 
 from __future__ import annotations
