@@ -4,15 +4,16 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ritz.compute.cluster import forking
 from ritz.compute.cluster.dask_settings import scratch, settings
 from ritz.compute.cluster.errors import ClusterError
+from ritz.compute.cluster.machine import AUTO, fitting
 from ritz.compute.cluster.presence import ROLES
 from ritz.compute.cluster.profile import Profile, Role, wait_for
 
@@ -31,8 +32,20 @@ class Local(Profile):
     """
 
     kind: Literal["local"] = "local"
-    solve: Role = Field(Role(count=2), description="Workers that solve systems.")
+    solve: Role = Field(
+        Role(count=2), description="Workers that solve systems; `count: auto` for as many as the machine has room for."
+    )
     train: Role = Field(Role(), description="Workers that train and evaluate; one per rank of `training.ranks`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, given: Any) -> Any:
+        solve = given.get("solve") if isinstance(given, Mapping) else None
+        if not isinstance(solve, Mapping) or solve.get("count") != AUTO:
+            return given
+        train = given.get("train", {})
+        beside = train.model_dump() if isinstance(train, Role) else train if isinstance(train, Mapping) else {}
+        return {**given, "solve": {**solve, "count": fitting(solve, beside)}}
 
     @field_validator("solve")
     @classmethod

@@ -156,6 +156,26 @@ def test_a_bad_role_names_its_field(field: dict[str, object]) -> None:
         Local(solve=Role(**field))
 
 
+@pytest.mark.parametrize(
+    ("solve", "train", "count"),
+    [
+        ({}, {}, 15),
+        ({"threads": 4}, {"threads": 8}, 2),
+        ({"memory": "6GiB"}, {"memory": "8GiB"}, 4),
+        ({"memory": "100GiB", "threads": 32}, {}, 1),
+    ],
+)
+def test_solvers_can_be_as_many_as_the_machine_has_room_for(
+    solve: dict[str, Any], train: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dask.system.CPU_COUNT", 16)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", 32 * 2**30)
+    assert Local.model_validate({"solve": {"count": "auto", **solve}, "train": train}).solve.count == count
+    with pytest.raises(ValidationError, match=r"solve\.threads"):
+        Local.model_validate({"solve": {"count": "auto", "threads": "x"}})
+    assert Local().solve.count == 2
+
+
 def test_solvers_have_no_device_of_their_own() -> None:
     with pytest.raises(ValidationError, match="device is 'cuda', expected 'cpu': the solvers work there alone"):
         Local(solve=Role(device="cuda"))
