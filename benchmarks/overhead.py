@@ -33,7 +33,7 @@ from ritz.compute.cluster.profile import Role
 from ritz.compute.cluster.stream import WINDOWS
 from ritz.compute.problems.darcy import Darcy
 from ritz.flows.settings import QUIET, prepare_prefect
-from ritz.tasks.documents.utilisation import FULL, Utilisation
+from ritz.tasks.documents.solving import FULL, Solving
 from ritz.tasks.generation.generate import COMMIT_EVERY, generate
 from ritz.tasks.pipeline import Data, Pipeline
 
@@ -65,9 +65,9 @@ class Sleeping(Darcy):
 
 @dataclass(frozen=True)
 class Measured:
-    """How a generation went: its utilisation, processor seconds of the workers, seconds of solves."""
+    """How a generation went: its record, processor seconds of the workers, seconds of solves."""
 
-    used: Utilisation
+    used: Solving
     workers_cpu: float
     solving: float
     samples: int
@@ -94,8 +94,8 @@ def measure(problem: Darcy, samples: int, shard: int, workers: int, solver: str 
             after = _cpu(cluster)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    assert made.utilisation is not None
-    return Measured(made.utilisation, after - before, made.ledger.seconds, samples)
+    assert made.solving is not None
+    return Measured(made.solving, after - before, made.ledger.seconds, samples)
 
 
 def _cpu(cluster: Any) -> float:

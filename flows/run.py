@@ -193,7 +193,7 @@ def _run(
                 "ledger": generated.ledger,
                 "choice": generated.choice,
                 "panel": generated.panel,
-                **({"utilisation": generated.utilisation} if generated.utilisation else {}),
+                **({"solving": generated.solving} if generated.solving else {}),
                 "times": _times(generated, trained, Store(store), begun).changed(evaluate=measuring),
                 "memory": Memory(driver_peak=_peak_memory()),
                 "usage": usage,

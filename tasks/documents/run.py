@@ -16,7 +16,7 @@ from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion, LedgerSummary, PublishedDataset
 from ritz.tasks.documents.evaluation import Metrics
 from ritz.tasks.documents.provenance import Machine
-from ritz.tasks.documents.utilisation import Utilisation
+from ritz.tasks.documents.solving import Solving
 from ritz.tasks.documents.verdict import Verdict
 
 Status = Literal["running", "finished", "failed", "interrupted"]
@@ -121,7 +121,7 @@ class FinishedRun(RunRecord):
         what they were worth on other laws, by their names.
     choice, panel
         How the solver was chosen, and what order and recycling are worth.
-    utilisation
+    solving
         How well the solve workers were used; None if nothing was left to solve.
     """
 
@@ -140,5 +140,5 @@ class FinishedRun(RunRecord):
     choice: Choice = Choice()
     panel: tuple[PanelRow, ...] = ()
     times: Times
-    utilisation: Utilisation | None = None
+    solving: Solving | None = None
     memory: Memory | None = None

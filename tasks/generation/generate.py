@@ -19,7 +19,7 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
 from ritz.tasks.documents.dataset import Asked, Probe
 from ritz.tasks.documents.reading import read
-from ritz.tasks.documents.utilisation import Utilisation
+from ritz.tasks.documents.solving import Solving
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation import worker
 from ritz.tasks.generation.described import described
@@ -75,16 +75,16 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
         before = {index for index in dataset.committed() if index < shards}
         report = Reporter("solve", data.samples, pipeline.name)
         report(len(before) * data.shard)
-        last_shard = utilisation = None
+        last_shard = solving = None
         if len(before) < shards:
             todo = [index for index in dispatch(data.seed, shards).tolist() if index not in before]
             solver = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard], bool(before))
             work = _shards(pipeline, dataset, ids, split, todo, solver)
             consumers = owners(data.seed, shards, channel.queues if channel is not None else 1)
-            last_shard, utilisation = _solve(cluster, dataset, work, len(before), channel, consumers, report)
+            last_shard, solving = _solve(cluster, dataset, work, len(before), channel, consumers, report)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         made = describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
-        return made.changed(utilisation=utilisation)
+        return made.changed(solving=solving)
 
 
 def _dataset(pipeline: Pipeline, store: Store, cluster: Cluster) -> Committer:
@@ -168,7 +168,7 @@ def _solve(
     channel: Channel | None,
     consumers: np.ndarray,
     report: Reporter,
-) -> tuple[float, Utilisation]:
+) -> tuple[float, Solving]:
     """Solve and commit shards as they complete; return when the last was committed, and how the workers were used."""
     failed, last, start = 0, time.time(), time.monotonic()
     flight, window = InFlight(dataset), cluster.window("solve")

@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ritz.tasks.documents.utilisation import Utilisation
+from ritz.tasks.documents.solving import Solving
 
 
 class Meter:
-    """Measures how well solve workers are used, in the process that drives them; see `Utilisation`."""
+    """Measures how well solve workers are used, in the process that drives them; see `Solving`."""
 
     def __init__(self, workers: int, shard: int) -> None:
         self._workers, self._shard = max(1, workers), shard
@@ -27,9 +27,9 @@ class Meter:
         yield
         self._waited += time.monotonic() - begun
 
-    def read(self) -> Utilisation:
+    def read(self) -> Solving:
         """Return what was measured so far, and judge it."""
-        return Utilisation(
+        return Solving(
             workers=self._workers,
             shards=self._shards,
             shard=self._shard,

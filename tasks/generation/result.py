@@ -9,7 +9,7 @@ from ritz.storage.store import Store
 from ritz.storage.versions import Version
 from ritz.tasks.documents.dataset import LedgerSummary, Probe, PublishedDataset
 from ritz.tasks.documents.reading import read
-from ritz.tasks.documents.utilisation import Utilisation
+from ritz.tasks.documents.solving import Solving
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.pipeline import Pipeline
 
@@ -25,7 +25,7 @@ class Generated(Part):
         When the last shard was committed, `time.time`, or None if nothing was left to solve.
     seconds
         Since this run began to generate.
-    utilisation
+    solving
         How well the workers were used; None if nothing was left to solve.
     """
 
@@ -35,7 +35,7 @@ class Generated(Part):
     panel: tuple[PanelRow, ...]
     last_shard: float | None
     seconds: float
-    utilisation: Utilisation | None = None
+    solving: Solving | None = None
 
 
 def complete(pipeline: Pipeline, store_url: str) -> Generated | None:

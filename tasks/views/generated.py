@@ -19,7 +19,7 @@ def rows(found: Generated) -> list[dict[str, str]]:
     }
     if ledger.rounding_bound is not None:
         table["rounding"] = f"adds at most {ledger.rounding_bound:.1e} to a residual of what is stored"
-    if found.utilisation is not None:
-        busy = f"{100 * found.utilisation.busy:.0f} % of the time in tasks, {found.utilisation.workers} workers"
+    if found.solving is not None:
+        busy = f"{100 * found.solving.busy:.0f} % of the time in tasks, {found.solving.workers} workers"
         table["workers"] = busy
     return [{"dataset": name, "": value} for name, value in table.items()]

@@ -30,7 +30,7 @@ def test_the_record_has_every_documented_key(tiny_store: Tiny) -> None:
     assert set(record) == {
         *("run", "status", "identity", "fit", "created", "command", "recipe", "versions", "machine"),
         *("dataset", "model", "metrics", "baselines", "coverage", "bar_seconds", "ranking", "cost", "break_even"),
-        *("ledger", "choice", "panel", "times", "utilisation", "memory", "usage", "paths"),
+        *("ledger", "choice", "panel", "times", "solving", "memory", "usage", "paths"),
     }
     assert {"name", "version", "snapshot", "samples"} <= set(record["dataset"])
     assert {"name", "version"} <= set(record["model"])

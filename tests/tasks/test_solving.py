@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from ritz.tasks.documents.utilisation import Utilisation
+from ritz.tasks.documents.solving import Solving
 
 
-def used(**changes: float) -> Utilisation:
+def used(**changes: float) -> Solving:
     """One hundred shards of 32 samples by 10 workers in 10 s, with changes."""
-    found = Utilisation(workers=10, shards=100, shard=32, seconds=10.0, tasks=20.0, driver=9.0, waited=0.0)
+    found = Solving(workers=10, shards=100, shard=32, seconds=10.0, tasks=20.0, driver=9.0, waited=0.0)
     return found.changed(**changes).judged()
 
 

@@ -14,7 +14,7 @@ SHARDS = 8
 """Shards per worker from which on a run says anything of its driver: before, its start is most of it."""
 
 
-class Utilisation(Part):
+class Solving(Part):
     """How well the solve workers of a generation were used, from its first task to its last commit.
 
     Attributes
@@ -47,7 +47,7 @@ class Utilisation(Part):
         """Share of the workers' time in tasks."""
         return min(1.0, self.tasks / max(self.workers * self.seconds, 1e-9))
 
-    def judged(self) -> Utilisation:
+    def judged(self) -> Solving:
         """Return it with its verdict."""
         return self.changed(verdict=self._verdict())
 
