@@ -14,11 +14,9 @@ from ritz.flows.settings import DEFAULT_STORE, STARTED, prepare_prefect
 
 prepare_prefect()  # Prefect reads its settings when it is imported.
 
-from prefect import State, flow
+from prefect import flow
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
-from prefect.runtime import deployment, flow_run
-from prefect.states import Cancelled, Completed
 
 from ritz.compute.cluster.channel import ConsumerFailed, ProducerFailed
 from ritz.compute.cluster.cluster import Cluster
@@ -26,12 +24,10 @@ from ritz.compute.cluster.profile import Profile
 from ritz.compute.cluster.usage import Usage
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.flows.launch import launch
-from ritz.flows.naming import bear, label_flow_run, name_flow_run, recipe_tags, sentence, tags
+from ritz.flows.naming import name_flow_run, recipe_tags, tags
 from ritz.flows.server.access import embedded
-from ritz.flows.serving.binding import bound
-from ritz.flows.serving.claims import hold
+from ritz.flows.serving.events import tell_missed, tell_published
 from ritz.storage import models
-from ritz.storage.errors import Busy
 from ritz.storage.store import Store
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
@@ -41,6 +37,7 @@ from ritz.tasks.documents.records import attempts, recorded, run_lock
 from ritz.tasks.documents.run import FinishedRun, Memory, ModelOfRun, Paths, RunRecord, Times
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
+from ritz.tasks.generation.growth import published
 from ritz.tasks.generation.result import Generated
 from ritz.tasks.measuring.cost import cost
 from ritz.tasks.measuring.evaluate import evaluate
@@ -112,6 +109,8 @@ def _done(request: Run, store: str, profile: str | Profile, command: Sequence[st
     pipeline, store = prepared.work, prepared.store
     if prepared.done is not None:
         done = judged_again(store, prepared.done, pipeline)
+        if done is not prepared.done:
+            tell_missed(store, done.model.spec, done.dataset, done.model)
         log.info("nothing to do: run %s has done all of it", done.run)
         name_flow_run(done.run, [*tags(done), "nothing to do"])
         return done
@@ -122,6 +121,7 @@ def _done(request: Run, store: str, profile: str | Profile, command: Sequence[st
         with recorded(Store(store), record, spent):
             ended = _run(pipeline, store, prepared.profile, record, begun, spent)
         name_flow_run(ended.run, tags(ended))
+        tell_missed(store, ended.model.spec, ended.dataset, ended.model)
         return ended
 
 
@@ -216,7 +216,7 @@ def _fit_identity(pipeline: Pipeline) -> str:
 
 
 def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: str) -> tuple[Generated, KeptTraining]:
-    identity = _fit_identity(pipeline)
+    identity, known = _fit_identity(pipeline), published(pipeline, store)
     channel = cluster.channel(run, CHANNEL, pipeline.training.trainers)
     try:
         training = train.submit(pipeline, store, cluster, identity=identity, dataset=pipeline.name, channel=channel)
@@ -226,6 +226,8 @@ def _generate_and_train(pipeline: Pipeline, store: str, cluster: Cluster, run: s
         generating = generate.submit(pipeline, store, cluster, channel)
         generating.add_done_callback(lambda end: channel.producer_failed() if _failed(end) else None)
         generated: Any = generating.result(raise_on_failure=False)
+        if not known and isinstance(generated, Generated):
+            tell_published(store, generated.dataset, pipeline.name)
         trained: Any = training.result(raise_on_failure=False)
     finally:
         channel.close()
@@ -291,22 +293,3 @@ def run(
         log.setLevel(logging.INFO)
     command = ["ritz", "run", recipe, "--store", store, "--profile", profile, *assignments(overrides)]
     return _done(Run.read(recipe, overrides, store), store, profile, command, STARTED)
-
-
-@flow(name="ritz")
-def run_served(overrides: dict[str, object] | None = None) -> State[Any]:
-    """Run the recipe of a deployment as `run` does: what deployments and triggers start.
-
-    Recipe, store and profile are those that `ritz serve` has bound to the deployment; a caller gives overrides alone.
-    Its lines bear its name, and what it came to is kept with it. A run that finds its dataset in use ends as
-    ``Cancelled``, and its message says by whom: a deployment has nobody who would wait.
-    """
-    binding = bound(deployment.id)
-    hold(flow_run.id)
-    bear(flow_run.name)
-    try:
-        record: FinishedRun = run.fn(binding.recipe, overrides, binding.store, binding.profile)
-    except Busy as error:
-        return Cancelled(message=str(error))
-    label_flow_run(record)
-    return Completed(message=sentence(record))

@@ -36,6 +36,8 @@ EMBEDDED = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
+    # It ends with its command: what an event should start is for a server that stays.
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
 """What the server of a single run gets beside `SHIPPED`."""
 

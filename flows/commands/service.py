@@ -15,6 +15,10 @@ def serve(
         list[str] | None,
         typer.Option("--recipe", help="Serve only this recipe; repeatable. Default: all shipped."),
     ] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option("--rules", metavar="FILE", help="YAML file of what follows what; see docs/service.md."),
+    ] = None,
     port: Port = 4200,
 ) -> None:
     """Serve every recipe as a Prefect deployment, on its schedule and on demand, until interrupted.
@@ -31,11 +35,14 @@ def serve(
     wanted = recipes or names()
     for name in wanted:
         load(name)
+    from ritz.flows.serving.rules import rules as read_rules
+
+    following = read_rules(rules) if rules else ()
     load_profile(profile).check()
     from ritz.flows.serving.serve import serve as work
 
     leave_alone()
-    work(wanted, Store(store).url, profile, port)
+    work(wanted, Store(store).url, profile, port, following)
 
 
 def trigger(

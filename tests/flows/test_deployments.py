@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 
-from ritz.flows.serving.serve import _to_deployment, deployment_names
+from ritz.flows.serving.deployments import deployment_names, of_recipes, to_deployment
 from ritz.tasks.recipes import RecipeError, load
 from tests.command import SMALL
 from tests.served import client_of
@@ -47,10 +49,11 @@ def test_two_recipes_do_not_get_one_deployment(recipes: dict[str, str]) -> None:
     ids=["cron", "every"],
 )
 def test_the_server_is_told_the_schedule_with_its_time_zone(schedule: dict[str, str], kept: object) -> None:
-    deployment = _to_deployment("small", SMALL, load(SMALL, {"schedule": schedule}))
+    [small] = of_recipes([SMALL], "store", "local")
+    deployment = to_deployment(replace(small, pipeline=load(SMALL, {"schedule": schedule})))
     [told] = deployment.schedules
     assert told.schedule == kept
-    assert not _to_deployment("small", SMALL, load(SMALL)).schedules
+    assert not to_deployment(small).schedules
     assert {"recipe:small", "problem:darcy", "surrogate:fno"} == set(deployment.tags)
 
 
@@ -58,7 +61,7 @@ def test_an_entry_point_of_an_older_release_is_renewed(environment: dict[str, st
     with client_of(environment), get_client(sync_client=True) as client:
         flow = client.create_flow_from_name("ritz")
         id = client.create_deployment(flow, "small", entrypoint="flows.run.run_served", version="older")
-        served = _to_deployment("small", SMALL, load(SMALL))
+        served = to_deployment(*of_recipes([SMALL], "store", "local"))
         assert served.apply() == id
-        assert client.read_deployment(id).entrypoint == "ritz.flows.run.run_served"
+        assert client.read_deployment(id).entrypoint == "ritz.flows.served.run_served"
         client.delete_deployment(id)

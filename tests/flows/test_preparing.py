@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.cluster.errors import ClusterError
-from ritz.flows import run as flows_run
+from ritz.flows import served
 from ritz.flows.audit import audit
 from ritz.flows.compare import online_offline
 from ritz.flows.evaluate import evaluate
@@ -24,7 +24,8 @@ from ritz.flows.quantify import quantify
 from ritz.flows.recalibrate import recalibrate
 from ritz.flows.regenerate import regenerate
 from ritz.flows.replay import replay
-from ritz.flows.run import run, run_served
+from ritz.flows.run import run
+from ritz.flows.served import run_served
 from ritz.flows.serving.binding import VARIABLE, Binding
 from ritz.flows.train import train
 from ritz.storage import models
@@ -121,7 +122,7 @@ def test_a_run_is_refused_alike_however_it_is_asked_for(
     monkeypatch.setenv(VARIABLE, json.dumps({deployment: asdict(Binding(TINY, store, profile))}))
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", deployment)
     monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", str(uuid4()))
-    monkeypatch.setattr(flows_run, "bear", lambda _: None)
+    monkeypatch.setattr(served, "bear", lambda _: None)
     assert refused(lambda: run_served.fn(overrides)) == said
     assert list(Path(places["new"]).rglob("*")) == []
 
