@@ -10,6 +10,9 @@ from ritz.flows.settings import prepare_prefect
 prepare_prefect()  # Prefect reads its settings when it is imported.
 
 from prefect import State, flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed
@@ -21,6 +24,7 @@ from ritz.flows.naming import bear, label_flow_run, sentence
 from ritz.flows.quantify import quantify
 from ritz.flows.run import run
 from ritz.flows.serving.alive import beating
+from ritz.flows.serving.backlog import passed_over, stands_for
 from ritz.flows.serving.binding import Binding, bound
 from ritz.flows.serving.claims import hold
 from ritz.flows.serving.events import tell_missed
@@ -62,6 +66,8 @@ def run_served(overrides: dict[str, object] | None = None, dataset: str | None =
     if not log.isEnabledFor(logging.INFO):
         # No terminal watches, and Prefect keeps what the stages say.
         log.setLevel(logging.INFO)
+    if (last := _stands_for_this()) is not None:
+        return passed_over(*last)
     try:
         with beating(flow_run.id, deployment.id):
             return _done(binding, overrides, dataset)
@@ -69,6 +75,19 @@ def run_served(overrides: dict[str, object] | None = None, dataset: str | None =
         return Cancelled(message=str(error))
     finally:
         EventsWorker.drain_all(timeout=EVENTS)
+
+
+def _stands_for_this() -> tuple[FlowRun, FlowRun] | None:
+    """Return this run and the one that stands for it, None where it is not one of a backlog.
+
+    `ritz serve` starts none of a backlog; the worker of a pool starts all.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None
+    with get_client(sync_client=True) as client:
+        other = stands_for(client, context.flow_run)
+    return None if other is None else (context.flow_run, other)
 
 
 def _done(binding: Binding, overrides: dict[str, object] | None, dataset: str | None) -> State[Any]:

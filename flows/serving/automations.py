@@ -65,11 +65,11 @@ def started(reaction: Reaction, store: str) -> AutomationCore:
     )
 
 
-def watched(deployment: UUID, deployed: str) -> AutomationCore:
-    """Return the automation that ends the runs of a deployment which give no sign of life any more."""
+def watched(deployment: UUID, deployed: str, silence: float = SILENCE) -> AutomationCore:
+    """Return the automation that ends the runs of a deployment which give no sign of life for ``silence`` seconds."""
     return AutomationCore(
         name=f"{PREFIX}silence of {deployed}",
-        description=f"a run of {deployed} that gives no sign of life for {SILENCE:.0f} s ends as Crashed",
+        description=f"a run of {deployed} that gives no sign of life for {silence:g} s ends as Crashed",
         tags=[TAG],
         trigger=EventTrigger(
             after={ALIVE},
@@ -83,7 +83,7 @@ def watched(deployment: UUID, deployed: str) -> AutomationCore:
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=SILENCE),
+            within=timedelta(seconds=silence),
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=SILENT)],
     )

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Any, Self
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.runner import Runner
 
+from ritz.flows.serving.backlog import missed, passed_over
 from ritz.flows.serving.claims import claimed
 from ritz.flows.serving.orphans import Watch
+
+log = logging.getLogger("ritz")
 
 POLL = 3.0
 """Seconds between two questions for runs that are due, where ``PREFECT_RUNNER_POLL_FREQUENCY`` says no other."""
@@ -16,6 +20,8 @@ POLL = 3.0
 
 class ServingRunner(Runner):
     """Prefect's runner, which claims the runs that it starts, and ends by SIGTERM as it does by SIGINT.
+
+    Of the runs of a schedule that nothing has started while they were due it starts the last one.
 
     Its own way to take SIGTERM waits, in a signal handler, for the event loop that the handler holds up. SIGINT in its
     place would do nothing in what a shell has started in the background, where it is ignored.
@@ -47,7 +53,18 @@ class ServingRunner(Runner):
             with claimed(str(flow_run.id)):
                 await submit(flow_run, *rest)
 
+        scheduled = poller._get_scheduled_flow_runs
+
+        async def without_backlog() -> list[FlowRun]:
+            wanted, instead = missed(runs := await scheduled())
+            for run in (one for one in runs if one.id in instead):
+                state = passed_over(run, instead[run.id])
+                await self._client.set_flow_run_state(run.id, state)
+                log.warning("run %s: %s", run.name, state.message)
+            return wanted
+
         poller._submit_run = submit_claimed  # type: ignore[assignment, method-assign]  # Prefect's own method, replaced
+        poller._get_scheduled_flow_runs = without_backlog  # type: ignore[method-assign]
         return self
 
     def handle_sigterm(self, *_: Any) -> None:
