@@ -14,6 +14,7 @@ from ritz.flows.commands import audit, compare, exports, keeping, listing, repla
 from ritz.flows.server.api import ServerError
 from ritz.flows.settings import prepare_prefect
 from ritz.storage.errors import StorageError
+from ritz.tasks.driver.limit import expired
 from ritz.tasks.driver.signals import RESUBMIT, SENTENCE, in_job, listen
 from ritz.tasks.errors import InputError, RecipeError
 
@@ -46,7 +47,7 @@ def start() -> NoReturn:
 
     Stopped by a signal it says so in one sentence; after Ctrl-C the code is 130, by SIGTERM and SIGHUP the process
     ends as one that does not handle them, which a shell shows as 143 and 129. By SIGTERM in a job of a batch system,
-    whose walltime ends, the code is 75: submit the job again.
+    whose walltime ends, the code is 75: submit the job again; not where a time limit of the run itself is over.
     """
     stop = listen()
     try:
@@ -57,7 +58,7 @@ def start() -> NoReturn:
             raise
         code = INTERRUPTED
     if stop.received is not None and code != 0:
-        sys.stderr.write(f"{SENTENCE}\n")
+        sys.stderr.write(f"{reason}; {SENTENCE}\n" if (reason := expired()) else f"{SENTENCE}\n")
     # From here on everything is done.
     stop.ignore()
     # Threads of the store's engine may ask for the interpreter while it is being taken down, and before Python 3.14
@@ -65,7 +66,7 @@ def start() -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    if stop.received == signal.SIGTERM and code != 0 and in_job():
+    if stop.received == signal.SIGTERM and code != 0 and in_job() and not expired():
         os._exit(RESUBMIT)
     if stop.received not in (None, signal.SIGINT) and code != 0:
         signal.signal(stop.received, signal.SIG_DFL)

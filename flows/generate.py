@@ -15,6 +15,7 @@ from ritz.compute.cluster.profile import Profile
 from ritz.flows.launch import launch
 from ritz.flows.server.access import embedded
 from ritz.flows.serving.events import tell_published
+from ritz.tasks.driver.limit import limited
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.generation import generate as stage
@@ -106,7 +107,7 @@ def _generated(request: Generate, store: str, profile: str | Profile) -> Generat
     prepared = prepare(request, store, profile)
     if prepared.done is not None:
         return prepared.done
-    with prepared.profile.open(Generate.roles) as cluster:
+    with limited(prepared.profile.time_limit), prepared.profile.open(Generate.roles) as cluster:
         generated = stage.generate(prepared.work, prepared.store, cluster)
     tell_published(prepared.store, generated.dataset, prepared.work.name)
     return generated

@@ -35,6 +35,7 @@ from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.provenance import machine, versions
 from ritz.tasks.documents.records import attempts, recorded, run_lock
 from ritz.tasks.documents.run import FinishedRun, Memory, ModelOfRun, Paths, RunRecord, Times
+from ritz.tasks.driver.limit import limited
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.generation.growth import published
@@ -114,7 +115,8 @@ def _done(request: Run, store: str, profile: str | Profile, command: Sequence[st
         log.info("nothing to do: run %s has done all of it", done.run)
         name_flow_run(done.run, [*tags(done), "nothing to do"])
         return done
-    with Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}"):
+    lock = Store(store).lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store}")
+    with lock, limited(prepared.profile.time_limit):
         record = _begun(pipeline, store, command)
         name_flow_run(record.run, recipe_tags(pipeline))
         spent: dict[str, Usage] = {}

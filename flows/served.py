@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
 from prefect.runtime import deployment, flow_run
-from prefect.states import Cancelled, Completed
+from prefect.states import Cancelled, Completed, Failed
 
 from ritz.flows.evaluate import evaluate
 from ritz.flows.generate import generate
@@ -34,11 +34,16 @@ from ritz.storage.reading import resolve
 from ritz.storage.store import Store
 from ritz.tasks.documents.run import FinishedRun
 from ritz.tasks.documents.verdict import RELEASES
+from ritz.tasks.driver.limit import expired
+from ritz.tasks.driver.signals import Stopped
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.measuring.release import judge
 from ritz.tasks.recipes import load
 
 log = logging.getLogger("ritz")
+
+KEPT = "committed work is kept, and the next run of the recipe goes on from there"
+"""What a run says that was stopped."""
 
 NAME = "ritz"
 """Name of the flow: the deployment of a recipe is ``ritz/RECIPE``."""
@@ -73,6 +78,10 @@ def run_served(overrides: dict[str, object] | None = None, dataset: str | None =
             return _done(binding, overrides, dataset)
     except Busy as error:
         return Cancelled(message=str(error))
+    except Stopped:
+        if (reason := expired()) is None:
+            raise
+        return Failed(name="TimedOut", message=f"{reason}: {KEPT}")
     finally:
         EventsWorker.drain_all(timeout=EVENTS)
 

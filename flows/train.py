@@ -10,6 +10,7 @@ from ritz.tasks.documents.card import ModelVersion, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.records import fit_lock
 from ritz.tasks.documents.training import TrainingSummary
+from ritz.tasks.driver.limit import limited
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.preparing import prepare
 from ritz.tasks.requests.learning import Train
@@ -50,7 +51,7 @@ def train(
     source = DatasetVersion(name=version.name, version=version.version, snapshot=version.snapshot)
     identity = pipeline.model_identity("offline", version.snapshot)
     lock = Store(store).lock(fit_lock(identity), f"this training of {pipeline.name!r} in {Store(store).url}")
-    with lock, prepared.profile.open(Train.roles) as cluster:
+    with lock, limited(prepared.profile.time_limit), prepared.profile.open(Train.roles) as cluster:
         check_ranks(pipeline, cluster)
         trained = stage.train(
             pipeline,

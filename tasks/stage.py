@@ -28,8 +28,10 @@ def stage(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
     return task(
         name=name,
-        retries=2,
-        retry_delay_seconds=5,
+        retries=3,
+        # What killed the workers, such as a full machine, may take a while to pass.
+        retry_delay_seconds=[5, 15, 45],
+        retry_jitter_factor=0.2,
         retry_condition_fn=_workers_lost,
         cache_policy=NO_CACHE,
         persist_result=False,

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from ritz.compute.cluster.errors import ClusterError
 from ritz.compute.cluster.presence import PATIENCE, ROLES
-from ritz.compute.kind import Kind
+from ritz.compute.kind import Kind, in_units
 
 if TYPE_CHECKING:
     from ritz.compute.cluster.cluster import Cluster
@@ -52,6 +52,12 @@ class Profile(Kind, ABC):
         PATIENCE,
         gt=0,
         description="Seconds that a run waits for a worker of a role before it ends with an error.",
+    )
+    time_limit: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds after which a run ends with its work committed; the same command goes on from there.",
+        json_schema_extra=in_units("s"),
     )
 
     @abstractmethod

@@ -12,6 +12,7 @@ from ritz.storage.shapes import Found
 from ritz.storage.store import Store
 from ritz.tasks.documents.reading import read
 from ritz.tasks.documents.run import FinishedRun, RunRecord
+from ritz.tasks.driver.limit import expired
 from ritz.tasks.driver.signals import stopped
 from ritz.tasks.parsing.identity import outcome_hash
 
@@ -191,6 +192,8 @@ def recorded(store: Store, record: RunRecord, known: Mapping[str, Any] = EMPTY) 
 def _ending(error: BaseException) -> dict[str, str]:
     """Return how a run ended, and by what in one line."""
     name, signal = type(error).__name__, stopped()
+    if (limit := expired()) is not None:
+        return {"status": "interrupted", "error": limit}
     if signal is not None or not isinstance(error, Exception):
         # What fails because of the signal is not why it ended.
         by = name if signal is None else signal.name

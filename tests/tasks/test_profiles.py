@@ -41,7 +41,7 @@ def test_a_profile_of_ones_own_loads_from_a_file(tmp_path: Path) -> None:
         ("attach:tcp://somewhere:port", "address: Port could not be cast to integer value as 'port'"),
         ("attach:tcp://somewhere:99999", "address: Port out of range 0-65535"),
         ("attach:http://somewhere:8786", "address: expected the address"),
-        ("local:tcp://10.0.0.5:8786", "address: there is no such field, expected one of kind, patience, solve, train"),
+        ("local:tcp://10.0.0.5:8786", "address: there is no such field, expected one of kind, patience, time_limit, "),
     ],
 )
 def test_a_bad_profile_is_refused(profile: str, said: str) -> None:
