@@ -25,7 +25,15 @@ _LOST = ("lost dependencies", "already forgotten")
 
 
 class WorkersLost(RuntimeError):
-    """A task was given up because every worker that ran it died."""
+    """A task was given up because every worker that ran it died.
+
+    Attributes
+    ----------
+    item
+        What the task was about, where that is known.
+    """
+
+    item: object = None
 
 
 class Cluster:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from distributed import Future
 
 from ritz.compute.cluster.channel import Held
-from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.cluster import Cluster, WorkersLost
 from ritz.compute.cluster.presence import CHECK_EVERY
 from ritz.compute.cluster.receipts import HasReceipt, send
 
@@ -175,6 +175,8 @@ def _check(cluster: Cluster, item: object, value: Future[Any]) -> None:
             cluster.result(value)
         except Exception as error:
             error.add_note(f"while working on {item!r}")
+            if isinstance(error, WorkersLost):
+                error.item = item
             raise
 
 

@@ -4,12 +4,13 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from ritz.compute.cluster.channel import Channel
-from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.cluster.cluster import Cluster, WorkersLost
+from ritz.compute.cluster.culprits import culprits
 from ritz.compute.cluster.stream import Completed, groups, stream
 from ritz.compute.sampling.order import order
 from ritz.compute.solvers.choice.auto import Auto
@@ -79,9 +80,17 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
         if len(before) < shards:
             todo = [index for index in dispatch(data.seed, shards).tolist() if index not in before]
             solver = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard], bool(before))
-            work = _shards(pipeline, dataset, ids, split, todo, solver)
             consumers = owners(data.seed, shards, channel.queues if channel is not None else 1)
-            last_shard, solving = _solve(cluster, dataset, work, len(before), channel, consumers, report)
+            aside: dict[int, tuple[int, ...]] = {}
+            harmless: set[int] = set()
+            while last_shard is None:
+                done = {index for index in dataset.committed() if index < shards}
+                left = [index for index in todo if index not in done]
+                work = _shards(pipeline, dataset, ids, split, left, solver, aside)
+                try:
+                    last_shard, solving = _solve(cluster, dataset, work, len(done), channel, consumers, report)
+                except WorkersLost as lost:
+                    aside |= _set_aside(cluster, lost, harmless)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
         made = describe(pipeline, dataset, published, len(before) * data.shard, last_shard, start)
         return made.changed(solving=solving)
@@ -139,8 +148,42 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
     return probed.solver
 
 
+def _set_aside(cluster: Cluster, lost: WorkersLost, harmless: set[int]) -> dict[int, tuple[int, ...]]:
+    """Return the samples of a shard that kill the worker that solves them, by the shard.
+
+    A shard of which none does so by itself may have waited on the workers that another one killed: it is noted as
+    harmless, and solved again.
+
+    Raises
+    ------
+    WorkersLost
+        If it was no shard that killed the workers, or one that is known as harmless.
+    """
+    if not isinstance(lost.item, worker.Shard) or lost.item.index in harmless:
+        raise lost
+    shard = lost.item
+    log.warning("%r: every worker that solved it died; its samples are tried one by one", shard)
+    alone = [shard.alone(sample) for sample in shard.ids.tolist() if sample not in shard.aside]
+    found = tuple(int(one.ids[0]) for one in culprits(cluster, "solve", worker.attempt, alone))
+    if not found:
+        harmless.add(shard.index)
+        return {}
+    log.warning(
+        "%r: set aside as failed, because the workers that solve them die: %s",
+        shard,
+        ", ".join(f"sample {sample}" for sample in found),
+    )
+    return {shard.index: (*shard.aside, *found)}
+
+
 def _shards(
-    pipeline: Pipeline, dataset: Committer, ids: np.ndarray, split: np.ndarray, todo: list[int], solver: Solver
+    pipeline: Pipeline,
+    dataset: Committer,
+    ids: np.ndarray,
+    split: np.ndarray,
+    todo: list[int],
+    solver: Solver,
+    aside: Mapping[int, tuple[int, ...]],
 ) -> Iterator[worker.Shard]:
     data, fork = pipeline.data, dataset.fork()
     for index in todo:
@@ -157,6 +200,7 @@ def _shards(
             dtype=data.dtype,
             solver=solver,
             fork=fork,
+            aside=aside.get(index, ()),
         )
 
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.choice.panel import panel
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.compute.solvers.iterative.recycled import Recycled
-from ritz.compute.solvers.solver import Ledger, Solver
+from ritz.compute.solvers.solver import COLUMNS, Ledger, Solver
 from ritz.storage.datasets import Dataset
 from ritz.storage.shards import Fork, is_committed, write_shard
 from ritz.storage.store import Store
@@ -119,6 +120,17 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
     return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit))
 
 
+UNSOLVED: dict[str, Any] = {
+    "status": "failed",
+    "reason": "breakdown",
+    "residual": np.nan,
+    "iterations": 0,
+    "matvecs": 0,
+    "seconds": 0.0,
+}
+"""What the ledger says of a sample that is set aside, beside its solver."""
+
+
 @dataclass(frozen=True, repr=False)
 class Shard:
     """One shard to solve: what a solve worker is given."""
@@ -134,9 +146,16 @@ class Shard:
     dtype: str
     solver: Solver
     fork: Fork
+    aside: tuple[int, ...] = ()
+    """Ids of samples that are not solved, because they kill the worker: they have failed."""
 
     def __repr__(self) -> str:
         return f"shard {self.index} of dataset {self.dataset!r}"
+
+    def alone(self, sample: int) -> Shard:
+        """Return one sample of it, to be tried by itself."""
+        here = self.ids == sample
+        return replace(self, ids=self.ids[here], split=self.split[here])
 
 
 @dataclass(frozen=True)
@@ -182,11 +201,40 @@ def solve(shard: Shard) -> Solved:
         receipt = Receipt(shard.index, None, stored.ledger, time.perf_counter() - start)
         return Solved(receipt, stored.sample_id, stored.split, stored.arrays)
     inputs = shard.problem.draw(shard.seed, shard.ids)
-    outputs, ledger = simulate(shard.problem, inputs, shard.solver, shard.rtol)
+    outputs, ledger = _simulated(shard, inputs)
     fields = inputs | _stored(outputs, ledger, shard.dtype)
     bound = rounding_bound(shard.problem, inputs, fields, np.asarray(ledger["status"]) == "ok")
     fork = write_shard(shard.fork, shard.index, fields, ledger, bound)
     return Solved(Receipt(shard.index, fork, ledger, time.perf_counter() - start), shard.ids, shard.split, fields)
+
+
+def attempt(shard: Shard) -> None:
+    """Solve the samples of a shard and keep nothing of it."""
+    simulate(shard.problem, shard.problem.draw(shard.seed, shard.ids), shard.solver, shard.rtol)
+
+
+def _simulated(shard: Shard, inputs: Arrays) -> tuple[Arrays, Ledger]:
+    """Solve the samples of a shard but those that are set aside, which have failed."""
+    good = np.flatnonzero(~np.isin(shard.ids, shard.aside))
+    if len(good) == len(shard.ids):
+        return simulate(shard.problem, inputs, shard.solver, shard.rtol)
+    some = {name: values[good] for name, values in inputs.items()}
+    names = [
+        (str(name), field)
+        for name, field in shard.problem.template(len(shard.ids)).data_vars.items()
+        if field.attrs.get("role") == "output"
+    ]
+    fields = {name: np.full(field.shape, np.nan) for name, field in names}
+    ledger: Ledger = {name: [UNSOLVED.get(name, shard.solver.kind)] * len(shard.ids) for name in COLUMNS}
+    if len(good):
+        outputs, rows = simulate(shard.problem, some, shard.solver, shard.rtol)
+        ledger["solver"] = [rows["solver"][0]] * len(shard.ids)
+        for name, values in outputs.items():
+            fields[name][good] = values
+        for name in COLUMNS:
+            for row, value in zip(good.tolist(), rows[name], strict=True):
+                ledger[name][row] = value
+    return fields, ledger
 
 
 def _stored(outputs: Arrays, ledger: Ledger, dtype: str) -> Arrays:
