@@ -74,7 +74,7 @@ def run_served(overrides: dict[str, object] | None = None, dataset: str | None =
     if (last := _stands_for_this()) is not None:
         return passed_over(*last)
     try:
-        with beating(flow_run.id, deployment.id):
+        with beating(flow_run.id):
             return _done(binding, overrides, dataset)
     except Busy as error:
         return Cancelled(message=str(error))

@@ -44,23 +44,23 @@ SILENT = (
 
 
 @contextmanager
-def beating(flow_run: str, deployment: str | None) -> Iterator[None]:
+def beating(flow_run: str) -> Iterator[None]:
     """Give signs of life meanwhile, from a thread of its own.
 
     A run that was taken for dead, because its machine stood still or its server was away, says that it goes on.
 
     Parameters
     ----------
-    flow_run, deployment
-        Their ids; without a deployment nobody listens.
+    flow_run
+        Its id.
     """
-    if deployment is None or PREFECT_API_URL.value() is None:
+    if PREFECT_API_URL.value() is None:
         yield
         return
     over = threading.Event()
     # The settings that name the server are the context's.
     work = contextvars.copy_context()
-    thread = threading.Thread(target=work.run, args=(_beat, flow_run, deployment, over), daemon=True)
+    thread = threading.Thread(target=work.run, args=(_beat, flow_run, over), daemon=True)
     thread.start()
     try:
         yield
@@ -70,10 +70,9 @@ def beating(flow_run: str, deployment: str | None) -> Iterator[None]:
         thread.join(2 * BEAT)
 
 
-def _beat(flow_run: str, deployment: str, over: threading.Event) -> None:
-    related = [{"prefect.resource.id": f"prefect.deployment.{deployment}", "prefect.resource.role": "deployment"}]
+def _beat(flow_run: str, over: threading.Event) -> None:
     while True:
-        emit_event(ALIVE, resource={"prefect.resource.id": f"prefect.flow-run.{flow_run}"}, related=related)
+        emit_event(ALIVE, resource={"prefect.resource.id": f"prefect.flow-run.{flow_run}"})
         if over.wait(BEAT):
             return
         _revive(flow_run)

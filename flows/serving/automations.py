@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -65,21 +64,19 @@ def started(reaction: Reaction, store: str) -> AutomationCore:
     )
 
 
-def watched(deployment: UUID, deployed: str, silence: float = SILENCE) -> AutomationCore:
-    """Return the automation that ends the runs of a deployment which give no sign of life for ``silence`` seconds."""
+def watched(silence: float = SILENCE) -> AutomationCore:
+    """Return the automation that ends runs which give no sign of life for ``silence`` seconds, of all deployments.
+
+    Only served runs of Ritz give signs of life, and only of a run that gave one the next is awaited.
+    """
     return AutomationCore(
-        name=f"{PREFIX}silence of {deployed}",
-        description=f"a run of {deployed} that gives no sign of life for {silence:g} s ends as Crashed",
+        name=f"{PREFIX}silence of a run",
+        description=f"a served run of Ritz that gives no sign of life for {silence:g} s ends as Crashed",
         tags=[TAG],
         trigger=EventTrigger(
             after={ALIVE},
             expect={ALIVE, *ENDS},
-            # By the id: what a run says of itself does not name its deployment.
             match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related={
-                "prefect.resource.role": "deployment",
-                "prefect.resource.id": f"prefect.deployment.{deployment}",
-            },
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -100,7 +97,7 @@ def keep(client: SyncPrefectClient, wanted: Iterable[AutomationCore], served: Ma
     wanted
         The automations.
     served
-        The deployments that are served here, by their ids.
+        The deployments that are served here: id and name.
     """
     there: dict[str, list[Automation]] = {}
     for automation in client.read_automations():
@@ -115,7 +112,8 @@ def keep(client: SyncPrefectClient, wanted: Iterable[AutomationCore], served: Ma
         for twin in same[1:]:
             client.delete_automation(twin.id)
     for automation in (one for several in there.values() for one in several):
-        if any(_is_over(client, deployment, served) for deployment in _deployments(automation)):
+        begun = [action.deployment_id for action in automation.actions if isinstance(action, RunDeployment)]
+        if any(deployment and _is_over(client, deployment, served) for deployment in begun):
             client.delete_automation(automation.id)
 
 
@@ -128,15 +126,6 @@ def triggers_off(client: SyncPrefectClient) -> bool:
         # A server that does not tell, such as Prefect's cloud.
         return False
     return services.get("triggers", {}).get("enabled") is False
-
-
-def _deployments(automation: Automation) -> list[UUID]:
-    """Return the deployments that an automation starts or watches."""
-    begun = [action.deployment_id for action in automation.actions if isinstance(action, RunDeployment)]
-    related: Any = getattr(automation.trigger, "match_related", None)
-    watched = str(related.root.get("prefect.resource.id", "")) if related is not None else ""
-    prefix = "prefect.deployment."
-    return [one for one in begun if one] + ([UUID(watched.removeprefix(prefix))] if watched.startswith(prefix) else [])
 
 
 def _is_over(client: SyncPrefectClient, deployment: UUID, served: Mapping[UUID, str]) -> bool:

@@ -80,7 +80,7 @@ def _react(served: Mapping[UUID, Served], store: str) -> None:
         if one.rule is not None
     ]
     wanted = [automations.started(reaction, store) for reaction in reactions]
-    wanted += [automations.watched(deployment, f"{NAME}/{one.name}") for deployment, one in served.items()]
+    wanted.append(automations.watched())
     with get_client(sync_client=True) as client:
         automations.keep(client, wanted, {deployment: one.name for deployment, one in served.items()})
         off = automations.triggers_off(client)

@@ -24,7 +24,7 @@ from tests.served import client_of
 DRIVER = """
 import sys, time
 from ritz.flows.serving.alive import beating
-with beating(*sys.argv[1:]):
+with beating(sys.argv[1]):
     print(flush=True)
     time.sleep(float("600"))
 """
@@ -40,7 +40,7 @@ def client(environment: dict[str, str]) -> Iterator[SyncPrefectClient]:
 def silent_after(client: SyncPrefectClient, silence: float) -> Iterator[UUID]:
     """Have a deployment whose runs are watched meanwhile."""
     deployment = client.create_deployment(client.create_flow_from_name("ritz"), f"small-{uuid4().hex}")
-    automation = client.create_automation(watched(deployment, f"ritz/small-{deployment}", silence))
+    automation = client.create_automation(watched(silence))
     # The server evaluates an automation from a moment after it was made.
     time.sleep(2)
     try:
@@ -58,9 +58,9 @@ def running(client: SyncPrefectClient, deployment: UUID) -> UUID:
 
 
 @contextmanager
-def driven(run: UUID, deployment: UUID, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def driven(run: UUID, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Have a process at a run meanwhile that gives signs of life."""
-    command = [sys.executable, "-c", DRIVER, str(run), str(deployment)]
+    command = [sys.executable, "-c", DRIVER, str(run)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -86,8 +86,8 @@ def test_a_run_whose_machine_dies_ends_with_a_reason_and_one_that_stood_still_go
     # Prefect's least.
     with silent_after(client, 10) as deployment:
         dead, still, done = (running(client, deployment) for _ in range(3))
-        with driven(still, deployment, environment) as process:
-            with driven(dead, deployment, environment), driven(done, deployment, environment):
+        with driven(still, environment) as process:
+            with driven(dead, environment), driven(done, environment):
                 # Their first signs of life.
                 time.sleep(2)
             os.kill(process.pid, signal.SIGSTOP)
@@ -104,7 +104,7 @@ def test_a_run_whose_machine_dies_ends_with_a_reason_and_one_that_stood_still_go
 def test_a_run_whose_machine_dies_ends_within_a_minute(client: SyncPrefectClient, environment: dict[str, str]) -> None:
     with silent_after(client, SILENCE) as deployment:
         run = running(client, deployment)
-        with driven(run, deployment, environment) as process:
+        with driven(run, environment) as process:
             # It lives for longer than the silence that is one.
             time.sleep(SILENCE + 20)
             assert state(client, run).is_running()

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.events.worker import EventsWorker
 
 from ritz.flows.serving import automations
 from ritz.flows.serving.automations import PREFIX, Reaction, keep, started, triggers_off, watched
 from ritz.flows.serving.deployments import of_rules, to_deployment
+from ritz.flows.serving.events import tell_missed, tell_published
 from ritz.flows.serving.rules import Grow, Train, rules
+from ritz.tasks.documents.dataset import PublishedDataset
+from ritz.tasks.documents.verdict import Verdict
 from ritz.tasks.errors import RecipeError
 from tests.command import SMALL, inside
+from tests.patience import until
 from tests.served import client_of
 
 
@@ -90,7 +97,7 @@ def test_automations_are_made_once_changed_where_they_differ_and_removed(
 ) -> None:
     def wanted(store: str, *rule: Train | Grow) -> list[automations.AutomationCore]:
         these = [started(Reaction(one, "small", deployment, f"ritz/small+{one.kind}"), store) for one in rule]
-        return [*these, watched(deployment, "ritz/small")]
+        return [*these, watched()]
 
     train, grow = Train(recipe=SMALL), Grow(recipe=SMALL, by=8, at_most=1)
     keep(client, wanted("/one", train, grow), {deployment: "small"})
@@ -98,21 +105,21 @@ def test_automations_are_made_once_changed_where_they_differ_and_removed(
     assert set(first) == {
         "ritz: ritz.dataset.published starts ritz/small+train",
         "ritz: ritz.model.missed starts ritz/small+grow",
-        "ritz: silence of ritz/small",
+        "ritz: silence of a run",
     }
     keep(client, wanted("/one", train, grow), {deployment: "small"})
     assert ours(client) == first
     # A twin, as two servers of one moment would make, goes.
-    client.create_automation(watched(deployment, "ritz/small"))
+    client.create_automation(watched())
     keep(client, wanted("/two", train), {deployment: "small"})
     [changed] = [one for one in client.read_automations() if "published" in one.name]
     assert changed.trigger.match.root["ritz.store"] == "/two"  # type: ignore[union-attr]
     assert changed.id == first[changed.name]
-    assert set(ours(client)) == {changed.name, "ritz: silence of ritz/small"}
+    assert set(ours(client)) == {changed.name, "ritz: silence of a run"}
     assert len([one for one in client.read_automations() if one.name.startswith(PREFIX)]) == 2
     # No process serves it any more, as its status says: another `ritz serve` clears up.
     keep(client, [], {})
-    assert ours(client) == {}
+    assert set(ours(client)) == {"ritz: silence of a run"}
 
 
 def test_a_server_says_whether_it_evaluates_triggers(client: SyncPrefectClient) -> None:
@@ -124,3 +131,25 @@ def test_a_server_says_whether_it_evaluates_triggers(client: SyncPrefectClient) 
         # The one of a single command evaluates none.
         with embedded("json"), client_of(os.environ), get_client(sync_client=True) as alone:
             assert triggers_off(alone)
+
+
+def test_an_event_starts_what_the_rule_says_and_that_of_another_store_does_not(
+    client: SyncPrefectClient, deployment: UUID, tmp_path: Path
+) -> None:
+    train, grow = Train(recipe=SMALL), Grow(recipe=SMALL, by=8, at_most=1)
+    here = str(tmp_path)
+    these = [started(Reaction(one, "small", deployment, f"ritz/small+{one.kind}"), here) for one in (train, grow)]
+    keep(client, these, {deployment: "small"})
+    # The server evaluates an automation from a moment after it was made.
+    time.sleep(2)
+    version = PublishedDataset(name="small", version="v3", snapshot="S", samples=40, splits={})
+    missed = Verdict(release="missed", released=False, missed=("too bad",))
+    tell_published("/another", version, "small")
+    tell_published(here, version.changed(version="v4"), "small")
+    tell_missed(here, "model@v1", version, Verdict(release="not judged", released=True))
+    tell_missed(here, "model@v1", version.changed(version="v5"), missed)
+    EventsWorker.drain_all(timeout=5)
+    here_alone = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]))
+    runs = until(lambda: [found for found in [client.read_flow_runs(flow_run_filter=here_alone)] if len(found) > 1])[0]
+    assert sorted(run.parameters["dataset"] for run in runs) == ["small@v4", "small@v5"]
+    keep(client, [], {deployment: "small"})
