@@ -18,8 +18,9 @@ from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
+from ritz.tasks.imprint import Imprint
 from ritz.tasks.measuring.gate import Gate
-from ritz.tasks.parsing.identity import document_hash
+from ritz.tasks.parsing.identity import NO_OUTCOME, document_hash
 from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.parsing.plain import RecipeDocument
 from ritz.tasks.parsing.schedule import Schedule
@@ -149,6 +150,13 @@ class Pipeline(Kind):
     uncertainty: AnyUncertainty = Field(USUAL, description="Error bars of the model, and their calibration.")
     gate: Gate = Field(Gate(), description="Conditions for the release of the model.")
     schedule: Schedule | None = Field(None, description="Schedule of a served recipe.")
+    about: Imprint = Field(Imprint(), description="Description, licence and contact, for readers of the data.")
+    catalogue: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Folder or URL of a catalogue of the store, a static site, which every run writes at its end.",
+    )
 
     def faults(self) -> Iterator[Fault]:
         """Yield a surrogate that is not trained so, and a gate on what is not measured; see `Kind.faults`."""
@@ -274,6 +282,10 @@ class Pipeline(Kind):
         if self.evaluation == METRICS:
             # Recipes from before there was a choice are the same ones.
             del document["evaluation"]
+        if self.about == Imprint():
+            del document["about"]
+        if self.catalogue is None:
+            del document["catalogue"]
         return document
 
     @property
@@ -317,7 +329,8 @@ class Pipeline(Kind):
     def identity(self) -> str:
         """Hash of everything that changes the outcome of a run, and of what it is judged by."""
         document = self.document()
-        document.pop("schedule")
+        for name in NO_OUTCOME:
+            document.pop(name, None)
         document["data"].pop("grow")
         # Recipes that do not ask for a bound that came later are those from before it was there.
         usual = Gate().model_dump(mode="json")

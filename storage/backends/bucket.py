@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mimetypes
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -117,10 +118,11 @@ class Bucket:
             return data
 
     def write(self, key: str, data: bytes, new: bool) -> None:
-        """Put an object; large ones in parts, which appear together."""
+        """Put an object; large ones in parts, which appear together. A browser shows what its name says it is."""
         try:
             with translated("write", self.location(key)):
-                filesystem().pipe_file(self._path(key), data, mode="create" if new else "overwrite")
+                mode = "create" if new else "overwrite"
+                filesystem().pipe_file(self._path(key), data, mode=mode, **_content_type(key))
         except StorageError as error:
             if new and code(error.__cause__ or error) in _REFUSED:
                 raise StorageError(f"cannot write {self.location(key)}: it exists already") from error
@@ -258,6 +260,13 @@ class Bucket:
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _content_type(key: str) -> dict[str, str]:
+    kind, _ = mimetypes.guess_type(key)
+    if kind is None:
+        return {}
+    return {"ContentType": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind}
 
 
 def _content(body: Any) -> bytes:

@@ -7,10 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+NO_OUTCOME = ("schedule", "about", "catalogue")
+"""Fields of a recipe that say when it runs and what readers are told: what a run comes to is the same."""
+
 
 def outcome_hash(recipe: Mapping[str, Any]) -> str:
     """Return a hash of all in a recipe's document that changes the outcome of a run: not by what it is judged."""
-    left_out = {name: value for name, value in recipe.items() if name not in ("schedule", "gate")}
+    left_out = {name: value for name, value in recipe.items() if name not in (*NO_OUTCOME, "gate")}
     data = {name: value for name, value in recipe.get("data", {}).items() if name != "grow"}
     return document_hash({**left_out, "data": data})
 

@@ -23,6 +23,16 @@ def stacked(*parts: Markup) -> Markup:
     return Markup("<div>{}</div>").format(joined(*parts))
 
 
+def section(name: str, title: str, body: Markup) -> Markup:
+    """Return a section of a page with its id and heading."""
+    return Markup('<section id="{}">\n<h2>{}</h2>\n{}\n</section>').format(name, title, body)
+
+
+def link(address: str, text: str) -> Markup:
+    """Return a link; ``address`` is one that the program has made, never a text of a recipe."""
+    return Markup('<a href="{}">{}</a>').format(address, text)
+
+
 def paragraph(text: str, kind: str = "") -> Markup:
     """Return a paragraph; ``text`` may be `Markup` that holds links or emphasis."""
     return Markup("<p{}>{}</p>").format(_kind(kind), text)
@@ -35,7 +45,8 @@ def heading(text: str) -> Markup:
 
 def code(text: str) -> Markup:
     """Return lines that are shown as they are."""
-    return Markup("<pre>{}</pre>").format(text)
+    # The keyboard scrolls what is wider than the page.
+    return Markup('<pre tabindex="0">{}</pre>').format(text)
 
 
 def columns(*parts: Markup) -> Markup:

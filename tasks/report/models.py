@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from markupsafe import Markup
 
 from ritz.tasks.documents.evaluation import TruthErrors
-from ritz.tasks.report.html import joined, paragraph, table
+from ritz.tasks.report.html import joined, paragraph, section, table
 from ritz.tasks.report.page import template
 from ritz.tasks.report.wording import MISSING, number, percent
 from ritz.tasks.views.measures import unfit
@@ -18,8 +18,7 @@ def models_page(found: SideBySide) -> bytes:
     """Return the page of a comparison of models: one HTML file with everything in it, UTF-8, without scripts."""
     parts = {"errors": ("Errors", _errors(found)), "paired": ("Pair by pair", _paired(found))}
     parts |= {"models": ("Models", _models(found)), "truth": ("Errors of the truth itself", _truth(found.truth))}
-    form = Markup('<section id="{}">\n<h2>{}</h2>\n{}\n</section>')
-    sections = joined(*(form.format(name, title, body) for name, (title, body) in parts.items()))
+    sections = joined(*(section(name, title, body) for name, (title, body) in parts.items()))
     heading = (
         f"{len(found.models)} models on the {number(found.samples)} test samples that all of them were measured on. "
         f"Intervals of {percent(found.level)} are over these samples; another training of the same recipe may differ "

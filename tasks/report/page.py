@@ -97,12 +97,18 @@ def render(
     return template("page.html.jinja").render(head, kind=page.name, links=links, sections=body).encode()
 
 
-def template(name: str) -> Template:
-    """Return a template of this folder, with ``number`` of the report as a filter; every name it uses must be given."""
+def template(name: str, folder: Path = Path(__file__).parent) -> Template:
+    """Return a template of a folder, with ``number`` of the report as a filter; every name it uses must be given.
+
+    Parameters
+    ----------
+    folder
+        Of the template; those of the report are found from anywhere.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader([folder, Path(__file__).parent]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = number

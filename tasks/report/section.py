@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from markupsafe import Markup
 
+from ritz.tasks.report import html
 from ritz.tasks.report.figures.picture import Picture
 from ritz.tasks.report.html import Pictures, columns, heading, joined, paragraph
 
@@ -116,8 +117,7 @@ def written(sections: Iterable[Section[F_contra]], facts: F_contra, pictures: Pi
     for section in (one for one in listed if not one.under):
         parts = [part for part in listed if part.under == section.name]
         body = joined(_said(section, facts, pictures), *_parts(parts, facts, pictures))
-        form = Markup('<section id="{}">\n<h2>{}</h2>\n{}\n</section>')
-        elements.append(form.format(section.name, section.title, body))
+        elements.append(html.section(section.name, section.title, body))
     return joined(*elements)
 
 

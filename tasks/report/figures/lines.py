@@ -31,7 +31,8 @@ def lines(material: Material, shown: list[Shown], width: float) -> Figure:
         part.set_facecolor(BACKGROUND)
         part.suptitle(sample.heading(material), x=0.008, ha="left", fontsize=NORMAL, color=INK, weight="bold")
         groups = grouped(material, sample)
-        _row(part.subplots(1, len(groups) + 2), material, sample, groups, sample is shown[-1])
+        panels = part.subplots(1, len(groups) + 1 + sample.predicted, squeeze=False)[0]
+        _row(panels, material, sample, groups, sample is shown[-1])
     return whole
 
 
@@ -80,25 +81,27 @@ def _row(row: np.ndarray, material: Material, sample: Shown, groups: list[dict[s
     for ax, group in zip(row, groups, strict=False):
         draw_group(ax, material, group)
         ax.set_ylabel(group_name(material, group))
-    fields, error = row[-2:]
+    fields, error = row[len(groups)], row[-1]
     fields.plot(x, sample.truth, color=INK, linewidth=1.2, label="truth")
-    fields.plot(x, sample.prediction, color=orange, linewidth=1.2, linestyle="--", label="prediction")
     fields.set_ylabel(named(material, sample.output))
-    error.plot(x, sample.prediction - sample.truth, color=orange, linewidth=1, label="prediction − truth")
-    error.axhline(0, color=MUTED, linewidth=0.6)
-    error.set_ylabel("error")
+    if sample.predicted:
+        fields.plot(x, sample.prediction, color=orange, linewidth=1.2, linestyle="--", label="prediction")
+        error.plot(x, sample.prediction - sample.truth, color=orange, linewidth=1, label="prediction − truth")
+        error.axhline(0, color=MUTED, linewidth=0.6)
+        error.set_ylabel("error")
     if sample.half_width is not None:
         width, look = sample.half_width, {"color": blue, "alpha": 0.25, "linewidth": 0, "label": band(material)}
         fields.fill_between(x, sample.centre - width, sample.centre + width, **look)
         off = sample.prediction - sample.centre
         error.fill_between(x, off - width, off + width, **look)
-    below = [next(iter(group.values())).dims[0] for group in groups] + [dim, dim]
+    below = [next(iter(group.values())).dims[0] for group in groups] + [dim] * (len(row) - len(groups))
     for ax, along in zip(row, below, strict=True):
         dress(ax)
         ax.margins(x=0)
         if last:
             ax.set_xlabel(axis_name(material, along))
-    low, high = error.get_ylim()
-    error.set_ylim(low, high + 0.2 * (high - low))
-    legend(fields, loc="best")
-    legend(error, loc="upper left", ncols=2)
+    if sample.predicted:
+        low, high = error.get_ylim()
+        error.set_ylim(low, high + 0.2 * (high - low))
+        legend(fields, loc="best")
+        legend(error, loc="upper left", ncols=2)

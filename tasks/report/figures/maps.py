@@ -23,12 +23,15 @@ _ABOVE, _LINE, _TITLE, _BELOW = 0.3, 0.15, 0.24, 0.16
 _LEFT, _GAP, _SCALE = 0.55, 0.3, 0.66
 """Inches around the panels of a row; ``_SCALE`` is the room for a scale beside a panel."""
 
+_LEAST = 3
+"""Panels that there is room for in a row with fewer of them."""
+
 
 def samples(material: Material, output: str) -> Figure:
     """Draw samples: inputs, truth, prediction, error and band, a row per sample.
 
     Fields in one dimension are lines, in two images, on a mesh its triangles; of more the part that `shown.cut`
-    takes. Truth and prediction share a scale.
+    takes. Truth and prediction share a scale. Of an output without a prediction there is the truth alone.
     """
     shown = [Shown.of(material, output, row) for row in range(min(ROWS, len(material.truth[output])))]
     if shown[0].truth.ndim == 1 and shown[0].dims != (NODE,):
@@ -112,6 +115,7 @@ def _draw_lines(sheet: Sheet, box: Box, material: Material, panel: _Lines, last:
 
 def _width(panels: int) -> float:
     """Return the width of a panel in inches; two of them share a scale."""
+    panels = max(_LEAST, panels)
     return (WIDE - _LEFT - _GAP - _SCALE * (panels - 1)) / panels
 
 
@@ -121,21 +125,24 @@ def _panels(material: Material, sample: Shown) -> list[Field | _Lines]:
     groups = [{name: one for name, one in group.items() if one.dims != (NODE,)} for group in grouped(material, sample)]
     groups = [group for group in groups if group]
     maps = {name: one for name, one in sample.inputs.items() if one.values.ndim == 2 or one.dims == (NODE,)}
-    count = len(maps) + len(groups) + 3 + (sample.half_width is not None)
+    count = len(maps) + len(groups) + (3 if sample.predicted else 1) + (sample.half_width is not None)
     # About so many characters fit above a panel and its scale.
     limit = min(32, int(16 * (_width(count) + _SCALE)))
 
     def field(title: str, values: np.ndarray, colours: str, norm: Normalize, scale: bool = True) -> Field:
         return Field(title, Drawn(sample.dims, values), colours, norm, scale)
 
-    error = sample.prediction - sample.truth
-    shared = Normalize(*span(sample.truth, sample.prediction))
-    spread = span(np.zeros(1), np.abs(error))[1]
     panels: list[Field | _Lines] = []
     for name, drawn in maps.items():
         norm = (LogNorm if is_log(material, name, drawn.values) else Normalize)(*span(drawn.values))
         panels.append(Field(named(material, name, limit), drawn, "cividis", norm))
     panels += [_Lines(group_name(material, group), group) for group in groups]
+    if not sample.predicted:
+        title = named(material, sample.output, limit)
+        return [*panels, field(title, sample.truth, "viridis", Normalize(*span(sample.truth)))]
+    error = sample.prediction - sample.truth
+    shared = Normalize(*span(sample.truth, sample.prediction))
+    spread = span(np.zeros(1), np.abs(error))[1]
     panels += [
         field(f"{named(material, sample.output, limit - 7)}: truth", sample.truth, "viridis", shared, scale=False),
         field("prediction", sample.prediction, "viridis", shared),

@@ -39,6 +39,8 @@ class Shown:
         Of ``truth``, ``prediction``, ``half_width`` and ``centre``, which are cut alike.
     relative_l2, inside
         Error and share of points inside the band, of the whole field.
+    predicted
+        Whether there is a prediction; without one ``prediction`` and ``centre`` are NaN.
     """
 
     output: str
@@ -52,11 +54,13 @@ class Shown:
     centre: np.ndarray
     relative_l2: float
     inside: float
+    predicted: bool = True
 
     @staticmethod
     def of(material: Material, output: str, row: int) -> Shown:
         """Cut one row of the material down to what is drawn."""
-        truth, prediction = (fields[output][row].astype(float) for fields in (material.truth, material.prediction))
+        truth, predicted = material.truth[output][row].astype(float), output in material.prediction
+        prediction = material.prediction[output][row].astype(float) if predicted else np.full_like(truth, np.nan)
         half_width = material.half_width[output][row].astype(float) if output in material.half_width else None
         centre = material.centre[output][row].astype(float) if output in material.centre else prediction
         norm = np.linalg.norm(truth)
@@ -75,12 +79,15 @@ class Shown:
             cut(material, output, centre).values,
             float(np.linalg.norm(prediction - truth) / norm) if norm > 0 else np.nan,
             np.nan if half_width is None else float(np.mean(np.abs(centre - truth) <= half_width)),
+            predicted,
         )
 
     def heading(self, material: Material) -> str:
         """Return the line above the sample: which it is, how good it is, its numbers (several below it)."""
         label = f", {material.labels[self.row]}" if self.row < len(material.labels) else ""
-        parts = [f"sample {material.sample_id[self.row]}{label}:  relative L2 {self.relative_l2:.3g}"]
+        parts = [f"sample {material.sample_id[self.row]}{label}"]
+        if self.predicted:
+            parts = [f"{parts[0]}:  relative L2 {self.relative_l2:.3g}"]
         if np.isfinite(self.inside):
             parts.append(f"{100 * self.inside:.0f} % of the points inside the {band(material)}")
         numbers = self._numbers(material)

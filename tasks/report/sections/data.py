@@ -40,11 +40,31 @@ def reading(recorded: Recorded) -> str:
     dataset, store = recorded.dataset, recorded.store
     if not dataset.get("name") or not dataset.get("version") or not store:
         return ""
-    folder, version = f"{store}/datasets/{dataset['name']}", str(dataset["version"])
+    return without_ritz(f"{store}/datasets/{dataset['name']}", str(dataset["version"]))
+
+
+def without_ritz(location: str, version: str) -> str:
+    """Return lines of Python that open a version of a dataset with icechunk and xarray.
+
+    Parameters
+    ----------
+    location
+        Path or URL of the dataset.
+    version
+        ``"v1"``, or the id of a snapshot.
+    """
     state = f"tag={version!r}" if version.startswith("v") else f"snapshot_id={version!r}"
     return (
         "import icechunk, xarray\n"
         'icechunk.set_logs_filter("error")\n'
-        f"repository = icechunk.Repository.open(icechunk.local_filesystem_storage({folder!r}))\n"
+        f"repository = icechunk.Repository.open({_storage(location)})\n"
         f"data = xarray.open_zarr(repository.readonly_session({state}).store, consolidated=False, chunks=None)\n"
     )
+
+
+def _storage(location: str) -> str:
+    scheme, found, rest = location.partition("://")
+    if not found or scheme != "s3":
+        return f"icechunk.local_filesystem_storage({location!r})"
+    bucket, _, prefix = rest.partition("/")
+    return f"icechunk.s3_storage(bucket={bucket!r}, prefix={prefix!r}, from_env=True)"
