@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ritz.compute.cluster.errors import ClusterError
-from ritz.flows.commands import audit, compare, exports, keeping, listing, replay, service, stages
+from ritz.flows.commands import audit, catalogue, compare, exports, keeping, listing, replay, service, stages
 from ritz.flows.server.api import ServerError
 from ritz.flows.settings import prepare_prefect
 from ritz.storage.errors import StorageError
@@ -37,6 +37,7 @@ for command in (
     *(listing.recipes, listing.methods, listing.layout, listing.datasets, listing.models, listing.runs, listing.show),
     *(listing.diff, listing.lineage, keeping.gc),
     exports.export,
+    catalogue.catalogue,
 ):
     app.command()(command)
 app.add_typer(compare.app, name="compare")

@@ -44,7 +44,7 @@ def models(store_url: str) -> list[ModelRow]:
     """Return a row for each version of each model of a store."""
     store = Store(store_url)
     return _rows(
-        model_store.list_models(store), lambda entry: f"model {entry.spec}", lambda entry: _model_row(store, entry)
+        model_store.list_models(store), lambda entry: f"model {entry.spec}", lambda entry: model_row(store, entry)
     )
 
 
@@ -129,7 +129,8 @@ def _dataset_row(store: Store, name: str) -> DatasetRow:
     )
 
 
-def _model_row(store: Store, entry: model_store.ModelVersion) -> ModelRow:
+def model_row(store: Store, entry: model_store.ModelVersion) -> ModelRow:
+    """Return the row of a version of a model."""
     card, verdict = of_model.card(store, entry.spec), of_model.verdict(store, entry.spec)
     return ModelRow(
         model=entry.name,

@@ -62,7 +62,8 @@ class Ledger(Section[RunFacts]):
 
 def _sums(facts: RunFacts) -> Markup:
     totals = facts.recorded.totals
-    if not totals:
+    if "solved" not in totals:
+        # The page is of a dataset, not of a run that solved it.
         return Markup()
     failures = ", ".join(
         f"{number(count)} {reason.replace('_', ' ')}" for reason, count in _failures(facts.material.ledger)

@@ -1,0 +1,84 @@
+"""The form of a page of the catalogue: a head with facts and numbers, and sections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from ritz.tasks.catalogue.addresses import up
+from ritz.tasks.imprint import Imprint
+from ritz.tasks.report.headline import Key
+from ritz.tasks.report.html import joined, link, section
+from ritz.tasks.report.page import template
+
+FOLDER = Path(__file__).parent
+"""Of the templates."""
+
+_MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_URL = re.compile(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/%+-]*)?")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section: its id, its heading, what the navigation calls it, and what it says."""
+
+    name: str
+    title: str
+    link: str
+    body: Markup
+
+    def html(self) -> Markup:
+        """Return the whole section."""
+        return section(self.name, self.title, self.body)
+
+
+def page(
+    address: str,
+    kind: str,
+    title: str,
+    *,
+    sentences: Sequence[str],
+    small: Sequence[str],
+    keys: Sequence[Key],
+    sections: Sequence[Part | tuple[Markup, Sequence[tuple[str, str]]]],
+) -> bytes:
+    """Return a page: one HTML file with its pictures, UTF-8, without scripts; it loads nothing.
+
+    Parameters
+    ----------
+    address
+        Where it lies, relative to the folder of the catalogue.
+    sections
+        In their order: parts of this page, or sections of a report with their ids and names in the navigation.
+    """
+    links: list[tuple[str, str]] = []
+    bodies: list[Markup] = []
+    for one in sections:
+        if isinstance(one, Part):
+            links.append((one.name, one.link))
+            bodies.append(one.html())
+        else:
+            bodies.append(one[0])
+            links += one[1]
+    text = template("page.html.jinja", FOLDER).render(
+        kind=kind, title=title, sentences=[*filter(None, sentences)], small=[*filter(None, small)], keys=keys,
+        up=up(address), links=links, sections=joined(*bodies),
+    )  # fmt: skip
+    return text.encode()
+
+
+def rights(imprint: Imprint) -> Markup:
+    """Return licence and contact in a sentence; only a mail address or an https URL of plain characters is a link."""
+    licence = Markup("Licence: {}.").format(_linked(imprint.licence) if imprint.licence else "not stated")
+    contact = Markup(" Contact: {}.").format(_linked(imprint.contact)) if imprint.contact else Markup()
+    return licence + contact
+
+
+def _linked(text: str) -> str | Markup:
+    if _URL.fullmatch(text):
+        return link(text, text)
+    return link(f"mailto:{text}", text) if _MAIL.fullmatch(text) else text

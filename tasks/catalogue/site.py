@@ -1,0 +1,123 @@
+"""The files of a catalogue where they are served: what changed is written, what is gone is removed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+
+from ritz.compute.document import Part
+from ritz.storage.errors import StorageError
+from ritz.storage.store import Store
+
+MANIFEST = "ritz.json"
+"""Says of which store the catalogue is, and which files are its own."""
+
+LOCK = ".ritz.lock"
+
+_OWN = ("datasets", "models", "runs", "fits", "comparisons")
+"""Folders of a store, in which no catalogue may lie."""
+
+
+class Update(Part):
+    """What an update of a catalogue has changed: the keys of files that were written, and of those removed."""
+
+    written: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def opened(store: Store, to: str) -> Store:
+    """Return the folder or prefix of a catalogue.
+
+    Raises
+    ------
+    StorageError
+        It is none, it cannot be written, it lies in the store, or something else lies there.
+    """
+    try:
+        place = Store(to)
+    except StorageError as error:
+        raise StorageError(f"catalogue: {error}") from None
+    inside = place.url.removeprefix(f"{store.url}/").split("/")[0] if place.url.startswith(f"{store.url}/") else ""
+    if place.url == store.url or inside in _OWN:
+        raise StorageError(
+            f"catalogue {place.url}: it is in the store {store.url}, beside or among its data; expected a folder of "
+            "its own"
+        )
+    _files(place, store)
+    return place
+
+
+def check(store: Store, to: str) -> None:
+    """Refuse a catalogue that could not be written; see `opened`."""
+    opened(store, to).check_writable()
+
+
+def update(store: Store, place: Store, files: Mapping[str, bytes]) -> Update:
+    """Make a catalogue hold these files; the same again changes no byte.
+
+    Parameters
+    ----------
+    place
+        As `opened` returns it.
+    files
+        Content by key. Pages lie in folders of their own, and these go as a whole with the page.
+    """
+    with place.lock(LOCK, f"catalogue {place.url}", wait=60.0):
+        before = _files(place, store)
+        digests = {key: hashlib.sha256(data).hexdigest() for key, data in sorted(files.items())}
+        manifest = json.dumps({"format": 1, "store": store.url, "files": digests}, indent=1).encode() + b"\n"
+        gone = [key for key in before if key not in files]
+        written = [key for key, data in sorted(files.items()) if _write(place, key, data)]
+        for folder in _folders(gone, files):
+            place.remove(folder)
+        # Last of all: should this be killed, the next update finds what lies there by the list of before.
+        _write(place, MANIFEST, manifest)
+    return Update(written=tuple(written), removed=tuple(gone))
+
+
+def _files(place: Store, store: Store) -> Collection[str]:
+    """Return the keys of the files that a catalogue has now."""
+    if not place.exists(MANIFEST):
+        if there := [name for name in ("index.html", "catalog.json", "datasets", "models") if place.exists(name)]:
+            raise StorageError(
+                f"catalogue {place.url}: {there[0]} lies there, of no catalogue; expected a new or an empty folder"
+            )
+        return ()
+    document = place.document(MANIFEST)
+    files, of = document.get("files"), document.get("store")
+    if document.get("format") != 1 or not isinstance(files, dict):
+        raise StorageError(f"{place.location(MANIFEST)}: expected the list of a catalogue's files, of format 1")
+    if of != store.url:
+        raise StorageError(
+            f"catalogue {place.url}: it is of the store {of!r}, not of {store.url}; name another folder, or remove "
+            f"{place.location(MANIFEST)} and what it lists"
+        )
+    return tuple(files)
+
+
+def _write(place: Store, key: str, data: bytes) -> bool:
+    """Write a file where it is another one; return whether."""
+    if place.exists(key) and place.read(key) == data:
+        return False
+    place.write(key, data)
+    return True
+
+
+def _folders(gone: Collection[str], kept: Collection[str]) -> list[str]:
+    """Return the folders in which there were only files that are gone, the topmost of each.
+
+    Examples
+    --------
+    >>> _folders(["models/a/v1/index.html", "models/b/v1/index.html"], ["models/a/v2/index.html"])
+    ['models/a/v1', 'models/b']
+    """
+    found = set()
+    for key in gone:
+        parts = key.split("/")
+        for depth in range(2, len(parts)):
+            folder = "/".join(parts[:depth])
+            if not any(other.startswith(f"{folder}/") for other in kept):
+                found.add(folder)
+                break
+    return sorted(found)
