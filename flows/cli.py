@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ritz.compute.cluster.errors import ClusterError
-from ritz.flows.commands import audit, catalogue, compare, exports, keeping, listing, replay, service, stages
+from ritz.flows.commands import audit, catalogue, compare, exports, importing, keeping, listing, replay, service, stages
 from ritz.flows.server.api import ServerError
 from ritz.flows.settings import prepare_prefect
 from ritz.storage.errors import StorageError
@@ -40,6 +40,7 @@ for command in (
     catalogue.catalogue,
 ):
     app.command()(command)
+app.command("import")(importing.import_files)
 app.add_typer(compare.app, name="compare")
 
 

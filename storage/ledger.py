@@ -17,6 +17,9 @@ REASONS = ("none", "not_converged", "breakdown", "not_finite")
 SPLITS = ("train", "validate", "steer", "calibrate", "test")
 """What a sample is for."""
 
+IMPORTED = "import"
+"""Named as the solver of a sample that was solved elsewhere: its residual is not known, NaN, and no time was taken."""
+
 NUMBERS = {"residual": np.float64, "iterations": np.int32, "matvecs": np.int32, "seconds": np.float64}
 """The columns that are numbers, with their stored dtypes; the others are flags of dtype int8."""
 
@@ -58,7 +61,8 @@ def encode(ledger: Ledger, n: int, rtol: float, solvers: tuple[str, ...]) -> dic
     ------
     Refused
         A column is missing, unknown, of another length or not a number; a flag is unknown; an ok sample has a
-        residual that is not finite or above ``rtol``; a reason is missing or one too many.
+        residual that is not finite or above ``rtol``, or one that was imported has any; a reason is missing or one too
+        many.
     """
     if set(ledger) != set(COLUMNS):
         raise Refused(f"ledger columns {sorted(ledger)}: expected {sorted(COLUMNS)}")
@@ -77,9 +81,11 @@ def encode(ledger: Ledger, n: int, rtol: float, solvers: tuple[str, ...]) -> dic
         raise Refused("ledger column 'reason': expected '' where status is ok and a reason where it failed")
     if (columns["solver"] == 0).any():
         raise Refused(f"ledger column 'solver': expected one of {list(solvers)}, got 'none'")
-    residual = columns["residual"]
+    residual, elsewhere = columns["residual"], imported(columns["solver"], solvers)
+    if (elsewhere & ~np.isnan(residual)).any():
+        raise Refused("ledger column 'residual': expected NaN for a sample that was imported: nobody has measured it")
     # Written so that NaN is refused too.
-    bad = ok & ~((residual >= 0) & (residual <= rtol))
+    bad = ok & ~elsewhere & ~((residual >= 0) & (residual <= rtol))
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise Refused(
@@ -87,6 +93,12 @@ def encode(ledger: Ledger, n: int, rtol: float, solvers: tuple[str, ...]) -> dic
             f"dataset's rtol {rtol}; solve it again or give it status 'failed'"
         )
     return columns
+
+
+def imported(solver: np.ndarray, solvers: tuple[str, ...]) -> np.ndarray:
+    """Return which samples were solved elsewhere, ``(n,)`` bool, of the column ``solver`` as it is stored."""
+    found: np.ndarray = solver == 1 + solvers.index(IMPORTED) if IMPORTED in solvers else np.zeros(solver.shape, bool)
+    return found
 
 
 def decode(columns: Mapping[str, np.ndarray], solvers: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -130,15 +142,16 @@ def summary(columns: Mapping[str, np.ndarray], solvers: tuple[str, ...]) -> Json
     Returns
     -------
     dict
-        ``max_residual`` of the ok samples, None if there are none; ``solvers``, ok samples by the solver that
+        ``max_residual`` of the ok samples, None if it is known of none; ``solvers``, ok samples by the solver that
         answered; ``failed`` (samples); ``seconds`` (solver time, all samples).
     """
     status = columns["status"]
     good = status == STATUSES.index("ok")
+    known = good & ~imported(columns["solver"], solvers)
     names = flags(solvers)["solver"]
     counts = np.bincount(columns["solver"][good], minlength=len(names))
     return {
-        "max_residual": float(columns["residual"][good].max()) if good.any() else None,
+        "max_residual": float(columns["residual"][known].max()) if known.any() else None,
         "solvers": {name: int(counts[names.index(name)]) for name in sorted(names) if counts[names.index(name)]},
         "failed": int(np.count_nonzero(status == STATUSES.index("failed"))),
         "seconds": float(np.nansum(columns["seconds"])),

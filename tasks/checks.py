@@ -43,11 +43,17 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
     ritz.storage.errors.StorageError
         If the store cannot be written.
     ritz.storage.errors.Refused
-        If the problem has a grid that the surrogate is not for, the training cannot be done so, another recipe made
-        the dataset of this name, or it has been grown beyond the samples of this one, and no version holds just these.
+        If the problem cannot be solved or has a grid that the surrogate is not for, the training cannot be done so,
+        another recipe made the dataset of this name, or it has been grown beyond the samples of this one, and no
+        version holds just these.
     ritz.storage.errors.Busy
         If another process runs this recipe or works on its dataset.
     """
+    if reason := pipeline.problem.unsolvable():
+        raise Refused(
+            f"problem.kind is {pipeline.problem.kind!r}, expected one that can be solved: {reason}; `ritz import` adds "
+            "samples, `ritz train` learns from them"
+        )
     if trains:
         _check_grid(pipeline, pipeline.problem.template(1))
         unmet = "; ".join(fault.message for fault in pipeline.unmet())

@@ -18,6 +18,7 @@ from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
+from ritz.tasks.importing.imported import Imported
 from ritz.tasks.imprint import Imprint
 from ritz.tasks.measuring.gate import Gate
 from ritz.tasks.parsing.identity import NO_OUTCOME, document_hash
@@ -157,6 +158,9 @@ class Pipeline(Kind):
         max_length=1000,
         description="Folder or URL of a catalogue of the store, a static site, which every run writes at its end.",
     )
+    imported: Imported | None = Field(
+        None, description="Files of samples that Ritz did not solve; `ritz import` writes it."
+    )
 
     def faults(self) -> Iterator[Fault]:
         """Yield a surrogate that is not trained so, and a gate on what is not measured; see `Kind.faults`."""
@@ -286,6 +290,8 @@ class Pipeline(Kind):
             del document["about"]
         if self.catalogue is None:
             del document["catalogue"]
+        if self.imported is None:
+            del document["imported"]
         return document
 
     @property

@@ -8,6 +8,7 @@ from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.external import External
 from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
@@ -24,8 +25,8 @@ AnyProblem = Annotated[
     Problem,
     OneOf(
         Problem,
-        lambda: SHIPPED,
+        lambda: (*SHIPPED, External),
         group="ritz.problems",
     ),
 ]
-"""Field type: any shipped problem, one that an installed package adds, or an instance of one's own class."""
+"""Field type: any shipped problem, `External`, one that an installed package adds, or an instance of one's own class."""

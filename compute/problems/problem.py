@@ -208,6 +208,13 @@ class Problem(Kind, ABC):
         found: np.ndarray = self.relative(given, state, rows).max(axis=1)
         return found
 
+    def unsolvable(self) -> str:
+        """Return why samples cannot be drawn and solved, in a few words; empty where they can.
+
+        See `ritz.compute.problems.external.External`.
+        """
+        return ""
+
     def attained(self, rtol: float) -> float:
         """Return the largest `residual` of fields, before they are rounded, whose systems were solved to ``rtol``.
 

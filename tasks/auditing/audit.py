@@ -22,7 +22,7 @@ from ritz.storage.names import dataset_key
 from ritz.storage.store import Store
 from ritz.tasks.auditing import worker
 from ritz.tasks.auditing.audit_record import AuditRecord, Check, MadeAgain
-from ritz.tasks.auditing.findings import CHECKS, Finding, Outcome, Outcomes, join
+from ritz.tasks.auditing.findings import CHECKS, SOLVED, Finding, Outcome, Outcomes, join
 from ritz.tasks.auditing.regenerate_worker import Sample, Source, regenerate
 from ritz.tasks.auditing.version import maker, opened, source
 from ritz.tasks.driver.progress import Reporter
@@ -94,7 +94,7 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> AuditRecord:
             for check, outcome in outcomes.items()
         },
         findings=tuple(one.row() for outcome in outcomes.values() for one in outcome.findings),
-        not_done=tuple(check for check in CHECKS if check not in outcomes),
+        not_done=tuple(check for check in CHECKS if check not in outcomes and check not in about.left_out),
         samples=about.samples,
         solved_again=about.solved_again,
         bytes=about.bytes,
@@ -107,11 +107,18 @@ def audit(store_url: str, cluster: Cluster, dataset: str) -> AuditRecord:
 
 @dataclass(frozen=True)
 class _About:
-    """What was looked at: the samples that are stored, those that were solved again, the bytes read."""
+    """What was looked at: the samples that are stored, those that were solved again, the bytes read.
+
+    Attributes
+    ----------
+    left_out
+        Checks that there are not for data that were solved elsewhere.
+    """
 
     samples: int | None = None
     solved_again: tuple[int, ...] = ()
     bytes: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 def _history(store: Store, located: Located, damage: list[Finding]) -> Outcome:
@@ -165,6 +172,8 @@ def _looked_through(
     if scan.stated not in (None, samples):
         what = f"chunks of {samples} samples are stored; it was published with {scan.stated}"
         parts.append({"checksums": Outcome.of([Finding("checksums", what)], 0)})
+    if problem.unsolvable():
+        return join(parts), _About(samples, bytes=samples * scan.sample_bytes, left_out=SOLVED)
     chosen = _chosen(np.concatenate(ok) if ok else np.empty(0, np.int64), data.seed)
     parts.append({"again": _again(cluster, of, located, ids, chosen)})
     about = _About(samples, tuple(chosen.tolist()), samples * scan.sample_bytes)

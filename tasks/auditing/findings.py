@@ -22,6 +22,9 @@ CHECKS = {
 }
 """What is checked, in this order, and what is expected."""
 
+SOLVED = ("inputs", "residuals", "boundary", "again")
+"""Of these the checks that there are not for data that were solved elsewhere; see `ritz audit --as`."""
+
 
 @dataclass(frozen=True)
 class Finding:

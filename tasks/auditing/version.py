@@ -109,7 +109,7 @@ def sample_of(store_url: str, dataset: str, sample: int) -> Sample:
     ritz.storage.errors.Unknown
         If there is no such dataset, version or sample.
     ritz.storage.errors.Refused
-        If the problem cannot be loaded.
+        If the problem cannot be loaded, or the samples were solved elsewhere.
     ritz.storage.errors.StorageError
         If the version is too damaged to be opened.
     """
@@ -118,5 +118,8 @@ def sample_of(store_url: str, dataset: str, sample: int) -> Sample:
     scan, damage = opened(store, located)
     if scan is None:
         raise StorageError(f"dataset {dataset}: {damage[0]}; see `ritz audit {dataset}`")
-    of = source(store, located, scan, maker(located, scan))
+    made = maker(located, scan)
+    if reason := made[0].unsolvable():
+        raise Refused(f"sample {sample} of dataset {dataset} cannot be made again: {reason}; see `ritz audit --as`")
+    of = source(store, located, scan, made)
     return Sample(of, sample, place(located, scan, sample))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ritz.compute.problems.problem import Arrays
 from ritz.storage.integrity.scan import Scan, ShardValues
-from ritz.storage.ledger import COLUMNS, REASONS, STATUSES
+from ritz.storage.ledger import COLUMNS, REASONS, STATUSES, imported
 from ritz.tasks.auditing.findings import Finding, Outcome, join
 from ritz.tasks.auditing.regenerate_worker import Source, same_bits
 from ritz.tasks.generation.rounding import unit_roundoff
@@ -74,6 +74,7 @@ def audit(block: Block) -> Audited:
 
     A value that cannot be read is named once, by the check of the checksums, and left out of the others. Residuals are
     those of the outputs with the inputs as they are drawn, so that a changed input is named by its own check alone.
+    Nothing of samples that were solved elsewhere can be drawn or recomputed.
     """
     scan = block.source.open()
     parts: list[dict[str, Outcome]] = []
@@ -90,7 +91,7 @@ def audit(block: Block) -> Audited:
                 "checksums": one.checksums(),
                 "splits": one.splits(block.expected[rows], block.split[rows]),
                 "ledger": one.ledger(),
-                **one.made_again(),
+                **({} if block.source.problem.unsolvable() else one.made_again()),
             }
         )
         ok.append(one.ids[one.ok & one.known])
@@ -164,7 +165,9 @@ class _Shard:
             if role == "output":
                 expect(name, np.isnan(flat).all(axis=1), failed, "not NaN throughout where the status is failed")
         expect("residual", ~(values["residual"] < 0), ok, "negative")
-        rows = ok & self.readable("residual")
+        elsewhere = imported(values["solver"], self.scan.solvers())
+        expect("residual", np.isnan(values["residual"]), ok & elsewhere, "a residual that nobody has measured")
+        rows = ok & ~elsewhere & self.readable("residual", "solver")
         bounds = np.full(int(rows.sum()), self.source.rtol)
         recorded = Outcome.bounded("ledger", self.index, self.ids[rows], values["residual"][rows], bounds, "residual")
         rest = Outcome.of(findings, int((~rows).sum()))

@@ -65,7 +65,7 @@ class TruthErrors(Part):
     dataset
         ``NAME@VERSION``.
     rtol
-        Largest true relative residual of a sample, as it was asked for.
+        Largest true relative residual of a sample, as it was asked for; None for samples that were solved elsewhere.
     rounding_bound
         What rounding to the stored dtype adds at most to the residual, None where it was not measured.
     labels
@@ -77,7 +77,7 @@ class TruthErrors(Part):
     """
 
     dataset: str
-    rtol: Number
+    rtol: Number | None
     rounding_bound: Number | None = None
     labels: TruthError
     discretisation: TruthError

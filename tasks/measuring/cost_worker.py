@@ -137,6 +137,8 @@ def _paid(
     if problem is None:
         kind = made.recipe["problem"].get("kind")
         return _unknown(dataset, f"the problem {kind!r} of dataset {dataset} is not installed here")
+    if reason := problem.unsolvable():
+        return _unknown(dataset, f"there is no solver to compare with: {reason}")
     evaluated = of_model.evaluation(store, model)
     if evaluated is None or evaluated.dataset != dataset:
         return _unknown(dataset, f"the model has not been evaluated on {dataset}")

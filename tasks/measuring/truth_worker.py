@@ -27,6 +27,9 @@ def truth_errors(case: Case) -> TruthErrors:
             f"the problem {made.recipe['problem'].get('kind')!r} is not installed here, or was solved elsewhere"
         )
         return TruthErrors(**about, labels=unknown, discretisation=unknown)
+    if reason := problem.unsolvable():
+        unknown = _error(f"{reason}; `ritz audit {case.dataset} --as PROBLEM` estimates how well they solve a problem")
+        return TruthErrors(**about | {"rtol": None}, labels=unknown, discretisation=unknown)
     test = np.flatnonzero(data["split"].values == "test")
     chosen = np.sort(np.random.default_rng(0).choice(test, min(SAMPLES, len(test)), replace=False))
     inputs, truth = taken(data, chosen)

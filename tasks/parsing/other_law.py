@@ -13,8 +13,11 @@ def shifted(problem: Problem, changes: Mapping[str, Any]) -> Problem:
     Raises
     ------
     ValueError
-        If the problem has no such field, the value is none for it, or the fields of the samples would be others.
+        If the problem has no such field, the value is none for it, the fields of the samples would be others, or the
+        problem cannot be solved.
     """
+    if reason := problem.unsolvable():
+        raise ValueError(f"problem {problem.kind!r} has no law that could be another: {reason}")
     other: Problem = type(problem).model_validate(described(problem, changes))
     if other == problem:
         raise ValueError("it changes nothing")

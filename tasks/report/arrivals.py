@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.evaluation.arrivals import by_chance, differences, largest, scores
-from ritz.compute.problems.problem import Problem
+from ritz.compute.problems.problem import Arrays, Problem
 from ritz.storage.datasets import Dataset
 from ritz.tasks.documents.training import History
 from ritz.tasks.parsing.recorded_problem import problem_of
@@ -92,7 +92,7 @@ def seen(dataset: Dataset, history: History, schedule: bytes, problem: Problem |
         return None
     chosen = np.sort(np.random.default_rng(0).choice(training, min(SAMPLES, len(training)), replace=False))
     blocks = [ids[chosen[start : start + BLOCK]] for start in range(0, len(chosen), BLOCK)]
-    features = np.concatenate([problem.features(problem.draw(recipe["data"]["seed"], block)) for block in blocks])
+    features = np.concatenate([problem.features(_inputs(dataset, problem, block)) for block in blocks])
     whole = scores(features)
     by_position, by_id = (
         dict(zip(chosen.tolist(), whole, strict=True)),
@@ -110,6 +110,18 @@ def seen(dataset: Dataset, history: History, schedule: bytes, problem: Problem |
         what="the first principal component of the features by which samples are ordered",
         of=len(training),
     )
+
+
+def _inputs(dataset: Dataset, problem: Problem, ids: np.ndarray) -> Arrays:
+    """Return the inputs of samples: as they are drawn, or as they are stored where they cannot be."""
+    if not problem.unsolvable():
+        return problem.draw(dataset.recipe["data"]["seed"], ids)
+    stored = dataset.read_samples(ids).arrays
+    return {
+        str(name): stored[str(name)]
+        for name, one in problem.template(1).data_vars.items()
+        if one.attrs["role"] == "input"
+    }
 
 
 def _at(values: list[float], row: int) -> float | None:

@@ -67,6 +67,8 @@ class Recalibrate(Request[LawMeasurement, None]):
                 f"--law: the problem {shown(str(kind))} of dataset {dataset.spec} is not installed here, expected its "
                 "package: samples of the law are to be solved"
             )
+        if reason := problem.unsolvable():
+            raise RecipeError(f"--law: dataset {dataset.spec} has no law of which samples can be solved: {reason}")
         law = asked_law(self.law, problem, method.other_laws(), self.name)
         return LawMeasurement(model, dataset, method, law)
 

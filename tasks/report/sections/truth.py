@@ -55,7 +55,11 @@ class Truth(Section[RunFacts]):
                 ("distance", "mean", "worst", "samples"),
                 own=bool(own),
             ),
-            paragraph(f"Samples were solved to a relative residual of {number(found.rtol)}.{stored}"),
+            paragraph(
+                "Samples were not solved by Ritz."
+                if found.rtol is None
+                else f"Samples were solved to a relative residual of {number(found.rtol)}.{stored}"
+            ),
             *(paragraph(f"Not known: {title}; {error.reason}.", "muted") for title, error in _unknown(errors)),
         )
 
