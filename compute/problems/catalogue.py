@@ -29,4 +29,4 @@ AnyProblem = Annotated[
         group="ritz.problems",
     ),
 ]
-"""Field type: any shipped problem, `External`, one that an installed package adds, or an instance of one's own class."""
+"""Field type: any shipped problem, `External`, one of an installed package, or an instance of one's own class."""

@@ -17,6 +17,18 @@ Dataset = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A publis
 
 def audit(
     name: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A published dataset, a model, or both.")],
+    problem: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="PROBLEM",
+            help="Measure instead whether the samples solve a problem: its kind, its fields as YAML, e.g. "
+            "'{kind: darcy}', or a YAML file; shape and points are those of the dataset unless they are given.",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=8, help="With --as: samples that are looked at, 256 by default.")
+    ] = None,
     store: StoreUrl = DEFAULT_STORE,
     profile: ProfileName = "local",
     as_json: Json = False,
@@ -25,7 +37,14 @@ def audit(
 
     If a dataset and a model have this name and version, as after a run, the audit covers both. Ends with code 1 if it
     finds damage. Example: ritz audit darcy@v1
+
+    With --as it prints residuals and estimated errors by the equations of a problem, tells another discretisation from
+    other equations, and names the samples that stand out; ends with code 1 if there are any, or the equations are
+    others. Example: ritz audit pdebench@v1 --as darcy
     """
+    if problem is not None or samples is not None:
+        _by_equations(name, problem, samples, store, profile, as_json)
+        return
     from ritz.flows.terminal import noting, print_json
     from ritz.tasks.auditing.audit_record import BothAudits
     from ritz.tasks.checks import audited
@@ -61,6 +80,34 @@ def _dataset(name: str, store: str, profile: str) -> AuditRecord:
 
         record: AuditRecord = launch(flow, name, prepared.store, profile)
     return record
+
+
+def _by_equations(name: str, problem: str | None, samples: int | None, store: str, profile: str, as_json: bool) -> None:
+    from ritz.flows.terminal import STARTING, print_json, print_table, watching
+    from ritz.tasks.errors import RecipeError
+    from ritz.tasks.preparing import prepare
+    from ritz.tasks.requests.looking import SAMPLES, AuditAs
+
+    if problem is None:
+        raise RecipeError(f"--samples is {samples} without --as, expected both: an audit reads all samples")
+    count = SAMPLES if samples is None else samples
+    prepared = prepare(AuditAs.read(name, problem, count), store, profile)
+    with watching(STARTING), embedded():
+        from ritz.flows.audit_as import audit_as as flow
+        from ritz.flows.launch import launch
+
+        record = launch(flow, name, problem, prepared.store, profile, count)
+    if as_json:
+        print_json(record.document())
+    else:
+        from ritz.tasks.views.by_equations import lines, outliers, rows
+
+        print_table(rows(record))
+        print_table(outliers(record))
+        for line in lines(record):
+            typer.echo(line)
+    if not record.good:
+        raise typer.Exit(1)
 
 
 def _print(record: AuditRecord | ModelAudit) -> None:
