@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -91,9 +91,9 @@ class Kind(BaseModel):
 
 def faults_in(value: Any, path: str = "") -> Iterator[tuple[str, Fault]]:
     """Yield the faults of an object and of all inside it, each with the path of the object that has it."""
-    if isinstance(value, tuple | list):
-        for index, part in enumerate(value):
-            yield from faults_in(part, f"{path}.{index}")
+    if isinstance(value, tuple | list | Mapping):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from faults_in(part, f"{path}.{key}")
     if not isinstance(value, Kind):
         return
     for name, field in type(value).model_fields.items():

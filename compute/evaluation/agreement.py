@@ -112,8 +112,9 @@ def _to_coarser_grid(problem: Problem, inputs: Arrays, solutions: Arrays, rtol: 
     solver = quickest(grids.coarse, {name: values[:2] for name, values in down.items()}, rtol)
     coarse, _ = simulate(grids.coarse, down, solver, rtol)
     apart = {name: values - solutions[name] for name, values in grids.prolong(coarse).items()}
-    found: np.ndarray = joint_size(apart) / joint_size(solutions)
-    return found[np.isfinite(found)]
+    distances = joint_size(apart) / joint_size(solutions)
+    found: np.ndarray = distances[np.isfinite(distances)]
+    return found
 
 
 def scores(values: np.ndarray, solved: np.ndarray) -> np.ndarray:

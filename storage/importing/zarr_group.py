@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ class ZarrGroup(Source):
         if isinstance(top, zarr.Array):
             raise StorageError(f"{path}: one Zarr array of shape {top.shape}; expected a group with named arrays")
         self._root = top
-        self._arrays: dict[str, Any] | None = None
+        self._names: list[str] | None = None
 
     def close(self) -> None:
         """See `Source.close`."""
@@ -29,10 +31,10 @@ class ZarrGroup(Source):
 
     def names(self) -> list[str]:
         """See `Source.names`."""
-        if self._arrays is None:
+        if self._names is None:
             members = self._root.members(max_depth=None)
-            self._arrays = {key: member for key, member in sorted(members) if isinstance(member, zarr.Array)}
-        return list(self._arrays)
+            self._names = sorted(key for key, member in members if isinstance(member, zarr.Array))
+        return self._names
 
     def _there(self, name: str) -> Any | None:
         found = self._root.get(name) if name else None
@@ -48,6 +50,17 @@ class ZarrGroup(Source):
         return tuple(str(one) for one in named) if named and all(named) else None
 
     def attrs(self, name: str = "") -> Mapping[str, Any]:
-        """Return the attributes, with the fill value that xarray writes; see `Source.attrs`."""
+        """Return the attributes, with the fill value that xarray writes: its bytes, or in version 2 that of the array.
+
+        See `Source.attrs`.
+        """
         found = self._root.get(name) if name else self._root
-        return {} if found is None else found.attrs.asdict()
+        own = {} if found is None else found.attrs.asdict()
+        if isinstance(found, zarr.Array):
+            meta: Any = found.metadata
+            if meta.zarr_format == 2 and "_ARRAY_DIMENSIONS" in own and meta.fill_value is not None:
+                own["_FillValue"] = meta.fill_value
+            fill = own.get("_FillValue")
+            if isinstance(fill, str) and found.dtype.kind == "f":
+                own["_FillValue"] = struct.unpack("<d", base64.standard_b64decode(fill))[0]
+        return own

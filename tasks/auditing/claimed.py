@@ -96,11 +96,11 @@ def _compared(template: xr.Dataset, problem: Problem, spec: str) -> tuple[str, .
                 f"the dataset does not say where its points along {dim!r} lie: taken as those of the problem"
             )
             continue
-        own, points = template[dim].values.astype(np.float64), wanted[dim].values.astype(np.float64)
+        given, points = template[dim].values.astype(np.float64), wanted[dim].values.astype(np.float64)
         spacing = abs(points[-1] - points[0]) / max(1, len(points) - 1) or 1.0
-        if not np.allclose(own, points, rtol=0, atol=OFF * spacing):
+        if not np.allclose(given, points, rtol=0, atol=OFF * spacing):
             raise RecipeError(
-                f"{OPTION} {problem.kind}: the points along {dim!r} of dataset {spec} lie from {own[0]:.6g} to "
-                f"{own[-1]:.6g}, expected those of the problem, from {points[0]:.6g} to {points[-1]:.6g}"
+                f"{OPTION} {problem.kind}: the points along {dim!r} of dataset {spec} lie from {given[0]:.6g} to "
+                f"{given[-1]:.6g}, expected those of the problem, from {points[0]:.6g} to {points[-1]:.6g}"
             )
     return tuple(remarks)

@@ -146,7 +146,8 @@ def _reading(
         span = range(sizes[dim])[first:end]
         if not len(span) or first < -sizes[dim] or end > sizes[dim]:
             raise RecipeError(
-                f"variables.{name}.at.{dim} is {shown(where)}, expected positions among {sizes[dim]} points"
+                f"variables.{name}.at.{dim} is {shown(list(where) if isinstance(where, tuple) else where)}, "
+                f"expected positions among {sizes[dim]} points"
             )
     kept = [str(dim) for dim in names if dim != SAMPLE and not isinstance(variable.at.get(str(dim)), int)]
     if variable.role == "parameter" and kept:

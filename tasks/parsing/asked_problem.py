@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import TypeAdapter
 
@@ -38,7 +38,7 @@ def asked_problem(given: str) -> RecipeDocument:
     ({'kind': 'darcy'}, {'kind': 'darcy', 'shape': [8, 8]})
     """
     what = f"{OPTION} {shown(given)}"
-    document: Any = read(Path(given), what) if given.endswith((".yaml", ".yml")) else parse(given, what)
+    document = read(Path(given), what) if given.endswith((".yaml", ".yml")) else parse(given, what)
     if isinstance(document, str):
         document = {"kind": document}
     if not isinstance(document, Mapping):
@@ -61,7 +61,7 @@ def on_grid_of(document: RecipeDocument, dimensions: Dimensions) -> Problem:
     """
     document, cls = dict(document), class_of(_PROBLEMS, document)
     assert cls is not None
-    grid: dict[str, Any] = {}
+    grid = RecipeDocument()
     if not dimensions.mesh:
         grid = {"shape": list(dimensions.shape)} | (
             {"points": dimensions.shape[0]} if len(dimensions.shape) == 1 else {}

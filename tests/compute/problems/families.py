@@ -41,8 +41,8 @@ SMALL: dict[str, Problem] = {
 
 
 def kinds() -> set[str]:
-    """Return the kinds of all families that can be chosen."""
-    return set(next(item for item in get_args(AnyProblem) if isinstance(item, OneOf)).kinds())
+    """Return the kinds of all families that can be chosen and solved: what was solved elsewhere has no equations."""
+    return set(next(item for item in get_args(AnyProblem) if isinstance(item, OneOf)).kinds()) - {"external"}
 
 
 def rough(problem: Problem, n: int) -> Arrays:
