@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ THERE: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "chromium": lambda: shutil.which("chromium") is not None,
     "slurm": lambda: all(shutil.which(f"/usr/sbin/{name}") for name in ("munged", "slurmctld", "slurmd")),
+    "curl": lambda: shutil.which("curl") is not None,
+    "postgres": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
     "compliance-checker": lambda: shutil.which("compliance-checker") is not None,
 }
 """How a need is recognised."""
