@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import subprocess
@@ -44,6 +45,10 @@ class Page:
             time.sleep(0.1)
         return value
 
+    def picture(self) -> bytes:
+        """Return a screenshot, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot")["data"])
+
     def type(self, text: str) -> None:
         """Type into the field that has the focus."""
         self._call("Input.insertText", text=text)
@@ -63,6 +68,8 @@ class Page:
 def browsing(folder: Path) -> Iterator[Page]:
     """Run Chromium with a profile in ``folder``; gives its one page."""
     options = ["--headless=new", "--no-sandbox", "--no-proxy-server", "--remote-debugging-port=0"]
+    # Pages leave out what is not in sight.
+    options.append("--window-size=1400,1600")
     command = ["chromium", *options, f"--user-data-dir={folder}", "about:blank"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -15,6 +15,7 @@ from ritz.compute.cluster.receipts import Receipts
 from ritz.compute.cluster.refusals import Refusals
 from ritz.compute.cluster.rendezvous import rendezvous
 from ritz.compute.cluster.usage import Usage, UsageMeter
+from ritz.compute.cluster.worker_logs import WorkerLogs
 
 NOTIFY_EVERY = 0.5
 """Least seconds between two messages of a `Notifier`."""
@@ -72,12 +73,14 @@ class Cluster:
         self.client, self.device, self.start = client, device, start
         self._planned, self._meter = dict(planned or {}), UsageMeter(begun)
         self.receipts = Receipts(client)
+        self.logs = WorkerLogs(client)
         self.refusals = Refusals(client, ROLES)
         self.presence = Presence(client, self.workers, patience, start, trouble)
 
     def close(self) -> None:
         """Unsubscribe from the messages of workers; the client stays connected."""
         self.receipts.close()
+        self.logs.close()
         self.refusals.close()
 
     def resources(self, role: str) -> dict[str, int]:
@@ -126,11 +129,13 @@ class Cluster:
 
     def submit(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
         """Start ``function(*args, **kwargs)`` on one worker of ``role``; equal calls are separate tasks."""
-        return self.client.submit(function, *args, resources=self.resources(role), pure=False, **kwargs)
+        said = self.logs.of(function)
+        return self.client.submit(said, *args, resources=self.resources(role), pure=False, **kwargs)
 
     def submit_to(self, address: str, role: str, function: Callable[..., Any], *args: Any) -> Future[Any]:
         """Start ``function(*args)`` on one given worker; if it dies, Dask does not restart the task elsewhere."""
-        return self.client.submit(function, *args, resources=self.resources(role), workers=[address], pure=False)
+        said, needed = self.logs.of(function), self.resources(role)
+        return self.client.submit(said, *args, resources=needed, workers=[address], pure=False)
 
     def call(self, role: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``function`` on one worker of ``role`` and return its result.

@@ -107,7 +107,7 @@ def groups(
         if not these:
             return
         values = client.map(
-            partial(_with_receipt, function, cluster.receipts.address),
+            partial(_with_receipt, cluster.logs.of(function), cluster.receipts.address),
             these,
             key=function.__name__,
             resources=cluster.resources(role),

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -8,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ritz.compute.cluster.cluster import Notifier
+from ritz.compute.cluster.worker_logs import SAYS
 from ritz.compute.document import Json
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.tensors import pack
@@ -38,6 +41,8 @@ PARTS = ("model.safetensors", "schedule.npy", "losses.npy", HISTORY)
 """What is kept of a training, under ``fits/<identity>/`` and with the model."""
 
 _SUMMARY = "summary.json"
+
+log = logging.getLogger(SAYS)
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,8 @@ def kept(
         if not silent:
             tell({"step": done.steps, "loss": None}, last=True)
         return done
+    if not silent:
+        log.info("trains on %s, device %s", platform.node(), around.device)
 
     def check() -> None:
         if fence is not None:

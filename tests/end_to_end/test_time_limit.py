@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import StateType
 
 from ritz.compute.cluster.cluster import Cluster
+from ritz.flows import served
+from ritz.flows.serving.binding import VARIABLE, Binding
 from ritz.storage import runs
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
@@ -19,6 +25,7 @@ from ritz.tasks.driver.signals import SENTENCE, Stopped
 from ritz.tasks.errors import InputError
 from tests.attached import profile
 from tests.command import SMALL, ritz
+from tests.served import client_of
 
 
 @pytest.mark.parametrize("limit", [4, pytest.param(60, marks=pytest.mark.soak)])
@@ -41,6 +48,23 @@ def test_a_run_ends_at_its_limit_with_its_work_committed(
         again = ritz(*command, "--profile", str(short), env=environment)
         assert again.returncode == -signal.SIGTERM, again.stderr
         assert len(Dataset.open(Store(store), "small").committed()) > committed
+
+
+def test_a_served_run_says_that_its_time_is_over(
+    tmp_path: Path, cluster: Cluster, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, store, deployment = tmp_path / "short.yaml", tmp_path / "store", str(uuid4())
+    short.write_text(Path(profile(cluster)).read_text() + "time_limit: 3\n")
+    binding = Binding(SMALL, str(store), str(short))
+    monkeypatch.setenv(VARIABLE, json.dumps({deployment: asdict(binding)}))
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", deployment)
+    monkeypatch.setattr(served, "bear", lambda _: None)
+    with client_of(environment):
+        state = served.run_served({"data.samples": 16000, "data.shard": 4}, return_state=True)
+    assert (state.type, state.name) == (StateType.FAILED, "TimedOut")
+    assert state.message == f"the time limit of 3 s is over (profile.time_limit): {served.KEPT}"
+    [record] = runs.look(Store(store)).good
+    assert record["status"] == "interrupted"
 
 
 def test_the_limit_interrupts_the_main_thread_and_leaves_another_handler_as_it_was() -> None:

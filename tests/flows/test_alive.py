@@ -85,7 +85,7 @@ def test_a_run_whose_machine_dies_ends_with_a_reason_and_one_that_stood_still_go
 ) -> None:
     # Prefect's least.
     with silent_after(client, 10) as deployment:
-        dead, still, done = (running(client, deployment) for _ in range(3))
+        dead, still, done = [running(client, deployment) for _ in range(3)]
         with driven(still, environment) as process:
             with driven(dead, environment), driven(done, environment):
                 # Their first signs of life.
