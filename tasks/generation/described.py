@@ -46,8 +46,17 @@ def described(pipeline: Pipeline, ids: np.ndarray) -> Described:
         "split": data.splits.of(ids),
         "shard": data.shard,
         "solvers": _answering(pipeline),
-        "attrs": {"rtol": data.rtol, "ritz_version": package_version("ritz")},
+        "attrs": {"rtol": data.rtol, "ritz_version": package_version("ritz"), **_said(pipeline)},
     }
+
+
+def _said(pipeline: Pipeline) -> dict[str, str]:
+    """Return what is said of data that were imported, by the names that CF and ACDD have for it."""
+    about = pipeline.imported
+    if about is None:
+        return {}
+    named = {"title": about.title, "license": about.licence, "references": about.citation, "contact": about.contact}
+    return {name: text for name, text in {**named, "source": about.url}.items() if text}
 
 
 def _answering(pipeline: Pipeline) -> tuple[str, ...]:

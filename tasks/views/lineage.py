@@ -18,7 +18,13 @@ from ritz.tasks.documents.users import NOBODY, Uses, consumers
 
 
 class Source(Part):
-    """What made a dataset: the main fields of its recipe, and the version of Ritz."""
+    """What made a dataset: the main fields of its recipe, and the version of Ritz.
+
+    Attributes
+    ----------
+    imported
+        Files that it was imported from, and what is said of them; None for what Ritz solved.
+    """
 
     name: str
     problem: Json
@@ -26,6 +32,7 @@ class Source(Part):
     rtol: Number
     identity: str
     ritz_version: str
+    imported: Json | None = None
 
 
 class VersionUses(Uses):
@@ -114,4 +121,5 @@ def _source(dataset: Dataset) -> Source:
         rtol=recipe["data"]["rtol"],
         identity=dataset.identity,
         ritz_version=dataset.attrs["ritz_version"],
+        **({"imported": recipe["imported"]} if "imported" in recipe else {}),
     )
