@@ -9,7 +9,7 @@ import numpy as np
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.stream import stream
-from ritz.compute.evaluation.agreement import Agreement, scores, standing_out, verdict
+from ritz.compute.evaluation.agreement import Agreement, all_scores, standing_out, verdict
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Problem
 from ritz.storage.errors import StorageError
@@ -65,15 +65,15 @@ def _record(claim: Claim, found: Agreement, seconds: float) -> EquationAudit:
     problem, spacing = claim.problem, _spacing(claim.problem)
     said, grid = verdict(found, spacing)
     known = not np.isnan(found.error).all()
-    by_error, by_residual = scores(found.error, found.solved), scores(found.residual, found.solved)
+    scores = all_scores(found)
     rows = np.flatnonzero(standing_out(found))
-    rows = rows[np.argsort(-np.where(known, by_error, by_residual)[rows], kind="stable")]
+    rows = rows[np.argsort(-np.max(list(scores.values()), axis=0)[rows], kind="stable")]
     outliers = tuple(
         Outlier(
             sample=int(claim.ids[row]),
             residual=_number(found.residual[row]),
             error=_number(found.error[row]),
-            scores={"error": _number(by_error[row]), "residual": _number(by_residual[row])},
+            scores={name: _number(values[row]) for name, values in scores.items()},
         )
         for row in rows[:NAMED]
     )

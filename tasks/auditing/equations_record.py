@@ -24,7 +24,7 @@ class Outlier(Part):
     residual, error
         See `ritz.compute.evaluation.agreement.Agreement`; None for what is no number.
     scores
-        By how many spreads either stands above the median one; None where it is beyond any.
+        By how many spreads error, residual and its peak stand above the median ones; None where one is beyond any.
     """
 
     sample: int

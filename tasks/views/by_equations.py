@@ -21,8 +21,7 @@ def outliers(record: EquationAudit) -> list[dict[str, str]]:
             "stands out": f"sample {one.sample}",
             "residual": _shown(one.residual),
             "error": _shown(one.error),
-            "score of error": _shown(one.scores.get("error")),
-            "score of residual": _shown(one.scores.get("residual")),
+            **{f"score of {name}": _shown(value) for name, value in one.scores.items()},
         }
         for one in record.outliers
     ]
