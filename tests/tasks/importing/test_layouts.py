@@ -55,7 +55,7 @@ def test_every_layout_is_here() -> None:
 def test_darcy_is_read_from_every_layout(kind: str, tmp_path: Path) -> None:
     fields = made(3)
     WRITERS[kind](tmp_path / "all.h5", fields["a"], fields["u"])
-    variables = {"a": {"role": "input"}, "u": {"role": "output"}}
+    variables: dict[str, Any] = {"a": {"role": "input"}, "u": {"role": "output"}}
     document = {"name": "own", "files": "all.h5", "layout": kind, "variables": variables}
     if kind == "named":
         # A scale gives the axes of space their names; that of the samples has none of its own.
