@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ritz.tasks.generation.generate import generate
 from tests.command import RITZ
 from tests.faults.conftest import PROBES, SHARDS, Trap, new
 from tests.faults.conftest import environment as environment  # with the kind `trapped`
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.require import require
 from tests.slurm import command, jobs, restarts, running
 
@@ -140,34 +141,39 @@ def test_no_key_is_left_behind(story: Story) -> None:
     assert list((story.folder / "shared").iterdir()) == []
 
 
-def _drip(trap: Trap, ended: threading.Event, every: float) -> None:
-    while not ended.wait(every):
+def _pace(trap: Trap, environment: dict[str, str], first: set[str], pause: float) -> None:
+    """Let a block through from time to time until all of the first jobs have ended, and then the others."""
+    deadline = time.monotonic() + PATIENCE
+    while first & set(jobs(environment, "ritz-solve")) and time.monotonic() < deadline:
         trap.let_through(1)
+        time.sleep(pause)
+    trap.let_through(3 * SHARDS)
 
 
-@pytest.mark.parametrize("margin", [45.0, pytest.param(1.0, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    ("margin", "pause"), [(40.0, 1.0), pytest.param(1.0, 4.0, marks=pytest.mark.soak)], ids=["early", "walltime"]
+)
 def test_every_sample_is_solved_once_though_the_walltime_is_shorter_than_the_run(
     margin: float,
+    pause: float,
     tmp_path_factory: pytest.TempPathFactory,
     environment: dict[str, str],
     slurm: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Workers leave after some 15 s, or after a minute."""
+    """Workers leave after 20 s, or after a minute."""
     monkeypatch.setenv("SLURM_CONF", slurm["SLURM_CONF"])
     monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
-    trap, ended = new(tmp_path_factory, environment), threading.Event()
+    trap = new(tmp_path_factory, environment)
     profile = Slurm(
         solve=JobRole(count=2), walltime="00:01:00", margin=margin, interface="lo", folder=trap.folder.parent / "jobs"
     )
-    pace = threading.Thread(target=_drip, args=(trap, ended, 1.2 if margin > 1 else 4.0))
-    try:
-        with trap.gated(PROBES), profile.open(("solve",)) as cluster:
-            pace.start()
-            first = set(jobs(slurm, "ritz-solve"))
-            generate.fn(trap.pipeline, trap.store.url, cluster)
-            assert not first & set(jobs(slurm, "ritz-solve"))
-    finally:
-        ended.set()
+    with ThreadPoolExecutor(1) as pool, trap.gated(PROBES), profile.open(("solve",)) as cluster:
+        first = set(jobs(slurm, "ritz-solve"))
+        pace = pool.submit(_pace, trap, slurm, first, pause)
+        generate.fn(trap.pipeline, trap.store.url, cluster)
+        pace.result()
+        assert not first & set(jobs(slurm, "ritz-solve"))
+        assert cluster.usage().workers >= 3
     assert trap.commits() == dict.fromkeys(range(SHARDS), 1)
     np.testing.assert_array_equal(np.sort(read(trap.store, "tiny")["sample_id"].values), np.arange(160))
