@@ -161,6 +161,7 @@ class Batch(Profile):
         from distributed import Client, Scheduler, Security, SpecCluster
         from distributed.comm.inproc import global_manager
 
+        from ritz.compute.cluster.batch.joined import Joined
         from ritz.compute.cluster.cluster import Cluster
         from ritz.compute.cluster.inproc import contact, inproc
 
@@ -198,10 +199,9 @@ class Batch(Profile):
                 def make(role: str, name: str) -> Any:
                     return queue.job(address, self.request(role, name, folder))
 
-                def connected() -> set[str]:
-                    return {str(worker.name) for worker in list(spec.scheduler.workers.values())}
-
-                jobs = Jobs(queue, make, spec.sync, connected)
+                joined = Joined()
+                spec.scheduler.add_plugin(joined)
+                jobs = Jobs(queue, make, spec.sync, lambda: joined.names)
                 with (
                     closing(jobs),
                     closing(

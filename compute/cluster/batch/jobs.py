@@ -49,7 +49,7 @@ class Jobs:
     sync
         Runs a coroutine of a job to its end: ``SpecCluster.sync``.
     workers
-        Returns the names of the workers that are connected.
+        Returns the names of the workers that have connected so far, those included that have left.
     """
 
     def __init__(
@@ -135,11 +135,11 @@ class Jobs:
 
     def _replace(self, states: Mapping[str, str]) -> None:
         """Take away the jobs that have ended, and submit others for them."""
-        connected, now = self._workers(), time.monotonic()
+        joined, now = self._workers(), time.monotonic()
         with self._lock:
             self._states = states
             for job in self._jobs:
-                if job.name in connected:
+                if job.name in joined:
                     job.joined = True
                     self._failed[job.role] = 0
             ended = [job for job in self._jobs if job.number not in states]

@@ -218,3 +218,14 @@ def test_jobs_that_end_before_their_workers_join_are_given_up_with_what_they_wro
         f"job 2 wrote in {tmp_path / 'ritz-2.err'}: no such module"
     )
     assert not jobs.trouble("train")
+
+
+def test_a_job_whose_worker_had_joined_is_replaced_at_once(tmp_path: Path) -> None:
+    queue = Paper()
+    jobs = Jobs(queue, lambda _, name: PaperJob(queue, name, tmp_path), lambda start: start(), lambda: {"solve-0"})
+    jobs._submit("solve")
+    queue.there.clear()
+    for _ in range(2):
+        jobs._replace(queue.states())
+    assert queue.submitted == ["solve-0", "solve-1"]
+    assert jobs.about("solve") == "1 jobs of it are in the queue of paper: 1 RUNNING"
