@@ -25,7 +25,7 @@ from ritz.flows.quantify import quantify
 from ritz.flows.run import run
 from ritz.flows.serving.alive import beating
 from ritz.flows.serving.backlog import passed_over, stands_for
-from ritz.flows.serving.binding import Binding, bound
+from ritz.flows.serving.binding import Binding, bound, served_here
 from ritz.flows.serving.claims import hold
 from ritz.flows.serving.events import tell_missed
 from ritz.flows.train import train
@@ -66,7 +66,8 @@ def run_served(overrides: dict[str, object] | None = None, dataset: str | None =
         ``NAME@VERSION``, for the deployments that a rule of `ritz.flows.serving.rules` has made.
     """
     binding = bound(deployment.id, lambda: f"{NAME}/{deployment.name}")
-    hold(flow_run.id)
+    if served_here(deployment.id):
+        hold(flow_run.id)
     bear(flow_run.name)
     if not log.isEnabledFor(logging.INFO):
         # No terminal watches, and Prefect keeps what the stages say.

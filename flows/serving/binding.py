@@ -43,6 +43,15 @@ def bind(deployments: Mapping[str, Binding]) -> None:
     os.environ[VARIABLE] = json.dumps({deployment: asdict(binding) for deployment, binding in deployments.items()})
 
 
+def served_here(deployment: str | None) -> bool:
+    """Return whether `ritz serve` has started this process; it looks after its runs (`ritz.flows.serving.orphans`)."""
+    try:
+        return deployment is not None and deployment in json.loads(os.environ.get(VARIABLE, "{}"))
+    except (ValueError, TypeError):
+        # `bound` says what is wrong with it.
+        return False
+
+
 def bound(deployment: str | None, named: Callable[[], str | None] = lambda: None) -> Binding:
     """Return the binding of a deployment.
 
