@@ -64,7 +64,7 @@ class ServingRunner(Runner):
             return wanted
 
         poller._submit_run = submit_claimed  # type: ignore[assignment, method-assign]  # Prefect's own method, replaced
-        poller._get_scheduled_flow_runs = without_backlog  # type: ignore[method-assign]
+        poller._get_scheduled_flow_runs = without_backlog  # type: ignore[method-assign]  # the same
         return self
 
     def handle_sigterm(self, *_: Any) -> None:
