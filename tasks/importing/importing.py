@@ -17,6 +17,7 @@ from ritz.storage.store import Store
 from ritz.storage.versions import Version
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.generation.described import described
+from ritz.tasks.generation.room import check_room
 from ritz.tasks.importing import worker
 from ritz.tasks.importing.files import added, joined, shard_of
 from ritz.tasks.importing.first import external, resolved_first
@@ -48,7 +49,8 @@ def import_files(plan: Plan, store_url: str, cluster: Cluster) -> ImportedDatase
     Raises
     ------
     ritz.storage.errors.Refused
-        If a file is not as the first one or has changed, or the samples fill no whole number of shards.
+        If a file is not as the first one or has changed, the samples fill no whole number of shards, or the disk has no
+        room for them.
     ritz.storage.errors.Busy
         If another process works on the dataset.
     """
@@ -59,6 +61,7 @@ def import_files(plan: Plan, store_url: str, cluster: Cluster) -> ImportedDatase
     new = added(plan, seen)
     manifest, problem = _manifest(plan, first, new)
     pipeline = _pipeline(plan, manifest, problem)
+    check_room(pipeline, store_url, {}, trains=False)
     if new:
         keep(store, mapping.name, manifest)
     ids = np.arange(manifest.samples)
@@ -89,7 +92,9 @@ def _manifest(plan: Plan, first: Resolved, new: tuple[Item, ...]) -> tuple[Manif
     """Return the list of all files with the new ones, and the problem of the dataset."""
     mapping, before = fixed(plan.mapping), plan.manifest
     items = joined(before, new)
-    origin = before.origin if before else document_hash({"mapping": mapping, "files": digests(items)})
+    # Splits say what samples are for, not what they are: the same samples in other splits are found by their origin.
+    values = {**mapping, "data": {name: said for name, said in mapping["data"].items() if name != "splits"}}
+    origin = before.origin if before else document_hash({"mapping": values, "files": digests(items)})
     problem = external(plan, first, origin)
     size = sum(field.nbytes for field in problem.template(1).data_vars.values())
     shard = shard_of(plan, new, size)

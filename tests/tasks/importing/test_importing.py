@@ -235,3 +235,24 @@ def test_another_reading_or_another_dataset_of_the_name_is_refused(growing, clus
     place.write_text(place.read_text().replace('"samples": 4', '"samples": 5'))
     with pytest.raises(Damaged, match=r"own.json: does not have its own digest"):
         ImportFiles.read(written(folder, said)).planned(str(store))
+
+
+def test_the_same_samples_in_other_splits_have_the_same_origin(growing, cluster: Cluster) -> None:
+    folder, _, store = growing
+    shares = {"splits": {"train": 8, "validate": 4, "calibrate": 4, "test": 4}, "shard": 2}
+    said = {"name": "other", "files": "*.h5", "variables": VARIABLES, "data": shares}
+    imported(written(folder, said), store, cluster)
+    one, other = (Dataset.open(Store(store), name) for name in ("own", "other"))
+    assert one.recipe["problem"] == other.recipe["problem"]
+    assert one.identity != other.identity
+
+
+def test_what_has_no_room_is_refused_before_anything_is_written(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _hdf5(tmp_path / "0.h5", made(4))
+    monkeypatch.setattr("ritz.tasks.generation.room.free_bytes", lambda _: 100)
+    mapping = written(tmp_path, {"name": "own", "files": "*.h5", "variables": VARIABLES})
+    with pytest.raises(Refused, match="to keep 4 new samples of"):
+        imported(mapping, tmp_path / "store", cluster)
+    assert not list((tmp_path / "store").glob("*/own*"))
