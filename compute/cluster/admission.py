@@ -114,8 +114,7 @@ class Admission(WorkerPlugin):
         return eval, ("exec(source) or Admission(**given)", given)
 
     async def setup(self, worker: Any) -> None:
-        """Admit the worker, or notify the driver of the versions that differ; its heartbeats tell its usage."""
-        worker.metrics.setdefault("ritz_usage", usage)
+        """Admit the worker, whose heartbeats then tell its usage, or notify the driver of the versions that differ."""
         offered = {
             name: worker.state.total_resources[role]
             for role, name in self.roles.items()
@@ -134,6 +133,7 @@ class Admission(WorkerPlugin):
             refused = {"address": worker.address, "name": str(worker.name), "differing": differing}
             worker.log_event(self.topic, refused)
             return
+        worker.metrics.setdefault("ritz_usage", usage)
         await worker.set_resources(**offered)
         if not worker.state.tasks:
             # The scheduler retries waiting tasks when a worker becomes idle, not when its resources change.

@@ -9,7 +9,7 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -217,7 +217,8 @@ class Batch(Profile):
                     ) as cluster,
                 ):
                     jobs.start(counts)
-                    log.info("jobs: %s", "; ".join(f"{role}: {jobs.about(role)}" for role in roles))
+                    for role in roles:
+                        log.info("%s: %s", role, jobs.about(role))
                     wait_for(cluster, roles, self.patience, "profile: ")
                     yield cluster
 
@@ -264,6 +265,9 @@ class Batch(Profile):
         except ClusterError:
             for name in files:
                 (folder / f"{name}.pem").unlink(missing_ok=True)
+            with suppress(OSError):
+                # Only where no job has written anything.
+                folder.rmdir()
             raise
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -105,9 +105,10 @@ class Jobs:
             jobs = [job for job in self._jobs if job.role == role]
             states = self._states
         if not jobs:
-            return f"its jobs have ended, new ones are submitted to {self._queue.name}"
+            return f"no job of {self._queue.name}, new ones are being submitted"
         shown = ", ".join(f"{job.number} {states.get(job.number, 'just submitted')}" for job in jobs[:3])
-        return f"{len(jobs)} jobs of it are in the queue of {self._queue.name}: {shown}{', …' if len(jobs) > 3 else ''}"
+        more = ", …" if len(jobs) > 3 else ""
+        return f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'} of {self._queue.name} for it: {shown}{more}"
 
     def trouble(self, role: str) -> str:
         """Return why no worker of a role will come, empty while one may."""

@@ -228,4 +228,4 @@ def test_a_job_whose_worker_had_joined_is_replaced_at_once(tmp_path: Path) -> No
     for _ in range(2):
         jobs._replace(queue.states())
     assert queue.submitted == ["solve-0", "solve-1"]
-    assert jobs.about("solve") == "1 jobs of it are in the queue of paper: 1 RUNNING"
+    assert jobs.about("solve") == "1 job of paper for it: 1 RUNNING"
