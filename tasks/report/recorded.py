@@ -34,6 +34,8 @@ class Recorded:
         How ``auto`` chose the solver, and what ordering and recycling do.
     cost, break_even
         What the model costs, and when that has paid for itself.
+    usage
+        What it took of machines.
     times, memory, versions, machine
         How long it took, and where.
     store
@@ -60,6 +62,7 @@ class Recorded:
     panel: tuple[Part, ...] = ()
     cost: Part = field(default_factory=dict)
     break_even: Part = field(default_factory=dict)
+    usage: Part = field(default_factory=dict)
     times: Part = field(default_factory=dict)
     memory: Part = field(default_factory=dict)
     versions: Part = field(default_factory=dict)
@@ -71,7 +74,7 @@ class Recorded:
         """Read a record, in which any part may be absent or None."""
         alike = (
             "recipe", "dataset", "model", "metrics", "baselines", "bar_seconds", "ranking", "shifted", "choice", "cost",
-            "break_even", "times", "memory", "versions", "machine",
+            "break_even", "usage", "times", "memory", "versions", "machine",
         )  # fmt: skip
         parts: dict[str, Part] = {name: record.get(name) or {} for name in alike}
         coverage = sorted((record.get("coverage") or {}).values(), key=lambda row: row["nominal"])

@@ -73,7 +73,8 @@ def test_a_run_on_the_encrypted_cluster_of_the_documentation(tmp_path: Path, env
         assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
         assert "is not encrypted" not in done.stderr
         assert json.loads(done.stdout)["usage"]["workers"] == 2
-        refused = ritz("generate", SMALL, *place, "--profile", f"attach:tls://127.0.0.1:{port}", env=environment)
+        other = ("--store", str(tmp_path / "other"), "--profile", f"attach:tls://127.0.0.1:{port}")
+        refused = ritz("generate", SMALL, *other, env=environment)
         assert refused.returncode == 2
         assert "profile.ca: is not given" in refused.stderr
         assert "PRIVATE KEY" not in (tmp_path / "log").read_text()

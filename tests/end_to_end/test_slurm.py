@@ -137,6 +137,21 @@ def test_the_script_requeues_a_job_whose_walltime_ends_and_none_that_is_cancelle
         assert restarts(slurm, number) == 0
 
 
+@pytest.mark.soak
+def test_the_script_requeues_a_job_before_its_real_walltime(slurm: dict[str, str], tmp_path: Path) -> None:
+    script = tmp_path / "job.sh"
+    text = documented("sh -c 'trap \"exit 75\" TERM; while :; do sleep 0.1; done'")
+    assert text.count("--time=12:00:00") == 1
+    script.write_text(text.replace("--time=12:00:00", "--time=00:02:00"))
+    number, start = (
+        command(slurm, "sbatch", "--parsable", f"--output={tmp_path / 'out'}", str(script)),
+        time.monotonic(),
+    )
+    until(lambda: restarts(slurm, number) == 1)
+    assert 20 < time.monotonic() - start < 100, "a minute before the end of two, and up to another one earlier"
+    command(slurm, "scancel", number)
+
+
 def test_no_key_is_left_behind(story: Story) -> None:
     assert list((story.folder / "shared").iterdir()) == []
 

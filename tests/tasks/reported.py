@@ -149,6 +149,10 @@ def make_record() -> dict[str, Any]:
             "train": 222.1, "total": 252.0, "warming_up": 3.5,
         },
         "memory": {"driver_peak": 263_000_000},
+        "usage": {
+            "node_hours": 0.25, "core_hours": 3.5, "cpu_hours": 2.8, "efficiency": 0.8, "workers": 14, "nodes": 2,
+            "attempts": 3,
+        },
         "cost": {
             "training_data": {"dataset": "darcy@v3", "samples": 1024, "failed": 2, "solver_seconds": 19.4},
             "training": {"training_seconds": 214.0, "steps": 200, "devices": ["cpu"]},

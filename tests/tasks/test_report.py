@@ -113,6 +113,7 @@ def test_numbers_of_the_record_appear(page: bytes) -> None:
         "It never pays.", "19.4 s", "3 min 34 s", "2.71 ms", "0.830 ms", "3.19 ms", "never", "98,765", "0.0171",
         "multigrid at rtol 0.00100 on 2 times fewer points per axis; time ran out", "Until the first query 3 min 53 s",
         "the first feature (80 of 400 samples)",
+        "node-hours, 2 nodes, in 3 attempts", "0.250", "core-hours of 14 workers", "3.50", "80 %",
     ):  # fmt: skip
         assert expected in text, expected
 
@@ -164,7 +165,20 @@ def test_what_the_trainer_saw_is_told_in_numbers(page: bytes) -> None:
     assert 0.3 < chance < 1
 
 
-PARTS = ("dataset", "model", "metrics", "baselines", "coverage", "ledger", "choice", "panel", "times", "paths", "cost")
+PARTS = (
+    "dataset",
+    "model",
+    "metrics",
+    "baselines",
+    "coverage",
+    "ledger",
+    "choice",
+    "panel",
+    "times",
+    "paths",
+    "cost",
+    "usage",
+)
 
 
 @pytest.mark.parametrize("part", PARTS)

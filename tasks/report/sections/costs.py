@@ -8,7 +8,7 @@ from markupsafe import Markup
 from ritz.tasks.report.html import Pictures, joined, paragraph, table
 from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.section import Section
-from ritz.tasks.report.wording import duration, number, timing
+from ritz.tasks.report.wording import duration, number, percent, timing
 
 
 class Costs(Section[RunFacts]):
@@ -64,17 +64,17 @@ class ModelCosts(Section[RunFacts]):
     name = "model-costs"
     under = "costs"
     place = 20
-    needs = ("cost", "break_even")
+    needs = ("cost", "break_even", "usage")
 
     def html(self, facts: RunFacts, pictures: Pictures) -> Markup:
         """Return a row per cost."""
-        cost, found = facts.recorded.cost, facts.recorded.break_even
+        cost, found, usage = facts.recorded.cost, facts.recorded.break_even, facts.recorded.usage
         if not cost:
             return Markup()
         rows = _rows(cost)
         if found.get("measured"):
             rows += _rows_at_matched_error(found, cost["inference"]["threads"])
-        return table("Cost of this model.", rows, kind="narrow")
+        return table("Cost of this model.", rows + _rows_of_machines(usage), kind="narrow")
 
 
 def _rows(cost: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -91,6 +91,18 @@ def _rows(cost: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"a prediction, in batches of {inference['batch']} ({where})",
             timing(inference, "seconds_batched", "spread_batched"),
         ),
+    ]
+
+
+def _rows_of_machines(usage: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if usage.get("efficiency") is None:
+        return []
+    attempts, nodes = usage["attempts"], usage["nodes"]
+    times = f", in {attempts} attempts" if attempts > 1 else ""
+    return [
+        (f"node-hours, {nodes} node{'s' if nodes > 1 else ''}{times}", number(usage["node_hours"])),
+        (f"core-hours of {usage['workers']} workers, from their start to their end", number(usage["core_hours"])),
+        ("share of them that is processor time", percent(usage["efficiency"])),
     ]
 
 
