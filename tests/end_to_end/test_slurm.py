@@ -17,6 +17,7 @@ import pytest
 
 from ritz.compute.cluster.batch.batch import JobRole
 from ritz.compute.cluster.batch.slurm import Slurm
+from ritz.compute.cluster.errors import ClusterError
 from ritz.storage import runs
 from ritz.storage.reading import read
 from ritz.tasks.generation.generate import generate
@@ -154,6 +155,27 @@ def test_the_script_requeues_a_job_before_its_real_walltime(slurm: dict[str, str
 
 def test_no_key_is_left_behind(story: Story) -> None:
     assert list((story.folder / "shared").iterdir()) == []
+
+
+def test_a_worker_of_another_version_is_refused_by_name(
+    slurm: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_CONF", slurm["SLURM_CONF"])
+    metadata = tmp_path / "other" / "numpy-1.0.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
+    profile = Slurm(
+        solve=JobRole(count=1),
+        interface="lo",
+        folder=tmp_path / "jobs",
+        prologue=(f"export PYTHONPATH={tmp_path / 'other'}",),
+    )
+    said = (
+        rf"^profile: worker solve-0 at tls://\S+ has numpy 1.0, expected {re.escape(np.__version__)}, as this process"
+    )
+    with pytest.raises(ClusterError, match=said), profile.open(("solve",)):
+        pass
+    assert not list((tmp_path / "jobs").rglob("*.pem"))
 
 
 def _pace(trap: Trap, environment: dict[str, str], first: set[str], pause: float) -> None:
