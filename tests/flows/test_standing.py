@@ -173,6 +173,8 @@ def test_a_run_asked_for_with_curl_as_documented_has_its_changed_value(standing:
         assert standing.ask("GET", f"flow_runs/{run}")["parameters"] == {"overrides": {"training.seed": 7}}
         return run
 
+    run = ask()
+
     def at_work() -> bool:
         nonlocal run
         state = standing.ask("GET", f"flow_runs/{run}")["state"]
@@ -182,7 +184,6 @@ def test_a_run_asked_for_with_curl_as_documented_has_its_changed_value(standing:
             run = ask()
         return 7 in [record["recipe"]["training"]["seed"] for record in runs.look(Store(standing.url)).good]
 
-    run = ask()
     until(at_work)
 
 
