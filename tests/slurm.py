@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -22,7 +24,7 @@ SlurmctldPort={port}
 SlurmdPort={node_port}
 AuthType=auth/munge
 # A job that is requeued waits as long as its credential is valid: two minutes by default.
-AuthInfo=socket={folder}/munge/munge.sock,cred_expire=5
+AuthInfo=socket={munge}/munge.sock,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -61,27 +63,31 @@ PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
     """Run a Slurm with one node, and give the environment in which its commands reach it."""
-    for name, mode in (("state", 0o700), ("spool", 0o700), ("log", 0o755), ("munge", 0o711)):
+    for name, mode in (("state", 0o700), ("spool", 0o700), ("log", 0o755)):
         (folder / name).mkdir(mode=mode)
-        (folder / name).chmod(mode)
-    # munged asks that others can pass through all folders above its socket.
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == os.geteuid():
-            parent.chmod(parent.stat().st_mode | 0o111)
-    key = folder / "munge" / "munge.key"
+    # munged asks that others can pass through all folders above its socket, whose name may have 107 characters.
+    munge = Path(tempfile.mkdtemp(prefix="ritz-munge-"))
+    munge.chmod(0o711)
+    key = munge / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)
     port, node_port = _ports()
     conf = folder / "slurm.conf"
-    places = {"host": socket.gethostname().partition(".")[0], "user": getpass.getuser(), "folder": folder}
+    places = {
+        "host": socket.gethostname().partition(".")[0],
+        "user": getpass.getuser(),
+        "folder": folder,
+        "munge": munge,
+    }
     conf.write_text(CONF.format(**places, port=port, node_port=node_port))
     conf.chmod(0o644)
     environment = {**os.environ, "SLURM_CONF": str(conf)}
-    munge = {name: f"--{name}-file={folder}/munge/munged.{name}" for name in ("pid", "log", "seed")}
-    munged = ["/usr/sbin/munged", "--foreground", f"--key-file={key}", f"--socket={folder}/munge/munge.sock"]
+    files = [f"--{name}-file={munge}/munged.{name}" for name in ("pid", "log", "seed")]
+    munged = ["/usr/sbin/munged", "--foreground", f"--key-file={key}", f"--socket={munge}/munge.sock"]
     with ExitStack() as stack:
-        stack.enter_context(_process(folder, "munged", *munged, *munge.values()))
-        _until(lambda: (folder / "munge" / "munge.sock").is_socket(), folder)
+        stack.callback(shutil.rmtree, munge, ignore_errors=True)
+        stack.enter_context(_process(folder, "munged", *munged, *files))
+        _until((munge / "munge.sock").is_socket, folder)
         stack.enter_context(_process(folder, "slurmctld", "/usr/sbin/slurmctld", "-D", "-f", str(conf)))
         node = ("/usr/sbin/slurmd", "-D", "-f", str(conf), "-N", places["host"])
         stack.enter_context(_process(folder, "slurmd", *map(str, node)))
@@ -143,7 +149,7 @@ def _ports() -> tuple[int, int]:
         return first.getsockname()[1], second.getsockname()[1]
 
 
-def _until(condition, folder: Path) -> None:
+def _until(condition: Callable[[], bool], folder: Path) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, "\n".join(file.read_text() for file in (folder / "log").iterdir())
