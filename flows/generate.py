@@ -15,6 +15,7 @@ from ritz.compute.cluster.profile import Profile
 from ritz.flows.launch import launch
 from ritz.flows.server.access import embedded
 from ritz.flows.serving.events import tell_published
+from ritz.tasks.catalogue.asked import write_asked
 from ritz.tasks.driver.limit import limited
 from ritz.tasks.driver.signals import stoppable
 from ritz.tasks.errors import RecipeError
@@ -77,6 +78,7 @@ def generate_dataset(
     request = Generate(recipe) if isinstance(recipe, Pipeline) else Generate.read(recipe, overrides, store)
     prepared = prepare(request, store, profile)
     if prepared.done is not None:
+        write_asked(prepared.work.catalogue, prepared.store)
         return prepared.done
     if FlowRunContext.get() is not None:
         return _pipeline_flow(request.pipeline, store, profile)
@@ -106,8 +108,10 @@ def generate(recipe: str, overrides: dict[str, object] | None, store: str, profi
 def _generated(request: Generate, store: str, profile: str | Profile) -> Generated:
     prepared = prepare(request, store, profile)
     if prepared.done is not None:
+        write_asked(prepared.work.catalogue, prepared.store)
         return prepared.done
     with limited(prepared.profile.time_limit), prepared.profile.open(Generate.roles) as cluster:
         generated = stage.generate(prepared.work, prepared.store, cluster)
     tell_published(prepared.store, generated.dataset, prepared.work.name)
+    write_asked(prepared.work.catalogue, prepared.store)
     return generated

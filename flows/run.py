@@ -29,6 +29,7 @@ from ritz.flows.server.access import embedded
 from ritz.flows.serving.events import tell_missed, tell_published
 from ritz.storage import models
 from ritz.storage.store import Store
+from ritz.tasks.catalogue.asked import write_asked
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
@@ -112,6 +113,7 @@ def _done(request: Run, store: str, profile: str | Profile, command: Sequence[st
         done = judged_again(store, prepared.done, pipeline)
         if done is not prepared.done:
             tell_missed(store, done.model.spec, done.dataset, done.model)
+        write_asked(pipeline.catalogue, store)
         log.info("nothing to do: run %s has done all of it", done.run)
         name_flow_run(done.run, [*tags(done), "nothing to do"])
         return done
@@ -124,6 +126,7 @@ def _done(request: Run, store: str, profile: str | Profile, command: Sequence[st
             ended = _run(pipeline, store, prepared.profile, record, begun, spent)
         name_flow_run(ended.run, tags(ended))
         tell_missed(store, ended.model.spec, ended.dataset, ended.model)
+        write_asked(pipeline.catalogue, store)
         return ended
 
 

@@ -5,6 +5,7 @@ from prefect import flow
 from ritz.compute.document import Number, Part
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.storage.store import Store
+from ritz.tasks.catalogue.asked import write_asked
 from ritz.tasks.checks import check_ranks
 from ritz.tasks.documents.card import ModelVersion, Origin
 from ritz.tasks.documents.dataset import DatasetVersion
@@ -75,4 +76,5 @@ def train(
             training=trained.summary,
         )
         model = cluster.call("train", register, store, trained.identity, pipeline.name, origin)
+    write_asked(pipeline.catalogue, store)
     return FinishedTraining(model=model, dataset=source, training=trained.summary, seconds=trained.seconds)

@@ -16,6 +16,7 @@ from ritz.storage.integrity.located import locate
 from ritz.storage.names import split_spec
 from ritz.storage.store import Store
 from ritz.tasks.auditing.version import maker, opened
+from ritz.tasks.catalogue import site
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.records import run_lock, trained
 from ritz.tasks.generation.growth import version_of
@@ -67,11 +68,18 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
         _check_learning(pipeline, pipeline.problem.template(1), pipeline.train_samples)
     store = Store(store_url)
     store.check_writable()
+    check_catalogue(pipeline, store)
     dataset = Committer.find(store, pipeline.name, pipeline.dataset_identity, pipeline.fixed)
     if dataset is not None:
         version_of(dataset, pipeline.data.samples)
         with store.lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store.url}"), dataset.lock():
             pass
+
+
+def check_catalogue(pipeline: Pipeline, store: Store) -> None:
+    """Refuse a catalogue that cannot be written; see `ritz.tasks.catalogue.site.opened`."""
+    if pipeline.catalogue is not None:
+        site.check(store, pipeline.catalogue)
 
 
 def check_ranks(pipeline: Pipeline, cluster: Cluster) -> None:
@@ -104,6 +112,7 @@ def check_training(fit: OfflineFit) -> None:
     """
     pipeline, version, data = fit.pipeline, fit.dataset, fit.data
     data.store.check_writable()
+    check_catalogue(pipeline, data.store)
     if version.samples != data.samples:
         raise Refused(f"dataset {version.spec} holds {version.samples} of {data.samples} samples; finish it first")
     if short := pipeline.training.short(fit.samples, version.spec):

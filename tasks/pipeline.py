@@ -151,7 +151,9 @@ class Pipeline(Kind):
     uncertainty: AnyUncertainty = Field(USUAL, description="Error bars of the model, and their calibration.")
     gate: Gate = Field(Gate(), description="Conditions for the release of the model.")
     schedule: Schedule | None = Field(None, description="Schedule of a served recipe.")
-    about: Imprint = Field(Imprint(), description="Description, licence and contact, for readers of the data.")
+    about: Imprint = Field(
+        Imprint(), description="Description, licence, contact, citation and address, for readers of the data."
+    )
     catalogue: str | None = Field(
         None,
         min_length=1,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -65,11 +65,10 @@ def residual(dataset: CataloguedDataset) -> str:
     return f"true relative residual at most {number(worst)} (asked: {number(dataset.rtol)})"
 
 
-def splits(counts: dict[str, int] | object) -> str:
+def splits(counts: Mapping[str, int]) -> str:
     """Return the samples of each split in words, in the order of their ids."""
-    found = dict(counts)  # type: ignore[call-overload]  # a mapping of a document
-    ordered = sorted(found, key=lambda name: SPLITS.index(name) if name in SPLITS else len(SPLITS))
-    return ", ".join(f"{number(found[name])} {name}" for name in ordered)
+    ordered = sorted(counts, key=lambda name: SPLITS.index(name) if name in SPLITS else len(SPLITS))
+    return ", ".join(f"{number(counts[name])} {name}" for name in ordered)
 
 
 def _keys(dataset: CataloguedDataset) -> Iterator[Key]:
@@ -127,7 +126,8 @@ def _table(caption: str, variables: Sequence[StoredVariable]) -> Markup:
         )
         for one in variables
     ]
-    return table(caption, rows, ("name", "role", "meaning", "units", "dimensions", "type", "chunk", "file"))
+    head = ("name", "role", "meaning", "units", "dimensions", "type", "chunk", "file")
+    return table(caption, rows, head, text=True)
 
 
 def _product(sizes: Sequence[int]) -> str:
@@ -148,7 +148,12 @@ def _versions(dataset: CataloguedDataset) -> Markup:
     ]
     more = len(dataset.shown.versions) - len(rows)
     return joined(
-        table("A version never changes.", rows, ("version", "samples", "splits", "size", "published", "snapshot")),
+        table(
+            "A version never changes.",
+            rows,
+            ("version", "samples", "splits", "size", "published", "snapshot"),
+            text=True,
+        ),
         paragraph(f"{number(more)} older ones are not listed.", "muted") if more else Markup(),
     )
 
@@ -186,4 +191,4 @@ def _trained(contents: Contents, dataset: CataloguedDataset, up: str) -> Markup:
     if not rows:
         return paragraph("No model of this store was trained on it.", "missing")
     head = ("model", "version of the data", "surrogate", "training", "relative L2", "release")
-    return table("Trained on it.", rows, head)
+    return table("Trained on it.", rows, head, text=True)

@@ -17,6 +17,9 @@ from ritz.tasks.report.wording import MISSING, duration, number
 SCRIPT = "search.js"
 """What hides the rows that are not searched for; the page works without it."""
 
+NUMBERS = ("samples", "worst residual", "solver time per sample", "relative L2")
+"""Columns of numbers, whose ends stand below each other."""
+
 
 def rendered(contents: Contents, title: str) -> bytes:
     """Return the first page of a catalogue: every dataset and model in a row, and a search over the rows.
@@ -54,6 +57,7 @@ def _datasets(datasets: Sequence[CataloguedDataset]) -> Markup:
     head = ("dataset", "problem", "samples", "worst residual", "solver time per sample", "licence", "published")
     rows = [
         _row(
+            head,
             (
                 link(dataset_page(one.name), f"{one.name}@{one.newest.version}"),
                 one.problem,
@@ -79,6 +83,7 @@ def _models(models: Sequence[CataloguedModel]) -> Markup:
     head = ("model", "problem", "surrogate", "trained on", "relative L2", "licence", "release")
     rows = [
         _row(
+            head,
             (
                 link(model_page(one.entry.name, one.entry.version), one.entry.spec),
                 _problem(one),
@@ -102,20 +107,29 @@ def _problem(model: CataloguedModel) -> str:
 
 
 def _table(caption: str, head: Sequence[str], rows: Iterable[Markup]) -> Markup:
-    titles = Markup().join(Markup('<th scope="col">{}</th>').format(title) for title in head)
+    titles = Markup().join(Markup('<th scope="col"{}>{}</th>').format(_look(title), title) for title in head)
     return Markup(
         '<div class="scroll" tabindex="0" role="group" aria-label="{}"><table>\n<caption>{}</caption>\n'
         "<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table></div>"
     ).format(caption, caption, titles, Markup("\n").join(rows))
 
 
-def _row(cells: Sequence[str], problem: str, release: str, more: str) -> Markup:
+def _row(head: Sequence[str], cells: Sequence[str], problem: str, release: str, more: str) -> Markup:
     """Return a row with what it is found by."""
-    text = " ".join([*(Markup(cell).striptags() for cell in map(_escaped, cells)), more]).lower()
+    text = " ".join([*(cell.striptags() for cell in map(_escaped, cells)), more]).lower()
     first, *others = cells
+    filled = zip(head[1:], others, strict=True)
     return Markup('<tr data-text="{}" data-problem="{}" data-release="{}"><th scope="row">{}</th>{}</tr>').format(
-        text, problem, release, first, Markup().join(Markup("<td>{}</td>").format(cell) for cell in others)
+        text,
+        problem,
+        release,
+        first,
+        Markup().join(Markup("<td{}>{}</td>").format(_look(title), cell) for title, cell in filled),
     )
+
+
+def _look(title: str) -> Markup:
+    return Markup() if title in NUMBERS else Markup(' class="text"')
 
 
 def _escaped(cell: str) -> Markup:

@@ -59,7 +59,8 @@ def text(contents: Contents, title: str) -> bytes:
 def _entry(link: str, sentences: Iterable[str], imprint: Imprint) -> str:
     told = [_plain(one) for one in (imprint.description, *sentences) if one]
     told += [f"Licence: {_plain(imprint.licence or 'not stated')}."]
-    told += [f"Contact: {_plain(imprint.contact)}."] if imprint.contact else []
+    more = (("Contact", imprint.contact), ("Cite", imprint.citation), ("From", imprint.url))
+    told += [f"{name}: {_plain(one)}." for name, one in more if one]
     return f"- {link}: {' '.join(told)}"
 
 

@@ -125,7 +125,8 @@ def _lineage(contents: Contents, model: CataloguedModel, up: str) -> Markup:
 
 def _variables(model: CataloguedModel) -> Markup:
     rows = [*_rows("input", model.card.inputs), *_rows("output", model.card.outputs)]
-    return table("Fields in physical units.", rows, ("name", "role", "meaning", "units", "dimensions", "type"))
+    head = ("name", "role", "meaning", "units", "dimensions", "type")
+    return table("Fields in physical units.", rows, head, text=True)
 
 
 def _rows(role: str, variables: Mapping[str, Variable]) -> Iterator[tuple[str, ...]]:

@@ -72,13 +72,22 @@ def page(
 
 
 def rights(imprint: Imprint) -> Markup:
-    """Return licence and contact in a sentence; only a mail address or an https URL of plain characters is a link."""
-    licence = Markup("Licence: {}.").format(_linked(imprint.licence) if imprint.licence else "not stated")
-    contact = Markup(" Contact: {}.").format(_linked(imprint.contact)) if imprint.contact else Markup()
-    return licence + contact
+    """Return licence, contact, citation and address; only a mail address or a plain https URL is a link."""
+    told = (
+        ("Licence", imprint.licence or "not stated"),
+        ("Contact", imprint.contact),
+        ("Cite", imprint.citation),
+        ("From", imprint.url),
+    )
+    return Markup(" ").join(Markup("{}: {}.").format(name, _linked(text)) for name, text in told if text)
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is an https URL of plain characters, which may be a link."""
+    return _URL.fullmatch(text) is not None
 
 
 def _linked(text: str) -> str | Markup:
-    if _URL.fullmatch(text):
+    if is_url(text):
         return link(text, text)
     return link(f"mailto:{text}", text) if _MAIL.fullmatch(text) else text

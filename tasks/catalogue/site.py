@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 
 from ritz.compute.document import Part
 from ritz.storage.errors import StorageError
@@ -15,7 +16,10 @@ MANIFEST = "ritz.json"
 
 LOCK = ".ritz.lock"
 
-_OWN = ("datasets", "models", "runs", "fits", "comparisons")
+WAIT = 600.0
+"""Seconds that one update waits for another, which may have many pages to draw."""
+
+_OWN = ("catalogues", "comparisons", "datasets", "fits", "imports", "models", "runs")
 """Folders of a store, in which no catalogue may lie."""
 
 
@@ -53,26 +57,30 @@ def check(store: Store, to: str) -> None:
     opened(store, to).check_writable()
 
 
+def locked(place: Store) -> AbstractContextManager[None]:
+    """Hold a catalogue for this process alone, once others have updated it."""
+    return place.lock(LOCK, f"catalogue {place.url}", wait=WAIT)
+
+
 def update(store: Store, place: Store, files: Mapping[str, bytes]) -> Update:
     """Make a catalogue hold these files; the same again changes no byte.
 
     Parameters
     ----------
     place
-        As `opened` returns it.
+        As `opened` returns it; the caller holds its lock.
     files
         Content by key. Pages lie in folders of their own, and these go as a whole with the page.
     """
-    with place.lock(LOCK, f"catalogue {place.url}", wait=60.0):
-        before = _files(place, store)
-        digests = {key: hashlib.sha256(data).hexdigest() for key, data in sorted(files.items())}
-        manifest = json.dumps({"format": 1, "store": store.url, "files": digests}, indent=1).encode() + b"\n"
-        gone = [key for key in before if key not in files]
-        written = [key for key, data in sorted(files.items()) if _write(place, key, data)]
-        for folder in _folders(gone, files):
-            place.remove(folder)
-        # Last of all: should this be killed, the next update finds what lies there by the list of before.
-        _write(place, MANIFEST, manifest)
+    before = _files(place, store)
+    digests = {key: hashlib.sha256(data).hexdigest() for key, data in sorted(files.items())}
+    _write(place, MANIFEST, _manifest(store, dict.fromkeys(before, "") | digests))
+    gone = [key for key in before if key not in files]
+    written = [key for key, data in sorted(files.items()) if _write(place, key, data)]
+    for folder in _folders(gone, files):
+        place.remove(folder)
+    # At first and at last: should this be killed, the next update finds all that lies there by the list.
+    _write(place, MANIFEST, _manifest(store, digests))
     return Update(written=tuple(written), removed=tuple(gone))
 
 
@@ -94,6 +102,11 @@ def _files(place: Store, store: Store) -> Collection[str]:
             f"{place.location(MANIFEST)} and what it lists"
         )
     return tuple(files)
+
+
+def _manifest(store: Store, digests: Mapping[str, str]) -> bytes:
+    document = {"format": 1, "store": store.url, "files": dict(sorted(digests.items()))}
+    return json.dumps(document, indent=1).encode() + b"\n"
 
 
 def _write(place: Store, key: str, data: bytes) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from ritz.tasks.catalogue.addresses import INDEX, collection, dataset_page, up
 from ritz.tasks.catalogue.contents import CataloguedDataset, Contents
 from ritz.tasks.catalogue.dataset_page import facts_line
+from ritz.tasks.catalogue.page import is_url
 
 VERSION = "1.1.0"
 
@@ -103,6 +104,10 @@ def of_dataset(dataset: CataloguedDataset) -> bytes:
     }
     if imprint.licence and not plain:
         document["ritz:licence"] = imprint.licence
+    if imprint.citation:
+        document["ritz:citation"] = imprint.citation
+    if is_url(imprint.url):
+        document["links"].append({"rel": "via", "href": imprint.url})
     if imprint.contact:
         document["providers"] = [{"name": imprint.contact, "roles": ["producer", "licensor"]}]
     return _json(document)

@@ -58,10 +58,12 @@ def catalogue(store_url: str, to: str, newest: int | None = None) -> Catalogued:
     store = Store(store_url)
     place = sites.opened(store, to)
     place.check_writable()
-    told = contents(store, newest)
-    # Before the pages are there: what they name must not go meanwhile.
-    named.keep(told, place)
-    update = sites.update(store, place, _files(told))
+    with sites.locked(place):
+        # Read now, so that the last of several updates tells of all that was there before it.
+        told = contents(store, newest)
+        # Before the pages are there: what they name must not go meanwhile.
+        named.keep(told, place)
+        update = sites.update(store, place, _files(told))
     return Catalogued(
         index=place.location(INDEX),
         datasets=len(told.datasets),

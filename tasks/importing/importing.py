@@ -109,12 +109,12 @@ def _pipeline(plan: Plan, manifest: Manifest, problem: External) -> Pipeline:
         name=plan.mapping.name,
         problem=problem,
         data=Data(samples=manifest.samples, shard=manifest.shard, dtype=asked.dtype, splits=asked.splits),
+        about=plan.mapping.about,
         imported=Imported(
             files=names,
             count=len(files),
             bytes=sum(sum(item.bytes) for item in manifest.items),
             manifest=key(plan.mapping.name),
-            **dict(plan.mapping.about),
         ),
     )
 

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from ritz.compute.kind import Fault, Kind, OneOf, in_units
-from ritz.tasks.importing.imported import About
 from ritz.tasks.importing.layouts.layout import Layout
 from ritz.tasks.importing.layouts.named import Named
 from ritz.tasks.importing.layouts.pdebench_darcy import PDEBenchDarcy
 from ritz.tasks.importing.layouts.the_well import TheWell
 from ritz.tasks.importing.variables import Dimension, Patterns, Variable, listed
+from ritz.tasks.imprint import Imprint
 from ritz.tasks.pipeline import Name, Splits
 
 AnyLayout = Annotated[Layout, OneOf(Layout, lambda: (Named, PDEBenchDarcy, TheWell), group="ritz.layouts")]
@@ -56,7 +56,7 @@ class Import(Kind):
         "none", description="Flips, or flips and transpose (square), under which a sample stays a solution."
     )
     data: StoredAs = Field(StoredAs(), description="Shards, type and splits of the samples.")
-    about: About = Field(About(), description="Title, licence, citation, contact and address of the data.")
+    about: Imprint = Field(Imprint(), description="Description, licence, contact, citation and address of the data.")
 
     @field_validator("files", mode="before")
     @classmethod

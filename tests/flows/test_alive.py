@@ -52,8 +52,9 @@ def silent_after(client: SyncPrefectClient, silence: float) -> Iterator[UUID]:
 
 def running(client: SyncPrefectClient, deployment: UUID) -> UUID:
     run = client.create_flow_run_from_deployment(deployment)
-    for state in (Pending(), Running()):
-        client.set_flow_run_state(run.id, state, force=True)
+    states: tuple[State[None], ...] = (Pending(), Running())
+    for begun in states:
+        client.set_flow_run_state(run.id, begun, force=True)
     return run.id
 
 
