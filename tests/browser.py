@@ -20,11 +20,18 @@ PATIENCE = 60.0
 
 
 class Page:
-    """A page of the browser."""
+    """A page of the browser.
+
+    Attributes
+    ----------
+    requests
+        What it has asked for since `watch`, as URLs; pictures that lie in a page are none.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._ids = itertools.count(1)
+        self.requests: list[str] = []
 
     def visit(self, url: str) -> None:
         """Load a page, and wait until it is there."""
@@ -53,11 +60,37 @@ class Page:
         """Type into the field that has the focus."""
         self._call("Input.insertText", text=text)
 
+    def watch(self) -> None:
+        """Keep what is asked for from now on."""
+        self._call("Network.enable")
+
+    def press(self, key: str) -> None:
+        """Press a key that has a name, such as Tab."""
+        codes = {"Tab": 9, " ": 32, "End": 35, "Home": 36}
+        for kind in ("keyDown", "keyUp"):
+            text = key if kind == "keyDown" and len(key) == 1 else ""
+            code = {"windowsVirtualKeyCode": codes[key], "code": "Space" if key == " " else key}
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, text=text, **code)
+
+    def theme(self, name: str) -> None:
+        """Prefer a theme, ``"light"`` or ``"dark"``."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def picture(self, path: Path) -> None:
+        """Write all of the page as PNG."""
+        height = self.evaluate("document.documentElement.scrollHeight")
+        area = {"x": 0, "y": 0, "width": 1280, "height": min(height, 8000), "scale": 1}
+        shot = self._call("Page.captureScreenshot", captureBeyondViewport=True, clip=area)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._ids)
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             answer = json.loads(self._connection.recv(PATIENCE))
+            if answer.get("method") == "Network.requestWillBeSent":
+                url = answer["params"]["request"]["url"]
+                self.requests += [] if url.startswith("data:") else [url]
             if answer.get("id") == number:
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]

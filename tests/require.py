@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import axe
+
 THERE: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "chromium": lambda: shutil.which("chromium") is not None,
     "slurm": lambda: all(shutil.which(f"/usr/sbin/{name}") for name in ("munged", "slurmctld", "slurmd")),
     "curl": lambda: shutil.which("curl") is not None,
     "postgres": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+    "axe": lambda: shutil.which("chromium") is not None and axe.source() is not None,
     "compliance-checker": lambda: shutil.which("compliance-checker") is not None,
 }
 """How a need is recognised."""

@@ -35,5 +35,9 @@ def catalogue(
     if as_json:
         print_json(found.document())
         return
-    typer.echo(f"{found.datasets} datasets and {found.models} models in {found.index}")
+    counted = [
+        f"{count} {what}{'' if count == 1 else 's'}"
+        for count, what in ((found.datasets, "dataset"), (found.models, "model"))
+    ]
+    typer.echo(f"{' and '.join(counted)} in {found.index}")
     typer.echo(f"{len(found.written)} files written, {len(found.removed)} removed", err=True)

@@ -78,9 +78,14 @@ class CataloguedDataset:
         return str(self.shown.recipe["problem"]["kind"])
 
     @property
+    def solved(self) -> bool:
+        """Whether Ritz has solved its samples; else they were imported."""
+        return not self.shown.recipe.get("imported")
+
+    @property
     def seconds_per_sample(self) -> float | None:
         """Solver time per sample of the newest version, None where it has none."""
-        return self.ledger["seconds"] / self.newest.samples if self.newest.samples else None
+        return self.ledger["seconds"] / self.newest.samples if self.solved and self.newest.samples else None
 
 
 @dataclass(frozen=True)

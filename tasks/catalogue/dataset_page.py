@@ -50,12 +50,16 @@ def rendered(contents: Contents, dataset: CataloguedDataset, material: Material)
 
 def facts_line(dataset: CataloguedDataset) -> str:
     """Return what is worth knowing of a dataset in a line."""
-    newest, failed = dataset.newest, dataset.ledger["failed"]
+    newest, failed = dataset.newest, number(dataset.ledger["failed"] or "none")
+    room = "" if newest.bytes is None else f", {size(newest.bytes)}"
+    if not dataset.solved:
+        return (
+            f"{number(newest.samples)} imported samples ({splits(newest.splits)}){room}; {failed} with values that "
+            "are not finite; no residual is known of them."
+        )
     return (
-        f"{number(newest.samples)} samples of the problem {dataset.problem} ({splits(newest.splits)})"
-        f"{'' if newest.bytes is None else f', {size(newest.bytes)}'}; {residual(dataset)}; "
-        f"{'none' if not failed else number(failed)} failed; {duration(dataset.seconds_per_sample)} of solver time per "
-        "sample."
+        f"{number(newest.samples)} samples of the problem {dataset.problem} ({splits(newest.splits)}){room}; "
+        f"{residual(dataset)}; {failed} failed; {duration(dataset.seconds_per_sample)} of solver time per sample."
     )
 
 
@@ -75,17 +79,21 @@ def _keys(dataset: CataloguedDataset) -> Iterator[Key]:
     newest, rounding = dataset.newest, dataset.rounding_bound
     yield "samples", number(newest.samples), f"Of version {newest.version}: {splits(newest.splits)}."
     added = "" if rounding is None else f" Rounding the stored fields adds up to {number(rounding)}."
-    yield (
-        "worst residual",
-        number(dataset.ledger["max_residual"]),
-        f"Largest true relative residual ‖b − Ax‖/‖b‖ of any good sample; {number(dataset.rtol)} was asked.{added}",
-    )
-    solvers = ", ".join(f"{name} {number(count)}" for name, count in dataset.ledger["solvers"].items())
-    yield (
-        "cost per sample",
-        duration(dataset.seconds_per_sample),
-        f"Solver time; {duration(dataset.ledger['seconds'])} in all. Solved by: {solvers or MISSING}.",
-    )
+    if dataset.solved:
+        solvers = ", ".join(f"{name} {number(count)}" for name, count in dataset.ledger["solvers"].items())
+        yield (
+            "worst residual",
+            number(dataset.ledger["max_residual"]),
+            f"Largest true relative residual ‖b − Ax‖/‖b‖ of any good sample; {number(dataset.rtol)} was asked.{added}",
+        )
+        yield (
+            "cost per sample",
+            duration(dataset.seconds_per_sample),
+            f"Solver time; {duration(dataset.ledger['seconds'])} in all. Solved by: {solvers or MISSING}.",
+        )
+    else:
+        files = dataset.shown.recipe["imported"]["count"]
+        yield "files", number(files), "Files that the samples were imported from: Ritz has not solved them."
     trained = {model for version in dataset.lineage.versions for model in version.models}
     yield "models", number(len(trained)), "Trained on any version of this dataset."
 
@@ -160,11 +168,13 @@ def _versions(dataset: CataloguedDataset) -> Markup:
 
 def _lineage(contents: Contents, dataset: CataloguedDataset, up: str) -> Markup:
     source = dataset.lineage.recipe
+    if dataset.solved:
+        how = f"Made of the recipe {source.name} (problem {source.problem['kind']}, seed {source.seed}, tolerance "
+        how += f"{number(source.rtol)}) by"
+    else:
+        how = f"Imported from files such as {dataset.shown.recipe['imported']['files'][0]} with"
     return joined(
-        paragraph(
-            f"Made of the recipe {source.name} (problem {source.problem['kind']}, seed {source.seed}, tolerance "
-            f"{number(source.rtol)}) by Ritz {source.ritz_version}. Identity {source.identity}."
-        ),
+        paragraph(f"{how} Ritz {source.ritz_version}. Identity {source.identity}."),
         _trained(contents, dataset, up),
     )
 

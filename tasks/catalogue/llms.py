@@ -21,8 +21,8 @@ def text(contents: Contents, title: str) -> bytes:
     lines = [
         f"# {_plain(title)}",
         "",
-        f"> Datasets of parametric partial differential equations and surrogate models of {_plain(store.url)}, made "
-        "by Ritz. Every sample has its true relative residual; datasets lie in Icechunk (Zarr 3).",
+        f"> Datasets of parametric partial differential equations and surrogate models of {_plain(store.url)}, kept "
+        "by Ritz. Every solved sample has its true relative residual; datasets lie in Icechunk (Zarr 3).",
         "",
         "## Datasets",
         "",

@@ -37,7 +37,7 @@ def catalog(contents: Contents, title: str) -> bytes:
             "stac_version": VERSION,
             "id": "ritz",
             "title": title,
-            "description": f"Datasets of {contents.store.url}, solved by Ritz.",
+            "description": f"Datasets of {contents.store.url}, kept by Ritz.",
             "links": [
                 {"rel": "root", "href": "./catalog.json", "type": "application/json"},
                 {"rel": "alternate", "href": f"./{INDEX}", "type": "text/html", "title": title},

@@ -20,7 +20,9 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.tasks.pipeline import Data
 
 if __name__ == "__main__":
-    pipeline = ritz.Pipeline(name="few", problem=Darcy(shape=(8, 8)), data=Data(samples=16, shard=8), solver="direct")
+    pipeline = ritz.Pipeline(
+        name="few", problem=Darcy(shape=(8, 8)), data=Data(samples=16, shard=8), solver="direct", catalogue="site"
+    )
     made = ritz.generate(pipeline)
     print((made.dataset.version, made.ledger.solved, ritz.open_dataset("few@v1")["u"].shape))
     print((ritz.generate(pipeline).ledger.solved, ritz.generate("few@v1", {"data.samples": 32}).dataset.version))
@@ -35,6 +37,9 @@ def test_a_dataset_is_made_found_done_and_grown(tmp_path: Path, environment: dic
     first, second = map(ast.literal_eval, stdout.splitlines())
     assert first == ("v1", 16, (16, 8, 8))
     assert second == (0, "v2")
+    # The catalogue that the recipe names was written at every publication.
+    page = (tmp_path / "site" / "datasets" / "few" / "index.html").read_text()
+    assert "<h1>few@v2</h1>" in page
 
 
 def test_bad_input_is_refused_before_a_server_starts(tmp_path: Path) -> None:
