@@ -16,6 +16,11 @@ VERSION = "4.14.1"
 
 RULES = ("wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice")
 
+RUN = """
+axe.run(document, %s).then(done => done.violations.map(one => (
+    {rule: one.id, impact: one.impact, where: one.nodes.map(node => node.target.join(" "))})))
+"""
+
 
 def source() -> str | None:
     """Return axe-core as one script, None where it is not there and npm cannot fetch it.
@@ -37,9 +42,5 @@ def faults(page: Page) -> list[dict[str, Any]]:
     assert script is not None
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     page.evaluate(script)
-    options = json.dumps({"runOnly": RULES, "resultTypes": ["violations"]})
-    found = page.evaluate(
-        f"axe.run(document, {options}).then(done => done.violations.map(one => ({{"
-        "rule: one.id, impact: one.impact, where: one.nodes.map(node => node.target.join(' '))}})))".replace("}}", "}")
-    )
+    found = page.evaluate(RUN % json.dumps({"runOnly": RULES, "resultTypes": ["violations"]}))
     return [one for one in found if one["impact"] in ("serious", "critical")]

@@ -75,7 +75,9 @@ def table(
         All columns but the first are sentences.
     """
     look = Markup(' class="text"') if text else Markup()
-    parts = [Markup('<div class="scroll"><table{}>\n<caption>{}</caption>').format(_kind(kind), caption)]
+    # The keyboard scrolls what is wider than the page.
+    opening = Markup('<div class="scroll" tabindex="0" role="group" aria-label="{}"><table{}>\n<caption>{}</caption>')
+    parts = [opening.format(caption, _kind(kind), caption)]
     if head:
         first, *others = (
             Markup('<th scope="col"{}>{}</th>').format(look if at else "", n) for at, n in enumerate(head)
