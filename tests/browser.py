@@ -52,10 +52,6 @@ class Page:
             time.sleep(0.1)
         return value
 
-    def picture(self) -> bytes:
-        """Return a screenshot, as PNG."""
-        return base64.b64decode(self._call("Page.captureScreenshot")["data"])
-
     def type(self, text: str) -> None:
         """Type into the field that has the focus."""
         self._call("Input.insertText", text=text)
@@ -76,12 +72,12 @@ class Page:
         """Prefer a theme, ``"light"`` or ``"dark"``."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
-    def picture(self, path: Path) -> None:
-        """Write all of the page as PNG."""
+    def picture(self) -> bytes:
+        """Return all of the page, as PNG."""
         height = self.evaluate("document.documentElement.scrollHeight")
         area = {"x": 0, "y": 0, "width": 1280, "height": min(height, 8000), "scale": 1}
         shot = self._call("Page.captureScreenshot", captureBeyondViewport=True, clip=area)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        return base64.b64decode(shot["data"])
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._ids)

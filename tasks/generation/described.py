@@ -51,12 +51,10 @@ def described(pipeline: Pipeline, ids: np.ndarray) -> Described:
 
 
 def _said(pipeline: Pipeline) -> dict[str, str]:
-    """Return what is said of data that were imported, by the names that CF and ACDD have for it."""
-    about = pipeline.imported
-    if about is None:
-        return {}
-    named = {"title": about.title, "license": about.licence, "references": about.citation, "contact": about.contact}
-    return {name: text for name, text in {**named, "source": about.url}.items() if text}
+    """Return what is said of the data, by the names that CF and ACDD have for it."""
+    about = pipeline.about
+    named = {"summary": about.description, "license": about.licence, "references": about.citation}
+    return {name: text for name, text in {**named, "contact": about.contact, "source": about.url}.items() if text}
 
 
 def _answering(pipeline: Pipeline) -> tuple[str, ...]:

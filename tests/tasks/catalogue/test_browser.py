@@ -29,7 +29,7 @@ def test_a_page_loads_nothing_but_itself(page: Page, site: Path, address: str, t
         page.theme(theme)
         page.visit((site / address).as_uri())
         # For who wants to see what was tested.
-        page.picture(tmp_path / f"{address.replace('/', '-')}-{theme}.png")
+        (tmp_path / f"{address.replace('/', '-')}-{theme}.png").write_bytes(page.picture())
     assert set(page.requests) == {(site / address).as_uri()}
     assert page.evaluate("typeof pwned") == "undefined"
     # All pictures are there, and nothing is wider than the window.
