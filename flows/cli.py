@@ -10,7 +10,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from ritz.compute.cluster.errors import ClusterError
-from ritz.flows.commands import audit, catalogue, compare, exports, importing, keeping, listing, replay, service, stages
+from ritz.flows.commands import (
+    audit,
+    catalogue,
+    compare,
+    doctor,
+    exports,
+    importing,
+    keeping,
+    listing,
+    replay,
+    service,
+    stages,
+)
 from ritz.flows.server.api import ServerError
 from ritz.flows.settings import prepare_prefect
 from ritz.storage.errors import StorageError
@@ -38,6 +50,7 @@ for command in (
     *(listing.diff, listing.lineage, keeping.gc),
     exports.export,
     catalogue.catalogue,
+    doctor.doctor,
 ):
     app.command()(command)
 app.command("import")(importing.import_files)

@@ -115,6 +115,22 @@ def own_key(port: int) -> str | None:
     )
 
 
+def version(url: str, key: str | None) -> str | None:
+    """Return the version of the Prefect server at an API URL, None where it does not tell.
+
+    Parameters
+    ----------
+    key
+        ``user:password``; by default that of the environment.
+    """
+    try:
+        answer = _get(f"{url}/admin/version", _credentials(key))
+        found = json.loads(answer.body) if answer.code == HTTPStatus.OK else None
+    except (OSError, HTTPException, ValueError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 class _Answer(NamedTuple):
     code: int
     body: bytes

@@ -48,6 +48,7 @@ def test_a_collection_says_what_lies_where(catalog: pystac.Catalog) -> None:
 
 def test_an_asset_is_opened_by_what_the_collection_says(catalog: pystac.Catalog) -> None:
     tiny = next(one for one in catalog.get_children() if one.id == "tiny")
+    assert isinstance(tiny, pystac.Collection)
     asset = tiny.assets["data"]
     repository = icechunk.Repository.open(icechunk.local_filesystem_storage(asset.href.removeprefix("file://")))
     session = repository.readonly_session(tag=asset.extra_fields["ritz:tag"])
