@@ -18,6 +18,7 @@ THERE: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "chromium": lambda: shutil.which("chromium") is not None,
     "slurm": lambda: all(shutil.which(f"/usr/sbin/{name}") for name in ("munged", "slurmctld", "slurmd")),
+    "iproute2": lambda: shutil.which("ip") is not None,
     "curl": lambda: shutil.which("curl") is not None,
     "postgres": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
     "axe": lambda: shutil.which("chromium") is not None and axe.source() is not None,
