@@ -29,7 +29,20 @@ def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
     assert failed["error"].startswith(f"StorageError: cannot write {store}/fits/")
     assert failed["error"].removeprefix("StorageError: ") in done.stderr
     assert set(failed) == {
-        *("run", "status", "identity", "fit", "created", "command", "recipe", "versions", "machine", "paths", "error"),
+        *(
+            "run",
+            "status",
+            "identity",
+            "fit",
+            "created",
+            "command",
+            "recipe",
+            "versions",
+            "machine",
+            "paths",
+            "error",
+            "usage",
+        ),
     }
     assert (failed["paths"], failed["recipe"]["name"]) == ({"store": str(store)}, "small")
 
