@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dask
 
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.storage.store import Store
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.recipes import load_profile
@@ -36,6 +37,7 @@ def test_what_a_worker_had_that_is_cut_off_is_solved_elsewhere_and_stored_once(t
     require("root", "iproute2")
     trap = Trap(tmp_path / "trap", Store(tmp_path / "store"), {})
     trap.folder.mkdir()
+    pipeline = trap.pipeline.model_copy(update={"solver": Direct()})
     with (
         dask.config.set(SHORT),
         standing(tmp_path / "hosts", {"first": "solve", "second": "solve"}, (), ON_HOSTS) as hosts,
@@ -47,7 +49,7 @@ def test_what_a_worker_had_that_is_cut_off_is_solved_elsewhere_and_stored_once(t
         wait_until(lambda: cluster.workers("solve") == 2)
         [lost] = [pid for address, pid in workers(cluster, "solve").items() if f"//{first.address}:" in address]
         with trap.gated(PROBES + FREE):
-            generating = pool.submit(generate.fn, trap.pipeline, trap.store.url, cluster)
+            generating = pool.submit(generate.fn, pipeline, trap.store.url, cluster)
             held_up = PROBED + (FREE + 2) * SHARD
             wait_until(lambda: generating.done() or len(solved(trap.folder)) == held_up)
             cut.enter_context(first.cut())

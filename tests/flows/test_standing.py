@@ -80,7 +80,7 @@ def standing(request: pytest.FixtureRequest, s3: dict[str, str]) -> Iterator[Sta
         environment |= {"PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_CLI_COLORS": "false"}
         if request.param == "postgres":
             require("postgres")
-            url = stack.enter_context(postgres.serving())
+            url = stack.enter_context(postgres.serving()).url
             environment["PREFECT_API_DATABASE_CONNECTION_URL"] = url
         else:
             (folder / "prefect").mkdir(mode=0o700)
