@@ -107,7 +107,9 @@ def standing(
     variables = os.environ | CONFIGURED | {"PYTHONSAFEPATH": "1"} | dict(environment or {})
     with joined("scheduler", *workers, *others) as (_, hosts), ExitStack() as stack:
         address = f"tls://{hosts['scheduler'].address}:{PORT}"
-        (folder / "cluster.yaml").write_text(yaml.safe_dump({"kind": "attach", "address": address, **files}))
+        (folder / "cluster.yaml").write_text(
+            yaml.safe_dump({"kind": "attach", "address": address, "timeout": 120, **files})
+        )
         commands = {"scheduler": ["scheduler", "--port", str(PORT), "--protocol", "tls"]}
         for name, role in workers.items():
             commands[name] = ["worker", address, "--nthreads", "1", "--resources", f"{role}=1", "--name", name]

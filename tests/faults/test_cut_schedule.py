@@ -49,6 +49,9 @@ ENDS_THE_RUN = {("scheduler", sort) for sort in ("cut", "mute", "kill")} | {
 
 GONE = "is gone; what is committed is kept, the same command goes on from there when it is back"
 
+NONE_THERE = "profile.address: no Dask scheduler answered at "
+"""What a command says that was cut off before it had found its cluster."""
+
 AT_ONCE = 2
 """Most troubles of one run."""
 
@@ -105,10 +108,11 @@ def test_a_run_ends_right_whichever_host_is_cut_off(tmp_path: Path, recipe: str,
         *others, last = records(store)
         assert last["status"] == "finished"
         for record in others:
-            assert record["status"] == "failed"
-            assert record["error"] == VANISHED or GONE in record["error"]
+            if record["status"] != "failed" or not (record["error"] == VANISHED or GONE in record["error"]):
+                command.fault(f"{store}: the record says {record['status']}: {record['error']}")
         assert whole(store) == clean
         told(f"{store.name}: {before - len(deck)} troubles, complete, every bit as in the clean run")
+    assert not command.faults
 
 
 class Command:
@@ -117,6 +121,7 @@ class Command:
     def __init__(self, recipe: str, folder: Path, hosts: Hosts, told: Callable[[str], None]) -> None:
         self.recipe, self.folder, self.hosts, self.told = recipe, folder, hosts, told
         self.environment = os.environ | {"PREFECT_HOME": str(folder / "prefect")}
+        self.faults: list[str] = []
 
     def once(self, store: Path, deck: list[Trouble], drawn: random.Random) -> int:
         """Start it, with some troubles of the deck; return how it ended."""
@@ -162,17 +167,22 @@ class Command:
             until(lambda: not [child for child in family if alive(child)])
         code, text = process.returncode, errors.read_text()
         self.told(f"{', '.join(each.text() for each in struck) or 'no trouble'}: ended with {code} after {took:.1f} s")
-        assert "Traceback" not in text, text
+        if "Traceback" in text:
+            self.fault(f"a traceback: {text}")
         if code == 0:
             assert json.loads(said.read_text())["status"] == "finished"
-        elif code == -KILL:
-            assert Trouble("driver", "kill") in struck
-        else:
-            assert ENDS_THE_RUN & set(struck), text
-            assert GONE in text
-        if all(trouble.sort in ("blink", "stop") for trouble in struck):
-            assert self._parts() == parts, "what was away for an instant was taken for dead"
+        elif code == -KILL and Trouble("driver", "kill") in struck:
+            pass
+        elif not ENDS_THE_RUN & set(struck) or not any(line in text for line in (GONE, NONE_THERE)):
+            self.fault(f"{struck} ended with {code}: {text}")
+        if all(trouble.sort in ("blink", "stop") for trouble in struck) and self._parts() != parts:
+            self.fault(f"{struck}: what was away for an instant was taken for dead")
         return code
+
+    def fault(self, text: str) -> None:
+        """Go on to the end of the schedule, and fail there."""
+        self.faults.append(text)
+        self.told(f"FAULT: {text}")
 
     def _parts(self) -> dict[str, set[psutil.Process]]:
         return {name: set(self.hosts.processes(name)) for name in ("scheduler", *WORKERS)}
