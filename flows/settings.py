@@ -25,6 +25,8 @@ SHIPPED = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "ritz",
     # What is said outside of one is not, and needs no warning each time.
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # What a server answers whose database is away: a run that ended just then would stay "Running" for ever.
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
 }
 """What every process of the project that imports Prefect sets."""
 

@@ -121,6 +121,7 @@ def standing() -> Iterator[Standing]:
         bound = {"recipe": str(recipe), "store": str(parts.store), "profile": attached.profile(cluster)}
         for command in (
             ("work-pool", "create", "ritz", "--type", "process"),
+            ("automation", "create", "--from-file", str(ROOT / "deployments" / "automations.yaml")),
             (
                 *("--no-prompt", "deploy", "--prefect-file"),
                 str(ROOT / "deployments" / "prefect.yaml"),
