@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -11,7 +12,8 @@ import numpy as np
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Overtaken, Refused, StorageError
 from ritz.storage.integrity import history
-from ritz.storage.integrity.seals import seal
+from ritz.storage.integrity.objects import tag_file
+from ritz.storage.integrity.seals import seal, seal_key
 from ritz.storage.layout import Layout, grow, layout
 from ritz.storage.ledger import Ledger, encode
 from ritz.storage.names import dataset_key, lock_key
@@ -36,6 +38,10 @@ log = logging.getLogger("ritz")
 T = TypeVar("T")
 
 _ATTEMPTS = 5
+
+
+_SUPERSEDED = "superseded.json"
+"""Versions whose names are being taken away, beside the seals."""
 
 
 class Committer(Dataset):
@@ -279,6 +285,36 @@ class Committer(Dataset):
             self._head = found.snapshot
         history.record(self.store, dataset_key(self.name))
         return found
+
+    def unpublish(self, versions: Iterable[str]) -> None:
+        """Take the names of versions away, not what is in them; `ritz.storage.garbage.sweep` takes that.
+
+        What an earlier call was killed over is finished first.
+
+        Parameters
+        ----------
+        versions
+            ``"v1"``, …; never the newest, whose number would be given a second time.
+
+        Raises
+        ------
+        Refused
+            This process does not hold the lock.
+        """
+        self._check_lock()
+        key = dataset_key(self.name)
+        journal = f"{key}/seals/{_SUPERSEDED}"
+        begun = self.store.document(journal)["versions"] if self.store.exists(journal) else []
+        going = sorted({*begun, *versions})
+        if not going:
+            return
+        # Should this be killed, half a version would be taken for damage: the next call finishes what is listed.
+        self.store.write(journal, json.dumps({"versions": going}).encode())
+        for tag in going:
+            # Not by the engine, which keeps the name of a tag that it deletes.
+            self.store.remove(f"{key}/{tag_file(tag)}".rpartition("/")[0])
+            self.store.remove(seal_key(key, tag))
+        self.store.remove(journal)
 
     @contextmanager
     def sweeping(self, delete: bool) -> Iterator[icechunk.Repository]:

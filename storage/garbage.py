@@ -33,7 +33,41 @@ class Garbage:
     bytes: int
 
 
-def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, delete: bool) -> Garbage:
+def superseded(
+    dataset: Committer, named: Set[str], catalogued: Set[str], keep: int, older_than: timedelta
+) -> list[str]:
+    """Return the versions that are old, not among the newest, and named by nobody.
+
+    Parameters
+    ----------
+    named
+        Snapshots that models and run records name.
+    catalogued
+        Versions that catalogues name.
+    keep
+        How many of the newest stay, at least one.
+    older_than
+        Younger ones stay.
+    """
+    before = datetime.now(UTC) - older_than
+    with dataset.sweeping(delete=False) as repository:
+        others = {repository.lookup_tag(tag) for tag in repository.list_tags() if version_number(tag) is None}
+        return [
+            version.version
+            for version in dataset.versions()[:-keep]
+            if version.snapshot not in named | others
+            and version.version not in catalogued
+            and datetime.fromisoformat(version.created) < before
+        ]
+
+
+def sweep(
+    dataset: Committer,
+    named: Set[str] | None,
+    older_than: timedelta,
+    delete: bool,
+    without: Set[str] = frozenset(),
+) -> Garbage:
     """Take away the history of a dataset that nothing names, and what writers left that were killed.
 
     Versions, the state now and the snapshots that are named stay, whole; to a reader of one of them nothing changes.
@@ -50,6 +84,8 @@ def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, del
     delete
         Whether to do it; without, it is only counted, and the files of the snapshots that would go are not in the
         count.
+    without
+        Versions that are counted as if they had no names any more.
 
     Raises
     ------
@@ -60,7 +96,7 @@ def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, del
     """
     with dataset.sweeping(delete) as repository:
         before = datetime.now(UTC) - older_than
-        held = _held(repository)
+        held = _held(repository, without)
         expired = {
             info.id
             for info in _history(repository)
@@ -80,10 +116,11 @@ def sweep(dataset: Committer, named: Set[str] | None, older_than: timedelta, del
         return Garbage(dataset.name, len(expired), objects, found.bytes_deleted)
 
 
-def _held(repository: icechunk.Repository) -> set[str]:
-    """Return the snapshots that versions, kept ones and the state now are."""
-    tags = [tag for tag in repository.list_tags() if version_number(tag) is not None or tag.startswith(_KEPT)]
-    return {repository.lookup_branch(BRANCH), *(repository.lookup_tag(tag) for tag in tags)}
+def _held(repository: icechunk.Repository, without: Set[str]) -> set[str]:
+    """Return the snapshots that tags, also those that a user made, and branches are."""
+    tags = [tag for tag in repository.list_tags() if tag not in without]
+    branches = [repository.lookup_branch(branch) for branch in repository.list_branches()]
+    return {*branches, *(repository.lookup_tag(tag) for tag in tags)}
 
 
 def _history(repository: icechunk.Repository) -> Iterable[icechunk.SnapshotInfo]:

@@ -193,7 +193,7 @@ class Store:
         return cut(", ".join(found), 1000) + meant(wanted, found)
 
     def remove(self, key: str) -> None:
-        """Remove the folder ``key`` with all below it; nothing happens where it does not exist.
+        """Remove the file ``key``, or the folder with all below it; nothing happens where it does not exist.
 
         Raises
         ------
@@ -201,6 +201,16 @@ class Store:
             It cannot be removed.
         """
         self._backend.remove(_checked(key))
+
+    def size(self, key: str) -> int:
+        """Return the bytes of all files below the folder ``key``, 0 where it does not exist.
+
+        Raises
+        ------
+        StorageError
+            It cannot be listed.
+        """
+        return self._backend.size(_checked(key))
 
     def links(self, key: str, depth: int | None = None) -> Sequence[str]:
         """Return the keys of links below the folder ``key``, in so many levels or all; none in a bucket.

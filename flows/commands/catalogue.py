@@ -24,8 +24,9 @@ def catalogue(
     """Write a static site with a page per dataset and per model; it opens from a folder or is served by a bucket.
 
     The same again changes nothing, and what is gone from the store leaves no page. Beside the pages lie catalog.json
-    (STAC 1.1.0) and llms.txt. The versions that are listed are named: `ritz gc` keeps them. Example: ritz catalogue
-    --to site
+    (STAC 1.1.0) and llms.txt. The versions that are listed are named: `ritz gc` keeps them.
+
+    Example: ritz catalogue --to site
     """
     from ritz.flows.terminal import noting, print_json
     from ritz.tasks.catalogue.worker import catalogue as write

@@ -189,6 +189,12 @@ class Bucket:
                 if left:
                     raise StorageError(f"cannot remove s3://{left[0]}: the server keeps it")
 
+    def size(self, key: str) -> int:
+        """Return the bytes of all objects below ``key``."""
+        with translated("list", self.location(key)):
+            below = filesystem().find(self._path(key), detail=True)
+        return sum(int(one["size"]) for one in below.values())
+
     def lock(self, key: str, what: str, wait: float) -> AbstractContextManager[None]:
         """Hold a lock object; see `ritz.storage.backends.lease.leased`."""
         return lease.leased(self, key, what, wait)

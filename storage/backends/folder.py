@@ -168,9 +168,16 @@ class Folder:
         return f"there is no store at {self.url}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
     def remove(self, key: str) -> None:
-        """Remove a folder with all below it."""
+        """Remove a file, or a folder with all below it."""
         with _writing(self.location(key)):
             inside.removed(self.url, key)
+
+    def size(self, key: str) -> int:
+        """Return the bytes of all files in the folder ``key``."""
+        try:
+            return inside.size(self.url, key)
+        except OSError as error:
+            raise StorageError(f"cannot list {self.location(key)}: {error.strerror}") from error
 
     def links(self, key: str, depth: int | None) -> Sequence[str]:
         """Return the links in the folder ``key``; see `ritz.storage.backends.inside.links`."""

@@ -126,7 +126,7 @@ def there(root: str, key: str) -> bool:
 
 
 def removed(root: str, key: str) -> None:
-    """Remove a folder with all below it; links in there are removed and not followed.
+    """Remove a file, or a folder with all below it; links in there are removed and not followed.
 
     Raises
     ------
@@ -137,8 +137,10 @@ def removed(root: str, key: str) -> None:
     """
     with suppress(FileNotFoundError), parent(root, key) as (folder, name):
         _refuse_link(folder, name, f"{root}/{key}")
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-        shutil.rmtree(name, dir_fd=folder)
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
 
 
 def links(root: str, key: str, depth: int | None = None) -> list[str]:
@@ -159,8 +161,21 @@ def links(root: str, key: str, depth: int | None = None) -> list[str]:
 
 def larger(root: str, key: str, most: int) -> dict[str, int]:
     """Return the files below a folder that have more than so many bytes, with their sizes; see `links`."""
-    sizes = {below: entry.stat(follow_symlinks=False).st_size for below, entry in _walk(root, key, None)}
+    sizes = {}
+    for below, entry in _walk(root, key, None):
+        # A file may be renamed, or go, while others work in the folder.
+        with suppress(FileNotFoundError):
+            sizes[below] = entry.stat(follow_symlinks=False).st_size
     return {below: size for below, size in sorted(sizes.items()) if size > most}
+
+
+def size(root: str, key: str) -> int:
+    """Return the bytes of all files below a folder; see `links`."""
+    total = 0
+    for _, entry in _walk(root, key, None):
+        with suppress(FileNotFoundError):
+            total += 0 if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _walk(root: str, key: str, depth: int | None) -> Iterator[tuple[str, os.DirEntry[str]]]:

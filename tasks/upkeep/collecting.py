@@ -12,22 +12,35 @@ from ritz.compute.document import Part
 from ritz.storage import models, runs
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, StorageError
-from ritz.storage.garbage import Garbage, sweep
+from ritz.storage.garbage import superseded, sweep
 from ritz.storage.listing import look_at_datasets
+from ritz.storage.names import dataset_key
 from ritz.storage.shapes import expect
 from ritz.storage.store import Store
+from ritz.tasks.catalogue.named import named_by_catalogues
 from ritz.tasks.documents.records import look, run_lock
 from ritz.tasks.documents.run import RunRecord
 from ritz.tasks.documents.users import named_by
 
 
 class TakenAway(Part):
-    """What was, or would be, taken away from a dataset; see `ritz.storage.garbage.Garbage`."""
+    """What was, or would be, taken away from a dataset; see `ritz.storage.garbage.Garbage`.
+
+    Attributes
+    ----------
+    versions
+        Those that are superseded.
+    bytes_before, bytes_after
+        Size of the dataset in the store; the latter is known once it was taken away.
+    """
 
     dataset: str
+    versions: tuple[str, ...]
     snapshots: int
     objects: int
     bytes: int
+    bytes_before: int
+    bytes_after: int | None
 
 
 class Collected(Part):
@@ -53,7 +66,7 @@ class Collected(Part):
     damaged: tuple[str, ...]
 
 
-def collect(store_url: str, older_than: timedelta, delete: bool = False) -> Collected:
+def collect(store_url: str, older_than: timedelta, delete: bool = False, keep: int | None = None) -> Collected:
     """Take away, or only list, what nobody needs any more.
 
     Of a dataset: the states of its history that are no version, not the state now, and named by no model and no run
@@ -62,6 +75,9 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> Coll
     finished: the same command goes on from there. What is younger than ``older_than`` stays, and so does a dataset or a
     run that is being worked on: while something is removed, its lock is held.
 
+    With ``keep`` also versions of a dataset go that are not among its newest, unless a model, a run record, a catalogue
+    or a tag that a user made names them; the samples that they share with later ones stay.
+
     A card or a record that is damaged may name anything. While there is one, no history is taken away, and no
     checkpoint. A folder is what its own name says, and nothing is followed out of the store.
 
@@ -69,9 +85,13 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> Coll
     ----------
     delete
         Whether to do it; without, nothing is changed, and the store need not be writable.
+    keep
+        How many versions of a dataset stay, the newest; all by default.
     """
     store = Store(store_url)
     users, unread = named_by(store)
+    catalogued, unreadable = named_by_catalogues(store)
+    unread = [*unread, *unreadable]
     named: dict[str, set[str]] = {}
     for source, snapshot in users:
         named.setdefault(source, set()).add(snapshot)
@@ -83,8 +103,9 @@ def collect(store_url: str, older_than: timedelta, delete: bool = False) -> Coll
     rows = []
     for name in known.good:
         with left.alone(f"dataset {name!r}"):
-            swept = _swept(store, name, None if unread else named, older_than, delete)
-            rows.append(TakenAway(**dataclasses.asdict(swept)))
+            states = None if unread else named.get(name, set())
+            versions = {version for dataset, version in catalogued if dataset == name}
+            rows.append(_swept(_Sweep(store, name, states, versions, older_than, keep), delete))
     gone = _Gone()
     before = datetime.now(UTC) - older_than
     for recipe in sorted(_recipes(store, before, left)):
@@ -126,15 +147,40 @@ class _Gone:
     fits: set[str] = field(default_factory=set)
 
 
-def _swept(store: Store, name: str, named: dict[str, set[str]] | None, older_than: timedelta, delete: bool) -> Garbage:
-    dataset = Committer.open(store, name)
-    states = None if named is None else named.get(name, set())
+@dataclass(frozen=True)
+class _Sweep:
+    """What is asked for of a dataset; the snapshots that are named are None where that is not known."""
+
+    store: Store
+    name: str
+    named: set[str] | None
+    catalogued: set[str]
+    older_than: timedelta
+    keep: int | None
+
+    def superseded(self, dataset: Committer) -> list[str]:
+        """Return the versions that go; none where it is not known what is named."""
+        if self.keep is None or self.named is None:
+            return []
+        return superseded(dataset, self.named, self.catalogued, self.keep, self.older_than)
+
+
+def _swept(asked: _Sweep, delete: bool) -> TakenAway:
+    dataset, key = Committer.open(asked.store, asked.name), dataset_key(asked.name)
+    before = asked.store.size(key)
     if not delete:
         if (holder := dataset.driver()) is not None:
             raise Busy(f"it is in use by {holder}")
-        return sweep(dataset, states, older_than, delete)
+        gone = asked.superseded(dataset)
+        found = sweep(dataset, asked.named, asked.older_than, delete, set(gone))
+        return TakenAway(**dataclasses.asdict(found), versions=tuple(gone), bytes_before=before, bytes_after=None)
     with dataset.lock():
-        return sweep(dataset, states, older_than, delete)
+        dataset.unpublish(())
+        gone = asked.superseded(dataset)
+        dataset.unpublish(gone)
+        found = sweep(dataset, asked.named, asked.older_than, delete)
+        after = asked.store.size(key)
+        return TakenAway(**dataclasses.asdict(found), versions=tuple(gone), bytes_before=before, bytes_after=after)
 
 
 def _recipes(store: Store, before: datetime, left: _Left) -> set[str]:

@@ -9,10 +9,12 @@ import pytest
 from ritz.storage.committer import Committer
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Refused, Unknown
-from ritz.storage.garbage import sweep
+from ritz.storage.garbage import superseded, sweep
+from ritz.storage.integrity import history
 from ritz.storage.reading import read
 from ritz.storage.shards import write_shard
-from tests.storage.fields import SHAPE, SHARD, fill, ledger
+from ritz.storage.store import Store
+from tests.storage.fields import SHAPE, SHARD, fill, in_both, ledger
 
 NOW = timedelta(0)
 
@@ -104,3 +106,52 @@ def test_nobody_sweeps_beside_a_writer(dataset):
     fill(dataset, 0)
     with pytest.raises(Refused, match="one process commits"):
         sweep(dataset, frozenset(), NOW, delete=True)
+
+
+@in_both
+def test_superseded_versions_go_but_for_those_that_are_named(old):
+    fill_noise(old, 4)
+    third = old.publish("all").version
+    before = {version: read(old.store, f"made@{version}").load() for version in ("v2", third)}
+    versions = {one.version: one.snapshot for one in old.versions()}
+    with old.lock():
+        assert superseded(old, frozenset(), frozenset(), 3, NOW) == []
+        assert superseded(old, frozenset(), frozenset(), 1, timedelta(hours=1)) == []
+        assert superseded(old, frozenset(), frozenset(), 1, NOW) == ["v1", "v2"]
+        assert superseded(old, {versions["v1"]}, {"v2"}, 1, NOW) == []
+        old._repository.create_tag("paper", versions["v2"])
+        assert superseded(old, frozenset(), frozenset(), 1, NOW) == ["v1"]
+        counted = sweep(old, frozenset(), NOW, delete=False, without={"v1"}).snapshots
+        old.unpublish(["v1"])
+        assert sweep(old, frozenset(), NOW, delete=True).snapshots == counted
+    assert [one.version for one in old.versions()] == ["v2", third]
+    for version, then in before.items():
+        assert read(old.store, f"made@{version}").load().identical(then)
+    with pytest.raises(Unknown, match=f"there are: v2, {third}"):
+        read(old.store, "made@v1")
+    # Nothing is taken for damage, and no number is given a second time.
+    assert history.check(old.store, "datasets/made").damage == ()
+    assert old.publish("again").version == third
+
+
+def test_versions_whose_removal_was_killed_are_removed_by_the_next(old, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def dying(store: Store, key: str) -> None:
+        if "/seals/v" in key:
+            raise Killed
+        remove(store, key)
+
+    remove = Store.remove
+    with monkeypatch.context() as patch, old.lock():
+        patch.setattr(Store, "remove", dying)
+        with pytest.raises(Killed):
+            old.unpublish(["v1"])
+    with old.lock():
+        old.unpublish(())
+    assert sorted(path.name for path in Path(old.store.location("datasets/made/seals")).iterdir()) == [
+        "history.json",
+        "v2.json",
+    ]
+    assert history.check(old.store, "datasets/made").damage == ()

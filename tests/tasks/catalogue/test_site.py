@@ -12,6 +12,7 @@ import ritz
 from ritz.storage.errors import StorageError
 from ritz.storage.store import Store
 from ritz.tasks.catalogue import site as sites
+from ritz.tasks.catalogue.named import named_by_catalogues
 from ritz.tasks.catalogue.worker import catalogue
 from tests.command import TINY, inside
 
@@ -29,6 +30,11 @@ def test_the_same_again_writes_nothing(store: Path, site: Path) -> None:
     again = catalogue(str(store), str(site))
     assert (again.written, again.removed) == ((), ())
     assert _bytes(site) == before
+
+
+def test_the_store_knows_which_versions_are_named(store: Path, site: Path) -> None:
+    found, damaged = named_by_catalogues(Store(store))
+    assert (found, damaged) == ({("tiny", "v1"): [str(site)], ("theirs", "v1"): [str(site)]}, [])
 
 
 def test_a_dataset_and_a_model_that_are_gone_leave_no_page(store: Path, site: Path, tmp_path: Path) -> None:
