@@ -59,7 +59,16 @@ def command(s3: dict[str, str], environment: dict[str, str], said: list[str]) ->
 
 @pytest.fixture(scope="module")
 def record(command: Command) -> dict[str, Any]:
-    return command("run", SMALL)
+    return command("run", SMALL, "--set", "catalogue=s3://ritz-whole/site", "--set", "about.licence=CC-BY-4.0")
+
+
+def test_a_run_writes_the_catalogue_that_its_recipe_names(record: dict[str, Any]) -> None:
+    assert record["recipe"]["catalogue"] == "s3://ritz-whole/site"
+    site = Store("s3://ritz-whole/site")
+    for page in ("datasets/small/index.html", "models/small/v1/index.html"):
+        text = site.read(page).decode()
+        assert "<h1>small@v1</h1>" in text
+        assert "Licence: CC-BY-4.0." in text
 
 
 def test_a_run_leaves_all_of_it_in_the_bucket(record: dict[str, Any]) -> None:
