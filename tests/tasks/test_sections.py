@@ -1,4 +1,4 @@
-"""What every section of a page keeps, those of a run and those of a comparison."""
+"""What every section of a page keeps: those of a run, of a comparison and of the catalogue."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from markupsafe import Markup
 
 import ritz.tasks.report.sections as package
+from ritz.tasks.catalogue.sections import OWN as CATALOGUE
 from ritz.tasks.comparison.comparison_record import ComparisonRecord
 from ritz.tasks.comparison.sections import SECTIONS as COMPARISON
 from ritz.tasks.report.compared import Compared
@@ -24,7 +25,7 @@ from ritz.tasks.report.recorded import Recorded
 from ritz.tasks.report.section import Section, asked, drawn, in_order, is_there, written
 from tests.tasks.reported import make_comparison, make_material, make_record
 
-LISTED: tuple[Section[Any], ...] = (*SECTIONS, *COMPARISON)
+LISTED: tuple[Section[Any], ...] = (*SECTIONS, *COMPARISON, *CATALOGUE)
 
 each = pytest.mark.parametrize("section", LISTED, ids=lambda section: type(section).__name__)
 
@@ -53,7 +54,7 @@ def classes() -> Iterator[type[Section[Any]]]:
                 yield found
 
 
-def test_every_section_is_listed_once_by_a_stage() -> None:
+def test_every_section_is_listed_once() -> None:
     assert Counter(map(type, LISTED)) == Counter(classes())
 
 
