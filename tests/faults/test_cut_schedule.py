@@ -122,6 +122,7 @@ class Command:
         self.recipe, self.folder, self.hosts, self.told = recipe, folder, hosts, told
         self.environment = os.environ | {"PREFECT_HOME": str(folder / "prefect")}
         self.faults: list[str] = []
+        self.settled = True
 
     def once(self, store: Path, deck: list[Trouble], drawn: random.Random) -> int:
         """Start it, with some troubles of the deck; return how it ended."""
@@ -175,8 +176,11 @@ class Command:
             pass
         elif not ENDS_THE_RUN & set(struck) or not any(line in text for line in (GONE, NONE_THERE)):
             self.fault(f"{struck} ended with {code}: {text}")
-        if all(trouble.sort in ("blink", "stop") for trouble in struck) and self._parts() != parts:
+        short = all(trouble.sort in ("blink", "stop") for trouble in struck)
+        if self.settled and short and self._parts() != parts:
             self.fault(f"{struck}: what was away for an instant was taken for dead")
+        # What was lost with a longer one may come back while the next run is on its way.
+        self.settled = short and code == 0
         return code
 
     def fault(self, text: str) -> None:
