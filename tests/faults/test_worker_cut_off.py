@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import dask
+import pytest
 
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.storage.store import Store
 from ritz.tasks.generation.generate import generate
 from ritz.tasks.recipes import load_profile
 from tests.faults import outside
-from tests.faults.conftest import PATIENCE, PROBED, PROBES, ROOT, SHARD, SHARDS, Trap, wait_until, workers
-from tests.faults.hosts import standing
+from tests.faults.conftest import PATIENCE, ROOT, SHARD, SHARDS, Trap, wait_until, workers
+from tests.faults.hosts import Hosts, standing
 from tests.faults.trapped import solved
 from tests.require import require
 
@@ -29,18 +31,26 @@ ON_HOSTS = {
     "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "5s",
 }
 
+PROBES, PROBED = 2, 1 + SHARD
+"""Blocks that the probe of a named solver poses, one sample and a shard, and the samples in them."""
+
 FREE = 4
 """Shards that are solved before both workers are held up, each with one."""
 
 
-def test_what_a_worker_had_that_is_cut_off_is_solved_elsewhere_and_stored_once(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     require("root", "iproute2")
+    workers = {"first": "solve", "second": "solve"}
+    with dask.config.set(SHORT), standing(tmp_path_factory.mktemp("hosts"), workers, (), ON_HOSTS) as running:
+        yield running
+
+
+def test_what_a_worker_had_that_is_cut_off_is_solved_elsewhere_and_stored_once(tmp_path: Path, hosts: Hosts) -> None:
     trap = Trap(tmp_path / "trap", Store(tmp_path / "store"), {})
     trap.folder.mkdir()
     pipeline = trap.pipeline.model_copy(update={"solver": Direct()})
     with (
-        dask.config.set(SHORT),
-        standing(tmp_path / "hosts", {"first": "solve", "second": "solve"}, (), ON_HOSTS) as hosts,
         load_profile(hosts.profile).open(("solve",)) as cluster,
         ThreadPoolExecutor(1) as pool,
         ExitStack() as cut,
@@ -66,3 +76,18 @@ def test_what_a_worker_had_that_is_cut_off_is_solved_elsewhere_and_stored_once(t
     assert (found["versions"], found["ids"]) == (["v1"], list(range(SHARDS * SHARD)))
     assert trap.commits() == dict.fromkeys(range(SHARDS), 1)
     assert trap.dataset().resolve("head").snapshot == generated.dataset.snapshot
+
+
+@pytest.mark.soak
+def test_a_driver_that_connects_while_a_worker_is_mute_has_the_others(
+    hosts: Hosts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All workers are asked for their versions, and one does not answer: Dask still takes it for one of its own."""
+    profile = load_profile(hosts.profile)
+    with profile.open(("solve",)) as cluster:
+        wait_until(lambda: cluster.workers("solve") == 2)
+    with hosts.by_name["second"].mute(), profile.open(("solve",)) as cluster:
+        assert cluster.call("solve", abs, -1) == 1
+    assert "a worker does not answer; all are asked again" in caplog.text
+    with profile.open(("solve",)) as cluster:
+        wait_until(lambda: cluster.workers("solve") == 2)
