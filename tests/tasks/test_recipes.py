@@ -211,7 +211,8 @@ def test_what_every_shipped_recipe_came_to_is_known_and_the_readme_has_it() -> N
     burgers, darcy = found["burgers"], found["darcy"]
     assert f"`burgers` does: {burgers.relative_l2:.1%}".replace("%", " %") in readme
     assert f"after {burgers.seconds / 60:.1f} minutes" in readme
-    assert f"after {burgers.queries_batched:,} predictions in batches ({burgers.queries:,} one at a time)" in readme
+    alone = "never" if burgers.queries is None else f"{burgers.queries:,}"
+    assert f"after {burgers.queries_batched:,} predictions in batches ({alone} one at a time)" in readme
     assert f"`darcy`, {darcy.relative_l2:.1%} after {darcy.seconds / 60:.1f} minutes".replace("%", " %") in readme
     worse = sorted(name for name, one in found.items() if one.baseline_relative_l2 < one.relative_l2)
     assert worse == ["helmholtz-3d", "poisson"]
