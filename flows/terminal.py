@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ritz.compute.cluster.said import SAID
+
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -25,6 +27,11 @@ QUIET = 15.0
 
 STARTING = "start: what is asked for is checked, then a server and workers start"
 """The first line of a command that works for a while."""
+
+
+def _is_for_a_terminal(record: logging.LogRecord) -> bool:
+    """Return whether a line is shown: those of workers are for the page of a run, but where they warn."""
+    return record.name != SAID or record.levelno >= logging.WARNING
 
 
 @contextmanager
@@ -55,6 +62,7 @@ def watching(first: str = "") -> Iterator[None]:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
         logger.setLevel(logging.INFO)
+    handler.addFilter(_is_for_a_terminal)
     logger.addHandler(handler)
     logger.propagate = False
     try:

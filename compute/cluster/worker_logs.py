@@ -12,6 +12,7 @@ from uuid import uuid4
 from distributed import Client, get_worker
 
 from ritz.compute.cluster.presence import ROLES
+from ritz.compute.cluster.said import SAID
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +23,7 @@ SAYS = "ritz.worker"
 MOST = 100
 """Lines of one task that are sent; a line per system of a shard would keep the scheduler busy."""
 
-log = logging.getLogger("ritz")
+log = logging.getLogger(SAID)
 
 
 class Saying(Generic[P, R]):

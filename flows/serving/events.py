@@ -6,11 +6,10 @@ end until the server has been told.
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect.events import emit_event
 from prefect.settings import PREFECT_API_URL
 
+from ritz.compute.document import Json
 from ritz.flows.serving.rules import MISSED, PUBLISHED
 from ritz.tasks.documents.dataset import DatasetVersion, PublishedDataset
 from ritz.tasks.documents.verdict import Verdict
@@ -54,8 +53,8 @@ def tell_missed(store: str, model: str, dataset: DatasetVersion | PublishedDatas
     _emit(MISSED, resource | about, payload)
 
 
-def _emit(event: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
+def _emit(event: str, resource: dict[str, str], payload: Json) -> None:
     if PREFECT_API_URL.value() is None:
         # Without a server Prefect would start one to keep the event.
         return
-    emit_event(event, resource=resource, payload=payload)
+    emit_event(event, resource=resource, payload=dict(payload))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ritz.storage.documents import Json as Document
 from ritz.tasks.catalogue.addresses import INDEX, collection, dataset_page, up
 from ritz.tasks.catalogue.contents import CataloguedDataset, Contents
 from ritz.tasks.catalogue.dataset_page import facts_line
@@ -52,7 +53,7 @@ def of_dataset(dataset: CataloguedDataset) -> bytes:
     root, newest, imprint = up(collection(dataset.name)), dataset.newest, dataset.imprint
     plain = _LICENCE.fullmatch(imprint.licence) is not None
     created = [version.created for version in dataset.versions]
-    document: dict[str, Any] = {
+    document: Document = {
         "type": "Collection",
         "stac_version": VERSION,
         "id": dataset.name,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -120,7 +121,7 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
     return Probed(solver, choice, panel(alike, mixed, rtol=rtol, recycled=recycled, limit=limit))
 
 
-UNSOLVED: dict[str, Any] = {
+UNSOLVED: Mapping[str, Any] = {
     "status": "failed",
     "reason": "breakdown",
     "residual": np.nan,

@@ -22,8 +22,10 @@ class Source(Part):
 
     Attributes
     ----------
+    about
+        What its recipe tells readers: description, licence, contact, citation; None where it tells nothing.
     imported
-        Files that it was imported from, and what is said of them; None for what Ritz solved.
+        Files that it was imported from; None for what Ritz solved.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Source(Part):
     rtol: Number
     identity: str
     ritz_version: str
+    about: Json | None = None
     imported: Json | None = None
 
 
@@ -121,5 +124,5 @@ def _source(dataset: Dataset) -> Source:
         rtol=recipe["data"]["rtol"],
         identity=dataset.identity,
         ritz_version=dataset.attrs["ritz_version"],
-        **({"imported": recipe["imported"]} if "imported" in recipe else {}),
+        **{name: recipe[name] for name in ("about", "imported") if name in recipe},
     )

@@ -18,8 +18,6 @@ from ritz.flows.serving.backlog import missed, stands_for
 from ritz.flows.serving.runner import ServingRunner
 from tests.served import client_of
 
-NOW = datetime.now(UTC)
-
 
 def _due(run: FlowRun) -> datetime:
     assert run.expected_start_time is not None
@@ -28,7 +26,7 @@ def _due(run: FlowRun) -> datetime:
 
 def run(minutes: float, deployment: UUID, scheduled: bool = True) -> FlowRun:
     """A run that was due so many minutes ago."""
-    due = NOW - timedelta(minutes=minutes)
+    due = datetime.now(UTC) - timedelta(minutes=minutes)
     return FlowRun(
         id=uuid4(),
         flow_id=uuid4(),

@@ -83,7 +83,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "unknown recipe": ("run nobody --store {new}", "recipe 'nobody' is unknown; expected one of acoustic"),
     "unknown profile": (
         "run {recipe} --profile cloud --store {new}",
-        "profile 'cloud' is unknown; expected one of attach, local",
+        "profile 'cloud' is unknown; expected one of attach, kubernetes, local",
     ),
     "nobody answers": (
         "run {recipe} --profile {gone} --store {new}",
