@@ -88,6 +88,9 @@ class Page:
                 url = answer["params"]["request"]["url"]
                 self.requests += [] if url.startswith("data:") else [url]
             if answer.get("id") == number:
+                if "navigated or closed" in answer.get("error", {}).get("message", ""):
+                    # Another page came meanwhile: what was asked is asked of that.
+                    return self._call(method, **parameters)
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
                 return result
