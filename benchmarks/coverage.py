@@ -25,12 +25,11 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.predicted import About, Predicted
-from ritz.compute.uncertainty.spread.alignment import space
 from ritz.compute.uncertainty.spread.constant import Constant
 from ritz.compute.uncertainty.spread.defect import Defect
 from ritz.compute.uncertainty.spread.learnt import Learnt
 from ritz.compute.uncertainty.spread.spread import Spread
-from ritz.compute.uncertainty.zones import rings
+from ritz.compute.uncertainty.zones import zones
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
@@ -64,7 +63,8 @@ def row(name: str, spread: Spread, validate: Predicted, held_out: Predicted, abo
     """Measure one spread over all divisions."""
     shares, ends, inside, of, near, widths = [], [], [], 0, [], []
     output = next(iter(held_out.truth))
-    zones = rings(held_out.truth[output].shape[1:], space(output, about.dimensions) or (0,))
+    ring = zones(output, held_out.truth[output].shape[1:], about.dimensions)
+    assert ring is not None
     for seed in range(SPLITS):
         order = np.random.default_rng(seed).permutation(len(held_out))
         calibrate, test = (held_out.taken(rows) for rows in np.array_split(order, 2))
@@ -79,7 +79,7 @@ def row(name: str, spread: Spread, validate: Predicted, held_out: Predicted, abo
         widths.append(found.width)
         lower, upper = bands.interval(test.inputs, test.prediction, LEVEL)
         within = (lower[output] <= test.truth[output]) & (test.truth[output] <= upper[output])
-        near.append([within[:, zones == zone].mean() for zone in (0, 1)])
+        near.append([within[:, ring == zone].mean() for zone in (0, 1)])
     measured, fields = 100 * np.array(shares), 100 * np.array(inside) / of
     held = sum(low <= np.mean(shares) <= high for low, high in ends)
     wall, second = 100 * np.mean(near, axis=0)

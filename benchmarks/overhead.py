@@ -65,12 +65,11 @@ class Sleeping(Darcy):
 
 @dataclass(frozen=True)
 class Measured:
-    """How a generation went: its record, processor seconds of the workers, seconds of solves."""
+    """How a generation went: how its workers were used, their processor seconds, seconds of solves."""
 
     used: Solving
     workers_cpu: float
     solving: float
-    samples: int
 
 
 def measure(problem: Darcy, samples: int, shard: int, workers: int, solver: str = "direct") -> Measured:
@@ -95,7 +94,7 @@ def measure(problem: Darcy, samples: int, shard: int, workers: int, solver: str 
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     assert made.solving is not None
-    return Measured(made.solving, after - before, made.ledger.seconds, samples)
+    return Measured(made.solving, after - before, made.ledger.seconds)
 
 
 def _cpu(cluster: Any) -> float:

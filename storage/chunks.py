@@ -25,7 +25,7 @@ _SHUFFLES = {"noshuffle": blosc.NOSHUFFLE, "shuffle": blosc.SHUFFLE, "bitshuffle
 
 @dataclass(frozen=True)
 class ChunkCodec:
-    """Turns values into the bytes of one chunk, and back: blosc, then its checksum."""
+    """Turns values into the bytes of one chunk: blosc, then a checksum."""
 
     dtype: np.dtype[Any]
     cname: str

@@ -22,6 +22,7 @@ from ritz.compute.cluster.errors import ClusterError
 from ritz.compute.cluster.pods.kubernetes import Kubernetes, PodRole, Pods
 from ritz.compute.cluster.pods.manifests import TLS, PodCluster
 from tests.compute.cluster.work import environment
+from tests.patience import until
 
 PROFILE = Kubernetes(
     image="registry/ritz:1",
@@ -206,7 +207,8 @@ def test_the_containers_work_together_and_admit_nobody_without_the_certificate(t
             solve, train = cluster.call("solve", environment), cluster.call("train", environment)
             assert (solve["threads"], train["threads"]) == ("2", "4")
             assert {about["name"] for about in cluster.known().values()} == {"solve-pod", "train-pod"}
-            assert cluster.usage().workers == 2
+            # A worker tells its usage from the first heartbeat after its admission.
+            until(lambda: cluster.known() and cluster.usage().workers == 2)
         with pytest.raises(ClusterError, match="no Dask scheduler answered"):
             Pods(address=f"tcp://127.0.0.1:{port}", timeout=2, name="ritz-1").check()
 

@@ -23,6 +23,7 @@ from ritz.compute.uncertainty.spread.choice import AutoSpread
 from ritz.compute.uncertainty.spread.defect import Defect, FittedDefect
 from ritz.compute.uncertainty.spread.learnt import FittedLearnt, Learnt
 from ritz.compute.uncertainty.spread.spread import Unsuitable
+from ritz.compute.uncertainty.zones import rings
 from tests.compute.problems.families import SMALL, rough
 
 FAMILIES = [name for name in SMALL if not name.startswith("acoustic")]
@@ -84,6 +85,32 @@ def test_the_error_of_a_prediction_is_known_corrected_and_bounded(name: str) -> 
     lower, upper = again.interval(test.inputs, test.prediction, 0.9)
     output = next(iter(lower))
     assert np.all(lower[output] < upper[output])
+
+
+def test_each_ring_of_cells_from_the_walls_has_factors_of_its_own_but_in_bands_from_before() -> None:
+    problem = SMALL["darcy"]
+    validate, calibrate = predicted(problem, 10, 0), predicted(problem, 24, 100)
+    found = {}
+    for zones in (True, False):
+        bands = Conformal(levels=(0.9,), spread=Defect(zones=zones)).calibrate(validate, calibrate, about(problem))
+        [found[zones]] = bands.outputs["u"].points
+    ring = rings(calibrate.truth["u"].shape[1:], (0, 1))
+    assert len(found[True]) == len(np.unique(ring)) > len(found[False]) == 1
+    assert min(found[True]) < found[False][0] < max(found[True])
+    fitted = Defect().fit(validate, about(problem))
+    np.testing.assert_array_equal(fitted.zones("u", ring.shape), ring)
+    before = fitted.model_dump(exclude={"by_zone", "dimensions", "seconds"})
+    assert FittedDefect.model_validate(before).zones("u", ring.shape) is None
+
+
+def test_what_the_steps_took_is_said() -> None:
+    problem = SMALL["darcy"]
+    fitted = Defect().fit(predicted(problem, 10, 0), about(problem))
+    assert len(fitted.seconds) == 2
+    assert min(fitted.seconds) > 0
+    said = fitted.model_copy(update={"seconds": (0.002, 0.001)}).made()
+    assert said.endswith(" Per sample of a batch the first step took 2 ms, both took 3 ms.")
+    assert "step took" not in fitted.model_copy(update={"seconds": ()}).made()
 
 
 def test_with_one_round_bands_lie_around_the_prediction() -> None:
