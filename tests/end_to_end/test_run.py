@@ -3,7 +3,11 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import pty
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from ritz.storage import models
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring.worker import load_model
-from tests.command import TINY, ritz
+from tests.command import RITZ, TINY, ritz, started
+from tests.faults.conftest import PATIENCE, PROBES, SHARDS, new
+from tests.faults.conftest import environment as environment  # with the kind `trapped`
 
 Tiny = tuple[Path, dict[str, Any]]
 
@@ -92,7 +98,6 @@ def test_it_trained_while_it_solved(tiny_store: Tiny) -> None:
     times = record["times"]
     assert times["steps"] == 96
     # A shard of these takes less than a step: how far the trainer is when the last one comes depends on the machine.
-    # But its buffer holds a quarter of the samples, and takes more only as steps have seen what is in it.
     assert times["steps_while_solving"] > 0
     assert 0 < times["first_step"] < times["last_shard"] < times["total"]
     files, card = models.load(Store(store), "tiny@v1")
@@ -115,6 +120,31 @@ def test_the_record_and_the_card_say_what_the_run_took_of_machines(tiny_store: T
     assert usage["node_hours"] < usage["core_hours"] < 3 * hours
     assert 0 < usage["efficiency"] <= 1.05
     assert usage["efficiency"] == pytest.approx(usage["cpu_hours"] / usage["core_hours"], abs=1e-3)
+
+
+def test_it_trains_on_what_there_is_while_the_rest_is_solved(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> None:
+    """The last shards are solved only after half of the steps, as the bars of a terminal tell."""
+    trap, (ours, theirs) = new(tmp_path_factory, environment), pty.openpty()
+    shown = {"stderr": theirs, "env": {**trap.environment, "TERM": "xterm", "COLUMNS": "160"}}
+    with trap.gated(PROBES + SHARDS - 5), started(RITZ, *trap.command(), **shown) as driver:
+        os.close(theirs)
+        seen, half, deadline = "", False, time.monotonic() + PATIENCE
+        with suppress(OSError):
+            while some := os.read(ours, 65536):
+                assert time.monotonic() < deadline, "three quarters of the samples are too few for half of the steps"
+                seen = (seen + re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", some.decode(errors="replace")))[-65536:]
+                if not half and any(int(step) >= 48 for step in re.findall(r"train +[━╸╺ ]+(\d+)/96", seen)):
+                    half = True
+                    assert trap.committed() <= SHARDS - 5
+                    trap.let_through(5)
+        os.close(ours)
+        printed, _ = driver.communicate(timeout=PATIENCE)
+    times = json.loads(printed)["times"]
+    assert times["steps"] == 96
+    assert times["steps_while_solving"] >= times["steps"] / 2
+    assert 0 < times["first_step"] < times["last_shard"] < times["total"]
 
 
 def test_the_driver_stays_small(tiny_store: Tiny) -> None:
