@@ -114,7 +114,17 @@ class Burgers(Iterated, Evolution):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw first states, ``u0`` ``(n, points)`` float32; see `Problem.draw`."""
-        return {"u0": (self.amplitude * self.law.draw(seed, ids, (self.points,), "periodic")).astype(np.float32)}
+        return self.draw_at(seed, ids, None)
+
+    @property
+    def leading(self) -> int:
+        """How many leading coefficients of u₀ may be given; see `Problem.leading`."""
+        return self.law.leading(1, "periodic")
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw with given leading coefficients; see `Problem.draw_at`."""
+        drawn = self.law.draw(seed, ids, (self.points,), "periodic", given=given)
+        return {"u0": (self.amplitude * drawn).astype(np.float32)}
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the 16 leading cosine coefficients of the first state, ``(n, 16)`` float32."""

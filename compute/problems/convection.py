@@ -12,7 +12,7 @@ from ritz.compute.fields.arrays import Array, cast, double, namespace
 from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import Difference, carried, outflow
-from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.gaussian import Edges, Gaussian
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import convection_diffusion
@@ -68,7 +68,20 @@ class Convection(box.LinearInBox):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw stream functions, ``psi`` ``(n, ny, nx)`` float32; see `Problem.draw`."""
-        psi = self.law.draw(seed, ids, self.shape, "zero" if self.walls == "closed" else "free")
+        return self.draw_at(seed, ids, None)
+
+    @property
+    def _edges(self) -> Edges:
+        return "zero" if self.walls == "closed" else "free"
+
+    @property
+    def leading(self) -> int:
+        """How many leading coefficients of ψ may be given; see `Problem.leading`."""
+        return self.law.leading(2, self._edges)
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw with given leading coefficients; see `Problem.draw_at`."""
+        psi = self.law.draw(seed, ids, self.shape, self._edges, given=given)
         fastest = [np.abs(v).max(axis=(1, 2)) for v in self.velocity(psi)]
         return {"psi": (psi / np.maximum(*fastest)[:, None, None]).astype(np.float32)}
 

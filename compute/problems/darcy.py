@@ -59,7 +59,16 @@ class Darcy(InMedium, box.LinearInBox):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw permeabilities, ``a`` ``(n, *shape)`` float32; see `Problem.draw`."""
-        return {"a": self.law.draw(seed, ids, self.shape).astype(np.float32)}
+        return self.draw_at(seed, ids, None)
+
+    @property
+    def leading(self) -> int:
+        """How many leading coefficients of log a may be given; see `Problem.leading`."""
+        return self.law.leading(len(self.shape))
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw with given leading coefficients; see `Problem.draw_at`."""
+        return {"a": self.law.draw_at(seed, ids, self.shape, given).astype(np.float32)}
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the 16 leading cosine coefficients of log a, ``(n, 16)`` float32."""

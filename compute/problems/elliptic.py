@@ -12,7 +12,7 @@ from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
-from ritz.compute.problems.gaussian import Gaussian
+from ritz.compute.problems.gaussian import Gaussian, shared
 from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
@@ -108,9 +108,24 @@ class Elliptic(InMedium, Iterated, box.InBox):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw conductivities and sources, ``a`` and ``f`` ``(n, ny, nx)`` float32; see `Problem.draw`."""
+        return self.draw_at(seed, ids, None)
+
+    @property
+    def _shares(self) -> tuple[int, int]:
+        first, second = shared((self.law.leading(2), self.source.leading(2)))
+        return first, second
+
+    @property
+    def leading(self) -> int:
+        """How many leading coefficients of log a and of f may be given; see `Problem.leading`."""
+        return sum(self._shares)
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw with given leading coefficients, those of log a first; see `Problem.draw_at`."""
+        first, rest = (None, None) if given is None else np.split(given, [self._shares[0]], axis=1)
         return {
-            "a": self.law.draw(seed, ids, self.shape).astype(np.float32),
-            "f": (self.strength * self.source.draw(seed, ids, self.shape)).astype(np.float32),
+            "a": self.law.draw_at(seed, ids, self.shape, first).astype(np.float32),
+            "f": (self.strength * self.source.draw(seed, ids, self.shape, given=rest)).astype(np.float32),
         }
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

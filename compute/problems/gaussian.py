@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -7,6 +8,9 @@ import scipy
 from pydantic import Field
 
 from ritz.compute.kind import Kind, in_units
+
+LEADING = 64
+"""Most coefficients of a random field that may be given; see `ritz.compute.problems.problem.Problem.leading`."""
 
 Edges = Literal["free", "zero", "periodic"]
 """What a field does at the walls of the box: no slope across them, vanish, or go on at the opposite one."""
@@ -51,8 +55,18 @@ class Gaussian(Kind):
         deviations: np.ndarray = np.sqrt(spectrum / spectrum.sum())
         return deviations
 
+    def leading(self, axes: int, edges: Edges = "free") -> int:
+        """Return how many leading coefficients may be given in a number of dimensions."""
+        return leading(self.amplitudes(axes, edges))
+
     def draw(
-        self, seed: int, ids: np.ndarray, shape: tuple[int, ...], edges: Edges = "free", stream: int = 0
+        self,
+        seed: int,
+        ids: np.ndarray,
+        shape: tuple[int, ...],
+        edges: Edges = "free",
+        stream: int = 0,
+        given: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draw the fields of the samples ``ids`` at the cell centres of a grid.
 
@@ -69,6 +83,8 @@ class Gaussian(Kind):
         stream
             Number of the field within a sample, for problems that draw several; each has its own numbers, and
             all differ from those of `ritz.compute.problems.laws`.
+        given
+            Leading coefficients; see `ritz.compute.problems.problem.Problem.draw_at`.
 
         Returns
         -------
@@ -78,10 +94,42 @@ class Gaussian(Kind):
         amplitudes = self.amplitudes(len(shape), edges)
         synthesis = {"free": cosines, "zero": _sines, "periodic": _plane_waves}[edges]
         fields = np.empty((len(ids), *shape))
-        for field, sample in zip(fields, ids, strict=True):
+        for row, (field, sample) in enumerate(zip(fields, ids, strict=True)):
             normal = generator(seed, sample, stream).standard_normal(amplitudes.shape)
+            lead(normal, amplitudes, None if given is None else given[row])
             field[...] = synthesis(normal * amplitudes, shape)
         return fields
+
+
+def leading(amplitudes: np.ndarray) -> int:
+    """Return how many leading coefficients of given standard deviations may be given: at most `LEADING`."""
+    return min(LEADING, int(np.count_nonzero(amplitudes)))
+
+
+def shared(counts: Sequence[int]) -> tuple[int, ...]:
+    """Return how many leading coefficients each of several fields of a sample has, `LEADING` in all.
+
+    Examples
+    --------
+    >>> shared((64, 64)), shared((8, 64))
+    ((32, 32), (8, 32))
+    """
+    return tuple(min(count, LEADING // len(counts)) for count in counts)
+
+
+def lead(normal: np.ndarray, amplitudes: np.ndarray, given: np.ndarray | None) -> None:
+    """Put given numbers in the place of the normal ones with the largest amplitudes.
+
+    Parameters
+    ----------
+    normal
+        Standard normal numbers, in the shape of ``amplitudes``; changed in place.
+    given
+        ``(k,)``, the values of the distribution function at the numbers, in (0, 1); None leaves all as they are.
+    """
+    if given is not None:
+        largest = np.argsort(-amplitudes, axis=None, kind="stable")[: len(given)]
+        normal.flat[largest] = scipy.special.ndtri(given)
 
 
 def generator(seed: int, sample: int, stream: int) -> np.random.Generator:

@@ -73,7 +73,16 @@ class Helmholtz(box.LinearInBox):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw wave numbers, ``k`` ``(n, *shape)`` float32; see `Problem.draw`."""
-        g = self.law.draw(seed, ids, self.shape)
+        return self.draw_at(seed, ids, None)
+
+    @property
+    def leading(self) -> int:
+        """How many leading coefficients of g may be given; see `Problem.leading`."""
+        return self.law.leading(len(self.shape))
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw with given leading coefficients; see `Problem.draw_at`."""
+        g = self.law.draw(seed, ids, self.shape, given=given)
         largest = np.abs(g).max(axis=tuple(range(1, g.ndim)), keepdims=True)
         return {"k": (self.wavenumber * (1 + self.variation * g / largest)).astype(np.float32)}
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ritz.compute.kind import Fault, Kind, OneOf, Source, in_units
-from ritz.compute.problems.gaussian import cosines
+from ritz.compute.problems.gaussian import cosines, lead, leading
 
 Tau = Annotated[float, Field(gt=0, le=1000)]
 Alpha = Annotated[float, Field(gt=1, le=20)]
@@ -37,6 +37,17 @@ class Law(Kind, ABC):
         Each id draws its own numbers and is transformed by itself, so an id has the same bits in any block,
         order and process on one kind of processor.
         """
+
+    def leading(self, axes: int) -> int:
+        """Return how many leading coefficients may be given in a number of dimensions; none by default."""
+        del axes
+        return 0
+
+    def draw_at(self, seed: int, ids: np.ndarray, shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:
+        """Draw with given leading coefficients ``(n, k)``; see `ritz.compute.problems.problem.Problem.draw_at`."""
+        if given is not None and given.shape[1]:
+            raise ValueError(f"the law {self.kind!r} takes no leading coefficients, got {given.shape[1]}")
+        return self.draw(seed, ids, shape)
 
 
 class Lognormal(Law):
@@ -101,8 +112,16 @@ class Lognormal(Law):
         a
             ``(n, *shape)`` float64, positive.
         """
-        fields = np.empty((len(ids), *shape))
-        for field, gaussian in zip(fields, _gaussian(seed, ids, shape, self.amplitudes(len(shape))), strict=True):
+        return self.draw_at(seed, ids, shape, None)
+
+    def leading(self, axes: int) -> int:
+        """Return how many leading coefficients may be given; see `Law.leading`."""
+        return leading(self.amplitudes(axes))
+
+    def draw_at(self, seed: int, ids: np.ndarray, shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:
+        """Draw with given leading coefficients of log a; see `Law.draw_at`."""
+        fields, amplitudes = np.empty((len(ids), *shape)), self.amplitudes(len(shape))
+        for field, gaussian in zip(fields, _gaussian(seed, ids, shape, amplitudes, given), strict=True):
             field[...] = np.exp(gaussian)
         return fields
 
@@ -146,9 +165,17 @@ class TwoPhase(Law):
 
     def draw(self, seed: int, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Draw the fields of the samples ``ids``, ``(n, *shape)`` float64; see `Lognormal.draw`."""
+        return self.draw_at(seed, ids, shape, None)
+
+    def leading(self, axes: int) -> int:
+        """Return how many leading coefficients may be given; see `Law.leading`."""
+        return leading(_amplitudes(axes, self.tau, self.alpha, self.modes))
+
+    def draw_at(self, seed: int, ids: np.ndarray, shape: tuple[int, ...], given: np.ndarray | None) -> np.ndarray:
+        """Draw with given leading coefficients of g; see `Law.draw_at`."""
         amplitudes = _amplitudes(len(shape), self.tau, self.alpha, self.modes)
         fields = np.empty((len(ids), *shape))
-        for field, gaussian in zip(fields, _gaussian(seed, ids, shape, amplitudes), strict=True):
+        for field, gaussian in zip(fields, _gaussian(seed, ids, shape, amplitudes, given), strict=True):
             field[...] = np.where(gaussian >= 0, self.high, self.low)
         return fields
 
@@ -170,11 +197,18 @@ def _amplitudes(axes: int, tau: float, alpha: float, modes: int | None) -> np.nd
     return amplitudes
 
 
-def _gaussian(seed: int, ids: np.ndarray, shape: tuple[int, ...], amplitudes: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield for every id the sum of cosines with random coefficients of the given standard deviations."""
-    for sample in ids:
+def _gaussian(
+    seed: int, ids: np.ndarray, shape: tuple[int, ...], amplitudes: np.ndarray, given: np.ndarray | None
+) -> Iterator[np.ndarray]:
+    """Yield for every id the sum of cosines with random coefficients of these standard deviations, some of them given.
+
+    See `ritz.compute.problems.gaussian.lead`.
+    """
+    for row, sample in enumerate(ids):
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(sample)))))
-        yield cosines(generator.standard_normal(amplitudes.shape) * amplitudes, shape)
+        normal = generator.standard_normal(amplitudes.shape)
+        lead(normal, amplitudes, None if given is None else given[row])
+        yield cosines(normal * amplitudes, shape)
 
 
 AnyLaw = Annotated[Law, OneOf(Law, lambda: (Lognormal, TwoPhase))]

@@ -96,10 +96,21 @@ class Plate(Problem):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw the parameters of the wall temperatures, ``(n, 2)`` float32 each; see `Problem.draw`."""
+        return self.draw_at(seed, ids, None)
+
+    @property
+    def leading(self) -> int:
+        """All parameters may be given, both walls' of a kind after each other; see `Problem.leading`."""
+        return 2 * len(_RANGES)
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw with given parameters, each between its bounds; see `Problem.draw_at`."""
         drawn = np.empty((len(ids), len(_RANGES), 2))
-        for numbers, sample in zip(drawn, ids, strict=True):
+        for row, (numbers, sample) in enumerate(zip(drawn, ids, strict=True)):
             generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(sample)))))
             numbers[...] = generator.random(numbers.shape)
+            if given is not None:
+                numbers.flat[: given.shape[1]] = given[row]
         return {
             name: (low + (high - low) * drawn[:, i]).astype(np.float32)
             for i, (name, (low, high)) in enumerate(_RANGES.items())

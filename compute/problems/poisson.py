@@ -11,7 +11,7 @@ from ritz.compute.fields.arrays import Array, double, namespace
 from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
-from ritz.compute.problems.gaussian import Gaussian, generator
+from ritz.compute.problems.gaussian import Gaussian, generator, lead, shared
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
@@ -83,11 +83,26 @@ class Poisson(box.LinearInBox):
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw sources and values at the walls, float32; see `Problem.draw`."""
-        values = self.around(seed, ids)
-        inputs = {"f": self.strength * self.source.draw(seed, ids, self.shape), **values}
+        return self.draw_at(seed, ids, None)
+
+    @property
+    def _shares(self) -> tuple[int, int]:
+        first, second = shared((self.source.leading(2), self.walls.leading(1, "periodic")))
+        return first, second
+
+    @property
+    def leading(self) -> int:
+        """How many leading coefficients of f and of the values at the walls may be given; see `Problem.leading`."""
+        return sum(self._shares)
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw with given leading coefficients, those of f first; see `Problem.draw_at`."""
+        first, rest = (None, None) if given is None else np.split(given, [self._shares[0]], axis=1)
+        source = self.strength * self.source.draw(seed, ids, self.shape, given=first)
+        inputs = {"f": source, **self.around(seed, ids, rest)}
         return {name: array.astype(np.float32) for name, array in inputs.items()}
 
-    def around(self, seed: int, ids: np.ndarray) -> Arrays:
+    def around(self, seed: int, ids: np.ndarray, given: np.ndarray | None = None) -> Arrays:
         """Draw the values at the walls, ``(n, nx)`` (south, north) and ``(n, ny)`` (east, west) float64.
 
         With s from 0 to 1 along the boundary they are Σ ξ_k √λ_k (cos 2πks + sin 2πks), k = −``modes`` … ``modes``; see
@@ -103,9 +118,11 @@ class Poisson(box.LinearInBox):
             angles = np.multiply.outer(0.25 * way, waves)
             series = (np.cos(angles) + np.sin(angles)) * amplitudes
             values[wall] = np.empty((len(ids), len(way)))
-            for row, sample in zip(values[wall], ids, strict=True):
+            for place, (row, sample) in enumerate(zip(values[wall], ids, strict=True)):
                 # The first stream is that of f.
-                row[...] = series @ generator(seed, sample, stream=1).standard_normal(len(waves))
+                normal = generator(seed, sample, stream=1).standard_normal(len(waves))
+                lead(normal, amplitudes, None if given is None else given[place])
+                row[...] = series @ normal
         return values
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -76,6 +76,36 @@ class Problem(Kind, ABC):
         sample axis, and the values are rounded to the stored dtype, so what is stored is what is solved.
         """
 
+    @property
+    def leading(self) -> int:
+        """How many coordinates of a draw may be given, the ones that matter most first; none by default.
+
+        They are independent and uniform in (0, 1) under the law of the problem: the values of the distribution
+        functions of the leading coefficients of a random field, or parameters. Quasi-random points and indices of
+        sensitivity need them; see `draw_at`.
+        """
+        return 0
+
+    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
+        """Draw the inputs of the samples ``ids`` with some leading coordinates given; the rest as in `draw`.
+
+        With uniform independent coordinates the inputs have the law of `draw`. Equal coordinates and ids are the same
+        sample on a grid of any size, as far as the grid resolves it.
+
+        Parameters
+        ----------
+        given
+            ``(n, k)`` float64 in (0, 1), k at most `leading`; None gives none, which is `draw`.
+
+        Raises
+        ------
+        ValueError
+            If more coordinates are given than there are.
+        """
+        if given is not None and given.shape[1]:
+            raise ValueError(f"the draws of problem {self.kind!r} take no coordinates, got {given.shape[1]}")
+        return self.draw(seed, ids)
+
     @abstractmethod
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return ``(n, d)`` float32, ``d <= 16``, by whose distances samples are ordered."""

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy
 from pydantic import TypeAdapter
 
 from ritz.compute.fields.dimensions import Dimensions
@@ -14,7 +15,9 @@ from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.external import External
 from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.laws import Lognormal
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.slotted import slotted_plate
@@ -244,3 +247,42 @@ def test_problems_go_through_json_and_pickle(problem):
     assert adapter.validate_python(json.loads(adapter.dump_json(problem))) == problem
     assert adapter.validate_python(problem.kind) == type(problem)()
     assert pickle.loads(pickle.dumps(problem)) == problem
+
+
+@families
+def test_leading_coordinates_may_be_given_and_the_rest_of_a_draw_stays(problem: Problem) -> None:
+    given = np.random.default_rng(0).random((len(IDS), problem.leading))
+    if not problem.leading:
+        pytest.skip("no coordinates of its draws may be given")
+    plain, led = problem.draw(0, IDS), problem.draw_at(0, IDS, given)
+    assert {name: (values.shape, values.dtype) for name, values in led.items()} == {
+        name: (values.shape, values.dtype) for name, values in plain.items()
+    }
+    for name, values in problem.draw_at(0, IDS, given[:, :0]).items():
+        np.testing.assert_array_equal(values, plain[name])
+    # An id has the same bits in any block, and coordinates count one by one.
+    for name, values in problem.draw_at(0, IDS[3:4], given[3:4]).items():
+        np.testing.assert_array_equal(values[0], led[name][3])
+    other = given.copy()
+    other[:, 0] = 1 - other[:, 0]
+    assert any(not np.array_equal(values, led[name]) for name, values in problem.draw_at(0, IDS, other).items())
+    few = problem.draw_at(0, IDS, given[:, :1])
+    assert any(not np.array_equal(values, plain[name]) for name, values in few.items())
+
+
+def test_given_coordinates_have_the_law_of_a_draw() -> None:
+    """With the numbers of the draw itself in their places, given as values of the distribution function."""
+    law, ids = Lognormal(modes=8), np.arange(3)
+    amplitudes, drawn = law.amplitudes(2), law.draw(5, ids, (16, 16))
+    largest = np.argsort(-amplitudes, axis=None, kind="stable")[: law.leading(2)]
+    numbers = [np.random.Generator(np.random.Philox(np.random.SeedSequence((5, int(i))))) for i in ids]
+    normal = np.stack([one.standard_normal(amplitudes.shape).flat[largest] for one in numbers])
+    given = law.draw_at(99, ids, (16, 16), scipy.special.ndtr(normal))
+    again = np.log(given) - np.log(law.draw_at(99, ids, (16, 16), np.full_like(normal, 0.5)))
+    assert law.leading(2) == np.count_nonzero(amplitudes) == 63
+    np.testing.assert_allclose(again, np.log(drawn), atol=1e-12)
+
+
+def test_a_problem_without_coordinates_refuses_them() -> None:
+    with pytest.raises(ValueError, match="the draws of problem 'external' take no coordinates, got 2"):
+        External.model_construct().draw_at(0, IDS, np.full((5, 2), 0.5))
