@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ritz.compute.evaluation.metric import Found, Subject, SubjectMetric, averaged
+from ritz.compute.evaluation.quantities.wall import flow
 from ritz.compute.fields.errors import relative_l2_at
 from ritz.compute.problems.box import InBox
 
@@ -101,17 +102,14 @@ def _along_walls(subject: Subject, name: str) -> np.ndarray | str:
 
 
 def _flows(subject: Subject, problem: InBox, fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the flow out through every wall, ``(n, states)`` float64; u = 0 there, half a cell from a centre."""
+    """Return the flow out through every wall, ``(n, states)`` float64."""
     dimensions = subject.dimensions
     a, u = (
         dimensions.stack(name, values[name].astype(np.float64))
         for name, values in ((problem.conductivity, subject.inputs), (problem.output, fields))
     )
-    flux = a * u
-    found = {}
-    for axis, dim in enumerate(dimensions.space, start=2):
-        cells = flux.shape[axis]
-        for end, at in (("low", 0), ("high", -1)):
-            along = 2 * cells * np.take(flux, at, axis=axis)
-            found[f"{dim}_{end}"] = along.reshape(*along.shape[:2], -1).mean(axis=2)
-    return found
+    return {
+        f"{dim}_{end}": flow(a, u, axis, end, len(dimensions.space))
+        for axis, dim in enumerate(dimensions.space, start=2)
+        for end in ("low", "high")
+    }
