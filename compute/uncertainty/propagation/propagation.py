@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import scipy
+from pydantic import Field
+
+from ritz.compute.evaluation.quantities.catalogue import AnyQuantity
+from ritz.compute.kind import Fault, Kind, in_units
+from ritz.compute.problems.problem import Problem
+from ritz.compute.uncertainty.propagation.chain import Chain, Pilot
+from ritz.compute.uncertainty.propagation.counts import Quantile, Screen, Share, quantiles, screens, share_above
+from ritz.compute.uncertainty.propagation.points import FIRST, REPLICATES, pilot
+from ritz.compute.uncertainty.propagation.telescope import BLOCK, Ask, Asked, Means, Telescope, estimated
+
+MOST = 2**24
+"""Samples of a rung, at most."""
+
+Positive = Annotated[float, Field(gt=0)]
+
+TRUTH = "truth"
+"""Name of the rung that is the problem itself."""
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """An answer about a population.
+
+    Attributes
+    ----------
+    pilot
+        What rungs answer and cost on some samples, that are in no estimate.
+    seconds
+        Of the pilot, of all rungs and processes.
+    chain, means
+        How the means were estimated, and they; None where they were not asked for.
+    screen, shares
+        For each quantity what judged samples far from the threshold, and the share above it.
+    quantiles
+        Of each quantity.
+    reached
+        Whether intervals are as narrow as asked for, or time was up as asked for.
+    """
+
+    pilot: Pilot
+    seconds: float
+    chain: Chain | None = None
+    means: Means | None = None
+    screen: tuple[Screen | None, ...] = ()
+    shares: tuple[Share, ...] = ()
+    quantiles: tuple[Quantile, ...] = ()
+    reached: bool = True
+
+
+class Propagation(Kind):
+    """What is asked about the population of a problem's law: means, a probability or quantiles of quantities.
+
+    Means are a telescoping sum over rungs that a pilot chooses, coarser grids and surrogates among them, or plain
+    solves where none pays; on quasi-random points where the law takes coordinates. Probabilities are counts, with the
+    truth solved where a cheap rung does not tell. Quantiles are those of solves. All intervals hold whatever a
+    surrogate is worth: only the time depends on it.
+    """
+
+    quantities: tuple[AnyQuantity, ...] = Field(min_length=1, max_length=16)
+    """What follows from a field."""
+    above: float | None = None
+    """Asks for the probability that the quantities lie above it; in their units."""
+    quantile: float | None = Field(default=None, gt=0, lt=1)
+    """Asks for the value below which such a share of the population lies."""
+    error: Positive | tuple[Positive, ...] | None = None
+    """Half width of the intervals to reach, of all quantities or of each: of a mean in the quantity's units."""
+    seconds: float | None = Field(default=None, gt=0, le=1e7, json_schema_extra=in_units("s"))
+    """Time to spend, the pilot's among it."""
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    """Of the intervals."""
+    rungs: tuple[str, ...] | None = None
+    """Cheap rungs that may be used; all that there are by default, none where it is empty."""
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield two questions at once, and an answer without an end; see `Kind.faults`."""
+        if self.above is not None and self.quantile is not None:
+            yield Fault(
+                ("above", "quantile"),
+                f"above is {self.above:g} and quantile is {self.quantile:g}, expected one of them: each is a question "
+                "of its own",
+            )
+        if (self.error is None) == (self.seconds is None):
+            given = "neither is given" if self.error is None else f"error is {self.error} and seconds is {self.seconds}"
+            yield Fault(("error", "seconds"), f"{given}, expected error or seconds, by which an answer ends")
+        if self.quantile is not None and self.error is not None:
+            yield Fault(
+                ("quantile", "error"),
+                f"error is {self.error}, expected seconds: how wide the interval of a quantile gets is not known "
+                "beforehand",
+            )
+        if isinstance(self.error, tuple) and len(self.error) != len(self.quantities):
+            yield Fault(
+                ("error", "quantities"),
+                f"error is {self.error}, expected one number, or one for each of {len(self.quantities)} quantities",
+            )
+        names = [one.name for one in self.quantities]
+        if len(set(names)) < len(names):
+            yield Fault(("quantities",), f"quantities are {names}, expected each once")
+
+    def unfit(self, problem: Problem) -> str:
+        """Return why these are no questions about a problem, in a few words; empty where they are."""
+        if reason := problem.unsolvable():
+            return reason
+        for one in self.quantities:
+            if reason := one.unfit(problem):
+                return f"{one.name}: {reason}"
+        return ""
+
+    def targets(self) -> np.ndarray | None:
+        """Return the half width to reach for each quantity, ``(q,)``; None where time decides."""
+        return None if self.error is None else np.broadcast_to(np.array(self.error), len(self.quantities))
+
+    def run(self, ask: Ask, rungs: Sequence[str], seed: int, leading: int) -> Propagated:
+        """Answer.
+
+        Parameters
+        ----------
+        ask
+            Answers of the rungs.
+        rungs
+            Their names, the truth first.
+        seed
+            Of the population.
+        leading
+            Coordinates of the law that may be given.
+
+        Raises
+        ------
+        ValueError
+            If the time is not enough for the pilot, or for a quantile of so few solves.
+        ritz.compute.uncertainty.propagation.rungs.SolveFailed
+            If a sample has no answer.
+        """
+        begun = time.monotonic()
+        quasi_random = bool(leading) and self.above is None and self.quantile is None
+        names = [rungs[0], *(name for name in rungs[1:] if self.rungs is None or name in self.rungs)]
+        compared, spent = self._pilot(ask, names, seed, leading if quasi_random else 0)
+        taken = time.monotonic() - begun
+        if self.seconds is not None and taken >= self.seconds:
+            raise ValueError(
+                f"seconds is {self.seconds:g}, expected more than {taken:.2g}: that is what the pilot of "
+                f"{REPLICATES * FIRST} samples on {len(names)} rungs took"
+            )
+
+        def time_is_up() -> bool:
+            # What comes next takes as long as all before it.
+            return self.seconds is not None and 2 * (time.monotonic() - begun) - taken > self.seconds
+
+        targets = self.targets()
+        if self.above is not None:
+            chosen, shares = [], []
+            for number in range(len(self.quantities)):
+                screen = next((one for one, _ in screens(compared, number, self.above)), None)
+                chosen.append(screen)
+                truth, target = compared.truth, None if targets is None else float(targets[number])
+                shares.append(
+                    share_above(ask, truth, seed, number, self.above, screen, self.level, target, time_is_up, MOST)
+                )
+            reached = targets is None or all(one.half_width <= end for one, end in zip(shares, targets, strict=True))
+            return Propagated(compared, spent, screen=tuple(chosen), shares=tuple(shares), reached=reached)
+        if self.quantile is not None:
+            truth, share, level = compared.truth, self.quantile, self.level
+            found = quantiles(ask, truth, seed, len(self.quantities), share, level, time_is_up, MOST)
+            return Propagated(compared, spent, quantiles=found)
+        chain = self._chosen(compared, taken, targets)
+        telescope = Telescope(chain, shifts(compared, chain), seed, leading if quasi_random else 0, self.level)
+        means = estimated(telescope, ask, targets, time_is_up, MOST)
+        reached = targets is None or bool(np.all(means.half_width <= targets))
+        return Propagated(compared, spent, chain, means, reached=reached)
+
+    def _pilot(self, ask: Ask, names: Sequence[str], seed: int, leading: int) -> tuple[Pilot, float]:
+        """Compare the rungs; return how, and the seconds that took."""
+        points = pilot(seed, leading)
+        parts = [points.taken(slice(first, first + BLOCK // 4)) for first in range(0, len(points), BLOCK // 4)]
+        asked = [Asked(0, (name,), number, part) for name in names for number, part in enumerate(parts)]
+        found = {(one.asked.rungs[0], one.asked.replicate): one for one in ask(asked)}
+        values = {
+            name: np.concatenate([found[name, number].values[0] for number in range(len(parts))]) for name in names
+        }
+        # The least of some parts: the first one loads what the others find there.
+        prices = {
+            name: min(found[name, number].seconds[0] / len(part) for number, part in enumerate(parts)) for name in names
+        }
+        return Pilot(values, prices, bool(leading)), sum(sum(one.seconds) for one in found.values())
+
+    def _chosen(self, compared: Pilot, taken: float, target: np.ndarray | None) -> Chain:
+        """Return the chain for half widths to reach, or that gets furthest in the time that is left."""
+        if target is not None:
+            return compared.best(target / scipy.stats.norm.ppf(0.5 + self.level / 2))
+        assert self.seconds is not None
+        return compared.best_within(self.seconds - taken)
+
+
+def shifts(compared: Pilot, chain: Chain) -> np.ndarray:
+    """Return the means of the terms of a chain in a pilot, ``(rungs, q)``."""
+    means = [compared.values[name].mean(axis=0) for name in chain.rungs]
+    terms = [one - beta * two for one, two, beta in zip(means, means[1:], chain.coefficients.T, strict=False)]
+    return np.stack([*terms, means[-1]])

@@ -1,0 +1,110 @@
+"""What answers a quantity of a sample at a price: the truth, coarser grids, surrogates."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ritz.compute.evaluation.quantities.quantity import Quantity
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.simulation.simulate import simulate
+from ritz.compute.uncertainty.propagation.points import Points
+
+if TYPE_CHECKING:
+    from ritz.compute.solvers.solver import Solver
+    from ritz.compute.surrogates.model import Model
+
+
+class SolveFailed(ValueError):
+    """A sample has no solution on a rung; the estimate would be that of another population without it."""
+
+
+class Rung(ABC):
+    """Something that answers quantities of samples: the same points are the same samples on every rung."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def problem(self) -> Problem:
+        """On the grid of its fields."""
+
+    @abstractmethod
+    def fields(self, inputs: Arrays) -> Arrays:
+        """Return the outputs of samples with given inputs, ``(n, *dims)``."""
+
+    def values(self, points: Points, quantities: Sequence[Quantity]) -> np.ndarray:
+        """Return the quantities of samples, ``(n, q)`` float64.
+
+        Raises
+        ------
+        SolveFailed
+            If one of them is not finite.
+        """
+        inputs = self.problem.draw_at(points.seed, points.ids, points.given)
+        fields = self.fields(inputs)
+        found = np.stack([one.value(self.problem, inputs, fields) for one in quantities], axis=1, dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        if len(bad):
+            raise SolveFailed(f"rung {self.name!r} has no answer for the samples {points.ids[bad[:5]].tolist()}")
+        return found
+
+    def timed(self, points: Points, quantities: Sequence[Quantity]) -> tuple[np.ndarray, float]:
+        """Return `values`, and the seconds of wall time that they took."""
+        begun = time.perf_counter()
+        found = self.values(points, quantities)
+        return found, time.perf_counter() - begun
+
+
+@dataclass(frozen=True)
+class Solved(Rung):
+    """The problem, solved: the truth, or a coarser twin.
+
+    Attributes
+    ----------
+    solver, rtol
+        How its systems are solved.
+    """
+
+    name: str
+    on: Problem
+    solver: Solver
+    rtol: float
+
+    @property
+    def problem(self) -> Problem:
+        """See `Rung.problem`."""
+        return self.on
+
+    def fields(self, inputs: Arrays) -> Arrays:
+        """Solve the samples one after the other; what failed is NaN."""
+        return simulate(self.on, inputs, self.solver, self.rtol)[0]
+
+
+@dataclass(frozen=True)
+class Predicted(Rung):
+    """A surrogate's predictions.
+
+    Attributes
+    ----------
+    on
+        The problem on the grid of the predictions.
+    """
+
+    name: str
+    on: Problem
+    model: Model
+
+    @property
+    def problem(self) -> Problem:
+        """See `Rung.problem`."""
+        return self.on
+
+    def fields(self, inputs: Arrays) -> Arrays:
+        """Predict the samples."""
+        return self.model.predict(inputs)
