@@ -19,6 +19,7 @@ from ritz.flows.commands import (
     importing,
     keeping,
     listing,
+    propagate,
     replay,
     service,
     stages,
@@ -44,7 +45,7 @@ app = typer.Typer(
 
 for command in (
     *(stages.run, stages.generate, stages.train, stages.evaluate, stages.quantify, stages.predict),
-    *(audit.audit, audit.regenerate, replay.replay),
+    *(propagate.propagate, audit.audit, audit.regenerate, replay.replay),
     *(service.serve, service.trigger),
     *(listing.recipes, listing.methods, listing.layout, listing.datasets, listing.models, listing.runs, listing.show),
     *(listing.diff, listing.lineage, keeping.gc),

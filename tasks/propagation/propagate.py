@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import logging
+import time
+
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.uncertainty.propagation.rungs import SolveFailed
+from ritz.storage.errors import Refused
+from ritz.storage.store import Store
+from ritz.tasks.documents.propagation import PropagationRecord
+from ritz.tasks.propagation import kept
+from ritz.tasks.propagation.answering import Answers
+from ritz.tasks.propagation.question import Question
+from ritz.tasks.propagation.record import record
+from ritz.tasks.propagation.rungs import places
+from ritz.tasks.stage import stage
+
+log = logging.getLogger("ritz")
+
+
+@stage("propagate")
+def propagate(store_url: str, cluster: Cluster, question: Question) -> PropagationRecord:
+    """Answer a question about a population, and keep the answer in the store.
+
+    Raises
+    ------
+    ritz.storage.errors.Refused
+        If the time is too short, or a sample has no answer.
+    """
+    store, asked = Store(store_url), question.asked
+    found, left_out = places(
+        question.problem, question.rtol, asked.quantities, store_url, question.model, question.dataset
+    )
+    answers = Answers(cluster, found, asked.quantities, question.seed, store, kept.answers(question))
+    begun = time.perf_counter()
+    try:
+        answered = asked.run(answers.ask, list(found), question.seed, question.problem.leading)
+    except (SolveFailed, ValueError) as error:
+        raise Refused(f"propagate {question.about}: {error}") from error
+    wall = time.perf_counter() - begun
+    made = record(
+        question.about, question.changes, question.seed, question.problem.leading, asked, answered, left_out, wall
+    )
+    kept.save(store, question, made)
+    answers.forget()
+    chosen = ", ".join(made.chosen)
+    log.info("propagate: %d samples on %s, %.1f s", answers.samples, chosen, wall)
+    return made

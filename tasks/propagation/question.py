@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ritz.compute.document import Json
+from ritz.compute.problems.problem import Problem
+from ritz.compute.uncertainty.propagation.propagation import Propagation
+from ritz.tasks.parsing.identity import document_hash
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about which population.
+
+    Attributes
+    ----------
+    about
+        Name of the model or recipe, as it is called in the answer.
+    problem, rtol, seed
+        The truth: what is solved, to which tolerance; the law, with the seed of its samples.
+    changes
+        Fields of the problem that differ from those of the dataset or recipe.
+    asked
+        The question itself.
+    model, dataset
+        ``NAME@VERSION`` of a model whose predictions are a rung; empty for a recipe alone.
+    identity_of_model
+        What fixed it.
+    """
+
+    about: str
+    problem: Problem
+    rtol: float
+    seed: int
+    changes: Json
+    asked: Propagation
+    model: str = ""
+    dataset: str = ""
+    identity_of_model: str = ""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of the cluster that work on it: without a model no worker predicts."""
+        return ("solve", "train") if self.model else ("solve",)
+
+    @property
+    def identity(self) -> str:
+        """Hash of what fixes the answer, but for the time that there was."""
+        return document_hash(
+            {
+                "problem": self.problem.model_dump(mode="json"),
+                "rtol": self.rtol,
+                "seed": self.seed,
+                "asked": self.asked.model_dump(mode="json"),
+                "model": self.identity_of_model,
+            }
+        )

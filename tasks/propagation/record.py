@@ -1,0 +1,123 @@
+"""From an answer to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import scipy
+
+from ritz.compute.document import Json
+from ritz.compute.uncertainty.propagation.propagation import Propagated, Propagation
+from ritz.tasks.documents.propagation import AnswerRow, PropagationRecord, RungRow
+
+
+def record(
+    about: str,
+    law: Json,
+    seed: int,
+    leading: int,
+    asked: Propagation,
+    found: Propagated,
+    left_out: Mapping[str, str],
+    wall: float,
+) -> PropagationRecord:
+    """Return the record of an answer; parameters as its attributes."""
+    seconds, counts, chosen = _spent(found)
+    return PropagationRecord(
+        about=about,
+        law=law,
+        seed=seed,
+        question=asked.model_dump(mode="json", exclude_defaults=True),
+        level=asked.level,
+        rungs=tuple(_rung(found, name, counts.get(name, 0)) for name in found.pilot.values),
+        left_out=dict(left_out),
+        chosen=chosen,
+        quasi_random=leading if found.pilot.quasi_random else 0,
+        answers=tuple(_answers(asked, found)),
+        reached=found.reached,
+        pilot_seconds=found.seconds,
+        seconds=seconds,
+        wall_seconds=wall,
+    )
+
+
+def _spent(found: Propagated) -> tuple[dict[str, float], dict[str, int], tuple[str, ...]]:
+    """Return the seconds and the samples by rung, and the rungs that were taken."""
+    if found.means is not None:
+        assert found.chain is not None
+        names, samples = found.chain.rungs, found.means.samples
+        # A rung answers its own term and the one before.
+        both = [own + before for own, before in zip(samples, (0, *samples[:-1]), strict=True)]
+        return found.means.seconds, dict(zip(names, both, strict=True)), names
+    truth = found.pilot.truth
+    seconds: dict[str, float] = {}
+    counts: dict[str, int] = {truth: 0}
+    for share in found.shares:
+        for name, spent in share.seconds.items():
+            seconds[name] = seconds.get(name, 0.0) + spent
+    for screen, share in zip(found.screen, found.shares, strict=True):
+        counts[truth] += share.solved
+        if screen is not None:
+            counts[screen.rung] = counts.get(screen.rung, 0) + share.samples
+    if found.quantiles:
+        seconds[truth], counts[truth] = found.quantiles[0].seconds, found.quantiles[0].samples
+    return seconds, counts, tuple(name for name, count in counts.items() if count or name == truth)
+
+
+def _rung(found: Propagated, name: str, samples: int) -> RungRow:
+    pilot = found.pilot
+    about = {"name": name, "seconds": pilot.prices[name], "samples": samples}
+    if name == pilot.truth:
+        return RungRow(**about)
+    low, high = pilot.squared_correlation_interval(pilot.truth, name)
+    middle = pilot.squared_correlation(pilot.truth, name)
+    true, cheap = (pilot.values[one].mean(axis=0) for one in (pilot.truth, name))
+    return RungRow(
+        **about,
+        rho2=tuple((float(one), float(two), float(three)) for one, two, three in zip(middle, low, high, strict=True)),
+        bias=tuple(float(c / t - 1) if t else None for c, t in zip(cheap, true, strict=True)),
+    )
+
+
+def _answers(asked: Propagation, found: Propagated) -> Iterator[AnswerRow]:
+    pilot, normal = found.pilot, scipy.stats.norm.ppf(0.5 + asked.level / 2)
+    price, spread = pilot.prices[pilot.truth], pilot.values[pilot.truth].std(axis=0, ddof=1)
+    for number, quantity in enumerate(asked.quantities):
+        if found.means is not None:
+            value, width = float(found.means.mean[number]), float(found.means.half_width[number])
+            plain = float((normal * spread[number] / width) ** 2 * price) if width else None
+            samples = found.means.samples
+            yield AnswerRow(
+                quantity=quantity.name,
+                question="mean",
+                value=value,
+                low=value - width,
+                high=value + width,
+                samples=sum(samples),
+                solved=samples[0],
+                plain_seconds=plain,
+            )
+        elif found.shares:
+            share = found.shares[number]
+            yield AnswerRow(
+                quantity=quantity.name,
+                question=f"above {asked.above:g}",
+                value=share.above / share.samples,
+                low=share.low,
+                high=share.high,
+                samples=share.samples,
+                solved=share.solved,
+                plain_seconds=share.samples * price,
+            )
+        else:
+            quantile = found.quantiles[number]
+            yield AnswerRow(
+                quantity=quantity.name,
+                question=f"quantile {asked.quantile:g}",
+                value=quantile.value,
+                low=quantile.low,
+                high=quantile.high,
+                samples=quantile.samples,
+                solved=quantile.samples,
+                plain_seconds=quantile.seconds,
+            )

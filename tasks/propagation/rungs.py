@@ -1,0 +1,93 @@
+"""Which rungs a question about a population may stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ritz.compute.cluster.cluster import Cluster
+from ritz.compute.evaluation.quantities.quantity import Quantity
+from ritz.compute.problems.evolution import Evolution
+from ritz.compute.problems.problem import Problem
+from ritz.compute.simulation.coarsening import coarsened
+from ritz.compute.uncertainty.propagation.propagation import TRUTH
+from ritz.tasks.propagation.worker import By, Surrogate, solver_of
+
+NETWORK, QUADRATIC = "network", "quadratic"
+"""Names of the rungs that a model gives: itself, and the baseline fitted to the same samples."""
+
+FEWER = (2, 4, 8)
+"""Times fewer points along an axis, and fewer steps where that goes."""
+
+COARSE_RTOL = 1e-4
+"""Tolerance of the systems of a coarser grid, whose error is that of the grid."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rung is answered.
+
+    Attributes
+    ----------
+    role
+        Of the workers.
+    problem
+        On the grid of the rung.
+    rtol
+        Of its systems; None of a surrogate.
+    surrogate
+        None of a solve.
+    """
+
+    role: str
+    problem: Problem
+    rtol: float | None = None
+    surrogate: Surrogate | None = None
+
+    def by(self, cluster: Cluster, seed: int) -> By:
+        """Return what answers: a solver that a worker chose, with its tolerance, or the surrogate."""
+        if self.surrogate is not None:
+            return self.surrogate
+        assert self.rtol is not None
+        return cluster.call(self.role, solver_of, self.problem, seed, self.rtol), self.rtol
+
+
+def places(
+    problem: Problem, rtol: float, quantities: Sequence[Quantity], store: str, model: str, dataset: str
+) -> tuple[dict[str, Place], dict[str, str]]:
+    """Return the rungs by name, the truth first, and why others are none.
+
+    Parameters
+    ----------
+    problem, rtol
+        The truth, and the tolerance of its systems.
+    store
+        URL.
+    model, dataset
+        ``NAME@VERSION``; empty without a model.
+    """
+    found = {TRUTH: Place("solve", problem, rtol)}
+    left_out: dict[str, str] = {}
+    for name, coarse in _coarser(problem):
+        reason = coarse if isinstance(coarse, str) else _unfit(coarse, quantities)
+        if reason:
+            left_out[name] = reason
+        else:
+            assert isinstance(coarse, Problem)
+            found[name] = Place("solve", coarse.loosened(COARSE_RTOL), max(rtol, COARSE_RTOL))
+    if model:
+        found[NETWORK] = Place("train", problem, surrogate=Surrogate(store, model, "", dataset))
+        found[QUADRATIC] = Place("train", problem, surrogate=Surrogate(store, model, QUADRATIC, dataset))
+    return found, left_out
+
+
+def _coarser(problem: Problem) -> Iterator[tuple[str, Problem | str]]:
+    """Yield the coarser twins by name, or why there is none."""
+    for fewer in FEWER:
+        yield f"points/{fewer}", coarsened(problem, fewer)
+        if isinstance(problem, Evolution):
+            yield f"points/{fewer} steps/{fewer}", coarsened(problem, fewer, fewer)
+
+
+def _unfit(problem: Problem, quantities: Sequence[Quantity]) -> str:
+    return next((reason for one in quantities if (reason := one.unfit(problem))), "")

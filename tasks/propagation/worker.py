@@ -1,0 +1,111 @@
+"""What workers answer of rungs: solves of a problem and its coarser twins, predictions of a model and of a baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from ritz.compute.evaluation.quantities.quantity import Quantity
+from ritz.compute.problems.problem import Problem
+from ritz.compute.simulation.quickest import quickest
+from ritz.compute.solvers.solver import Solver
+from ritz.compute.surrogates.fitted.baselines import BASELINES
+from ritz.compute.surrogates.model import Model
+from ritz.compute.uncertainty.propagation.points import Points
+from ritz.compute.uncertainty.propagation.rungs import Predicted, Rung, Solved
+from ritz.storage.reading import read
+from ritz.storage.store import Store
+from ritz.tasks.measuring.split_fields import few_of_split, taken
+from ritz.tasks.measuring.worker import BASELINE_SAMPLES, load_model
+
+PROBED = 4
+"""Samples on whose systems the solver of a rung is chosen."""
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A rung of predictions, by what a worker finds in the store.
+
+    Attributes
+    ----------
+    store
+        URL.
+    model
+        ``NAME@VERSION``.
+    baseline
+        One of `BASELINES` that is fitted in the place of the model, to the training samples of the dataset; empty for
+        the model itself.
+    dataset
+        ``NAME@VERSION``.
+    """
+
+    store: str
+    model: str
+    baseline: str
+    dataset: str
+
+
+By = tuple[Solver, float] | Surrogate
+"""What answers on a rung: a solver with the tolerance of the systems, or a surrogate."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Samples whose quantities are wanted on a rung: the item of a stream.
+
+    Attributes
+    ----------
+    number
+        Of the item, by which its answer is found again.
+    problem
+        On the grid of the rung.
+    """
+
+    number: int
+    rung: str
+    problem: Problem
+    by: By
+    points: Points
+    quantities: tuple[Quantity, ...]
+
+    def __repr__(self) -> str:
+        """Name the samples in a message of a worker."""
+        return f"samples {self.points.ids[0]} to {self.points.ids[-1]} on rung {self.rung!r}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer, which goes to the driver as a whole: a number per sample and quantity."""
+
+    receipt: tuple[np.ndarray, float] = field(repr=False)
+
+
+def answer(asking: Asking) -> Found:
+    """Answer some samples; see `ritz.compute.uncertainty.propagation.rungs.Rung.timed`."""
+    return Found(_rung(asking).timed(asking.points, asking.quantities))
+
+
+def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
+    """Return the quickest solver of a problem's systems, by measurement on a few samples."""
+    return quickest(problem, problem.draw(seed, np.arange(PROBED)), rtol)
+
+
+def _rung(asking: Asking) -> Rung:
+    if isinstance(asking.by, Surrogate):
+        return Predicted(asking.rung, asking.problem, _model(asking.by))
+    solver, rtol = asking.by
+    return Solved(asking.rung, asking.problem, solver, rtol)
+
+
+@lru_cache(maxsize=4)
+def _model(surrogate: Surrogate) -> Model:
+    store = Store(surrogate.store)
+    trained, _ = load_model(store, surrogate.model)
+    if not surrogate.baseline:
+        return trained
+    data = read(store, surrogate.dataset)
+    inputs, outputs = taken(data, few_of_split(data, "train", BASELINE_SAMPLES))
+    fields = {**inputs, **outputs}
+    return Model.fitted(BASELINES[surrogate.baseline], trained.normalisation, [fields])
