@@ -84,7 +84,7 @@ class Found:
 
 def answer(asking: Asking) -> Found:
     """Answer some samples; see `ritz.compute.uncertainty.propagation.rungs.Rung.timed`."""
-    return Found(_rung(asking).timed(asking.points, asking.quantities))
+    return Found(rung_of(asking.rung, asking.problem, asking.by).timed(asking.points, asking.quantities))
 
 
 def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
@@ -92,11 +92,12 @@ def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
     return quickest(problem, problem.draw(seed, np.arange(PROBED)), rtol)
 
 
-def _rung(asking: Asking) -> Rung:
-    if isinstance(asking.by, Surrogate):
-        return Predicted(asking.rung, asking.problem, _model(asking.by))
-    solver, rtol = asking.by
-    return Solved(asking.rung, asking.problem, solver, rtol)
+def rung_of(name: str, problem: Problem, by: By) -> Rung:
+    """Return a rung in this process; models are kept at hand."""
+    if isinstance(by, Surrogate):
+        return Predicted(name, problem, _model(by))
+    solver, rtol = by
+    return Solved(name, problem, solver, rtol)
 
 
 @lru_cache(maxsize=4)

@@ -15,7 +15,6 @@ from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
-from ritz.compute.problems.external import External
 from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.problems.plate import Plate
@@ -26,6 +25,7 @@ from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.training.samples.augmentation import symmetries, transform
 from ritz.tasks.recipes import load, names
 from tests.compute.problems.families import SMALL, kinds
+from tests.compute.problems.test_external import PROBLEM as EXTERNAL
 
 IDS = np.arange(5)
 
@@ -285,4 +285,4 @@ def test_given_coordinates_have_the_law_of_a_draw() -> None:
 
 def test_a_problem_without_coordinates_refuses_them() -> None:
     with pytest.raises(ValueError, match="the draws of problem 'external' take no coordinates, got 2"):
-        External.model_construct().draw_at(0, IDS, np.full((5, 2), 0.5))
+        EXTERNAL.draw_at(0, IDS, np.full((5, 2), 0.5))

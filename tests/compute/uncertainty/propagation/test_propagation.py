@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from ritz.compute.evaluation.quantities.fields import Largest, Mean
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.problems.external import External
 from ritz.compute.uncertainty.propagation.chain import Pilot
 from ritz.compute.uncertainty.propagation.counts import quantile_interval
 from ritz.compute.uncertainty.propagation.points import BASE, Points, of_term, pilot
 from ritz.compute.uncertainty.propagation.propagation import Propagation
 from ritz.compute.uncertainty.propagation.telescope import Answered, Ask, Asked
+from tests.compute.problems.test_external import PROBLEM as EXTERNAL
 
 Formula = Callable[[np.ndarray], np.ndarray]
 
@@ -29,7 +29,7 @@ def coordinates(points: Points) -> np.ndarray:
     mixed = (mixed + np.uint64(points.seed) * np.uint64(2**50)) * np.uint64(0x9E3779B97F4A7C15)
     # The finaliser of splitmix64.
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        mixed = (mixed ^ np.right_shift(mixed, np.uint64(shift))) * np.uint64(factor)
     normal = scipy.special.ndtri((mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54)
     if points.given is not None:
         normal[:, : points.given.shape[1]] = scipy.special.ndtri(points.given)
@@ -234,4 +234,4 @@ def test_what_is_no_question_is_refused(fields: dict[str, object], said: str) ->
 def test_a_question_about_another_problem_is_refused() -> None:
     asked = Propagation(quantities=(Largest(of="v"),), error=0.1)
     assert asked.unfit(Darcy()) == "max:v: of is 'v', expected one of the outputs ['u']"
-    assert External.model_construct().unsolvable() in asked.unfit(External.model_construct())
+    assert EXTERNAL.unsolvable() in asked.unfit(EXTERNAL)
