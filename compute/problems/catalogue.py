@@ -6,6 +6,7 @@ from ritz.compute.kind import OneOf
 from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.external import External
@@ -17,7 +18,7 @@ from ritz.compute.problems.problem import Problem
 
 SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
-    *(Acoustic, Heat, Burgers, Plate),
+    *(Acoustic, Heat, Burgers, Plate, Cookies),
 )
 """The problems that come with the project; all of them pose systems."""
 

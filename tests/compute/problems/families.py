@@ -11,6 +11,7 @@ from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.heat import Heat
@@ -37,6 +38,7 @@ SMALL: dict[str, Problem] = {
     "heat": Heat(shape=(12, 16), steps=4),
     "burgers": Burgers(points=48, steps=6, end=0.2),
     "plate": Plate(cells=8),
+    "cookies": Cookies(shape=(12, 16)),
 }
 
 

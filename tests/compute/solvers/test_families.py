@@ -8,6 +8,7 @@ import pytest
 from ritz.compute.problems.acoustic import Acoustic
 from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.heat import Heat
@@ -37,6 +38,7 @@ FAMILIES = {
     "heat": Heat(shape=(16, 16), steps=3),
     "burgers": Burgers(points=64, steps=3, end=0.1),
     "plate": Plate(cells=16),
+    "cookies": Cookies(shape=(16, 20)),
 }
 SOLVERS = (
     *(Direct(library=library) for library in importable()),
