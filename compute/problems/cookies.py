@@ -50,12 +50,12 @@ class Cookies(box.LinearInBox):
         Cell-centred finite volumes with the 5-point stencil and harmonic means of ``a`` at faces; a boundary face lies
         half a cell from the centre. In a cell that the rim of a disc cuts, ``a`` is the arithmetic mean, by the exact
         area of the disc in the cell; f is the mean over the cell too. First order in the cell width at the rims of the
-        discs, with an error that depends on how they cut the cells, and second order elsewhere. With the harmonic mean
-        by areas Q is off by 0.6 to 2.6 % on the same grids.
+        discs, with an error that depends on how they cut the cells, and second order elsewhere. The harmonic mean in
+        cut cells is off by several times as much (``benchmarks/cookies.txt``).
     Arrays
-        Input ``y_n`` ``(sample, cookie)`` and output ``u`` ``(sample, y, x)``, float32; the cell ``(i, j)`` of a grid of
-        ``shape = (ny, nx)`` has its centre at y = (i + ½)/ny, x = (j + ½)/nx. A symmetry of the square would exchange
-        the cookies, so the template has none.
+        Input ``y_n`` ``(sample, cookie)`` and output ``u`` ``(sample, y, x)``, float32; the cell ``(i, j)`` of a grid
+        of ``shape = (ny, nx)`` has its centre at y = (i + ½)/ny, x = (j + ½)/nx. A symmetry of the square would
+        exchange the cookies, so the template has none.
 
     Source: Bäck et al. (2011) for the problem; the statement is that of UM-Bridge, Seelinger et al. (2024).
     """
