@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import scipy
 
-from ritz.compute.simulation.reduced.clustering import distances, k_medoids, sines
+from ritz.compute.simulation.reduced.clustering import distances, k_medoids, normalised, sines
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -47,6 +47,7 @@ class Dictionary:
         modes: int,
         clusters: int,
         dissimilarity: Dissimilarity,
+        normalise: bool,
         seed: int,
     ) -> Dictionary:
         """Cluster snapshots, find the leading modes of every cluster, and learn to tell the clusters by features.
@@ -59,6 +60,8 @@ class Dictionary:
             ``(n, d)`` of the same samples.
         modes
             At most so many per basis.
+        normalise
+            Whether snapshots are given norm 1 first, so that clusters and modes weigh relative errors.
         seed
             Of the random forest; nothing else is random.
 
@@ -73,6 +76,8 @@ class Dictionary:
             raise ValueError(f"clusters is {clusters}, expected at most {len(snapshots)}, the number of snapshots")
         if bad := np.flatnonzero(~np.isfinite(snapshots).all(axis=1)).tolist():
             raise ValueError(f"{len(bad)} snapshots are not finite, first {bad[0]}; expected samples that were solved")
+        if normalise:
+            snapshots = normalised(snapshots)
         unlike = np.zeros((len(snapshots),) * 2)
         if clusters > 1:
             unlike = sines(snapshots) if dissimilarity == "angle" else distances(snapshots)

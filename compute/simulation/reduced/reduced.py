@@ -117,6 +117,9 @@ class ReducedBases(Kind):
     dissimilarity: Dissimilarity = "angle"
     """What tells snapshots apart: the sine of the angle between them, for solutions that differ by a factor, or their
     Euclidean distance."""
+    normalise: bool = True
+    """Whether snapshots have norm 1 before they are clustered and decomposed, so that large solutions do not count more
+    than small ones; the publications leave them as they are."""
 
     def unfit(self, problem: Problem) -> str:
         """Return why there is no reduced model of a problem, in a few words; empty where there is."""
@@ -155,6 +158,7 @@ class ReducedBases(Kind):
             modes=self.modes,
             clusters=self.clusters,
             dissimilarity=self.dissimilarity,
+            normalise=self.normalise,
             seed=seed,
         )
 

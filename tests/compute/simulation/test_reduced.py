@@ -10,7 +10,7 @@ import pytest
 from ritz.compute.problems.box import LinearInBox
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.problem import Arrays, Problem
-from ritz.compute.simulation.reduced.clustering import distances, k_medoids, sines
+from ritz.compute.simulation.reduced.clustering import distances, k_medoids, normalised, sines
 from ritz.compute.simulation.reduced.dictionary import Dictionary, pod
 from ritz.compute.simulation.reduced.reduced import ReducedBases, snapshots
 from ritz.compute.simulation.simulate import simulate
@@ -75,6 +75,16 @@ def test_modes_are_orthonormal_and_end_where_nothing_more_is_spanned() -> None:
     assert basis.T @ basis == pytest.approx(np.eye(2), abs=1e-14)
 
 
+def test_large_snapshots_take_the_modes_unless_all_get_norm_one() -> None:
+    rng = np.random.default_rng(2)
+    small, large = np.linalg.qr(rng.standard_normal((20, 2)))[0].T
+    rows = np.stack([*(size * small for size in (1.0, 1.1, 1.2)), 1000 * large])
+    for normalise, expected in ((False, large), (True, small)):
+        kind = ReducedBases(modes=1, normalise=normalise)
+        [basis] = kind.dictionary(rows, np.zeros((4, 1)), seed=0).bases
+        assert np.abs(basis[:, 0] @ expected) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("name", LINEAR)
 def test_solutions_in_the_span_of_the_basis_are_found(name: str) -> None:
     problem = SMALL[name]
@@ -104,10 +114,12 @@ def test_answers_to_new_samples_are_the_best_in_the_energy_norm() -> None:
 def test_a_dictionary_of_one_cluster_is_the_global_basis() -> None:
     problem = Darcy(shape=(12, 12))
     inputs, fields = solved(problem)
-    for dissimilarity in ("angle", "euclid"):
-        model = ReducedBases(modes=4, clusters=1, dissimilarity=dissimilarity).fit(problem, inputs, fields, seed=0)
+    rows = snapshots(fields)
+    for dissimilarity, normalise in (("angle", False), ("euclid", True)):
+        kind = ReducedBases(modes=4, clusters=1, dissimilarity=dissimilarity, normalise=normalise)
+        model = kind.fit(problem, inputs, fields, seed=0)
         [basis] = model.dictionary.bases
-        assert np.array_equal(basis, pod(snapshots(fields), 4))
+        assert np.array_equal(basis, pod(normalised(rows) if normalise else rows, 4))
         assert model.dictionary.choose(problem.features(inputs)).tolist() == [0] * 12
 
 
