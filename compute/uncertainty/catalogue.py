@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 from ritz.compute.kind import Kind, OneOf
+from ritz.compute.simulation.reduced.reduced import ReducedBases
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.events.catalogue import RECALIBRATIONS
 from ritz.compute.uncertainty.none import NoUncertainty
@@ -24,10 +25,11 @@ LEAST: Uncertainty = Conformal(levels=(0.5,))
 """Error bars that ask for the fewest samples."""
 
 FROM_PYTHON: Mapping[str, type[Kind] | OneOf] = {
+    "ritz.compute.simulation.reduced": ReducedBases,
     "ritz.compute.uncertainty.selection": ConformalSelection,
     "ritz.compute.uncertainty.events": RECALIBRATIONS,
 }
-"""Methods for what a model predicts that a program uses and no recipe holds, by their package."""
+"""Methods for what a model or a solver answers that a program uses and no recipe holds, by their package."""
 
 
 def uncertainty(document: Mapping[str, Any]) -> Uncertainty:

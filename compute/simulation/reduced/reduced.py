@@ -76,9 +76,13 @@ class ReducedBases(Kind):
     The solutions of some samples, the snapshots, are clustered by k-medoids; every cluster has the modes of its own
     proper orthogonal decomposition, and a random forest on `Problem.features` chooses the basis of a new sample. With
     one cluster that is the global POD. The operators are those of the problem at the new inputs, on its own grid: what
-    is saved is the solve, not the assembly nor the products with the modes, whose work grows with the grid. So this
-    does not pay beside a solver that takes a few times as long as such a product; `benchmarks/bases.txt` has the
-    figures.
+    is saved is the solve, not the assembly nor the products with the modes, whose work grows with the grid.
+
+    `benchmarks/bases.txt` has the figures. On the linear problems measured there a dictionary answers no better than
+    one POD of as many modes of normalised snapshots, and reduced solves are not reliably quicker than the solvers at
+    the same error, on a coarser grid where that is accurate enough. Of indefinite matrices (Helmholtz, acoustic) the
+    answers of few modes are worse than zero. Local bases come nearer to the solutions of Burgers' equation, of which
+    there is no reduced model here.
     """
 
     sources: ClassVar[tuple[Source, ...]] = (
