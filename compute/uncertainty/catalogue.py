@@ -9,7 +9,10 @@ from ritz.compute.simulation.reduced.reduced import ReducedBases
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.events.catalogue import RECALIBRATIONS
 from ritz.compute.uncertainty.none import NoUncertainty
+from ritz.compute.uncertainty.propagation.traces.catalogue import TRACE_LAWS
 from ritz.compute.uncertainty.selection.conformal_selection import ConformalSelection
+from ritz.compute.uncertainty.sensitivity.sobol import SobolIndices
+from ritz.compute.uncertainty.sensitivity.transport import TransportSensitivity
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 
 METHODS = OneOf(Uncertainty, lambda: (Conformal, NoUncertainty), group="ritz.uncertainties")
@@ -28,8 +31,11 @@ FROM_PYTHON: Mapping[str, type[Kind] | OneOf] = {
     "ritz.compute.simulation.reduced": ReducedBases,
     "ritz.compute.uncertainty.selection": ConformalSelection,
     "ritz.compute.uncertainty.events": RECALIBRATIONS,
+    "ritz.compute.uncertainty.propagation.traces": TRACE_LAWS,
+    "ritz.compute.uncertainty.sensitivity.sobol": SobolIndices,
+    "ritz.compute.uncertainty.sensitivity.transport": TransportSensitivity,
 }
-"""Methods for what a model or a solver answers that a program uses and no recipe holds, by their package."""
+"""Methods for quantities and inputs of a model that a program uses and no recipe holds, by their package."""
 
 
 def uncertainty(document: Mapping[str, Any]) -> Uncertainty:

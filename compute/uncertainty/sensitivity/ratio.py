@@ -69,8 +69,8 @@ def ratios(parts: Sequence[Means], level: float) -> Estimates:
     """Return the ratio of the sums of mean numerators and mean denominators, for ratios between 0 and 1.
 
     The interval has all ratios θ for which ``numerator − θ denominator`` is not told from zero (Fieller). Other than
-    the mean ± t standard errors of a linearised ratio it holds where the denominator is uncertain as well. The variances
-    of independent parts add up; the degrees of freedom of the sum are those of Welch and Satterthwaite.
+    the mean ± t standard errors of a linearised ratio it holds where the denominator is uncertain as well. The
+    variances of independent parts add up; the degrees of freedom of the sum are those of Welch and Satterthwaite.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 """Takes points ``(n, d)`` in (0, 1), and returns quantities ``(n, q)``."""
 
 LEAST = 32
-"""Fewest base points with dear values: intervals of fewer hold less often than they say (benchmarks/sensitivity.txt)."""
+"""Fewest base points with dear values: intervals of fewer hold less often than they say."""
 
 
 @dataclass(frozen=True)
