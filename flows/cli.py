@@ -12,6 +12,7 @@ import typer
 from ritz.compute.cluster.errors import ClusterError
 from ritz.flows.commands import (
     audit,
+    bridge,
     catalogue,
     compare,
     doctor,
@@ -50,6 +51,7 @@ for command in (
     *(listing.recipes, listing.methods, listing.layout, listing.datasets, listing.models, listing.runs, listing.show),
     *(listing.diff, listing.lineage, keeping.gc),
     exports.export,
+    bridge.bridge,
     catalogue.catalogue,
     doctor.doctor,
 ):

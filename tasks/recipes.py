@@ -27,6 +27,11 @@ def names(folder: str = "recipes") -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in found if entry.name.endswith(".yaml"))
 
 
+def is_recipe(name: str) -> bool:
+    """Return whether a name is that of a shipped recipe or of a file, and not of something in a store."""
+    return name in names() or _is_path(name)
+
+
 def load(
     recipe: str,
     overrides: Mapping[str, Any] | None = None,

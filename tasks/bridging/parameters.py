@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ritz.compute.problems.problem import Arrays, Problem
+from ritz.tasks.errors import InputError
+
+Vectors = Sequence[Sequence[float]]
+"""What a client sends, one vector of numbers per parameter."""
+
+
+class Parameters(ABC):
+    """What the numbers that a client sends are, and the inputs of a sample that they make."""
+
+    @abstractmethod
+    def names(self, problem: Problem) -> tuple[str, ...]:
+        """Return what the vectors are called, in their order."""
+
+    @abstractmethod
+    def sizes(self, problem: Problem) -> list[int]:
+        """Return the length of each vector."""
+
+    @abstractmethod
+    def inputs(self, problem: Problem, vectors: Vectors, sample: int) -> Arrays:
+        """Return the inputs of one sample, ``(1, *dims)``.
+
+        Parameters
+        ----------
+        problem
+            On whose grid.
+        vectors
+            As many as `sizes`, of these lengths.
+        sample
+            Id of the sample by which what is not given is drawn.
+
+        Raises
+        ------
+        InputError
+            If a number is not what is expected of it; the message names it.
+        """
+
+
+@dataclass(frozen=True)
+class Coordinates(Parameters):
+    """One vector: the leading coordinates of a draw, independent and uniform in (0, 1); see `Problem.leading`.
+
+    Attributes
+    ----------
+    count
+        Length of the vector, at most ``problem.leading``.
+    seed
+        Of the dataset: the same coordinates and the same id are the same sample on any grid.
+    """
+
+    count: int
+    seed: int
+
+    def names(self, problem: Problem) -> tuple[str, ...]:
+        """See `Parameters.names`."""
+        del problem
+        return ("coordinates",)
+
+    def sizes(self, problem: Problem) -> list[int]:
+        """See `Parameters.sizes`."""
+        del problem
+        return [self.count]
+
+    def inputs(self, problem: Problem, vectors: Vectors, sample: int) -> Arrays:
+        """Draw the sample with the coordinates given; see `Parameters.inputs`."""
+        given = _numbers(vectors[0], "coordinates")
+        if len(bad := np.flatnonzero((given <= 0) | (given >= 1))):
+            raise InputError(f"coordinates[{bad[0]}] is {given[bad[0]]:g}, expected a number above 0 and below 1")
+        return problem.draw_at(self.seed, np.array([sample]), given[None])
+
+
+@dataclass(frozen=True)
+class Inputs(Parameters):
+    """A vector per input of the problem, its values in C order and in its own units."""
+
+    def names(self, problem: Problem) -> tuple[str, ...]:
+        """See `Parameters.names`."""
+        return tuple(self._shapes(problem))
+
+    def sizes(self, problem: Problem) -> list[int]:
+        """See `Parameters.sizes`."""
+        return [math.prod(shape) for shape in self._shapes(problem).values()]
+
+    def inputs(self, problem: Problem, vectors: Vectors, sample: int) -> Arrays:
+        """Return the values in float64, as they are; see `Parameters.inputs`."""
+        del sample
+        template, found = problem.template(1), {}
+        for (name, shape), vector in zip(self._shapes(problem).items(), vectors, strict=True):
+            values = _numbers(vector, name)
+            if template[name].attrs["transform"] == "log" and len(bad := np.flatnonzero(values <= 0)):
+                raise InputError(f"{name}[{bad[0]}] is {values[bad[0]]:g}, expected a positive number")
+            found[name] = values.reshape(1, *shape)
+        return found
+
+    @staticmethod
+    def _shapes(problem: Problem) -> dict[str, tuple[int, ...]]:
+        variables = problem.template(1).data_vars
+        return {str(name): one.shape[1:] for name, one in variables.items() if one.attrs["role"] == "input"}
+
+
+def natural(problem: Problem) -> str:
+    """Return which parameters a problem is asked by where nothing else is said.
+
+    Its inputs where none lies along the space of its fields, so that they are few numbers with a meaning of their own;
+    else its coordinates, where it has any.
+    """
+    from ritz.compute.fields.dimensions import Dimensions
+
+    dimensions = Dimensions.of(problem.template(1))
+    few = not any(any(dimensions.along(name)) for name in dimensions.inputs)
+    return "inputs" if few or not problem.leading else "coordinates"
+
+
+def _numbers(vector: Sequence[float], name: str) -> np.ndarray:
+    """Return finite numbers as ``(n,)`` float64."""
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in vector):
+        raise InputError(f"{name} holds something else than numbers, expected numbers alone")
+    found = np.array(vector, np.float64)
+    if len(bad := np.flatnonzero(~np.isfinite(found))):
+        raise InputError(f"{name}[{bad[0]}] is {found[bad[0]]}, expected a finite number")
+    return found
