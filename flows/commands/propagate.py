@@ -75,10 +75,12 @@ def propagate(
     from ritz.tasks.preparing import prepare
     from ritz.tasks.requests.propagation import Propagate
 
+    if not quantity:
+        raise RecipeError("--quantity is missing, expected one or more, e.g. --quantity mean:u")
     if only_solves and rung:
         raise RecipeError(f"--only-solves with --rung {rung[0]!r}, expected one of them")
     asked: dict[str, object] = {
-        "quantities": [one.model_dump(mode="json") for one in asked_quantities(quantity or [])],
+        "quantities": [one.model_dump(mode="json") for one in asked_quantities(quantity)],
         "level": level,
     }
     given = {

@@ -147,17 +147,16 @@ def bridged(
     ------
     InputError
         If a quantity or the parameters do not fit the problem.
+    ritz.tasks.errors.RecipeError
+        If a quantity is none.
     """
-    from ritz.compute.evaluation.quantities.reading import quantity
     from ritz.compute.uncertainty.propagation.corrected import Corrected
     from ritz.compute.uncertainty.propagation.rungs import Predicted, Rung, Solved
+    from ritz.tasks.parsing.asked_quantity import asked_quantities
 
     problem, model = subject.problem, subject.model
     parameters = _parameters(subject, asked, leading)
-    try:
-        wanted = tuple(quantity(text) for text in quantities)
-    except ValueError as error:
-        raise InputError(f"--quantity: {error}") from None
+    wanted = asked_quantities(quantities)
     for one in wanted:
         if reason := one.unfit(problem):
             raise InputError(f"--quantity {one.name}: {reason}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.evaluation.quantities.quantity import Quantity
@@ -13,8 +13,9 @@ from ritz.compute.simulation.coarsening import coarsened
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
 from ritz.tasks.propagation.worker import By, Surrogate, solver_of
 
-NETWORK, QUADRATIC = "network", "quadratic"
-"""Names of the rungs that a model gives: itself, and the baseline fitted to the same samples."""
+NETWORK, CORRECTED, QUADRATIC = "network", "corrected", "quadratic"
+"""Names of the rungs that a model gives: itself, its predictions after one step of the problem's iteration, and the
+baseline fitted to the same samples."""
 
 FEWER = (2, 4, 8)
 """Times fewer points along an axis, and fewer steps where that goes."""
@@ -76,8 +77,13 @@ def places(
             assert isinstance(coarse, Problem)
             found[name] = Place("solve", coarse.loosened(COARSE_RTOL), max(rtol, COARSE_RTOL))
     if model:
-        found[NETWORK] = Place("train", problem, surrogate=Surrogate(store, model, "", dataset))
-        found[QUADRATIC] = Place("train", problem, surrogate=Surrogate(store, model, QUADRATIC, dataset))
+        network = Surrogate(store, model, dataset)
+        found[NETWORK] = Place("train", problem, surrogate=network)
+        found[QUADRATIC] = Place("train", problem, surrogate=replace(network, baseline=QUADRATIC))
+        if reason := problem.uncorrectable():
+            left_out[CORRECTED] = reason
+        else:
+            found[CORRECTED] = Place("train", problem, surrogate=replace(network, corrected=True))
     return found, left_out
 
 

@@ -13,6 +13,7 @@ from ritz.compute.simulation.quickest import quickest
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
+from ritz.compute.uncertainty.propagation.corrected import Corrected
 from ritz.compute.uncertainty.propagation.points import Points
 from ritz.compute.uncertainty.propagation.rungs import Predicted, Rung, Solved
 from ritz.storage.reading import read
@@ -34,17 +35,20 @@ class Surrogate:
         URL.
     model
         ``NAME@VERSION``.
+    dataset
+        ``NAME@VERSION``.
     baseline
         One of `BASELINES` that is fitted in the place of the model, to the training samples of the dataset; empty for
         the model itself.
-    dataset
-        ``NAME@VERSION``.
+    corrected
+        Whether the predictions are taken one step of the problem's iteration further.
     """
 
     store: str
     model: str
-    baseline: str
     dataset: str
+    baseline: str = ""
+    corrected: bool = False
 
 
 By = tuple[Solver, float] | Surrogate
@@ -95,7 +99,8 @@ def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
 def rung_of(name: str, problem: Problem, by: By) -> Rung:
     """Return a rung in this process; models are kept at hand."""
     if isinstance(by, Surrogate):
-        return Predicted(name, problem, _model(by))
+        made = Corrected if by.corrected else Predicted
+        return made(name, problem, _model(by))
     solver, rtol = by
     return Solved(name, problem, solver, rtol)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ritz.compute.cluster.profile import Profile
 from ritz.compute.document import Json
 from ritz.tasks.errors import RecipeError
+from ritz.tasks.recipes import is_recipe, load
 from ritz.tasks.requests.request import Request
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Propagate(Request["Question", "PropagationRecord"]):
     Attributes
     ----------
     about
-        A model of the store, ``NAME[@VERSION]``, else a recipe: its name or path.
+        A recipe that is shipped, the path of one, or else a model of the store, ``NAME[@VERSION]``.
     question
         As the YAML of a `ritz.compute.uncertainty.propagation.propagation.Propagation`.
     law
@@ -48,7 +49,7 @@ class Propagate(Request["Question", "PropagationRecord"]):
         from ritz.tasks.parsing.validation import validated
 
         asked: Propagation = validated("propagate", TypeAdapter(Propagation), Propagation, dict(self.question))
-        found = self._of_model(store, asked) or self._of_recipe(store, asked)
+        found = self._of_recipe(store, asked) if is_recipe(self.about) else self._of_model(store, asked)
         if self.law is not None:
             other = asked_law(self.law, found.problem, {})
             found = replace(found, problem=other.problem, changes=other.changes)
@@ -80,10 +81,9 @@ class Propagate(Request["Question", "PropagationRecord"]):
         Store(store).check_writable()
         profile.check(work.roles)
 
-    def _of_model(self, store: str, asked: Propagation) -> Question | None:
-        """Return the question about the population of a model's dataset; None where there is no such model."""
+    def _of_model(self, store: str, asked: Propagation) -> Question:
+        """Return the question about the population of a model's dataset."""
         from ritz.storage import models
-        from ritz.storage.errors import Unknown
         from ritz.storage.store import Store
         from ritz.tasks.documents import of_model
         from ritz.tasks.parsing.recorded_problem import problem_of
@@ -91,11 +91,11 @@ class Propagate(Request["Question", "PropagationRecord"]):
 
         place = Store(store)
         if self.overrides:
-            return None
-        try:
-            version = models.resolve(place, self.about)
-        except Unknown:
-            return None
+            raise RecipeError(
+                f"--set {next(iter(self.overrides))} with model {self.about!r}, expected a recipe: the problem is that "
+                "of the model's dataset; --law changes its law"
+            )
+        version = models.resolve(place, self.about)
         card = of_model.card(place, version.spec)
         problem, data = problem_of(card.recipe), card.recipe["data"]
         if problem is None:
@@ -118,7 +118,6 @@ class Propagate(Request["Question", "PropagationRecord"]):
 
     def _of_recipe(self, store: str, asked: Propagation) -> Question:
         from ritz.tasks.propagation.question import Question
-        from ritz.tasks.recipes import load
 
         pipeline = load(self.about, dict(self.overrides or {}), stages=(), store_url=store)
         data = pipeline.data

@@ -25,7 +25,7 @@ def test_every_command_is_there() -> None:
     stages = {"run", "generate", "train", "evaluate", "quantify", "predict"}
     looking = {"recipes", "methods", "layout", "datasets", "models", "runs", "show", "diff", "lineage"}
     others = {"serve", "trigger", "audit", "export", "regenerate", "replay", "gc", "compare", "import"}
-    others |= {"catalogue", "doctor", "bridge"}
+    others |= {"catalogue", "doctor", "bridge", "propagate"}
     assert set(COMMANDS) == stages | looking | others
 
 

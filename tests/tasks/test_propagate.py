@@ -51,7 +51,7 @@ def asked(store: Store, question: dict[str, Any], about: str = "tiny@v1", **more
 def test_a_models_population_is_answered_by_what_pays_and_kept(store: Store, cluster: Cluster) -> None:
     question = asked(store, MEAN | {"error": 5e-4})
     found = propagate.fn(store.url, cluster, question)
-    assert [row.name for row in found.rungs] == ["truth", "points/2", "points/4", "network", "quadratic"]
+    assert [row.name for row in found.rungs] == ["truth", "points/2", "points/4", "network", "quadratic", "corrected"]
     assert found.left_out == {"points/8": found.left_out["points/8"]}
     [answer] = found.answers
     assert found.reached
@@ -125,8 +125,8 @@ def test_a_budget_below_the_pilot_is_refused(store: Store, cluster: Cluster) -> 
         ("--quantity flux:u:top --error 0.1", "flux:u:top: wall is 'top', expected one of ['x_low', 'x_high'"),
         ("--quantity mean:u@0.5 --error 0.1", "mean:u@0.5: time is 0.5, and the output 'u' has none"),
         ("--quantity at:u:0.5 --error 0.1", "at:u:0.5: point is (0.5,), expected 2 coordinates, x, y"),
-        ("--quantity man:u --error 0.1", "--quantity is 'man:u', expected one of ["),
-        ("--quantity mean:u:3 --error 0.1", "--quantity is 'mean:u:3', expected mean:OF"),
+        ("--quantity man:u --error 0.1", "--quantity: quantity 'man:u': kind is 'man', expected one of at,"),
+        ("--quantity mean:u:3 --error 0.1", "--quantity: quantity 'mean:u:3': expected mean:OF"),
         ("--error 0.1", "--quantity is missing, expected one or more"),
         ("--quantity mean:u", "neither is given, expected error or seconds"),
         ("--quantity mean:u --error 0.1 --seconds 3", "error is 0.1 and seconds is 3.0, expected error or seconds"),
