@@ -1,6 +1,6 @@
 """Reduced bases, one for all or one per cluster of solutions: their errors, and what a reduced solve costs.
 
-python -m benchmarks.bases > benchmarks/bases.txt                       # about 10 minutes on one core
+python -m benchmarks.bases > benchmarks/bases.txt                       # about 15 minutes on one core
 python -m benchmarks.bases --seeds 2
 """
 
