@@ -85,7 +85,7 @@ def numbers(model: Forward, call: int) -> list[list[float]]:
     """Return what is sent at a call: coordinates, or inputs that are drawn by them."""
     problem = model.rung.problem
     drawn = np.random.default_rng(call).uniform(0.01, 0.99, problem.leading)
-    if model.parameters.names(problem) == ("coordinates",):
+    if model.input_names() == ("coordinates",):
         return [drawn.tolist()]
     inputs = problem.draw_at(0, np.array([call]), drawn[None])
     return [values[0].reshape(-1).tolist() for values in inputs.values()]

@@ -178,7 +178,7 @@ def bridged(
         models=tuple(
             BridgedModel(
                 name=one.name,
-                inputs=parameters.names(problem),
+                inputs=one.input_names(),
                 input_sizes=tuple(one.input_sizes({})),
                 outputs=one.output_names(),
                 output_sizes=tuple(one.output_sizes({})),

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ritz.compute.evaluation.quantities.quantity import Quantity
-from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.coarsening import coarsened
 from ritz.compute.uncertainty.propagation.rungs import Rung, Solved
-from ritz.tasks.bridging.parameters import Parameters, Vectors
+from ritz.tasks.bridging.parameters import Layout, Parameters, Vectors
 from ritz.tasks.errors import InputError
 
 Config = Mapping[str, Any]
@@ -19,6 +19,18 @@ Config = Mapping[str, Any]
 
 class NoAnswer(ValueError):
     """A sample has no good solution."""
+
+
+@dataclass(frozen=True)
+class _Level:
+    """What answers on a grid."""
+
+    rung: Rung
+    layout: Layout
+
+    @classmethod
+    def of(cls, rung: Rung) -> _Level:
+        return cls(rung, Layout.of(rung.problem))
 
 
 @dataclass(frozen=True)
@@ -41,25 +53,30 @@ class Forward:
     rung: Rung
     parameters: Parameters
     quantities: tuple[Quantity, ...]
+    _levels: dict[int, _Level] = field(default_factory=dict, repr=False, compare=False)
+    """By the factor of the coarsening, those that were asked for."""
 
     @property
     def name(self) -> str:
         """Name of the model."""
         return self.rung.name
 
+    def input_names(self) -> tuple[str, ...]:
+        """Return what the vectors are called that are sent."""
+        return self.parameters.names(self._level({}).layout)
+
     def input_sizes(self, config: Config) -> list[int]:
         """Return the lengths of the vectors that are sent."""
-        return self.parameters.sizes(self._asked(config)[0].problem)
-
-    def output_sizes(self, config: Config) -> list[int]:
-        """Return the lengths of the vectors that are returned."""
-        if self.quantities:
-            return [len(self.quantities)]
-        return [int(np.prod(shape)) for shape in _outputs(self._asked(config)[0].problem).values()]
+        return self.parameters.sizes(self._level(config).layout)
 
     def output_names(self) -> tuple[str, ...]:
         """Return what is returned: the quantities, or the outputs whose fields it is."""
-        return tuple(one.name for one in self.quantities) or tuple(_outputs(self.rung.problem))
+        return tuple(one.name for one in self.quantities) or tuple(self._level({}).layout.outputs)
+
+    def output_sizes(self, config: Config) -> list[int]:
+        """Return the lengths of the vectors that are returned."""
+        outputs = self._level(config).layout.outputs
+        return [len(self.quantities)] if self.quantities else [math.prod(shape) for shape in outputs.values()]
 
     def __call__(self, vectors: Vectors, config: Config) -> list[list[float]]:
         """Answer one sample.
@@ -71,34 +88,36 @@ class Forward:
         NoAnswer
             If the sample has no good solution.
         """
-        rung, sample = self._asked(config)
-        inputs = self.parameters.inputs(rung.problem, vectors, sample)
-        fields = {name: values.astype(np.float64) for name, values in rung.fields(inputs).items()}
+        level = self._level(config)
+        problem = level.rung.problem
+        inputs = self.parameters.inputs(problem, level.layout, vectors, config.get("sample", 0))
+        fields = {name: values.astype(np.float64) for name, values in level.rung.fields(inputs).items()}
         if self.quantities:
-            found = [[float(one.value(rung.problem, inputs, fields)[0]) for one in self.quantities]]
+            found = [[float(one.value(problem, inputs, fields)[0]) for one in self.quantities]]
         else:
-            found = [fields[name].reshape(-1).tolist() for name in _outputs(rung.problem)]
+            found = [fields[name].reshape(-1).tolist() for name in level.layout.outputs]
         if not all(np.isfinite(vector).all() for vector in found):
             raise NoAnswer(f"model {self.name!r} has no good solution of this sample")
         return found
 
-    def _asked(self, config: Config) -> tuple[Rung, int]:
-        """Return what answers and the id of the sample."""
+    def _level(self, config: Config) -> _Level:
+        """Return what answers a call, whose config is checked."""
         known = {"sample": 0, "coarsening": 1} if isinstance(self.rung, Solved) else {"sample": 0}
         if unknown := set(config) - set(known):
             raise InputError(f"config has {sorted(unknown)[0]!r}, expected one of {', '.join(known)}")
-        found = {name: config.get(name, default) for name, default in known.items()}
         for name, least in known.items():
-            if isinstance(found[name], bool) or not isinstance(found[name], int) or found[name] < least:
-                raise InputError(f"config.{name} is {found[name]!r}, expected a whole number of at least {least}")
-        if not isinstance(self.rung, Solved) or found["coarsening"] == 1:
-            return self.rung, found["sample"]
-        coarse = coarsened(self.rung.problem, found["coarsening"])
+            value = config.get(name, least)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"config.{name} is {value!r}, expected a whole number of at least {least}")
+        factor = config.get("coarsening", 1)
+        if factor not in self._levels:
+            self._levels[factor] = _Level.of(self._coarsened(factor))
+        return self._levels[factor]
+
+    def _coarsened(self, factor: int) -> Rung:
+        if not isinstance(self.rung, Solved) or factor == 1:
+            return self.rung
+        coarse = coarsened(self.rung.problem, factor)
         if isinstance(coarse, str):
-            raise InputError(f"config.coarsening is {found['coarsening']}: {coarse}")
-        return replace(self.rung, on=coarse), found["sample"]
-
-
-def _outputs(problem: Problem) -> dict[str, tuple[int, ...]]:
-    variables = problem.template(1).data_vars
-    return {str(name): one.shape[1:] for name, one in variables.items() if one.attrs["role"] == "output"}
+            raise InputError(f"config.coarsening is {factor}: {coarse}")
+        return replace(self.rung, on=coarse)

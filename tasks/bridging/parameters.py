@@ -14,24 +14,52 @@ Vectors = Sequence[Sequence[float]]
 """What a client sends, one vector of numbers per parameter."""
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The shapes of the variables of a problem, without the sample: a template takes milliseconds.
+
+    Attributes
+    ----------
+    inputs, outputs
+        By name.
+    positive
+        The inputs whose logarithm a surrogate sees.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    outputs: dict[str, tuple[int, ...]]
+    positive: frozenset[str]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Layout:
+        """Read it from the template of a problem."""
+        variables = {str(name): one for name, one in problem.template(1).data_vars.items()}
+        shapes: dict[str, dict[str, tuple[int, ...]]] = {
+            role: {name: one.shape[1:] for name, one in variables.items() if one.attrs["role"] == role}
+            for role in ("input", "output")
+        }
+        logs = frozenset(name for name in shapes["input"] if variables[name].attrs["transform"] == "log")
+        return cls(shapes["input"], shapes["output"], logs)
+
+
 class Parameters(ABC):
     """What the numbers that a client sends are, and the inputs of a sample that they make."""
 
     @abstractmethod
-    def names(self, problem: Problem) -> tuple[str, ...]:
+    def names(self, layout: Layout) -> tuple[str, ...]:
         """Return what the vectors are called, in their order."""
 
     @abstractmethod
-    def sizes(self, problem: Problem) -> list[int]:
+    def sizes(self, layout: Layout) -> list[int]:
         """Return the length of each vector."""
 
     @abstractmethod
-    def inputs(self, problem: Problem, vectors: Vectors, sample: int) -> Arrays:
+    def inputs(self, problem: Problem, layout: Layout, vectors: Vectors, sample: int) -> Arrays:
         """Return the inputs of one sample, ``(1, *dims)``.
 
         Parameters
         ----------
-        problem
+        problem, layout
             On whose grid.
         vectors
             As many as `sizes`, of these lengths.
@@ -60,18 +88,19 @@ class Coordinates(Parameters):
     count: int
     seed: int
 
-    def names(self, problem: Problem) -> tuple[str, ...]:
+    def names(self, layout: Layout) -> tuple[str, ...]:
         """See `Parameters.names`."""
-        del problem
+        del layout
         return ("coordinates",)
 
-    def sizes(self, problem: Problem) -> list[int]:
+    def sizes(self, layout: Layout) -> list[int]:
         """See `Parameters.sizes`."""
-        del problem
+        del layout
         return [self.count]
 
-    def inputs(self, problem: Problem, vectors: Vectors, sample: int) -> Arrays:
+    def inputs(self, problem: Problem, layout: Layout, vectors: Vectors, sample: int) -> Arrays:
         """Draw the sample with the coordinates given; see `Parameters.inputs`."""
+        del layout
         given = _numbers(vectors[0], "coordinates")
         if len(bad := np.flatnonzero((given <= 0) | (given >= 1))):
             raise InputError(f"coordinates[{bad[0]}] is {given[bad[0]]:g}, expected a number above 0 and below 1")
@@ -82,29 +111,24 @@ class Coordinates(Parameters):
 class Inputs(Parameters):
     """A vector per input of the problem, its values in C order and in its own units."""
 
-    def names(self, problem: Problem) -> tuple[str, ...]:
+    def names(self, layout: Layout) -> tuple[str, ...]:
         """See `Parameters.names`."""
-        return tuple(self._shapes(problem))
+        return tuple(layout.inputs)
 
-    def sizes(self, problem: Problem) -> list[int]:
+    def sizes(self, layout: Layout) -> list[int]:
         """See `Parameters.sizes`."""
-        return [math.prod(shape) for shape in self._shapes(problem).values()]
+        return [math.prod(shape) for shape in layout.inputs.values()]
 
-    def inputs(self, problem: Problem, vectors: Vectors, sample: int) -> Arrays:
+    def inputs(self, problem: Problem, layout: Layout, vectors: Vectors, sample: int) -> Arrays:
         """Return the values in float64, as they are; see `Parameters.inputs`."""
-        del sample
-        template, found = problem.template(1), {}
-        for (name, shape), vector in zip(self._shapes(problem).items(), vectors, strict=True):
+        del problem, sample
+        found = {}
+        for (name, shape), vector in zip(layout.inputs.items(), vectors, strict=True):
             values = _numbers(vector, name)
-            if template[name].attrs["transform"] == "log" and len(bad := np.flatnonzero(values <= 0)):
+            if name in layout.positive and len(bad := np.flatnonzero(values <= 0)):
                 raise InputError(f"{name}[{bad[0]}] is {values[bad[0]]:g}, expected a positive number")
             found[name] = values.reshape(1, *shape)
         return found
-
-    @staticmethod
-    def _shapes(problem: Problem) -> dict[str, tuple[int, ...]]:
-        variables = problem.template(1).data_vars
-        return {str(name): one.shape[1:] for name, one in variables.items() if one.attrs["role"] == "input"}
 
 
 def natural(problem: Problem) -> str:

@@ -25,7 +25,7 @@ def solver(problem: Problem, quantities: tuple[str, ...] = (), **options: Any) -
     given = Subject("own", problem, 5, 1e-10, Direct(), None)
     [forward], told = bridged(given, quantities, options.get("asked"), options.get("leading"))
     assert [one.name for one in told.models] == [forward.name] == ["solver"]
-    assert told.models[0].inputs == forward.parameters.names(problem)
+    assert told.models[0].inputs == forward.input_names()
     return forward
 
 
