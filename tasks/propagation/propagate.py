@@ -12,7 +12,6 @@ from ritz.tasks.propagation import kept
 from ritz.tasks.propagation.answering import Answers
 from ritz.tasks.propagation.question import Question
 from ritz.tasks.propagation.record import record
-from ritz.tasks.propagation.rungs import places
 from ritz.tasks.stage import stage
 
 log = logging.getLogger("ritz")
@@ -28,9 +27,7 @@ def propagate(store_url: str, cluster: Cluster, question: Question) -> Propagati
         If the time is too short, or a sample has no answer.
     """
     store, asked = Store(store_url), question.asked
-    found, left_out = places(
-        question.problem, question.rtol, asked.quantities, store_url, question.model, question.dataset
-    )
+    found, left_out = question.places(store_url)
     answers = Answers(cluster, found, asked.quantities, question.seed, store, kept.answers(question))
     begun = time.perf_counter()
     try:

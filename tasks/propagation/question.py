@@ -6,6 +6,7 @@ from ritz.compute.document import Json
 from ritz.compute.problems.problem import Problem
 from ritz.compute.uncertainty.propagation.propagation import Propagation
 from ritz.tasks.parsing.identity import document_hash
+from ritz.tasks.propagation.rungs import Place, places
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Question:
     def roles(self) -> tuple[str, ...]:
         """The roles of the cluster that work on it: without a model no worker predicts."""
         return ("solve", "train") if self.model else ("solve",)
+
+    def places(self, store: str) -> tuple[dict[str, Place], dict[str, str]]:
+        """Return the rungs by name, the truth first, and why others are none; the store is that of the model."""
+        asked = self.asked
+        return places(self.problem, self.rtol, asked.quantities, store, self.model, self.dataset, asked.rungs or ())
 
     @property
     def identity(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ritz.compute.cluster.cluster import Cluster
@@ -10,12 +10,17 @@ from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.problems.evolution import Evolution
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.coarsening import coarsened
+from ritz.compute.simulation.reduced.reduced import ReducedBases
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
 from ritz.tasks.propagation.worker import By, Surrogate, solver_of
 
 NETWORK, CORRECTED, QUADRATIC = "network", "corrected", "quadratic"
 """Names of the rungs that a model gives: itself, its predictions after one step of the problem's iteration, and the
 baseline fitted to the same samples."""
+
+BASES = "bases"
+"""Name of the rung of the equations in the span of the training samples; it is there only where it is asked for, since
+it never paid."""
 
 FEWER = (2, 4, 8)
 """Times fewer points along an axis, and fewer steps where that goes."""
@@ -54,7 +59,13 @@ class Place:
 
 
 def places(
-    problem: Problem, rtol: float, quantities: Sequence[Quantity], store: str, model: str, dataset: str
+    problem: Problem,
+    rtol: float,
+    quantities: Sequence[Quantity],
+    store: str,
+    model: str,
+    dataset: str,
+    asked: Collection[str] = (),
 ) -> tuple[dict[str, Place], dict[str, str]]:
     """Return the rungs by name, the truth first, and why others are none.
 
@@ -66,6 +77,8 @@ def places(
         URL.
     model, dataset
         ``NAME@VERSION``; empty without a model.
+    asked
+        Names of rungs that are there only where they are asked for.
     """
     found = {TRUTH: Place("solve", problem, rtol)}
     left_out: dict[str, str] = {}
@@ -84,6 +97,11 @@ def places(
             left_out[CORRECTED] = reason
         else:
             found[CORRECTED] = Place("train", problem, surrogate=replace(network, corrected=True))
+        if BASES in asked:
+            if reason := ReducedBases().unfit(problem):
+                left_out[BASES] = reason
+            else:
+                found[BASES] = Place("solve", problem, surrogate=replace(network, reduced=True))
     return found, left_out
 
 

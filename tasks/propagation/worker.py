@@ -8,18 +8,22 @@ from functools import lru_cache
 import numpy as np
 
 from ritz.compute.evaluation.quantities.quantity import Quantity
-from ritz.compute.problems.problem import Problem
+from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.quickest import quickest
+from ritz.compute.simulation.reduced.reduced import ReducedBases, ReducedModel
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.uncertainty.propagation.corrected import Corrected
 from ritz.compute.uncertainty.propagation.points import Points
-from ritz.compute.uncertainty.propagation.rungs import Predicted, Rung, Solved
+from ritz.compute.uncertainty.propagation.rungs import Predicted, Reduced, Rung, Solved
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring.split_fields import few_of_split, taken
 from ritz.tasks.measuring.worker import BASELINE_SAMPLES, load_model
+
+SNAPSHOTS = 240
+"""Training samples, at most, that span the bases of a reduced model."""
 
 PROBED = 4
 """Samples on whose systems the solver of a rung is chosen."""
@@ -42,6 +46,8 @@ class Surrogate:
         the model itself.
     corrected
         Whether the predictions are taken one step of the problem's iteration further.
+    reduced
+        Whether the equations in the span of the training samples answer in the place of the model.
     """
 
     store: str
@@ -49,6 +55,7 @@ class Surrogate:
     dataset: str
     baseline: str = ""
     corrected: bool = False
+    reduced: bool = False
 
 
 By = tuple[Solver, float] | Surrogate
@@ -99,6 +106,8 @@ def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
 def rung_of(name: str, problem: Problem, by: By) -> Rung:
     """Return a rung in this process; models are kept at hand."""
     if isinstance(by, Surrogate):
+        if by.reduced:
+            return Reduced(name, _reduced(by, problem))
         made = Corrected if by.corrected else Predicted
         return made(name, problem, _model(by))
     solver, rtol = by
@@ -111,7 +120,15 @@ def _model(surrogate: Surrogate) -> Model:
     trained, _ = load_model(store, surrogate.model)
     if not surrogate.baseline:
         return trained
-    data = read(store, surrogate.dataset)
-    inputs, outputs = taken(data, few_of_split(data, "train", BASELINE_SAMPLES))
-    fields = {**inputs, **outputs}
-    return Model.fitted(BASELINES[surrogate.baseline], trained.normalisation, [fields])
+    inputs, outputs = _training(surrogate, BASELINE_SAMPLES)
+    return Model.fitted(BASELINES[surrogate.baseline], trained.normalisation, [{**inputs, **outputs}])
+
+
+@lru_cache(maxsize=1)
+def _reduced(surrogate: Surrogate, problem: Problem) -> ReducedModel:
+    return ReducedBases().fit(problem, *_training(surrogate, SNAPSHOTS), seed=0)
+
+
+def _training(surrogate: Surrogate, most: int) -> tuple[Arrays, Arrays]:
+    data = read(Store(surrogate.store), surrogate.dataset)
+    return taken(data, few_of_split(data, "train", most))

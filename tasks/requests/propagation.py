@@ -69,11 +69,10 @@ class Propagate(Request["Question", "PropagationRecord"]):
     def check(self, work: Question, store: str, profile: Profile) -> None:
         """See `Request.check`."""
         from ritz.storage.store import Store
-        from ritz.tasks.propagation.rungs import places
 
         if reason := work.asked.unfit(work.problem):
             raise RecipeError(f"propagate {work.about}: {reason}")
-        found, left_out = places(work.problem, work.rtol, work.asked.quantities, store, work.model, work.dataset)
+        found, left_out = work.places(store)
         for name in work.asked.rungs or ():
             if name not in list(found)[1:]:
                 why = f": {left_out[name]}" if name in left_out else ""

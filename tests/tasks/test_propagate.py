@@ -112,6 +112,13 @@ def test_a_driver_that_was_killed_goes_on_from_what_was_answered(
     assert second.samples == 0
 
 
+def test_reduced_bases_are_a_rung_where_they_are_named(store: Store, cluster: Cluster) -> None:
+    question = asked(store, MEAN | {"error": 2e-3, "rungs": ["bases"]})
+    found = propagate.fn(store.url, cluster, question)
+    assert [row.name for row in found.rungs] == ["truth", "bases"]
+    assert found.reached
+
+
 def test_a_budget_below_the_pilot_is_refused(store: Store, cluster: Cluster) -> None:
     question = asked(store, MEAN | {"seconds": 1e-3})
     with pytest.raises(Refused, match=r"propagate tiny@v1: seconds is 0\.001, expected more than .*, the|that is what"):

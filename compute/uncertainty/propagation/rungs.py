@@ -16,6 +16,7 @@ from ritz.compute.simulation.simulate import simulate
 from ritz.compute.uncertainty.propagation.points import Points
 
 if TYPE_CHECKING:
+    from ritz.compute.simulation.reduced.reduced import ReducedModel
     from ritz.compute.solvers.solver import Solver
     from ritz.compute.surrogates.model import Model
 
@@ -84,6 +85,26 @@ class Solved(Rung):
     def fields(self, inputs: Arrays) -> Arrays:
         """Solve the samples one after the other; what failed is NaN."""
         return simulate(self.on, inputs, self.solver, self.rtol)[0]
+
+
+@dataclass(frozen=True)
+class Reduced(Rung):
+    """The problem's equations in the span of some modes; see `ritz.compute.simulation.reduced.reduced`.
+
+    It never paid (benchmarks/bases.txt), so it is taken only where it is named.
+    """
+
+    name: str
+    model: ReducedModel
+
+    @property
+    def problem(self) -> Problem:
+        """See `Rung.problem`."""
+        return self.model.problem
+
+    def fields(self, inputs: Arrays) -> Arrays:
+        """Solve the reduced equations of the samples."""
+        return self.model.answer(inputs)
 
 
 @dataclass(frozen=True)
