@@ -48,6 +48,8 @@ from ritz.tasks.measuring.release import judge, judged_again
 from ritz.tasks.parsing.overrides import assignments
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.preparing import prepare
+from ritz.tasks.propagation.propagate import propagate
+from ritz.tasks.propagation.question import of_pipeline
 from ritz.tasks.report.publish import publish
 from ritz.tasks.requests.solving import Run
 from ritz.tasks.training.members import train_members
@@ -176,6 +178,10 @@ def _run(
             store, cluster, reference, dataset, pipeline.uncertainty, pipeline.problem, pipeline.surrogate
         )
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
+        answers = [
+            propagate(store, cluster, question)
+            for question in of_pipeline(pipeline, reference, dataset, trained.identity)
+        ]
         measuring = time.monotonic() - measuring
         found = (measured.metrics, quantified.coverage, measured.baselines, quantified.shifted)
         verdict = judge(Store(store), reference, pipeline.gate, *found)
@@ -194,6 +200,7 @@ def _run(
                 **({"bar_seconds": quantified.seconds} if quantified.seconds else {}),
                 **({"ranking": quantified.ranking} if quantified.ranking else {}),
                 **({"shifted": quantified.shifted} if quantified.shifted else {}),
+                **({"population": tuple(answers)} if answers else {}),
                 **priced.entries(),
                 "ledger": generated.ledger,
                 "choice": generated.choice,

@@ -18,6 +18,7 @@ from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
+from ritz.compute.uncertainty.propagation.propagation import Propagation
 from ritz.tasks.importing.imported import Imported
 from ritz.tasks.imprint import Imprint
 from ritz.tasks.measuring.gate import Gate
@@ -150,6 +151,9 @@ class Pipeline(Kind):
     )
     uncertainty: AnyUncertainty = Field(USUAL, description="Error bars of the model, and their calibration.")
     gate: Gate = Field(Gate(), description="Conditions for the release of the model.")
+    propagate: tuple[Propagation, ...] = Field(
+        (), description="Questions about the population of the law, which every run answers at its end.", max_length=16
+    )
     schedule: Schedule | None = Field(None, description="Schedule of a served recipe.")
     about: Imprint = Field(
         Imprint(), description="Description, licence, contact, citation and address, for readers of the data."
@@ -194,6 +198,9 @@ class Pipeline(Kind):
                 f"gate.shift is {self.gate.shift:g} and there is no other law to measure on: expected one or more in "
                 "uncertainty.shifts",
             )
+        for number, asked in enumerate(self.propagate):
+            if unfit := asked.unfit(self.problem):
+                yield Fault((f"propagate.{number}", "problem"), f"propagate.{number}: {unfit}")
         for law, changes in laws.items():
             try:
                 shifted(self.problem, changes)
@@ -288,6 +295,8 @@ class Pipeline(Kind):
         if self.evaluation == METRICS:
             # Recipes from before there was a choice are the same ones.
             del document["evaluation"]
+        if not self.propagate:
+            del document["propagate"]
         if self.about == Imprint():
             del document["about"]
         if self.catalogue is None:

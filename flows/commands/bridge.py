@@ -39,7 +39,7 @@ def bridge(
     ] = None,
     overrides: Overrides = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; whoever reaches it is answered without a password.")
+        str, typer.Option(help="Address to listen on; every client that reaches it is answered without a password.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 4242,
     store: StoreUrl = DEFAULT_STORE,

@@ -11,6 +11,7 @@ from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.evaluation import Metrics, TruthErrors
+from ritz.tasks.documents.propagation import PropagationRecord
 from ritz.tasks.documents.training import TrainingSummary
 
 
@@ -83,6 +84,8 @@ class Card(Document, Origin):
         None until they are measured.
     usage
         What the run that made it took of machines; None where it was trained by itself.
+    population
+        What was asked about populations with it, with the answers.
     """
 
     inputs: Mapping[str, Variable]
@@ -98,3 +101,4 @@ class Card(Document, Origin):
     cost: Cost | None = None
     break_even: BreakEven | None = None
     usage: Usage | None = None
+    population: tuple[PropagationRecord, ...] = ()

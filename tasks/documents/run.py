@@ -15,6 +15,7 @@ from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion, LedgerSummary, PublishedDataset
 from ritz.tasks.documents.evaluation import Metrics
+from ritz.tasks.documents.propagation import PropagationRecord
 from ritz.tasks.documents.provenance import Machine
 from ritz.tasks.documents.solving import Solving
 from ritz.tasks.documents.verdict import Verdict
@@ -119,6 +120,8 @@ class FinishedRun(RunRecord):
     coverage, bar_seconds, ranking, shifted
         What its error bars were worth, what they take per prediction, how well estimated errors rank the true ones, and
         what they were worth on other laws, by their names.
+    population
+        What was asked about the population of the law, with the answers.
     choice, panel
         How the solver was chosen, and what order and recycling are worth.
     solving
@@ -132,6 +135,7 @@ class FinishedRun(RunRecord):
     baselines: Mapping[str, Metrics]
     coverage: Coverage
     bar_seconds: BarSeconds | None = None
+    population: tuple[PropagationRecord, ...] = ()
     ranking: Mapping[str, Number | None] = {}
     shifted: Mapping[str, Shifted] = {}
     cost: Cost | None = None

@@ -7,6 +7,7 @@ from ritz.tasks.report.sections.coverage.levels import Coverage
 from ritz.tasks.report.sections.coverage.parts import Parts
 from ritz.tasks.report.sections.coverage.promise import Promise
 from ritz.tasks.report.sections.errors import Baselines, Distribution, Errors, Measures
+from ritz.tasks.report.sections.population import Population
 from ritz.tasks.report.sections.samples import Samples
 from ritz.tasks.report.sections.truth import Truth, Worst
 
@@ -17,7 +18,9 @@ ERRORS = (Errors(), Distribution(), Baselines(), Measures(), Truth(), Worst())
 
 BARS = (Coverage(), Promise(), Parts(), Cells(), Cut())
 
+POPULATION = (Population(),)
+
 COSTS = (Costs(), BreakEven(), ModelCosts())
 
-SECTIONS = (*SAMPLES, *ERRORS, *BARS, *COSTS)
-"""What a report says of errors, error bars and costs."""
+SECTIONS = (*SAMPLES, *ERRORS, *BARS, *POPULATION, *COSTS)
+"""What a report says of errors, error bars, populations and costs."""

@@ -4,9 +4,39 @@ from dataclasses import dataclass
 
 from ritz.compute.document import Json
 from ritz.compute.problems.problem import Problem
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.propagation.propagation import Propagation
 from ritz.tasks.parsing.identity import document_hash
+from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.propagation.rungs import Place, places
+
+
+def of_pipeline(pipeline: Pipeline, model: str, dataset: str, identity: str) -> list[Question]:
+    """Return the questions of a recipe about the population of its law, for the run that made a model.
+
+    Parameters
+    ----------
+    model, dataset
+        ``NAME@VERSION``.
+    identity
+        What fixed the model.
+    """
+    data = pipeline.data
+    return [
+        Question(
+            about=model,
+            problem=pipeline.problem,
+            rtol=data.rtol,
+            seed=data.seed,
+            changes={},
+            asked=asked,
+            model=model,
+            dataset=dataset,
+            identity_of_model=identity,
+            surrogate=pipeline.surrogate,
+        )
+        for asked in pipeline.propagate
+    ]
 
 
 @dataclass(frozen=True)
@@ -27,6 +57,8 @@ class Question:
         ``NAME@VERSION`` of a model whose predictions are a rung; empty for a recipe alone.
     identity_of_model
         What fixed it.
+    surrogate
+        What learnt it, where its class is not registered.
     """
 
     about: str
@@ -38,6 +70,7 @@ class Question:
     model: str = ""
     dataset: str = ""
     identity_of_model: str = ""
+    surrogate: Surrogate | None = None
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -46,8 +79,16 @@ class Question:
 
     def places(self, store: str) -> tuple[dict[str, Place], dict[str, str]]:
         """Return the rungs by name, the truth first, and why others are none; the store is that of the model."""
-        asked = self.asked
-        return places(self.problem, self.rtol, asked.quantities, store, self.model, self.dataset, asked.rungs or ())
+        return places(
+            self.problem,
+            self.rtol,
+            self.asked.quantities,
+            store,
+            self.model,
+            self.dataset,
+            self.asked.rungs or (),
+            self.surrogate,
+        )
 
     @property
     def identity(self) -> str:

@@ -11,8 +11,9 @@ from ritz.compute.problems.evolution import Evolution
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.coarsening import coarsened
 from ritz.compute.simulation.reduced.reduced import ReducedBases
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
-from ritz.tasks.propagation.worker import By, Surrogate, solver_of
+from ritz.tasks.propagation.worker import By, ModelRung, solver_of
 
 NETWORK, CORRECTED, QUADRATIC = "network", "corrected", "quadratic"
 """Names of the rungs that a model gives: itself, its predictions after one step of the problem's iteration, and the
@@ -48,7 +49,7 @@ class Place:
     role: str
     problem: Problem
     rtol: float | None = None
-    surrogate: Surrogate | None = None
+    surrogate: ModelRung | None = None
 
     def by(self, cluster: Cluster, seed: int) -> By:
         """Return what answers: a solver that a worker chose, with its tolerance, or the surrogate."""
@@ -66,6 +67,7 @@ def places(
     model: str,
     dataset: str,
     asked: Collection[str] = (),
+    learnt_by: Surrogate | None = None,
 ) -> tuple[dict[str, Place], dict[str, str]]:
     """Return the rungs by name, the truth first, and why others are none.
 
@@ -79,6 +81,8 @@ def places(
         ``NAME@VERSION``; empty without a model.
     asked
         Names of rungs that are there only where they are asked for.
+    learnt_by
+        What learnt the model, where its class is not registered.
     """
     found = {TRUTH: Place("solve", problem, rtol)}
     left_out: dict[str, str] = {}
@@ -90,7 +94,7 @@ def places(
             assert isinstance(coarse, Problem)
             found[name] = Place("solve", coarse.loosened(COARSE_RTOL), max(rtol, COARSE_RTOL))
     if model:
-        network = Surrogate(store, model, dataset)
+        network = ModelRung(store, model, dataset, learnt_by=learnt_by)
         found[NETWORK] = Place("train", problem, surrogate=network)
         found[QUADRATIC] = Place("train", problem, surrogate=replace(network, baseline=QUADRATIC))
         if reason := problem.uncorrectable():

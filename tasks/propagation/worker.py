@@ -14,6 +14,7 @@ from ritz.compute.simulation.reduced.reduced import ReducedBases, ReducedModel
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.propagation.corrected import Corrected
 from ritz.compute.uncertainty.propagation.points import Points
 from ritz.compute.uncertainty.propagation.rungs import Predicted, Reduced, Rung, Solved
@@ -30,7 +31,7 @@ PROBED = 4
 
 
 @dataclass(frozen=True)
-class Surrogate:
+class ModelRung:
     """A rung of predictions, by what a worker finds in the store.
 
     Attributes
@@ -48,6 +49,8 @@ class Surrogate:
         Whether the predictions are taken one step of the problem's iteration further.
     reduced
         Whether the equations in the span of the training samples answer in the place of the model.
+    learnt_by
+        What learnt the model, where its class is not registered.
     """
 
     store: str
@@ -56,9 +59,10 @@ class Surrogate:
     baseline: str = ""
     corrected: bool = False
     reduced: bool = False
+    learnt_by: Surrogate | None = field(default=None, compare=False)
 
 
-By = tuple[Solver, float] | Surrogate
+By = tuple[Solver, float] | ModelRung
 """What answers on a rung: a solver with the tolerance of the systems, or a surrogate."""
 
 
@@ -105,7 +109,7 @@ def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
 
 def rung_of(name: str, problem: Problem, by: By) -> Rung:
     """Return a rung in this process; models are kept at hand."""
-    if isinstance(by, Surrogate):
+    if isinstance(by, ModelRung):
         if by.reduced:
             return Reduced(name, _reduced(by, problem))
         made = Corrected if by.corrected else Predicted
@@ -115,9 +119,9 @@ def rung_of(name: str, problem: Problem, by: By) -> Rung:
 
 
 @lru_cache(maxsize=4)
-def _model(surrogate: Surrogate) -> Model:
+def _model(surrogate: ModelRung) -> Model:
     store = Store(surrogate.store)
-    trained, _ = load_model(store, surrogate.model)
+    trained, _ = load_model(store, surrogate.model, surrogate.learnt_by)
     if not surrogate.baseline:
         return trained
     inputs, outputs = _training(surrogate, BASELINE_SAMPLES)
@@ -125,10 +129,10 @@ def _model(surrogate: Surrogate) -> Model:
 
 
 @lru_cache(maxsize=1)
-def _reduced(surrogate: Surrogate, problem: Problem) -> ReducedModel:
+def _reduced(surrogate: ModelRung, problem: Problem) -> ReducedModel:
     return ReducedBases().fit(problem, *_training(surrogate, SNAPSHOTS), seed=0)
 
 
-def _training(surrogate: Surrogate, most: int) -> tuple[Arrays, Arrays]:
+def _training(surrogate: ModelRung, most: int) -> tuple[Arrays, Arrays]:
     data = read(Store(surrogate.store), surrogate.dataset)
     return taken(data, few_of_split(data, "train", most))

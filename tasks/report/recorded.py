@@ -32,6 +32,8 @@ class Recorded:
         The ledger in sums: ``solved``, ``reused``, ``failed``, ``max_residual`` …
     choice, panel
         How ``auto`` chose the solver, and what ordering and recycling do.
+    population
+        What was asked about the population of the law, with the answers.
     cost, break_even
         What the model costs, and when that has paid for itself.
     usage
@@ -60,6 +62,7 @@ class Recorded:
     totals: Part = field(default_factory=dict)
     choice: Part = field(default_factory=dict)
     panel: tuple[Part, ...] = ()
+    population: tuple[Part, ...] = ()
     cost: Part = field(default_factory=dict)
     break_even: Part = field(default_factory=dict)
     usage: Part = field(default_factory=dict)
@@ -89,6 +92,7 @@ class Recorded:
             coverage=tuple(coverage),
             totals=record.get("ledger") or {},
             panel=tuple(record.get("panel") or ()),
+            population=tuple(record.get("population") or ()),
             store=(record.get("paths") or {}).get("store"),
             **parts,
         )

@@ -14,12 +14,13 @@ from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.evaluation import TruthErrors
 from ritz.tasks.documents.law_calibration import LawCalibration, laws
+from ritz.tasks.documents.propagation import PropagationRecord
 from ritz.tasks.documents.training import TrainingSummary
 from ritz.tasks.documents.verdict import Release
 
 FIRST = (
-    *("name", "run", "mode", "dataset", "training", "metrics", "truth", "calibration", "laws", "cost", "break_even"),
-    *("usage", "recipe", "inputs", "outputs"),
+    *("name", "run", "mode", "dataset", "training", "metrics", "truth", "calibration", "laws", "population"),
+    *("cost", "break_even", "usage", "recipe", "inputs", "outputs"),
 )
 """The order in which a card is read; what else it holds comes after."""
 
@@ -58,6 +59,7 @@ class CardView(Part):
     truth: TruthErrors | str
     calibration: Calibration | str
     laws: Mapping[str, LawCalibration] = {}
+    population: tuple[PropagationRecord, ...] = ()
     cost: Cost | str
     break_even: BreakEven | str
     usage: Usage | None = None

@@ -91,5 +91,5 @@ def _bias(row: RungRow) -> str:
 
 def _why_not(row: RungRow, price: float) -> str:
     if row.seconds >= price:
-        return f"none: {row.seconds / price:.3g} times a solve"
+        return f"none: it costs {row.seconds / price:.3g} solves"
     return "none"

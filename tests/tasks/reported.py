@@ -144,6 +144,26 @@ def make_record() -> dict[str, Any]:
             {"method": "recycled, carry", "order": "sorted", "iterations": 21.5, "seconds": 0.0182},
             {"method": "direct", "order": "sorted", "iterations": 1.0, "seconds": 0.0243, "max_residual": None},
         ],
+        "population": [
+            {
+                "about": "darcy@v7", "law": {}, "seed": 0, "question": {"error": 5e-4}, "level": 0.95,
+                "rungs": [
+                    {"name": "truth", "seconds": 0.001, "samples": 64},
+                    {
+                        "name": "network", "seconds": 0.012, "samples": 0, "rho2": [[0.99, 0.98, 0.995]],
+                        "bias": [0.001],
+                    },
+                ],
+                "left_out": {"points/8": "shape is (4, 4)"}, "chosen": ["truth"], "quasi_random": 64,
+                "answers": [
+                    {
+                        "quantity": "mean:u", "question": "mean", "value": 0.0362, "low": 0.0357, "high": 0.0367,
+                        "samples": 64, "solved": 64, "plain_seconds": 2.6,
+                    }
+                ],
+                "reached": True, "pilot_seconds": 0.9, "seconds": {"truth": 0.1}, "wall_seconds": 1.2,
+            }
+        ],
         "times": {
             "first_step": 14.2, "last_shard": 128.0, "steps": 200, "steps_while_solving": 152, "generate": 128.9,
             "train": 222.1, "total": 252.0, "warming_up": 3.5,
