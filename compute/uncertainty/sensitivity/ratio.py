@@ -82,8 +82,9 @@ def ratios(parts: Sequence[Means], level: float) -> Estimates:
     Returns
     -------
     Estimates
-        The ends lie within 0 and 1, the estimates themselves may lie beside. Where the denominator is not told from
-        zero the interval is 0 to 1, and the estimate of a denominator that is not positive is NaN.
+        The ends lie within 0 and 1, the estimates themselves may lie beside. An interval that lies beside altogether is
+        a miss, and left as it is. Where the denominator is not told from zero the interval is 0 to 1; the estimate of a
+        denominator that is not positive is NaN.
 
     References
     ----------
@@ -105,7 +106,9 @@ def ratios(parts: Sequence[Means], level: float) -> Estimates:
         np.divide(middle + sign * root, leading, out=np.full(above.shape, end), where=known)
         for sign, end in ((-1, 0.0), (1, 1.0))
     )
-    return Estimates(value, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
+    beside = (high < 0) | (low > 1)
+    low, high = (np.where(beside, end, np.clip(end, 0.0, 1.0)) for end in (low, high))
+    return Estimates(value, low, high)
 
 
 def _freedom(parts: Sequence[Means], ratio: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ritz.compute.kind import Fault, Kind, Source, in_units
-from ritz.compute.uncertainty.sensitivity.design import contributions, digital_nets, picked
+from ritz.compute.uncertainty.sensitivity.design import contributions, digital_nets, latin_hypercube, picked
 from ritz.compute.uncertainty.sensitivity.ratio import Estimates, Means, ratios
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -41,7 +41,7 @@ class CorrectedIndices:
     Attributes
     ----------
     indices
-        Of the dear function; their intervals hold whatever the cheap one is.
+        Of the dear function.
     cheap
         Of the cheap function. Their intervals say how far its own indices may be off by sampling, and nothing of its
         errors.
@@ -60,13 +60,15 @@ class SobolIndices(Kind):
 
     Saltelli's design takes d + 2 evaluations per base point for both sorts of indices in d coordinates. First-order
     indices are estimated by Saltelli's formula, total ones by Jansen's. Base points are Sobol' points; the intervals
-    come from independent replicates of them. Of one replicate the intervals take its points as independent: they are
-    far too wide for smooth functions, and the estimates are better than those of as many points in several replicates.
+    come from independent replicates of them. Of one replicate the intervals take its points as independent, which
+    makes them far too wide for smooth functions; its estimates are better than those of as many points in several
+    replicates.
 
     Where the function is a cheap model of a dear one, `corrected` adds the mean difference of both at a few base points
-    of their own to the means that the indices are ratios of. That leaves no bias, and its intervals hold for any
-    model; a bad one makes them wide. A coefficient of the control variate is not fitted: on few base points a fitted
-    one costs more than it gains.
+    of their own to the means that the indices are ratios of. That leaves no bias, and its intervals hold for a bad
+    model too, which makes them wide. A coefficient of the control variate is not fitted: on few base points a fitted
+    one costs more than it gains. Where the differences have heavy tails the intervals hold less often than they say,
+    as all intervals by Student's distribution do.
 
     The coordinates of a problem's draws are in `ritz.compute.uncertainty.sensitivity.coordinates`.
 
@@ -139,24 +141,25 @@ class SobolIndices(Kind):
         return picked(nets.reshape(-1, 2 * dimensions))
 
     def check_points(self, dimensions: int, seed: int, solves: int) -> np.ndarray:
-        """Return points for both the cheap and the dear function: Sobol' points with a shift of their own.
+        """Return points for both the cheap and the dear function: a Latin hypercube, with none of those of `design`.
+
+        A Latin hypercube hardly ever has means that vary more than those of independent points, as which the intervals
+        take them. So few Sobol' points with a shift have: their coverage falls to two thirds for some functions.
 
         Parameters
         ----------
         solves
-            Base points, a power of two, `LEAST` or more.
+            Base points, `LEAST` or more.
 
         Returns
         -------
         numpy.ndarray
-            ``(solves × (d + 2), d)`` float64 in (0, 1). The base points of a smaller number are the first ones.
+            ``(solves × (d + 2), d)`` float64 in (0, 1), the same for the same seed and number.
         """
         _counted("dimensions", dimensions, 1)
         _counted("solves", solves, LEAST)
-        if solves & (solves - 1):
-            raise ValueError(f"solves is {solves}, expected a power of two")
         numbers = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        return picked(digital_nets(2 * dimensions, solves, 1, numbers)[0])
+        return picked(latin_hypercube(2 * dimensions, solves, numbers))
 
     def indices(self, values: np.ndarray) -> Indices:
         """Return the indices of the values at the points of `design`.

@@ -65,11 +65,11 @@ def test_estimators_are_those_of_salib() -> None:
 @pytest.mark.parametrize(("points", "replicates"), [(64, 8), (128, 4)])
 def test_intervals_of_replicates_hold_as_often_as_they_say(points: int, replicates: int) -> None:
     rule = SobolIndices(points=points, replicates=replicates)
-    inside = [holds(rule.analyse(ishigami, 3, seed), FIRST, TOTAL) for seed in range(200)]
-    assert np.all(np.mean(inside, axis=0) >= 0.92)
+    inside = [holds(rule.analyse(ishigami, 3, seed), FIRST, TOTAL) for seed in range(150)]
+    assert np.all(np.mean(inside, axis=0) >= 0.91)
     narrow = rule.model_copy(update={"level": 0.5})
-    inside = [holds(narrow.analyse(ishigami, 3, seed), FIRST, TOTAL) for seed in range(200)]
-    assert 0.42 < np.mean(inside) < 0.6
+    inside = [holds(narrow.analyse(ishigami, 3, seed), FIRST, TOTAL) for seed in range(50)]
+    assert 0.4 < np.mean(inside) < 0.6
 
 
 def test_a_correction_holds_with_a_wrong_model_and_shows_the_bias_of_it() -> None:
@@ -81,7 +81,9 @@ def test_a_correction_holds_with_a_wrong_model_and_shows_the_bias_of_it() -> Non
         alone.append(holds(found.cheap, FIRST, TOTAL))
         biased.append(found.bias.total.low[0, 2] > 0)
         bias.append(found.bias.total.value[0, 2])
-    assert np.all(np.mean(inside, axis=0) >= 0.92)
+    # Two standard errors below the level, and the mean of all within 2 %.
+    assert np.all(np.mean(inside, axis=0) >= 0.905)
+    assert np.mean(inside) >= 0.93
     # The model has no interaction: it is wrong of the last total index in all repetitions, and sure of it.
     assert not np.any(np.array(alone)[:, 1, 2])
     assert np.mean(biased) > 0.5
@@ -112,7 +114,8 @@ def test_several_quantities_are_those_one_by_one_and_points_lie_inside() -> None
     assert 0 < points.min() < points.max() < 1
     np.testing.assert_array_equal(points, rule.design(3, 2))
     assert not np.isin(rule.check_points(3, 2, 32), points).any()
-    np.testing.assert_array_equal(rule.check_points(3, 2, 64)[: 32 * 5], rule.check_points(3, 2, 32))
+    checked = rule.check_points(3, 2, 40)[::5]
+    np.testing.assert_array_equal(np.sort(checked * 40 // 1, axis=0), np.arange(40)[:, None].repeat(3, axis=1))
     both = np.concatenate([ishigami(points), points[:, :1] + 2 * points[:, 1:2]], axis=1)
     found, alone = rule.indices(both), rule.indices(both[:, 1:])
     np.testing.assert_allclose(found.first.low[1], alone.first.low[0])
@@ -131,6 +134,8 @@ def test_ratios_of_means_hold_and_say_nothing_where_the_denominator_may_be_zero(
     assert 0.86 < np.mean(inside) < 0.94
     unknown = ratios([Means.of(rng.random((9, 1, 1)), rng.standard_normal((9, 1)))], 0.95)
     assert (unknown.low, unknown.high) == (0, 1)
+    missed = ratios([Means.of(-1 + 0.1 * rng.random((9, 1, 1)), np.ones((9, 1)) + 0.1 * rng.random((9, 1)))], 0.95)
+    assert missed.low < missed.value < missed.high < 0
     negative: Estimates = ratios([Means.of(np.ones((9, 1, 1)), -2 + 0.1 * rng.random((9, 1)))], 0.95)
     assert np.isnan(negative.value).all()
     assert (negative.low, negative.high) == (0, 1)
@@ -196,8 +201,6 @@ def test_what_has_no_indices_is_refused() -> None:
         rule.indices(np.concatenate([values, np.full_like(values, 3)], axis=1))
     with pytest.raises(ValueError, match="solves is 16, expected 32 or more"):
         rule.check_points(3, 0, 16)
-    with pytest.raises(ValueError, match="solves is 48, expected a power of two"):
-        rule.check_points(3, 0, 48)
     few = ishigami(rule.check_points(3, 0, 32))
     with pytest.raises(ValueError, match=r"dear has shape \(155, 1\), expected \(n × 5, 1\) of n ≥ 32"):
         rule.corrected(values, few, few[:155])
