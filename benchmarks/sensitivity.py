@@ -394,7 +394,8 @@ def main() -> None:
     said(
         f"""Darcy 32², log-normal: Sobol' indices in its {LED} leading coordinates and in all the rest of a draw
         together, with intervals of 95 %: by the solver, by cheap models alone, and by these corrected by {SOLVES} base
-        points ({SOLVES * (LED + 3)} solves; the solver took {4096 * (LED + 3)}). quadratic: a regression of 200 solves."""
+        points ({SOLVES * (LED + 3)} solves; the solver took {4096 * (LED + 3)}). quadratic: a regression of 200
+        solves."""
     )
     repeats = max(2, seeds // 5)
     lines, held = of_a_problem(repeats)
