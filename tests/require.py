@@ -34,9 +34,18 @@ THERE: dict[str, Callable[[], bool]] = {
 """How a need is recognised."""
 
 
+def expected(need: str) -> bool:
+    """Return whether a need is met, or named by RITZ_REQUIRE, so that `require` fails and does not skip."""
+    return THERE[need]() or need in _demanded()
+
+
+def _demanded() -> set[str]:
+    return {need.strip() for need in os.environ.get("RITZ_REQUIRE", "").split(",")}
+
+
 def require(*needs: str) -> None:
     """Skip the test that calls this where a need is not met, with the reason."""
-    demanded = {need.strip() for need in os.environ.get("RITZ_REQUIRE", "").split(",")}
+    demanded = _demanded()
     for need in needs:
         if not THERE[need]():
             if need in demanded:

@@ -34,7 +34,7 @@ from tests import attached, postgres
 from tests.browser import browsing
 from tests.command import SMALL, started
 from tests.patience import PATIENCE, until
-from tests.require import require
+from tests.require import expected, require
 from tests.served import Server, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,11 @@ class Standing(Server):
         return sorted(self.flow_runs(name), key=lambda run: str(run["expected_start_time"]))
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.soak)])
+DATABASES = ("postgres", "sqlite") if expected("postgres") else ("sqlite", "postgres")
+"""What keeps the history of Prefect's server: the tests of every day take the first, those that last the other too."""
+
+
+@pytest.fixture(scope="module", params=[DATABASES[0], pytest.param(DATABASES[1], marks=pytest.mark.soak)])
 def standing(request: pytest.FixtureRequest, s3: dict[str, str]) -> Iterator[Standing]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ritz-standing-")))
