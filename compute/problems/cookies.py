@@ -173,7 +173,8 @@ class Cookies(box.LinearInBox):
         for cells in self.shape:
             edges = np.arange(cells + 1) / cells
             inside.append(cells * np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin), 0, None))
-        return _HEAT * np.multiply.outer(*inside)
+        found: np.ndarray = _HEAT * np.multiply.outer(*inside)
+        return found
 
 
 @functools.cache
@@ -195,9 +196,11 @@ def _below(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     w = np.sqrt(1 - y**2)
     crossing = np.clip(x, -w, w)
     cap = _half(crossing) - _half(-w) - np.abs(y) * (crossing + w)
-    return np.where(y < 0, cap, 2 * _half(x) - cap)
+    found: np.ndarray = np.where(y < 0, cap, 2 * _half(x) - cap)
+    return found
 
 
 def _half(x: np.ndarray) -> np.ndarray:
     """Return the area of the part of the upper half of the unit disc left of x."""
-    return 0.5 * (x * np.sqrt(1 - x**2) + np.arcsin(x)) + 0.25 * np.pi
+    found: np.ndarray = 0.5 * (x * np.sqrt(1 - x**2) + np.arcsin(x)) + 0.25 * np.pi
+    return found

@@ -168,7 +168,7 @@ def test_unreadable_bytes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nope", "", "../darcy", "darcy.yml"])
 def test_an_unknown_recipe_is_refused(name: str) -> None:
     with pytest.raises(
-        RecipeError, match="no such file" if name.endswith(".yml") else "burgers, convection, darcy, darcy-3d"
+        RecipeError, match="no such file" if name.endswith(".yml") else "burgers, convection, cookies, darcy, darcy-3d"
     ) as caught:
         load(name)
     assert f"recipe {name!r}" in str(caught.value)
