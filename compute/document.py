@@ -25,7 +25,7 @@ FORMAT = "format"
 """Entry of a document with the number of its format; the first format has none."""
 
 
-class Part(BaseModel):
+class DocumentPart(BaseModel):
     """A typed piece of a document, frozen.
 
     It is written as it was read or made: the same entries in the same order, those included that no field knows. An
@@ -34,7 +34,7 @@ class Part(BaseModel):
 
     Examples
     --------
-    >>> class Clock(Part):
+    >>> class Clock(DocumentPart):
     ...     seconds: Number
     ...     steps: int | None = None
     >>> Clock.model_validate({"pace": "slow", "seconds": 3}).document()
@@ -77,7 +77,7 @@ class Part(BaseModel):
         return type(self).model_validate(self.entries() | entries)
 
 
-class Document(Part):
+class Document(DocumentPart):
     """A document by itself, with a format: the first one is written without a number.
 
     A change that older releases would misread raises `newest`, and the class then has a field ``format`` and still

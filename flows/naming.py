@@ -11,7 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import FlowRunContext
 from prefect.logging.formatters import PrefectFormatter
 
-from ritz.compute.document import Json, Number, Part
+from ritz.compute.document import DocumentPart, Json, Number
 from ritz.tasks.documents.run import FinishedRun
 from ritz.tasks.documents.verdict import RELEASES, Release
 from ritz.tasks.pipeline import Pipeline
@@ -72,7 +72,7 @@ def tags(record: FinishedRun) -> list[str]:
     return [f"dataset:{record.dataset.spec}", f"model:{record.model.spec}"]
 
 
-class RunResult(Part):
+class RunResult(DocumentPart):
     """What a run came to; None for what is not known."""
 
     run: str | None = None

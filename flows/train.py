@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.storage.store import Store
 from ritz.tasks.catalogue.asked import write_asked
@@ -20,7 +20,7 @@ from ritz.tasks.training.members import train_members
 from ritz.tasks.training.worker import register
 
 
-class FinishedTraining(Part):
+class FinishedTraining(DocumentPart):
     """A model that was trained, on what, how, and how many seconds it took."""
 
     model: ModelVersion

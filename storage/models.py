@@ -25,7 +25,7 @@ _SOURCE = {"dataset": {"name": str, "snapshot": str}}
 
 
 @dataclass(frozen=True)
-class ModelVersion:
+class StoredModel:
     """One version of a model: a folder with its files and its card."""
 
     name: str
@@ -41,7 +41,7 @@ class ModelVersion:
         return f"{self.name}@{self.version}"
 
 
-def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str, Any]) -> ModelVersion:
+def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str, Any]) -> StoredModel:
     """Store a model as its next version; the version there is, if one has the same identity.
 
     The version counts from its card on. The card holds the digests of the files, and the seal, which is written last,
@@ -74,10 +74,10 @@ def save(store: Store, name: str, files: Mapping[str, bytes], card: Mapping[str,
                 return one
         for version in damaged:
             if _completed(store, name, version, identity):
-                return ModelVersion(name, version, identity)
+                return StoredModel(name, version, identity)
         # A version that is damaged keeps its number: nothing of it is written over.
         numbers = [version_number(version) or 0 for version in (*(one.version for one in known), *damaged)]
-        saved = ModelVersion(name, f"v{max(numbers, default=0) + 1}", identity)
+        saved = StoredModel(name, f"v{max(numbers, default=0) + 1}", identity)
         # What a process left that was killed here.
         store.remove(_folder(saved))
         sealed.write(store, _folder(saved), _CARD, files, card, new=True)
@@ -200,7 +200,7 @@ def check(store: Store, name: str, version: str) -> tuple[list[StorageError], in
     return damaged, count, with_digests
 
 
-def resolve(store: Store, spec: str) -> ModelVersion:
+def resolve(store: Store, spec: str) -> StoredModel:
     """Return the version that ``"name"``, ``"name@latest"`` or ``"name@v2"`` means.
 
     Raises
@@ -239,15 +239,15 @@ def named(store: Store, spec: str) -> tuple[str, str]:
     raise Unknown(f"model {name!r} has no version {shown(version)}; there are: {', '.join(there)}")
 
 
-def versions(store: Store, name: str) -> list[ModelVersion]:
+def versions(store: Store, name: str) -> list[StoredModel]:
     """Return the versions of a model, oldest first; none where there is no such model."""
     known, damaged = _look(store, name)
     return Found(known, list(damaged.values())).named()
 
 
-def look(store: Store) -> Found[ModelVersion]:
+def look(store: Store) -> Found[StoredModel]:
     """Return all versions of all models, by name, oldest first, and the damaged ones."""
-    good: list[ModelVersion] = []
+    good: list[StoredModel] = []
     bad: list[StorageError] = []
     for name in store.list("models"):
         try:
@@ -260,12 +260,12 @@ def look(store: Store) -> Found[ModelVersion]:
     return Found(good, bad)
 
 
-def list_models(store: Store) -> list[ModelVersion]:
+def list_models(store: Store) -> list[StoredModel]:
     """Return all versions of all models, by name, oldest first; the log names damaged ones."""
     return look(store).named()
 
 
-def _look(store: Store, name: str) -> tuple[list[ModelVersion], dict[str, StorageError]]:
+def _look(store: Store, name: str) -> tuple[list[StoredModel], dict[str, StorageError]]:
     """Return the versions of a model by number, and why others cannot be read."""
     cards, seals = (store.documents(f"models/{name}", file) for file in (_CARD, sealed.SEAL))
     known, damaged = [], {}
@@ -286,7 +286,7 @@ def _look(store: Store, name: str) -> tuple[list[ModelVersion], dict[str, Storag
                     # Says that it has no seal.
                     sealed.consistent(store, place, _CARD, lambda now: now.files)
             expect(store.location(f"{place}/{_CARD}"), about, _SHAPE | (_SOURCE if "dataset" in about else {}))
-            known.append(ModelVersion(name, version, about["identity"]))
+            known.append(StoredModel(name, version, about["identity"]))
         except StorageError as error:
             damaged[version] = error
     return known, damaged
@@ -319,7 +319,7 @@ def _lock(store: Store, name: str) -> Any:
     return store.lock(f"models/.{name}.lock", f"model {name!r} in {store.url}", wait=30.0)
 
 
-def _folder(version: ModelVersion) -> str:
+def _folder(version: StoredModel) -> str:
     return f"models/{version.name}/{version.version}"
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 
 METRIC = "ritz_usage"
 """What a worker calls its own figures among the metrics of its heartbeats; see `ritz.compute.cluster.admission`."""
 
 
-class Usage(Part):
+class Usage(DocumentPart):
     """What a run took of machines.
 
     Attributes

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ritz.compute.document import Json, Number, Part
+from ritz.compute.document import DocumentPart, Json, Number
 
 
-class Trial(Part):
+class Trial(DocumentPart):
     """A solve that was tried.
 
     Attributes
@@ -34,14 +34,14 @@ class Trial(Part):
     accurate: bool
 
 
-class LeftOutGrids(Part):
+class LeftOutGrids(DocumentPart):
     """Grids that were not tried, as pairs of ``space`` and ``time``, and why."""
 
     reason: str
     grids: tuple[tuple[int, int], ...]
 
 
-class Matched(Part):
+class Matched(DocumentPart):
     """What the search for the fastest solve came to.
 
     Attributes

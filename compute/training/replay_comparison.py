@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 
 
-class MachineDifference(Part):
+class MachineDifference(DocumentPart):
     """What of a machine is not as recorded: an attribute of a `TrainingMachine`, as it was and as it is."""
 
     what: str
@@ -13,7 +13,7 @@ class MachineDifference(Part):
     here: str | int | bool | None
 
 
-class StepDifference(Part):
+class StepDifference(DocumentPart):
     """The first step, from 1, whose loss is another."""
 
     step: int
@@ -21,7 +21,7 @@ class StepDifference(Part):
     replayed: Number
 
 
-class Comparison(Part):
+class Comparison(DocumentPart):
     """How a replay compares with what was recorded; see `ritz.compute.training.replay.compare`.
 
     Attributes

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 
 EXACT = ("torch", "numpy", "processor", "capability", "device", "threads", "pardiso")
 """What has to be the same for the same bits: attributes of a `TrainingMachine`."""
 
 
-class TrainingMachine(Part):
+class TrainingMachine(DocumentPart):
     """On what some steps of a training were done, as far as their bits depend on it.
 
     Attributes
@@ -47,7 +47,7 @@ class TrainingMachine(Part):
         return TrainingMachine.model_validate({"first": step} | self.entries())
 
 
-class BestValidation(Part):
+class BestValidation(DocumentPart):
     """The validation whose weights early stopping keeps: after which step, and its error."""
 
     step: int

@@ -10,7 +10,7 @@ from ritz.flows.commands.options import Json, Overrides, Recipe, StoreUrl, file_
 from ritz.flows.settings import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from ritz.compute.document import Part
+    from ritz.compute.document import DocumentPart
     from ritz.flows.terminal import Row
 
 
@@ -226,7 +226,7 @@ def lineage(
         _document(trace(store, name), as_json)
 
 
-def _document(found: Part, as_json: bool) -> None:
+def _document(found: DocumentPart, as_json: bool) -> None:
     import yaml
 
     from ritz.flows.terminal import print_json
@@ -254,7 +254,7 @@ def _fields(recipe: str, overrides: list[str] | None, every: bool, store: str, a
         print_fields(rows)
 
 
-def _list(rows: Sequence[Row | Part], as_json: bool, store: str | None = None) -> None:
+def _list(rows: Sequence[Row | DocumentPart], as_json: bool, store: str | None = None) -> None:
     from ritz.flows.terminal import print_json, print_table
 
     if not rows and store is not None:

@@ -22,7 +22,7 @@ from ritz.flows.server.access import embedded
 from ritz.flows.settings import DEFAULT_STORE
 
 if TYPE_CHECKING:
-    from ritz.compute.document import Part
+    from ritz.compute.document import DocumentPart
     from ritz.tasks.parsing.plain import Overrides as Changes
 
 
@@ -294,7 +294,9 @@ def _changes(overrides: list[str] | None, samples: int | None) -> Changes:
     return changes
 
 
-def report(result: Part, as_json: bool, heading: str, rows: list[dict[str, str]], lines: Sequence[str] = ()) -> None:
+def report(
+    result: DocumentPart, as_json: bool, heading: str, rows: list[dict[str, str]], lines: Sequence[str] = ()
+) -> None:
     """Print what came of a stage, as JSON or as a table with some lines below it."""
     from ritz.flows.terminal import print_json, print_table
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ritz.compute.document import Document, Number, Part
+from ritz.compute.document import Document, DocumentPart, Number
 
 
-class WorstValue(Part):
+class WorstValue(DocumentPart):
     """The value that came nearest to its bound, or went furthest beyond it; None for what is not finite."""
 
     value: Number | None
@@ -16,7 +16,7 @@ class WorstValue(Part):
     sample: int
 
 
-class Check(Part):
+class Check(DocumentPart):
     """What a check looked at, how much of it is bad, and what was expected; `worst` is of a dataset alone."""
 
     checked: int
@@ -25,7 +25,7 @@ class Check(Part):
     expected: str
 
 
-class FindingRow(Part):
+class FindingRow(DocumentPart):
     """Something that is not as expected; see `ritz.tasks.auditing.findings.Finding`. ``text`` says it in a line."""
 
     check: str
@@ -76,14 +76,14 @@ class AuditRecord(Document):
         return f"{self.dataset}@{self.version}"
 
 
-class ModelFinding(Part):
+class ModelFinding(DocumentPart):
     """Something of a model that is not as expected, in a line."""
 
     check: str
     text: str
 
 
-class ModelAudit(Part):
+class ModelAudit(DocumentPart):
     """What an audit of a version of a model found.
 
     Attributes
@@ -114,21 +114,21 @@ class BothAudits(AuditRecord):
     model: ModelAudit
 
 
-class Words(Part):
+class Words(DocumentPart):
     """A word of the ledger, as it is stored (None where it cannot be read) and as it is when a sample is made again."""
 
     stored: str | None
     again: str
 
 
-class InputDifference(Part):
+class InputDifference(DocumentPart):
     """Whether an input is the same bit for bit, and the largest difference; None where there is no such number."""
 
     equal: bool
     difference: Number | None
 
 
-class OutputDifference(Part):
+class OutputDifference(DocumentPart):
     """Relative L2 difference of an output from the one made again, what is allowed, and whether it is within."""
 
     difference: Number | None
@@ -136,7 +136,7 @@ class OutputDifference(Part):
     within: bool
 
 
-class MadeAgain(Part):
+class MadeAgain(DocumentPart):
     """A sample that was made again, compared with what is stored.
 
     Attributes

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 
 
-class Distribution(Part):
+class Distribution(DocumentPart):
     """Median, 95th percentile and largest of some numbers; None where there is no number."""
 
     median: Number | None
@@ -16,7 +16,7 @@ class Distribution(Part):
     max: Number | None
 
 
-class Outlier(Part):
+class Outlier(DocumentPart):
     """A sample that stands out among the others.
 
     Attributes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ritz.compute.document import Json, Part
+from ritz.compute.document import DocumentPart, Json
 from ritz.storage.wording import shown
 from ritz.tasks.bridging.forward import Forward
 from ritz.tasks.bridging.parameters import Coordinates, Inputs, Parameters, natural
@@ -22,7 +22,7 @@ Asked = Literal["inputs", "coordinates"]
 """Which parameters are asked for."""
 
 
-class BridgedModel(Part):
+class BridgedModel(DocumentPart):
     """A model that is served.
 
     Attributes
@@ -42,7 +42,7 @@ class BridgedModel(Part):
     output_sizes: tuple[int, ...]
 
 
-class Bridge(Part):
+class Bridge(DocumentPart):
     """What `ritz bridge` serves.
 
     Attributes

@@ -15,7 +15,7 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError
 from ritz.storage.integrity.scan import DAMAGED, reason
 from ritz.storage.listing import list_datasets
-from ritz.storage.models import ModelVersion
+from ritz.storage.models import StoredModel
 from ritz.storage.names import dataset_key
 from ritz.storage.store import Store
 from ritz.storage.stored import StoredVariable, stored_variables
@@ -98,7 +98,7 @@ class CataloguedModel:
         Record of the run that made it; None where it was trained by itself, or the record is gone.
     """
 
-    entry: ModelVersion
+    entry: StoredModel
     row: ModelRow
     card: CardView
     run: FinishedRun | None
@@ -157,9 +157,9 @@ def _read(entries: Iterable[T], named: Callable[[T], str], read: Callable[[T], R
     return found
 
 
-def _newest(entries: list[ModelVersion], newest: int | None) -> list[ModelVersion]:
+def _newest(entries: list[StoredModel], newest: int | None) -> list[StoredModel]:
     """Return the newest versions of each model, the newest first."""
-    by_name: dict[str, list[ModelVersion]] = {}
+    by_name: dict[str, list[StoredModel]] = {}
     for entry in entries:
         by_name.setdefault(entry.name, []).append(entry)
     return [entry for name in sorted(by_name) for entry in by_name[name][::-1][:newest]]
@@ -186,7 +186,7 @@ def _dataset(store: Store, name: str, records: list[RunRecord], newest: int | No
     )
 
 
-def _model(store: Store, entry: ModelVersion, records: list[RunRecord]) -> CataloguedModel:
+def _model(store: Store, entry: StoredModel, records: list[RunRecord]) -> CataloguedModel:
     its = card(store.url, entry.spec)
     made = [record for record in records if record.run == its.run]
     return CataloguedModel(

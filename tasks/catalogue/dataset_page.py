@@ -8,7 +8,7 @@ from ritz.storage.ledger import SPLITS
 from ritz.storage.stored import StoredVariable
 from ritz.tasks.catalogue.addresses import dataset_page, model_page, up
 from ritz.tasks.catalogue.contents import CataloguedDataset, Contents
-from ritz.tasks.catalogue.page import Part, page, rights
+from ritz.tasks.catalogue.page import PageSection, page, rights
 from ritz.tasks.catalogue.sections import OF_DATASET
 from ritz.tasks.catalogue.snippets import open_dataset, open_plainly
 from ritz.tasks.documents.verdict import RELEASES
@@ -29,12 +29,12 @@ def rendered(contents: Contents, dataset: CataloguedDataset, material: Material)
     facts = RunFacts(recorded, material)
     listed = [(one.name, one.link) for one in OF_DATASET if one.link]
     sections = (
-        Part("use", "Use", "Use", _use(contents, dataset)),
-        Part("variables", "Variables", "Variables", _variables(dataset.variables)),
-        Part("versions", "Versions", "Versions", _versions(dataset)),
-        Part("lineage", "Lineage", "Lineage", _lineage(contents, dataset, up(address))),
+        PageSection("use", "Use", "Use", _use(contents, dataset)),
+        PageSection("variables", "Variables", "Variables", _variables(dataset.variables)),
+        PageSection("versions", "Versions", "Versions", _versions(dataset)),
+        PageSection("lineage", "Lineage", "Lineage", _lineage(contents, dataset, up(address))),
         (written(OF_DATASET, facts, drawn(OF_DATASET, facts)), listed),
-        Part("recipe", "Recipe", "Recipe", Recipe().html(facts, {})),
+        PageSection("recipe", "Recipe", "Recipe", Recipe().html(facts, {})),
     )
     newest = dataset.newest
     return page(

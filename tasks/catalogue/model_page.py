@@ -8,7 +8,7 @@ from ritz.compute.document import Json
 from ritz.storage.store import Store
 from ritz.tasks.catalogue.addresses import dataset_page, model_page, up
 from ritz.tasks.catalogue.contents import CataloguedModel, Contents
-from ritz.tasks.catalogue.page import Part, page, rights
+from ritz.tasks.catalogue.page import PageSection, page, rights
 from ritz.tasks.catalogue.sections import OF_MODEL
 from ritz.tasks.catalogue.snippets import load_model, open_plainly
 from ritz.tasks.documents import of_model
@@ -42,9 +42,9 @@ def rendered(contents: Contents, model: CataloguedModel, material: Material, why
     links = [(section.name, section.link) for section in OF_MODEL if section.link]
     head = headline(facts, ALONE if model.run is None else KEYS)
     sections = (
-        Part("use", "Use", "Use", _use(contents, model)),
-        Part("lineage", "Lineage", "Lineage", _lineage(contents, model, up(address))),
-        Part("variables", "Inputs and outputs", "Inputs and outputs", _variables(model)),
+        PageSection("use", "Use", "Use", _use(contents, model)),
+        PageSection("lineage", "Lineage", "Lineage", _lineage(contents, model, up(address))),
+        PageSection("variables", "Inputs and outputs", "Inputs and outputs", _variables(model)),
         (written(OF_MODEL, facts, drawn(OF_MODEL, facts)), links),
     )
     return page(

@@ -23,7 +23,7 @@ _URL = re.compile(r"https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/%+-]*)?")
 
 
 @dataclass(frozen=True)
-class Part:
+class PageSection:
     """A section: its id, its heading, what the navigation calls it, and what it says."""
 
     name: str
@@ -44,7 +44,7 @@ def page(
     sentences: Sequence[str],
     small: Sequence[str],
     keys: Sequence[Key],
-    sections: Sequence[Part | tuple[Markup, Sequence[tuple[str, str]]]],
+    sections: Sequence[PageSection | tuple[Markup, Sequence[tuple[str, str]]]],
 ) -> bytes:
     """Return a page: one HTML file with its pictures, UTF-8, without scripts; it loads nothing.
 
@@ -58,7 +58,7 @@ def page(
     links: list[tuple[str, str]] = []
     bodies: list[Markup] = []
     for one in sections:
-        if isinstance(one, Part):
+        if isinstance(one, PageSection):
             links.append((one.name, one.link))
             bodies.append(one.html())
         else:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 from ritz.storage.errors import StorageError
 from ritz.storage.store import Store
 
@@ -23,7 +23,7 @@ _OWN = ("catalogues", "comparisons", "datasets", "fits", "imports", "models", "r
 """Folders of a store, in which no catalogue may lie."""
 
 
-class Update(Part):
+class Update(DocumentPart):
     """What an update of a catalogue has changed: the keys of files that were written, and of those removed."""
 
     written: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import PurePosixPath
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 from ritz.storage.store import Store
 from ritz.tasks.catalogue import dataset_page, index_page, llms, material, model_page, named, stac
 from ritz.tasks.catalogue import site as sites
@@ -18,7 +18,7 @@ from ritz.tasks.catalogue.contents import Contents, contents
 log = logging.getLogger("ritz")
 
 
-class Catalogued(Part):
+class Catalogued(DocumentPart):
     """What a catalogue has now.
 
     Attributes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 from ritz.compute.training.training_record import TrainingMachine
 from ritz.tasks.documents.dataset import LedgerSummary, PublishedDataset
 from ritz.tasks.documents.evaluation import ErrorSummary
@@ -44,7 +44,7 @@ class TrainedSeed(Document):
     machines: tuple[TrainingMachine, ...]
 
 
-class ArmRecord(Part):
+class ArmRecord(DocumentPart):
     """One way to train, with its results in the order of the seeds; see `ritz.tasks.comparison.plan.Arm`."""
 
     name: str
@@ -53,7 +53,7 @@ class ArmRecord(Part):
     seeds: tuple[TrainedSeed, ...]
 
 
-class ArmSize(Part):
+class ArmSize(DocumentPart):
     """The size of an arm, see `ritz.tasks.comparison.plan.Arm`."""
 
     name: str
@@ -61,7 +61,7 @@ class ArmSize(Part):
     steps: int
 
 
-class Clock(Part):
+class Clock(DocumentPart):
     """By what the arm of equal wall time was sized; all but the last in seconds.
 
     Attributes
@@ -97,7 +97,7 @@ class MeasuredClock(Document, Clock):
     arm: ArmSize
 
 
-class GainRow(Part):
+class GainRow(DocumentPart):
     """The gain of an online arm over offline; see `ritz.compute.evaluation.paired.Gain`.
 
     Attributes
@@ -125,7 +125,7 @@ class GainRow(Part):
     same_first_weights: bool
 
 
-class ComparisonPaths(Part):
+class ComparisonPaths(DocumentPart):
     """Where a comparison lies: the store, and its page."""
 
     store: str

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 
 
-class Finding(Part):
+class Finding(DocumentPart):
     """What a look at one part of the machine came to.
 
     Attributes

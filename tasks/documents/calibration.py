@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 
 
-class BySample(Part):
+class BySample(DocumentPart):
     """Shares of the points inside, sample by sample: the least, and the quantiles of 10 and 50 %."""
 
     least: Number
@@ -15,7 +15,7 @@ class BySample(Part):
     median: Number
 
 
-class FieldsRow(Part):
+class FieldsRow(DocumentPart):
     """Bands around whole fields: of how many samples all points were inside, with the exact interval of 95 %.
 
     Attributes
@@ -37,7 +37,7 @@ class FieldsRow(Part):
         return f"{self.measured:.1%} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
 
-class CoverageRow(Part):
+class CoverageRow(DocumentPart):
     """Intervals of one nominal coverage on the test split; what else a method measures comes after.
 
     Attributes
@@ -88,7 +88,7 @@ class CoverageRow(Part):
         return not nominal - bound <= high or not low <= nominal + bound
 
 
-class Drop(Part):
+class Drop(DocumentPart):
     """By how much coverage falls on another law: the difference and the ends of its interval of 95 %."""
 
     points: tuple[Number, Number, Number]
@@ -104,7 +104,7 @@ class Drop(Part):
         return ", ".join(parts)
 
 
-class Shifted(Part):
+class Shifted(DocumentPart):
     """What the error bars were worth on another law.
 
     Attributes
@@ -142,7 +142,7 @@ def key(level: float) -> str:
     return f"{level:g}"
 
 
-class BarSeconds(Part):
+class BarSeconds(DocumentPart):
     """Wall time per sample of a prediction, and of the error bars that come with it."""
 
     prediction: Number

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ritz.compute.cluster.usage import Usage
-from ritz.compute.document import Document, Json, Part
+from ritz.compute.document import Document, DocumentPart, Json
 from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion
@@ -15,7 +15,7 @@ from ritz.tasks.documents.propagation import PropagationRecord
 from ritz.tasks.documents.training import TrainingSummary
 
 
-class ModelVersion(Part):
+class ModelVersion(DocumentPart):
     """A version of a model."""
 
     name: str
@@ -27,7 +27,7 @@ class ModelVersion(Part):
         return f"{self.name}@{self.version}"
 
 
-class Variable(Part):
+class Variable(DocumentPart):
     """A variable that a model takes or gives: its dimensions besides that of the samples, its dtype and attributes."""
 
     dims: tuple[str, ...]
@@ -42,7 +42,7 @@ class CardMetrics(Metrics):
     samples: int
 
 
-class Origin(Part):
+class Origin(DocumentPart):
     """What made a model.
 
     Attributes

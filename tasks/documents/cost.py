@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 from ritz.compute.evaluation.matched_record import LeftOutGrids, Trial
 
 UNKNOWN = 1.0
 """Spread of timings of which it was not measured: they are worth one digit."""
 
 
-class TrainingData(Part):
+class TrainingData(DocumentPart):
     """What the samples of a training cost: seconds of solvers, summed over all samples of the dataset."""
 
     dataset: str
@@ -20,7 +20,7 @@ class TrainingData(Part):
     solver_seconds: Number
 
 
-class TrainingCost(Part):
+class TrainingCost(DocumentPart):
     """What the training itself cost: seconds of the trainer in its steps, without waiting for samples."""
 
     training_seconds: Number
@@ -28,7 +28,7 @@ class TrainingCost(Part):
     devices: tuple[str, ...]
 
 
-class Inference(Part):
+class Inference(DocumentPart):
     """What a prediction costs, seconds per sample, one at a time and in batches; on what it was measured comes after.
 
     Attributes
@@ -46,7 +46,7 @@ class Inference(Part):
     batch: int
 
 
-class Cost(Part):
+class Cost(DocumentPart):
     """All of these, and what their seconds are."""
 
     training_data: TrainingData
@@ -55,7 +55,7 @@ class Cost(Part):
     units: Mapping[str, str]
 
 
-class BreakEven(Part):
+class BreakEven(DocumentPart):
     """From how many queries on a model has paid for itself against the fastest solve at matched error.
 
     Attributes
@@ -91,7 +91,7 @@ class BreakEven(Part):
     fastest: Trial | None = None
 
 
-class Priced(Part):
+class Priced(DocumentPart):
     """Both, as they are added to a card."""
 
     cost: Cost

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 
 
-class DatasetVersion(Part):
+class DatasetVersion(DocumentPart):
     """A version of a dataset and the snapshot that it is."""
 
     name: str
@@ -28,7 +28,7 @@ class PublishedDataset(DatasetVersion):
     splits: Mapping[str, int]
 
 
-class LedgerSummary(Part):
+class LedgerSummary(DocumentPart):
     """What the ledger says of all samples of a version, and what a run did for them.
 
     Attributes
@@ -59,7 +59,7 @@ class LedgerSummary(Part):
     reused: int
 
 
-class Asked(Part):
+class Asked(DocumentPart):
     """For what a solver was chosen: the number of samples, and the solver as the recipe names it."""
 
     samples: int

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from ritz.compute.document import Document, Number, Part
+from ritz.compute.document import Document, DocumentPart, Number
 
 
-class ErrorSummary(Part):
+class ErrorSummary(DocumentPart):
     """An error over the test samples: mean, median, 95th percentile and the worst."""
 
     mean: Number
@@ -18,7 +18,7 @@ class ErrorSummary(Part):
     max: Number
 
 
-class Metrics(Part):
+class Metrics(DocumentPart):
     """Errors by the name of their metric; `relative_l2` is always among them, and a metric may have several parts."""
 
     __pydantic_extra__: dict[str, ErrorSummary | Mapping[str, ErrorSummary]] = Field(init=False)
@@ -26,14 +26,14 @@ class Metrics(Part):
     relative_l2: ErrorSummary
 
 
-class WorstSample(Part):
+class WorstSample(DocumentPart):
     """One of the samples with the largest errors, by its id in the dataset."""
 
     id: int
     relative_l2: Number
 
 
-class TruthError(Part):
+class TruthError(DocumentPart):
     """How far the truth is from a better solution, as a relative L2 error; on a few samples.
 
     Attributes
@@ -57,7 +57,7 @@ class TruthError(Part):
     seconds: Number = 0.0
 
 
-class TruthErrors(Part):
+class TruthErrors(DocumentPart):
     """What errors the truth has itself, beside which those of a model are to be read.
 
     Attributes

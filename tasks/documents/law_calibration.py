@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 from ritz.storage import models
 from ritz.storage.store import Store
 from ritz.storage.wording import meant, shown
@@ -13,7 +13,7 @@ from ritz.tasks.errors import InputError
 _CALIBRATION, _BANDS, _SUFFIX = "calibration.", "bands.", ".json"
 
 
-class OnLaw(Part):
+class OnLaw(DocumentPart):
     """What bands were worth on samples of a law that they have not seen, by nominal coverage."""
 
     samples: int

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 
 
-class RungRow(Part):
+class RungRow(DocumentPart):
     """A rung in the pilot.
 
     Attributes
@@ -29,7 +29,7 @@ class RungRow(Part):
     samples: int
 
 
-class AnswerRow(Part):
+class AnswerRow(DocumentPart):
     """The answer for one quantity.
 
     Attributes

@@ -10,7 +10,7 @@ from importlib.metadata import distribution
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 
 PACKAGES = (
     *("ritz", "numpy", "scipy", "numba", "torch", "neuraloperator"),
@@ -19,7 +19,7 @@ PACKAGES = (
 """Packages whose versions are recorded."""
 
 
-class Machine(Part):
+class Machine(DocumentPart):
     """The machine of a process: the name of its processor, the cores that the process may use, the system."""
 
     processor: str

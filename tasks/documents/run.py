@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from ritz.compute.cluster.usage import Usage
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.tasks.documents.calibration import BarSeconds, Coverage, Shifted
 from ritz.tasks.documents.card import ModelVersion
@@ -24,14 +24,14 @@ Status = Literal["running", "finished", "failed", "interrupted"]
 """How far a run has come, or how it ended."""
 
 
-class Paths(Part):
+class Paths(DocumentPart):
     """Where a run lies, for a person to open: the store, and the page of a finished run."""
 
     report: str | None = None
     store: str
 
 
-class Times(Part):
+class Times(DocumentPart):
     """How long a run took, in seconds, and what was done when.
 
     Attributes
@@ -56,7 +56,7 @@ class Times(Part):
     total: Number | None = None
 
 
-class Memory(Part):
+class Memory(DocumentPart):
     """Largest resident size of the driver, in bytes."""
 
     driver_peak: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 
 BUSY = 0.9
 """Share of the workers' time in tasks from which on nothing held them up."""
@@ -14,7 +14,7 @@ SHARDS = 8
 """Shards per worker from which on a run says anything of its driver: before, its start is most of it."""
 
 
-class Solving(Part):
+class Solving(DocumentPart):
     """How well the solve workers of a generation were used, from its first task to its last commit.
 
     Attributes

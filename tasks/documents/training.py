@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 from ritz.compute.training.training_record import BestValidation, TrainingMachine
 
 
-class TrainedMember(Part):
+class TrainedMember(DocumentPart):
     """One member of an ensemble: its seed, what it learnt from, and what that took.
 
     Attributes
@@ -83,14 +83,14 @@ class TrainingSummary(Document):
         )
 
 
-class Arrival(Part):
+class Arrival(DocumentPart):
     """A shard that came to the trainer, and when, `time.time`."""
 
     shard: int
     time: Number
 
 
-class Forecast(Part):
+class Forecast(DocumentPart):
     """The error of the model on a sample that had just come, before it learnt from it: after how many steps."""
 
     id: int

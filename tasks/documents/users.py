@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 from ritz.storage import models
 from ritz.storage.errors import StorageError
 from ritz.storage.shapes import Found
@@ -13,7 +13,7 @@ from ritz.tasks.documents import of_model
 from ritz.tasks.documents.records import look
 
 
-class Uses(Part):
+class Uses(DocumentPart):
     """Models and runs that were made with a snapshot of a dataset."""
 
     models: tuple[str, ...] = ()

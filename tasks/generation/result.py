@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
@@ -14,7 +14,7 @@ from ritz.tasks.generation.growth import version_of
 from ritz.tasks.pipeline import Pipeline
 
 
-class Generated(Part):
+class Generated(DocumentPart):
     """A complete, published dataset and what this run did for it.
 
     Attributes

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ritz.compute.document import Document, Json, Part
+from ritz.compute.document import Document, DocumentPart, Json
 from ritz.storage.digests import stamped, unstamped
 from ritz.storage.errors import Damaged
 from ritz.storage.store import Store
 
 
-class Item(Part):
+class Item(DocumentPart):
     """Files that hold some samples together: often one, or one for each variable.
 
     Attributes

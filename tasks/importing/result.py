@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
 from ritz.storage.versions import Version
@@ -11,7 +11,7 @@ from ritz.tasks.importing.manifest import Manifest
 from ritz.tasks.importing.plan import Plan, unchanged
 
 
-class ImportedDataset(Part):
+class ImportedDataset(DocumentPart):
     """A dataset that was imported, and what this import did for it.
 
     Attributes

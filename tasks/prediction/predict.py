@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 from ritz.compute.fields.tensors import unpack
 from ritz.compute.uncertainty.uncertainty import Scope
 from ritz.storage import models
@@ -35,7 +35,7 @@ _TIMED = 64
 """Most samples whose prediction is timed."""
 
 
-class Prediction(Part):
+class Prediction(DocumentPart):
     """What was predicted.
 
     Attributes

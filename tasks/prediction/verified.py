@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 from ritz.compute.evaluation.cost import rounded
 from ritz.storage.wording import shown
 from ritz.tasks.documents.card import Card
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ritz.compute.uncertainty.verification import Verified
 
 
-class Verification(Part):
+class Verification(DocumentPart):
     """How predictions were brought within a tolerance.
 
     Attributes

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ritz.compute.evaluation.metric import SubjectMetric
     from ritz.compute.uncertainty.uncertainty import Uncertainty
     from ritz.storage.datasets import Dataset
-    from ritz.storage.models import ModelVersion
+    from ritz.storage.models import StoredModel
     from ritz.storage.versions import Version
 
 
@@ -70,7 +70,7 @@ class Train(Request[OfflineFit, None]):
 class Measurement:
     """Which model is measured on which dataset, and by what: as the recipe says that made the model."""
 
-    model: ModelVersion
+    model: StoredModel
     dataset: Version
     metrics: tuple[SubjectMetric, ...]
     uncertainty: Uncertainty

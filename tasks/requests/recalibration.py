@@ -12,7 +12,7 @@ from ritz.tasks.requests.request import Request
 
 if TYPE_CHECKING:
     from ritz.compute.uncertainty.uncertainty import Uncertainty
-    from ritz.storage.models import ModelVersion
+    from ritz.storage.models import StoredModel
     from ritz.storage.versions import Version
     from ritz.tasks.parsing.asked_law import AskedLaw
 
@@ -27,7 +27,7 @@ MOST = 10_000
 class LawMeasurement:
     """For which law bands of a model are calibrated, on changes of which dataset's problem, and how."""
 
-    model: ModelVersion
+    model: StoredModel
     dataset: Version
     uncertainty: Uncertainty
     law: AskedLaw

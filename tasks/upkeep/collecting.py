@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 from ritz.storage import models, runs
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Busy, StorageError
@@ -23,7 +23,7 @@ from ritz.tasks.documents.run import RunRecord
 from ritz.tasks.documents.users import named_by
 
 
-class TakenAway(Part):
+class TakenAway(DocumentPart):
     """What was, or would be, taken away from a dataset; see `ritz.storage.garbage.Garbage`.
 
     Attributes
@@ -43,7 +43,7 @@ class TakenAway(Part):
     bytes_after: int | None
 
 
-class Collected(Part):
+class Collected(DocumentPart):
     """What was, or would be, taken away from a store.
 
     Attributes

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 from ritz.storage.export import export
 from ritz.storage.store import Store
 from ritz.tasks.driver.progress import Reporter
 
 
-class Exported(Part):
+class Exported(DocumentPart):
     """What was written of a version: how many samples, in which format, where."""
 
     dataset: str

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ritz.compute.cluster.usage import Usage
-from ritz.compute.document import Json, Part
+from ritz.compute.document import DocumentPart, Json
 from ritz.compute.evaluation.cost import digits, rounded
 from ritz.storage import models
 from ritz.storage.store import Store
@@ -33,7 +33,7 @@ MISSING = {
 }
 
 
-class CardView(Part):
+class CardView(DocumentPart):
     """A card as it is read by a person: what became of the model first, and words in place of what was not measured.
 
     Attributes

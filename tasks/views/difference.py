@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ritz.compute.document import Json, Part
+from ritz.compute.document import DocumentPart, Json
 from ritz.storage.datasets import Dataset
 from ritz.storage.documents import flat
 from ritz.storage.ledger import SPLITS
@@ -18,7 +18,7 @@ from ritz.storage.store import Store
 _SAME_ANYWAY = ("history", "recipe", "coordinates")
 
 
-class Compared(Part):
+class Compared(DocumentPart):
     """A version that is compared."""
 
     version: str
@@ -26,7 +26,7 @@ class Compared(Part):
     bytes: int | None
 
 
-class SampleDifference(Part):
+class SampleDifference(DocumentPart):
     """How many samples each of two versions has, and what differs between them.
 
     Attributes
@@ -46,7 +46,7 @@ class SampleDifference(Part):
     common: int
 
 
-class FieldDifference(Part):
+class FieldDifference(DocumentPart):
     """A field that differs; None where one side has no such field."""
 
     field: str
@@ -54,7 +54,7 @@ class FieldDifference(Part):
     second: Any
 
 
-class Difference(Part):
+class Difference(DocumentPart):
     """What differs between two versions of datasets.
 
     Attributes

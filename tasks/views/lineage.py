@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ritz.compute.document import Json, Number, Part
+from ritz.compute.document import DocumentPart, Json, Number
 from ritz.storage import models
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import Unknown
@@ -17,7 +17,7 @@ from ritz.tasks.documents.dataset import DatasetVersion
 from ritz.tasks.documents.users import NOBODY, Uses, consumers
 
 
-class Source(Part):
+class Source(DocumentPart):
     """What made a dataset: the main fields of its recipe, and the version of Ritz.
 
     Attributes
@@ -46,7 +46,7 @@ class VersionUses(Uses):
     samples: int | None
 
 
-class DatasetLineage(Part):
+class DatasetLineage(DocumentPart):
     """Where a dataset comes from and what was made with each of its versions."""
 
     dataset: str
@@ -54,7 +54,7 @@ class DatasetLineage(Part):
     versions: tuple[VersionUses, ...]
 
 
-class ModelLineage(Part):
+class ModelLineage(DocumentPart):
     """What a model was made of; ``recipe`` is that of its dataset, None where that is gone."""
 
     model: str

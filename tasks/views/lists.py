@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from ritz.compute.document import Part
+from ritz.compute.document import DocumentPart
 from ritz.storage import models as model_store
 from ritz.storage.datasets import Dataset
 from ritz.storage.errors import StorageError, Unknown
@@ -28,7 +28,7 @@ from ritz.tasks.views.shown import ChosenVersion, Progress, Shown, ShownDataset,
 log = logging.getLogger("ritz")
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Part)
+R = TypeVar("R", bound=DocumentPart)
 
 
 def datasets(store_url: str) -> list[DatasetRow]:
@@ -69,12 +69,12 @@ def show(store_url: str, spec: str) -> Shown:
     """
     store = Store(store_url)
     name, _ = split_spec("dataset or model", spec)
-    parts: dict[str, Callable[[], Part]] = {
+    parts: dict[str, Callable[[], DocumentPart]] = {
         "dataset": lambda: _show_dataset(store, name, spec),
         "model": lambda: _show_model(store, spec),
         "run": lambda: load(store, name),
     }
-    found: dict[str, Part] = {}
+    found: dict[str, DocumentPart] = {}
     missing: list[StorageError] = []
     damaged: list[StorageError] = []
     for part, show_part in parts.items():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 from ritz.tasks.documents.verdict import Release
 
 
-class DatasetRow(Part):
+class DatasetRow(DocumentPart):
     """A dataset.
 
     Attributes
@@ -30,7 +30,7 @@ class DatasetRow(Part):
     problem: str
 
 
-class ModelRow(Part):
+class ModelRow(DocumentPart):
     """A version of a model.
 
     Attributes
@@ -57,7 +57,7 @@ class ModelRow(Part):
     released: bool | None
 
 
-class RunRow(Part):
+class RunRow(DocumentPart):
     """A run; "-" for what it has not come to."""
 
     run: str

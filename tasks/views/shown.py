@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ritz.compute.document import Json, Part
+from ritz.compute.document import DocumentPart, Json
 from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.evaluation import Evaluation
 from ritz.tasks.documents.law_calibration import LawCalibration
@@ -13,7 +13,7 @@ from ritz.tasks.documents.users import Uses
 from ritz.tasks.documents.verdict import Verdict
 
 
-class Progress(Part):
+class Progress(DocumentPart):
     """How far a dataset is: samples that are ok, that failed, and that are to be solved.
 
     Attributes
@@ -34,7 +34,7 @@ class Progress(Part):
     samples_per_second: float | None = None
 
 
-class ShownVersion(Part):
+class ShownVersion(DocumentPart):
     """A version of a dataset: its size, the samples of each split, and what was made with it."""
 
     version: str
@@ -46,14 +46,14 @@ class ShownVersion(Part):
     used_by: Uses
 
 
-class ChosenVersion(Part):
+class ChosenVersion(DocumentPart):
     """The version that was asked for."""
 
     version: str
     snapshot: str
 
 
-class ShownDataset(Part):
+class ShownDataset(DocumentPart):
     """A dataset with its versions."""
 
     name: str
@@ -80,7 +80,7 @@ class ShownModel(Card):
     release: Verdict | None = None
 
 
-class Shown(Part):
+class Shown(DocumentPart):
     """What bears a name: a dataset, a model, a run."""
 
     dataset: ShownDataset | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ritz.compute.document import Number, Part
+from ritz.compute.document import DocumentPart, Number
 from ritz.compute.evaluation.catalogue import METRICS
 from ritz.compute.evaluation.paired import gain, mean_with_ends
 from ritz.storage import models
@@ -24,7 +24,7 @@ LEVEL = 0.95
 """Confidence of all intervals."""
 
 
-class MeanError(Part):
+class MeanError(DocumentPart):
     """The mean of an error over the test samples, with Student's interval; without one for a single sample."""
 
     mean: Number
@@ -32,7 +32,7 @@ class MeanError(Part):
     high: Number | None
 
 
-class Paired(Part):
+class Paired(DocumentPart):
     """How large a model's relative L2 error is beside that of the first one, on the same samples.
 
     Attributes
@@ -55,7 +55,7 @@ class Paired(Part):
     verdict: str
 
 
-class MeasuredModel(Part):
+class MeasuredModel(DocumentPart):
     """A model with its errors.
 
     Attributes
@@ -80,7 +80,7 @@ class MeasuredModel(Part):
     paired: Paired | None = None
 
 
-class SideBySide(Part):
+class SideBySide(DocumentPart):
     """Models on one dataset.
 
     Attributes

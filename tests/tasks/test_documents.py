@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from ritz.compute.document import Document, Number, Part
+from ritz.compute.document import Document, DocumentPart, Number
 from ritz.storage.errors import Damaged
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model, records
@@ -92,7 +92,7 @@ def test_entries_of_a_document_have_types(older: Path) -> None:
     assert run.break_even.fastest.solver["kind"] == "multigrid"
 
 
-class Clock(Part):
+class Clock(DocumentPart):
     seconds: Number
     per_step: Number | None = Field(None, alias="per step")
 

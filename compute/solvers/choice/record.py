@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ritz.compute.document import Document, Json, Number, Part
+from ritz.compute.document import Document, DocumentPart, Json, Number
 
 
-class Timing(Part):
+class Timing(DocumentPart):
     """What a solver took for some systems.
 
     Attributes
@@ -47,7 +47,7 @@ class Tried(Timing):
     missed: int
 
 
-class LeftOut(Part):
+class LeftOut(DocumentPart):
     """A candidate that was not tried, and why."""
 
     solver: Json
