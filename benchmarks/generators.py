@@ -133,7 +133,7 @@ def measure(wavenumber: float, repeats: int) -> tuple[Mapping[str, np.ndarray], 
 
 def rows(title: str, found: Mapping[str, np.ndarray]) -> tuple[list[list[str]], list[str]]:
     """Return the lines of a case, and what comes of the goal."""
-    lines = []
+    lines: list[list[str]] = []
     for name, values in found.items():
         cells = []
         for column in values.T:

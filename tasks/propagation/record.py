@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import scipy
 
 from ritz.compute.document import Json
@@ -29,7 +30,7 @@ def record(
         seed=seed,
         question=asked.model_dump(mode="json", exclude_defaults=True),
         level=asked.level,
-        rungs=tuple(_rung(found, name, counts.get(name, 0)) for name in found.pilot.values),
+        rungs=tuple(_rung(found, name, counts.get(name, 0)) for name in found.pilot.prices),
         left_out=dict(left_out),
         chosen=chosen,
         quasi_random=leading if found.pilot.quasi_random else 0,
@@ -71,7 +72,7 @@ def _rung(found: Propagated, name: str, samples: int) -> RungRow:
         return RungRow(**about)
     low, high = pilot.squared_correlation_interval(pilot.truth, name)
     middle = pilot.squared_correlation(pilot.truth, name)
-    true, cheap = (pilot.values[one].mean(axis=0) for one in (pilot.truth, name))
+    true, cheap = np.array([(one.mean(), two.mean()) for one, two in pilot.pairs(pilot.truth, name)]).T
     return RungRow(
         **about,
         rho2=tuple((float(one), float(two), float(three)) for one, two, three in zip(middle, low, high, strict=True)),

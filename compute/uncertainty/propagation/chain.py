@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -56,7 +56,7 @@ class Chain:
         prices = np.array(self.prices)
         spread = np.sqrt(self.variances * prices).sum(axis=1, keepdims=True)
         needed = np.sqrt(self.variances / prices) * spread / (error**2)[:, None]
-        return np.maximum(needed.max(axis=0), FIRST * REPLICATES)
+        return np.asarray(np.maximum(needed.max(axis=0), FIRST * REPLICATES))
 
     def seconds(self, error: np.ndarray) -> float:
         """Return what standard errors ``(q,)`` of the quantities cost."""
@@ -81,7 +81,9 @@ class Pilot:
     values
         ``(n, q)`` by rung, the truth first; see `ritz.compute.uncertainty.propagation.points.pilot`.
     prices
-        Seconds of a sample by rung.
+        Seconds of a sample by rung, those of `dear` among them.
+    dear
+        Of rungs that cost as much as the truth or more, and were asked no further, the values of the first samples.
     quasi_random
         Whether the samples are quasi-random in replicates, and those of the estimate will be.
     """
@@ -89,21 +91,27 @@ class Pilot:
     values: Mapping[str, np.ndarray]
     prices: Mapping[str, float]
     quasi_random: bool
+    dear: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def truth(self) -> str:
         """Name of the rung that is the truth."""
         return next(iter(self.values))
 
+    def pairs(self, name: str, other: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield each quantity on two rungs, ``(n,)`` each, on the samples that both have answered."""
+        one, two = (self.values[rung] if rung in self.values else self.dear[rung] for rung in (name, other))
+        count = min(len(one), len(two))
+        yield from zip(one[:count].T, two[:count].T, strict=True)
+
     def squared_correlation(self, name: str, other: str) -> np.ndarray:
         """Return ρ² of the quantities on two rungs, ``(q,)``."""
-        pairs = zip(self.values[name].T, self.values[other].T, strict=True)
-        return np.array([_correlation(one, two) ** 2 for one, two in pairs])
+        return np.array([_correlation(one, two) ** 2 for one, two in self.pairs(name, other)])
 
     def squared_correlation_interval(self, name: str, other: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the 95 % interval of ρ², ``(q,)`` each, by Fisher's transformation of ρ."""
         low, high = [], []
-        for one, two in zip(self.values[name].T, self.values[other].T, strict=True):
+        for one, two in self.pairs(name, other):
             rho, reach = abs(_correlation(one, two)), 1.96 / np.sqrt(max(1, len(one) - 3))
             middle = np.arctanh(min(rho, 1 - 1e-15))
             low.append(np.tanh(max(0.0, middle - reach)) ** 2)

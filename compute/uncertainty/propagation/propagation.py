@@ -15,7 +15,7 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.uncertainty.propagation.chain import Chain, Pilot
 from ritz.compute.uncertainty.propagation.counts import Quantile, Screen, Share, quantiles, screens, share_above
 from ritz.compute.uncertainty.propagation.points import FIRST, REPLICATES, pilot
-from ritz.compute.uncertainty.propagation.telescope import BLOCK, Ask, Asked, Means, Telescope, estimated
+from ritz.compute.uncertainty.propagation.telescope import BLOCK, Answered, Ask, Asked, Means, Telescope, estimated
 
 MOST = 2**24
 """Samples of a rung, at most."""
@@ -178,19 +178,41 @@ class Propagation(Kind):
         return Propagated(compared, spent, chain, means, reached=reached)
 
     def _pilot(self, ask: Ask, names: Sequence[str], seed: int, leading: int) -> tuple[Pilot, float]:
-        """Compare the rungs; return how, and the seconds that took."""
-        points = pilot(seed, leading)
-        parts = [points.taken(slice(first, first + BLOCK // 4)) for first in range(0, len(points), BLOCK // 4)]
-        asked = [Asked(0, (name,), number, part) for name in names for number, part in enumerate(parts)]
-        found = {(one.asked.rungs[0], one.asked.replicate): one for one in ask(asked)}
-        values = {
-            name: np.concatenate([found[name, number].values[0] for number in range(len(parts))]) for name in names
-        }
-        # The least of some parts: the first one loads what the others find there.
-        prices = {
-            name: min(found[name, number].seconds[0] / len(part) for number, part in enumerate(parts)) for name in names
-        }
-        return Pilot(values, prices, bool(leading)), sum(sum(one.seconds) for one in found.values())
+        """Compare the rungs; return how, and the seconds that took.
+
+        A rung that costs as much as the truth is in no chain: it is asked for the first samples alone.
+        """
+        points, size = pilot(seed, leading), BLOCK // 4
+        parts = [points.taken(slice(first, first + size)) for first in range(0, len(points), size)]
+        found: dict[str, list[Answered]] = {name: [] for name in names}
+
+        def answer(rungs: Sequence[str], numbers: Sequence[int]) -> None:
+            answered = list(ask(Asked(0, (name,), number, parts[number]) for name in rungs for number in numbers))
+            for one in sorted(answered, key=lambda one: one.asked.replicate):
+                found[one.asked.rungs[0]].append(one)
+
+        def price(name: str) -> float:
+            # The least of some parts: the first one loads what the others find there.
+            return min(one.seconds[0] / len(one.asked.points) for one in found[name])
+
+        truth = names[0]
+        answer(names, [0])
+        answer([truth], range(1, len(parts)))
+        # A first answer may have loaded something: who is dear then gets another chance.
+        doubtful = [name for name in names[1:] if price(name) >= price(truth)]
+        answer(doubtful, [1])
+        dear = [name for name in doubtful if price(name) >= price(truth)]
+        for name in names[1:]:
+            if name not in dear:
+                answer([name], range(len(found[name]), len(parts)))
+        values = {name: np.concatenate([one.values[0] for one in found[name]]) for name in names}
+        compared = Pilot(
+            {name: values[name] for name in names if name not in dear},
+            {name: price(name) for name in names},
+            bool(leading),
+            {name: values[name] for name in dear},
+        )
+        return compared, sum(sum(one.seconds) for several in found.values() for one in several)
 
     def _chosen(self, compared: Pilot, taken: float, target: np.ndarray | None) -> Chain:
         """Return the chain for half widths to reach, or that gets furthest in the time that is left."""

@@ -117,4 +117,4 @@ def _freedom(parts: Sequence[Means], ratio: np.ndarray) -> np.ndarray:
     total = np.sum([one for one, _ in spreads], axis=0)
     squares = np.sum([one**2 / freedom for one, freedom in spreads], axis=0)
     least = min(freedom for _, freedom in spreads)
-    return np.divide(total**2, squares, out=np.full(ratio.shape, float(least)), where=squares > 0)
+    return np.asarray(np.divide(total**2, squares, out=np.full(ratio.shape, float(least)), where=squares > 0))

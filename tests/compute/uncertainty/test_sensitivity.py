@@ -142,8 +142,8 @@ def test_ratios_of_means_hold_and_say_nothing_where_the_denominator_may_be_zero(
 
 
 def test_the_rest_of_a_draw_is_a_coordinate_of_its_own() -> None:
-    problem, at = Darcy(shape=(8, 8), law=Lognormal(modes=4)), (0, 3, 5)
-    amplitudes = problem.law.amplitudes(2)
+    law, at = Lognormal(modes=4), (0, 3, 5)
+    problem, amplitudes = Darcy(shape=(8, 8), law=law), law.amplitudes(2)
     parts = [cosines(np.eye(amplitudes.size)[k].reshape(4, 4) * amplitudes, (8, 8))[at[1:]] for k in range(16)]
     shares = np.square(parts) / np.sum(np.square(parts))
     leading = np.argsort(-amplitudes, axis=None, kind="stable")[:3]
