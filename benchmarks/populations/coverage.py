@@ -84,7 +84,7 @@ def intervals(store: Store) -> Iterator[str]:
             add(f"P = {share:.0%}", f"counts, {' and '.join(names)}", sum(o.low <= exact <= o.high for o in counted))
         for name in (COARSE, NETWORK):
             add(f"P = {share:.0%}", f"two models, {name}, 100 solves", _two_models(largest.values, name, level, exact))
-    yield from align(rows, left=(0, 1))
+    yield from align(rows[0], rows[1:], left=(0, 1))
 
 
 def _pool(one: Rung, quantities: Sequence[Quantity], count: int = 4000) -> np.ndarray:

@@ -40,7 +40,7 @@ def design(store: Store) -> Iterator[str]:
         rows.append([label, f"{near[0]} of 100", f"{near[1]} of 100", f"{held[0]} of 100", f"{held[1]} of 100"])
         rows[-1] += [f"{solver:.2f}", f"{both:.2f}"]
     yield f"mean {mean:.5g}, sd {spread:.5g} of 2000 solves; 2 % are of the sd, since the mean is about zero"
-    yield from align(rows, left=(0,))
+    yield from align(rows[0], rows[1:], left=(0,))
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def means(store: Store) -> Iterator[str]:
             ]
         )
         tables += [f"{model}, {quantities[0].name}:", *_rungs(last), ""]
-    yield from align(rows, left=(0, 1, 3))
+    yield from align(rows[0], rows[1:], left=(0, 1, 3))
     yield ""
     yield from tables
 
@@ -100,7 +100,7 @@ def _rungs(found: Propagated) -> list[str]:
         low, high = (end[0] for end in pilot.squared_correlation_interval(pilot.truth, name))
         ends = ["", "", ""] if name == pilot.truth else [f"{rho2:.5f}", f"{low:.5f}", f"{high:.5f}"]
         rows.append([name, f"{1e3 * pilot.prices[name]:.3g}", f"{pilot.prices[name] / price:.3g}", *ends])
-    return align(rows, left=(0,))
+    return align(rows[0], rows[1:], left=(0,))
 
 
 def cookies(store: Store) -> Iterator[str]:
@@ -121,7 +121,7 @@ def cookies(store: Store) -> Iterator[str]:
         taken = " + ".join(found.chain.rungs)
         rows.append([str(turn), taken, counts, f"{spent:.2f}", f"{mean:.6f}", f"{width:.1g}"])
         rows[-1].append(f"{mean / COOKIES - 1:+.2%}")
-    yield from align(rows, left=(1, 2))
+    yield from align(rows[0], rows[1:], left=(1, 2))
 
 
 def threshold(store: Store) -> Iterator[str]:
@@ -157,4 +157,4 @@ def threshold(store: Store) -> Iterator[str]:
                     "yes" if (one.above, one.samples) == (other.above, other.samples) else "NO",
                 ]
             )
-    yield from align(rows, left=(1, 2))
+    yield from align(rows[0], rows[1:], left=(1, 2))
