@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -141,41 +141,44 @@ class Propagation(Kind):
             If a sample has no answer.
         """
         begun = time.monotonic()
-        quasi_random = bool(leading) and self.above is None and self.quantile is None
+        if self.above is not None or self.quantile is not None:
+            # Exact counts and orders are those of random samples.
+            leading = 0
         names = [rungs[0], *(name for name in rungs[1:] if self.rungs is None or name in self.rungs)]
-        compared, spent = self._pilot(ask, names, seed, leading if quasi_random else 0)
+        compared, spent = self._pilot(ask, names, seed, leading)
         taken = time.monotonic() - begun
         if self.seconds is not None and taken >= self.seconds:
             raise ValueError(
                 f"seconds is {self.seconds:g}, expected more than {taken:.2g}: that is what the pilot of "
                 f"{REPLICATES * FIRST} samples on {len(names)} rungs took"
             )
-
-        def time_is_up() -> bool:
-            # What comes next takes as long as all before it.
-            return self.seconds is not None and 2 * (time.monotonic() - begun) - taken > self.seconds
-
-        targets = self.targets()
+        left = None if self.seconds is None else self.seconds - taken
         if self.above is not None:
-            chosen, shares = [], []
-            for number in range(len(self.quantities)):
-                screen = next((one for one, _ in screens(compared, number, self.above)), None)
-                chosen.append(screen)
-                truth, target = compared.truth, None if targets is None else float(targets[number])
-                shares.append(
-                    share_above(ask, truth, seed, number, self.above, screen, self.level, target, time_is_up, MOST)
-                )
-            reached = targets is None or all(one.half_width <= end for one, end in zip(shares, targets, strict=True))
-            return Propagated(compared, spent, screen=tuple(chosen), shares=tuple(shares), reached=reached)
+            return self._shares(ask, compared, spent, seed, left)
         if self.quantile is not None:
             truth, share, level = compared.truth, self.quantile, self.level
-            found = quantiles(ask, truth, seed, len(self.quantities), share, level, time_is_up, MOST)
+            found = quantiles(ask, truth, seed, len(self.quantities), share, level, _clock(left), MOST)
             return Propagated(compared, spent, quantiles=found)
-        chain = self._chosen(compared, taken, targets)
-        telescope = Telescope(chain, shifts(compared, chain), seed, leading if quasi_random else 0, self.level)
-        means = estimated(telescope, ask, targets, time_is_up, MOST)
+        chain, targets = self._chosen(compared, left), self.targets()
+        telescope = Telescope(chain, shifts(compared, chain), seed, leading, self.level)
+        means = estimated(telescope, ask, targets, _clock(left), MOST)
         reached = targets is None or bool(np.all(means.half_width <= targets))
         return Propagated(compared, spent, chain, means, reached=reached)
+
+    def _shares(self, ask: Ask, compared: Pilot, spent: float, seed: int, left: float | None) -> Propagated:
+        """Count each quantity by itself, as another screen may do for it, in an equal part of the time that is left."""
+        assert self.above is not None
+        chosen, shares, targets = [], [], self.targets()
+        for number in range(len(self.quantities)):
+            screen = next((one for one, _ in screens(compared, number, self.above)), None)
+            target = None if targets is None else float(targets[number])
+            clock = _clock(None if left is None else left / len(self.quantities))
+            shares.append(
+                share_above(ask, compared.truth, seed, number, self.above, screen, self.level, target, clock, MOST)
+            )
+            chosen.append(screen)
+        reached = targets is None or all(one.half_width <= end for one, end in zip(shares, targets, strict=True))
+        return Propagated(compared, spent, screen=tuple(chosen), shares=tuple(shares), reached=reached)
 
     def _pilot(self, ask: Ask, names: Sequence[str], seed: int, leading: int) -> tuple[Pilot, float]:
         """Compare the rungs; return how, and the seconds that took.
@@ -214,12 +217,19 @@ class Propagation(Kind):
         )
         return compared, sum(sum(one.seconds) for several in found.values() for one in several)
 
-    def _chosen(self, compared: Pilot, taken: float, target: np.ndarray | None) -> Chain:
+    def _chosen(self, compared: Pilot, left: float | None) -> Chain:
         """Return the chain for half widths to reach, or that gets furthest in the time that is left."""
-        if target is not None:
-            return compared.best(target / scipy.stats.norm.ppf(0.5 + self.level / 2))
-        assert self.seconds is not None
-        return compared.best_within(self.seconds - taken)
+        targets = self.targets()
+        if targets is not None:
+            return compared.best(targets / scipy.stats.norm.ppf(0.5 + self.level / 2))
+        assert left is not None
+        return compared.best_within(left)
+
+
+def _clock(seconds: float | None) -> Callable[[], bool]:
+    """Return what tells between two steps whether time is up: each step takes as long as all before it."""
+    begun = time.monotonic()
+    return lambda: seconds is not None and 2 * (time.monotonic() - begun) > seconds
 
 
 def shifts(compared: Pilot, chain: Chain) -> np.ndarray:
