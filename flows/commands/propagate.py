@@ -41,6 +41,14 @@ def propagate(
     quantile: Annotated[
         float | None, typer.Option("--quantile", help="Ask for the quantile of this share; needs --seconds.")
     ] = None,
+    sensitivity: Annotated[
+        int | None,
+        typer.Option(
+            "--sensitivity",
+            metavar="COORDINATES",
+            help="Ask for the Sobol' indices of so many leading coordinates of the law; needs --seconds.",
+        ),
+    ] = None,
     law: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +69,7 @@ def propagate(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Answer a question about the population of a law: a mean, a probability or a quantile, with an interval.
+    """Answer a question about the population of a law: means, probabilities, quantiles or Sobol' indices.
 
     The interval holds whatever the model is worth: it is solves that answer, and cheaper rungs only where they pay.
 
@@ -88,6 +96,7 @@ def propagate(
         "seconds": seconds,
         "above": above,
         "quantile": quantile,
+        "sensitivity": sensitivity,
         "rungs": [] if only_solves else rung or None,
     }
     asked |= {name: value for name, value in given.items() if value is not None}

@@ -37,7 +37,8 @@ class AnswerRow(DocumentPart):
     quantity
         Its name.
     question
-        ``"mean"``, ``"above 0.15"`` or ``"quantile 0.95"``.
+        ``"mean"``, ``"above 0.15"``, ``"quantile 0.95"``, ``"first index of coordinate 1"``, ``"total index of the
+        rest"``.
     value, low, high
         The estimate and the ends of its interval.
     samples

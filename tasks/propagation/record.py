@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 
 from ritz.compute.document import Json
+from ritz.compute.uncertainty.propagation.influence import Influence
 from ritz.compute.uncertainty.propagation.propagation import Propagated, Propagation
 from ritz.tasks.documents.propagation import AnswerRow, PropagationRecord, RungRow
 
@@ -51,6 +52,9 @@ def _spent(found: Propagated) -> tuple[dict[str, float], dict[str, int], tuple[s
         both = [own + before for own, before in zip(samples, (0, *samples[:-1]), strict=True)]
         return found.means.seconds, dict(zip(names, both, strict=True)), names
     truth = found.pilot.truth
+    if (of := found.influence) is not None:
+        cheap = of.samples - of.solved
+        return of.seconds, {of.rung: cheap, truth: of.solved}, tuple(dict.fromkeys((truth, of.rung)))
     seconds: dict[str, float] = {}
     counts: dict[str, int] = {truth: 0}
     for share in found.shares:
@@ -110,6 +114,8 @@ def _answers(asked: Propagation, found: Propagated) -> Iterator[AnswerRow]:
                 solved=share.solved,
                 plain_seconds=share.samples * price,
             )
+        elif found.influence is not None:
+            yield from _indices(found.influence, number, quantity.name)
         else:
             quantile = found.quantiles[number]
             yield AnswerRow(
@@ -121,4 +127,21 @@ def _answers(asked: Propagation, found: Propagated) -> Iterator[AnswerRow]:
                 samples=quantile.samples,
                 solved=quantile.samples,
                 plain_seconds=quantile.seconds,
+            )
+
+
+def _indices(found: Influence, number: int, quantity: str) -> Iterator[AnswerRow]:
+    """Yield the first-order and the total index of each coordinate."""
+    for sort, estimates in (("first", found.indices.first), ("total", found.indices.total)):
+        coordinates = estimates.value.shape[1]
+        for column in range(coordinates):
+            name = f"coordinate {column + 1}" if column < coordinates - 1 else "the rest"
+            yield AnswerRow(
+                quantity=quantity,
+                question=f"{sort} index of {name}",
+                value=float(estimates.value[number, column]),
+                low=float(estimates.low[number, column]),
+                high=float(estimates.high[number, column]),
+                samples=found.samples,
+                solved=found.solved,
             )

@@ -112,6 +112,19 @@ def test_a_driver_that_was_killed_goes_on_from_what_was_answered(
     assert second.samples == 0
 
 
+def test_indices_of_sensitivity_are_rows_of_the_answer(store: Store, cluster: Cluster) -> None:
+    question = asked(store, MEAN | {"sensitivity": 2, "seconds": 20.0, "rungs": []})
+    found = propagate.fn(store.url, cluster, question)
+    rest = [
+        f"{sort} index of {name}"
+        for sort in ("first", "total")
+        for name in ("coordinate 1", "coordinate 2", "the rest")
+    ]
+    assert [row.question for row in found.answers] == rest
+    assert all(row.low <= row.value <= row.high for row in found.answers)
+    assert found.answers[0].solved == found.answers[0].samples
+
+
 def test_reduced_bases_are_a_rung_where_they_are_named(store: Store, cluster: Cluster) -> None:
     question = asked(store, MEAN | {"error": 2e-3, "rungs": ["bases"]})
     found = propagate.fn(store.url, cluster, question)

@@ -14,11 +14,15 @@ from ritz.compute.kind import Fault, Kind, in_units
 from ritz.compute.problems.problem import Problem
 from ritz.compute.uncertainty.propagation.chain import Chain, Pilot
 from ritz.compute.uncertainty.propagation.counts import Quantile, Screen, Share, quantiles, screens, share_above
+from ritz.compute.uncertainty.propagation.influence import Influence, influence
 from ritz.compute.uncertainty.propagation.points import FIRST, REPLICATES, pilot
 from ritz.compute.uncertainty.propagation.telescope import BLOCK, Answered, Ask, Asked, Means, Telescope, estimated
 
 MOST = 2**24
 """Samples of a rung, at most."""
+
+QUESTIONS = ("above", "quantile", "sensitivity")
+"""Fields of a question about something else than means."""
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -42,6 +46,8 @@ class Propagated:
         For each quantity what judged samples far from the threshold, and the share above it.
     quantiles
         Of each quantity.
+    influence
+        Of the coordinates of the law on each quantity.
     reached
         Whether intervals are as narrow as asked for, or time was up as asked for.
     """
@@ -53,6 +59,7 @@ class Propagated:
     screen: tuple[Screen | None, ...] = ()
     shares: tuple[Share, ...] = ()
     quantiles: tuple[Quantile, ...] = ()
+    influence: Influence | None = None
     reached: bool = True
 
 
@@ -60,9 +67,9 @@ class Propagation(Kind):
     """What is asked about the population of a problem's law: means, a probability or quantiles of quantities.
 
     Means are a telescoping sum over rungs that a pilot chooses, coarser grids and surrogates among them, or plain
-    solves where none pays; on quasi-random points where the law takes coordinates. Probabilities are counts, with the
-    truth solved where a cheap rung does not tell. Quantiles are those of solves. All intervals hold whatever a
-    surrogate is worth: only the time depends on it.
+    solves where none pays; on quasi-random points where the law takes coordinates. Probabilities are counts, with
+    the truth solved where a cheap rung does not tell. Quantiles are those of solves. Indices of sensitivity are
+    Sobol'. All intervals hold whatever a surrogate is worth: only the time depends on it.
     """
 
     quantities: tuple[AnyQuantity, ...] = Field(min_length=1, max_length=16)
@@ -71,6 +78,8 @@ class Propagation(Kind):
     """Asks for the probability that the quantities lie above it; in their units."""
     quantile: float | None = Field(default=None, gt=0, lt=1)
     """Asks for the value below which such a share of the population lies."""
+    sensitivity: int | None = Field(default=None, ge=1, le=64, json_schema_extra=in_units("coordinates"))
+    """Asks for the Sobol' indices of so many leading coordinates of the law, and of the rest of it together."""
     error: Positive | tuple[Positive, ...] | None = None
     """Half width of the intervals to reach, of all quantities or of each: of a mean in the quantity's units."""
     seconds: float | None = Field(default=None, gt=0, le=1e7, json_schema_extra=in_units("s"))
@@ -82,21 +91,20 @@ class Propagation(Kind):
 
     def faults(self) -> Iterator[Fault]:
         """Yield two questions at once, and an answer without an end; see `Kind.faults`."""
-        if self.above is not None and self.quantile is not None:
-            yield Fault(
-                ("above", "quantile"),
-                f"above is {self.above:g} and quantile is {self.quantile:g}, expected one of them: each is a question "
-                "of its own",
-            )
+        asked = {name: getattr(self, name) for name in QUESTIONS if getattr(self, name) is not None}
+        if len(asked) > 1:
+            given = " and ".join(f"{name} is {value:g}" for name, value in asked.items())
+            yield Fault(tuple(asked), f"{given}, expected one of them: each is a question of its own")
         if (self.error is None) == (self.seconds is None):
             given = "neither is given" if self.error is None else f"error is {self.error} and seconds is {self.seconds}"
             yield Fault(("error", "seconds"), f"{given}, expected error or seconds, by which an answer ends")
-        if self.quantile is not None and self.error is not None:
-            yield Fault(
-                ("quantile", "error"),
-                f"error is {self.error}, expected seconds: how wide the interval of a quantile gets is not known "
-                "beforehand",
-            )
+        for name in ("quantile", "sensitivity"):
+            if name in asked and self.error is not None:
+                yield Fault(
+                    (name, "error"),
+                    f"error is {self.error} with {name}, expected seconds: how wide its intervals get is not known "
+                    "beforehand",
+                )
         if isinstance(self.error, tuple) and len(self.error) != len(self.quantities):
             yield Fault(
                 ("error", "quantities"),
@@ -113,6 +121,11 @@ class Propagation(Kind):
         for one in self.quantities:
             if reason := one.unfit(problem):
                 return f"{one.name}: {reason}"
+        if self.sensitivity is not None and self.sensitivity > problem.leading:
+            return (
+                f"sensitivity is {self.sensitivity}, expected at most {problem.leading}, the coordinates of the law of "
+                f"problem {problem.kind!r}"
+            )
         return ""
 
     def targets(self) -> np.ndarray | None:
@@ -141,7 +154,7 @@ class Propagation(Kind):
             If a sample has no answer.
         """
         begun = time.monotonic()
-        if self.above is not None or self.quantile is not None:
+        if any(getattr(self, name) is not None for name in QUESTIONS):
             # Exact counts and orders are those of random samples.
             leading = 0
         names = [rungs[0], *(name for name in rungs[1:] if self.rungs is None or name in self.rungs)]
@@ -159,6 +172,10 @@ class Propagation(Kind):
             truth, share, level = compared.truth, self.quantile, self.level
             found = quantiles(ask, truth, seed, len(self.quantities), share, level, _clock(left), MOST)
             return Propagated(compared, spent, quantiles=found)
+        if self.sensitivity is not None:
+            assert left is not None
+            indices = influence(ask, compared, seed, self.sensitivity, self.level, left)
+            return Propagated(compared, spent, influence=indices)
         chain, targets = self._chosen(compared, left), self.targets()
         telescope = Telescope(chain, shifts(compared, chain), seed, leading, self.level)
         means = estimated(telescope, ask, targets, _clock(left), MOST)

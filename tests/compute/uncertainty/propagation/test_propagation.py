@@ -16,6 +16,7 @@ from ritz.compute.uncertainty.propagation.counts import quantile_interval
 from ritz.compute.uncertainty.propagation.points import BASE, Points, of_term, pilot
 from ritz.compute.uncertainty.propagation.propagation import Propagation
 from ritz.compute.uncertainty.propagation.telescope import Answered, Ask, Asked
+from tests.compute.problems.families import SMALL
 from tests.compute.problems.test_external import PROBLEM as EXTERNAL
 
 Formula = Callable[[np.ndarray], np.ndarray]
@@ -177,6 +178,24 @@ def test_quantiles_end_when_time_is_up() -> None:
     assert median.samples >= 256
 
 
+@pytest.mark.parametrize("rung", ["truth", "near"])
+def test_indices_of_sensitivity_hold_by_solves_and_by_a_cheap_rung_that_they_correct(rung: str) -> None:
+    """Of x₀ + x₁²/2 + x₂ x₃/10 with two leading coordinates: shares 1, 1/2 and 1/100 of 1.51, the last for the rest."""
+    price = {"truth": 5.0, "near": 0.001}[rung]
+    ask = answering(RUNGS, {"truth": 1e-3, "near": 1e-3 * price, "unrelated": 1e-6})
+    exact, held = np.array([1.0, 0.5, 0.01]) / 1.51, 0
+    for seed in range(10):
+        found = Propagation(quantities=(U,), sensitivity=2, seconds=2.0).run(ask, list(RUNGS), seed, 2).influence
+        assert found is not None
+        assert found.rung == rung
+        assert found.solved == (found.samples if rung == "truth" else 32 * 5)
+        for estimates in (found.indices.first, found.indices.total):
+            held += int(np.count_nonzero((estimates.low[0] <= exact) & (exact <= estimates.high[0])))
+    assert held >= 0.85 * 60
+    with pytest.raises(ValueError, match=r"seconds leave 0\.\d+ for the indices of 2 coordinates, expected 0\.64"):
+        Propagation(quantities=(U,), sensitivity=2, seconds=0.6).run(ask, ["truth"], 0, 2)
+
+
 def test_a_chain_of_three_has_the_coefficients_and_the_cost_of_its_formula() -> None:
     generator = np.random.default_rng(3)
     base = generator.standard_normal(64)
@@ -222,7 +241,9 @@ def test_time_is_kept_and_a_budget_below_the_pilot_is_refused() -> None:
         ({"error": 0.1, "above": 1.0, "quantile": 0.5}, "above is 1 and quantile is 0.5, expected one of them"),
         ({}, "neither is given, expected error or seconds"),
         ({"error": 0.1, "seconds": 5.0}, "error is 0.1 and seconds is 5.0, expected error or seconds"),
-        ({"error": 0.1, "quantile": 0.5}, "error is 0.1, expected seconds"),
+        ({"error": 0.1, "quantile": 0.5}, "error is 0.1 with quantile, expected seconds"),
+        ({"error": 0.1, "sensitivity": 3}, "error is 0.1 with sensitivity, expected seconds"),
+        ({"seconds": 9.0, "sensitivity": 3, "quantile": 0.5}, "quantile is 0.5 and sensitivity is 3, expected one"),
         ({"error": (0.1, 0.2)}, "expected one number, or one for each of 1 quantities"),
         ({"error": 0.1, "quantities": (U, U)}, "expected each once"),
         ({"error": -0.1}, "greater than 0"),
@@ -236,5 +257,7 @@ def test_what_is_no_question_is_refused(fields: dict[str, object], said: str) ->
 
 def test_a_question_about_another_problem_is_refused() -> None:
     asked = Propagation(quantities=(Largest(of="v"),), error=0.1)
+    too_many = Propagation(quantities=(Largest(of="p"),), sensitivity=9, seconds=1.0)
+    assert "sensitivity is 9, expected at most 3, the coordinates" in too_many.unfit(SMALL["acoustic"])
     assert asked.unfit(Darcy()) == "max:v: of is 'v', expected one of the outputs ['u']"
     assert EXTERNAL.unsolvable() in asked.unfit(EXTERNAL)
