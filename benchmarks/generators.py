@@ -1,6 +1,6 @@
 """Laws of boundary traces, fitted to few full solves, as inputs of a submodel: how far off its quantities are.
 
-python -m benchmarks.generators > benchmarks/generators.txt                  # about 20 minutes on busy cores
+python -m benchmarks.generators > benchmarks/generators.txt                  # about 10 minutes on one core
 python -m benchmarks.generators --repeats 2
 """
 

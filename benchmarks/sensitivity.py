@@ -1,6 +1,6 @@
 """Indices of sensitivity: errors by design, intervals that hold, transport by sorting, a problem with cheap models.
 
-python -m benchmarks.sensitivity > benchmarks/sensitivity.txt                # about 15 minutes on one core
+python -m benchmarks.sensitivity > benchmarks/sensitivity.txt                # about 8 minutes on one core
 python -m benchmarks.sensitivity --seeds 20
 """
 

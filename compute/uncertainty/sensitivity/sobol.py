@@ -47,7 +47,8 @@ class CorrectedIndices:
         errors.
     bias
         The corrected indices less those of the cheap function. Its intervals are those of the dear evaluations alone:
-        sampling errors of the cheap ones are common to both.
+        sampling errors of the cheap ones are common to both. They allow indices between 0 and 1 only, so an estimate
+        that leads beyond lies beside its interval.
     """
 
     indices: Indices
