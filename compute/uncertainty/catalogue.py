@@ -11,8 +11,7 @@ from ritz.compute.uncertainty.events.catalogue import RECALIBRATIONS
 from ritz.compute.uncertainty.none import NoUncertainty
 from ritz.compute.uncertainty.propagation.traces.catalogue import TRACE_LAWS
 from ritz.compute.uncertainty.selection.conformal_selection import ConformalSelection
-from ritz.compute.uncertainty.sensitivity.sobol import SobolIndices
-from ritz.compute.uncertainty.sensitivity.transport import TransportSensitivity
+from ritz.compute.uncertainty.sensitivity.catalogue import SENSITIVITIES
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
 
 METHODS = OneOf(Uncertainty, lambda: (Conformal, NoUncertainty), group="ritz.uncertainties")
@@ -31,9 +30,8 @@ FROM_PYTHON: Mapping[str, type[Kind] | OneOf] = {
     "ritz.compute.simulation.reduced": ReducedBases,
     "ritz.compute.uncertainty.selection": ConformalSelection,
     "ritz.compute.uncertainty.events": RECALIBRATIONS,
-    "ritz.compute.uncertainty.propagation.traces": TRACE_LAWS,
-    "ritz.compute.uncertainty.sensitivity.sobol": SobolIndices,
-    "ritz.compute.uncertainty.sensitivity.transport": TransportSensitivity,
+    "ritz.compute.uncertainty.propagation": TRACE_LAWS,
+    "ritz.compute.uncertainty.sensitivity": SENSITIVITIES,
 }
 """Methods for quantities and inputs of a model that a program uses and no recipe holds, by their package."""
 
