@@ -111,12 +111,14 @@ def test_the_same_run_again_has_nothing_to_do(record: dict[str, Any]) -> None:
     assert json.loads(again.stdout) == record
 
 
+@pytest.mark.soak
 def test_a_model_is_trained_on_it_offline(record: dict[str, Any], command: Command) -> None:
     assert command("train", SMALL, "--dataset", "small@v1")["model"] == {"name": "small", "version": "v2"}
     card = models.read_card(Store(URL), "small@v2")
     assert (card["mode"], card["dataset"]["snapshot"]) == ("offline", record["dataset"]["snapshot"])
 
 
+@pytest.mark.soak
 def test_a_model_is_measured_on_it_again(record: dict[str, Any], command: Command) -> None:
     assert command("evaluate", "small@v1", "--dataset", "small@v1")["metrics"] == record["metrics"]
 

@@ -54,6 +54,7 @@ def _summaries(store: Path, number: str) -> Iterator[Path]:
     return store.glob(f"fits/*/members/{number}/summary.json")
 
 
+@pytest.mark.soak
 def test_after_a_kill_it_goes_on_with_the_members_that_are_not_finished(
     made: tuple[Store, dict[str, Any], dict[Path, int]],
 ) -> None:

@@ -68,7 +68,7 @@ PRECONDITIONED = "{kind: recycled, preconditioner: {kind: neumann, terms: 3}}"
 
 @pytest.mark.parametrize(
     "solver",
-    ["auto", pytest.param("dense", marks=pytest.mark.soak), PRECONDITIONED],
+    ["auto", *(pytest.param(solver, marks=pytest.mark.soak) for solver in ("dense", PRECONDITIONED))],
     ids=["auto", "dense", "neumann"],
 )
 def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, solver: str) -> None:

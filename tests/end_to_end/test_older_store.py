@@ -97,6 +97,7 @@ def test_is_audited_and_grown(tmp_path: Path, environment: dict[str, str]) -> No
     assert (longer["status"] == 1).all()
 
 
+@pytest.mark.soak
 def test_its_bands_say_how_they_were_made_and_are_made_anew(tmp_path: Path, environment: dict[str, str]) -> None:
     store = unpacked(tmp_path) / "store"
     card = json.loads(inside("models", "small", "--store", str(store), "--json").stdout)
