@@ -9,8 +9,14 @@ from typing import get_origin
 
 from ritz.compute.kind import Kind, OneOf, Source
 from ritz.compute.uncertainty.catalogue import FROM_PYTHON
+from ritz.compute.uncertainty.propagation.propagation import Propagation
+from ritz.tasks.importing.mapping import Import
 from ritz.tasks.parsing.schema import fields, model_of
 from ritz.tasks.pipeline import Pipeline
+
+
+ROOTS: dict[str, type[Kind]] = {"": Pipeline, "propagate": Propagation, "import": Import}
+"""What a user writes: a recipe, the questions in it, the description of files to import."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def methods() -> list[Method]:
         for at, model in FROM_PYTHON.items()
         for cls in (model.kinds().values() if isinstance(model, OneOf) else (model,))
     ]
-    return [*look(Pipeline, ""), *used]
+    return [*(method for path, root in ROOTS.items() for method in look(root, path)), *used]
 
 
 def _method(at: str, kind: str, cls: type[Kind]) -> Method:

@@ -18,6 +18,7 @@ def test_every_field_with_a_choice_is_there_and_every_kind_once() -> None:
     assert {"problem.law", "training.buffer", "training.losses", "training.optimiser", "training.rate"} <= {
         method.field for method in found
     }
+    assert {"propagate.quantities", "import.layout"} <= {method.field for method in found}
     used = {(method.field, method.kind) for method in found if method.field.startswith("ritz.")}
     assert {
         ("ritz.compute.uncertainty.selection", "conformal_selection"),
