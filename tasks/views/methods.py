@@ -14,7 +14,6 @@ from ritz.tasks.importing.mapping import Import
 from ritz.tasks.parsing.schema import fields, model_of
 from ritz.tasks.pipeline import Pipeline
 
-
 ROOTS: dict[str, type[Kind]] = {"": Pipeline, "propagate": Propagation, "import": Import}
 """What a user writes: a recipe, the questions in it, the description of files to import."""
 
