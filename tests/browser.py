@@ -15,6 +15,9 @@ from urllib.request import Request, urlopen
 
 from websockets.sync.client import connect
 
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+"""What tests saw in the browser, for whoever wants to see it; git ignores it."""
+
 PATIENCE = 60.0
 """Seconds after which what has not happened never will."""
 
@@ -71,6 +74,11 @@ class Page:
     def theme(self, name: str) -> None:
         """Prefer a theme, ``"light"`` or ``"dark"``."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def keep(self, name: str) -> None:
+        """Keep a picture of all of the page in `SCREENSHOTS`, in the place of the one of an earlier run."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        (SCREENSHOTS / f"{name}.png").write_bytes(self.picture())
 
     def picture(self) -> bytes:
         """Return all of the page, as PNG."""

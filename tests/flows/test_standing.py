@@ -209,7 +209,6 @@ def test_the_page_of_a_run_shows_artifacts_lines_of_workers_and_a_picture(
     run = standing.completed("darcy")[0]
     found = standing.ask("POST", "artifacts/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
     [report] = [artifact["id"] for artifact in found if artifact["key"] == "ritz-darcy-report"]
-    pictures = tmp_path_factory.mktemp("screenshots")
     with browsing(tmp_path_factory.mktemp("chromium")) as page:
         page.visit(f"{standing.origin}/")
         page.until("location.pathname.includes('login') && !!document.querySelector('input')")
@@ -224,10 +223,10 @@ def test_the_page_of_a_run_shows_artifacts_lines_of_workers_and_a_picture(
         page.until(SELECT.format(tab="Artifacts"))
         for key in ("ritz-darcy-summary", "ritz-darcy-report", "ritz-darcy-solve"):
             page.until(f"document.body.innerText.toLowerCase().includes({key!r})")
-        (pictures / "run.png").write_bytes(page.picture())
+        page.keep("run")
         page.visit(f"{standing.origin}/artifacts/artifact/{report}")
         page.until("[...document.images].some(one => one.src.startsWith('data:image/png') && one.naturalWidth > 100)")
-        (pictures / "artifact.png").write_bytes(page.picture())
+        page.keep("artifact")
 
 
 SELECT = """

@@ -23,13 +23,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_a_page_loads_nothing_but_itself(page: Page, site: Path, address: str, tmp_path: Path) -> None:
+def test_a_page_loads_nothing_but_itself(page: Page, site: Path, address: str) -> None:
     page.requests.clear()
     for theme in ("light", "dark"):
         page.theme(theme)
         page.visit((site / address).as_uri())
-        # For who wants to see what was tested.
-        (tmp_path / f"{address.replace('/', '-')}-{theme}.png").write_bytes(page.picture())
+        page.keep(f"catalogue-{address.replace('/', '-')}-{theme}")
     assert set(page.requests) == {(site / address).as_uri()}
     assert page.evaluate("typeof pwned") == "undefined"
     # All pictures are there, and nothing is wider than the window.
