@@ -129,7 +129,7 @@ def _dataset_row(store: Store, name: str) -> DatasetRow:
     )
 
 
-def model_row(store: Store, entry: model_store.ModelVersion) -> ModelRow:
+def model_row(store: Store, entry: model_store.StoredModel) -> ModelRow:
     """Return the row of a version of a model."""
     card, verdict = of_model.card(store, entry.spec), of_model.verdict(store, entry.spec)
     return ModelRow(
