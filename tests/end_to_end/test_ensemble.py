@@ -32,6 +32,9 @@ LONG = ("--set", "training.batches_per_sample=8")
 SIZE = 3
 
 
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, dict[str, Any], dict[Path, int]]:
     """The store of a run that was killed once, its record, and when the files of finished members were written."""

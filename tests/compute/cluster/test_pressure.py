@@ -28,6 +28,6 @@ def test_a_slow_trainer_bounds_the_fields_that_are_held_however_many_there_are(c
         assert sorted(cluster.result(consumer)) == list(range(count))
         channel.close()
         most[count] = max(seen)
-    # In the window, in the channel, one with the trainer, and one that was just handed over.
-    assert WINDOW <= most[45] <= WINDOW + CAPACITY + 2
-    assert most[45] <= most[15] + 1
+    # In the window, in the channel, one with the trainer, and one that was just handed over: of 15 as of 45.
+    for held in most.values():
+        assert WINDOW <= held <= WINDOW + CAPACITY + 2

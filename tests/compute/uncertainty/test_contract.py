@@ -166,6 +166,8 @@ def test_nobody_outside_the_room_names_a_class_of_it() -> None:
         "verification",
         "novelty.catalogue",
         "novelty.novelty",
+        # Questions about populations, and what answers them: none of these is one method of several.
+        *(f"propagation.{name}" for name in ("propagation", "points", "rungs", "corrected", "telescope", "influence")),
     )
     allowed = {f"ritz.compute.uncertainty.{name}" for name in doors}
     assert {module for _, module in named} <= allowed
