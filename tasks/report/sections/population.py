@@ -35,4 +35,4 @@ def _question(found: Mapping[str, Any]) -> list[Markup]:
         ("Rungs on which they could stand, by a pilot.", propagated.rungs(record)),
     ):
         parts.append(table(caption, [tuple(row.values()) for row in rows], tuple(rows[0])))
-    return [*parts, *(paragraph(line.capitalize() + ".") for line in propagated.lines(record))]
+    return [*parts, *(paragraph(f"{line[:1].upper()}{line[1:]}.") for line in propagated.lines(record))]
