@@ -127,7 +127,9 @@ def test_a_trained_model_has_three_models(darcy: dict[str, Any], tiny_store: tup
         alone = quantity(text).value(problem, inputs, double)[0]
         assert answers["solver"][place] == pytest.approx(truth, rel=1e-7)
         assert answers["surrogate"][place] == pytest.approx(alone, rel=1e-12)
-        assert abs(answers["corrected"][place] - truth) < 0.1 * abs(answers["surrogate"][place] - truth)
+        # A surrogate may be right about one number of a field by chance.
+        allowed = max(0.1 * abs(answers["surrogate"][place] - truth), 0.01 * abs(truth))
+        assert abs(answers["corrected"][place] - truth) < allowed
 
 
 def test_a_page_in_a_browser_finds_the_protocol(darcy: dict[str, Any]) -> None:
