@@ -1,7 +1,7 @@
 """Probabilities and quantiles of a quantity from samples, with exact intervals.
 
 The difference of two models has no such interval: where they disagree in few samples or none, its variance is zero or
-nearly so, and a nominal interval of 95 % held in 36 to 77 % (benchmarks/propagation.txt).
+nearly so, and a nominal interval of 95 % held in 15 to 46 % (benchmarks/propagation.txt).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 from ritz.compute.uncertainty.propagation.chain import Pilot
 from ritz.compute.uncertainty.propagation.points import BASE, Points
 from ritz.compute.uncertainty.propagation.telescope import BLOCK, Ask, Asked
-from ritz.compute.uncertainty.sensitivity.coordinates import IDS
+from ritz.compute.uncertainty.sensitivity.coordinates import samples_at
 from ritz.compute.uncertainty.sensitivity.sobol import LEAST, Indices, SobolIndices
 
 REPLICATES = 8
@@ -111,4 +111,5 @@ def influence(ask: Ask, compared: Pilot, seed: int, leading: int, level: float, 
 
 def _points(seed: int, at: np.ndarray) -> Points:
     """Return the samples whose last coordinate stands for all of a draw that the others leave open."""
-    return Points(seed, BASE + (at[:, -1] * IDS).astype(np.int64), at[:, :-1])
+    ids, given = samples_at(at)
+    return Points(seed, BASE + ids, given)

@@ -46,5 +46,9 @@ def inputs_at(problem: Problem, seed: int, points: np.ndarray) -> Arrays:
         )
     if not np.all((points > 0) & (points < 1)):
         raise ValueError("points has coordinates outside of (0, 1), expected all of them inside")
-    ids = (points[:, -1] * IDS).astype(np.int64)
-    return problem.draw_at(seed, ids, points[:, :-1])
+    return problem.draw_at(seed, *samples_at(points))
+
+
+def samples_at(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids ``(n,)`` and the given coordinates ``(n, k)`` of the draws at points ``(n, k + 1)``."""
+    return (points[:, -1] * IDS).astype(np.int64), points[:, :-1]
