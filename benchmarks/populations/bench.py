@@ -12,12 +12,12 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.uncertainty.propagation.points import Points
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
 from ritz.compute.uncertainty.propagation.rungs import Rung
-from ritz.compute.uncertainty.propagation.telescope import Answered, Asked
+from ritz.compute.uncertainty.propagation.telescope import Answered, Wanted
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
 from ritz.tasks.parsing.recorded_problem import problem_of
-from ritz.tasks.propagation.rungs import Place, places
-from ritz.tasks.propagation.worker import rung_of, solver_of
+from ritz.tasks.propagation.rungs import RungPlace, places
+from ritz.tasks.propagation.worker import NETWORK, ModelRung, rung_of, solver_of
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Bench:
     rungs: Mapping[str, Rung]
     quantities: tuple[Quantity, ...]
 
-    def ask(self, asked: Iterable[Asked]) -> Iterator[Answered]:
+    def ask(self, asked: Iterable[Wanted]) -> Iterator[Answered]:
         """Answer in this process."""
         for one in asked:
             found = [self.rungs[name].timed(one.points, self.quantities) for name in one.rungs]
@@ -46,7 +46,7 @@ class Bench:
 
 def of_problem(problem: Problem, rtol: float, quantities: tuple[Quantity, ...]) -> Bench:
     """Return the rungs of a problem without a model."""
-    found, _ = places(problem, rtol, quantities, "", "", "")
+    found, _ = places(problem, rtol, quantities)
     return Bench({name: rung(name, place) for name, place in found.items()}, quantities)
 
 
@@ -56,11 +56,11 @@ def of_stored(store: Store, model: str, quantities: tuple[Quantity, ...]) -> Ben
     problem = problem_of(card.recipe)
     assert problem is not None
     rtol = float(card.recipe["data"]["rtol"])
-    found, _ = places(problem, rtol, quantities, store.url, model, card.dataset.spec)
+    found, _ = places(problem, rtol, quantities, ModelRung(store.url, model, card.dataset.spec, NETWORK))
     return Bench({name: rung(name, place) for name, place in found.items()}, quantities)
 
 
-def rung(name: str, place: Place) -> Rung:
+def rung(name: str, place: RungPlace) -> Rung:
     """Return a rung in this process."""
     if place.surrogate is not None:
         return rung_of(name, place.problem, place.surrogate)

@@ -10,14 +10,14 @@ import scipy
 
 from benchmarks.populations.bench import of_stored
 from benchmarks.table import align
-from ritz.compute.evaluation.quantities.fields import Largest, Mean
+from ritz.compute.evaluation.quantities.fields import Largest, MeanValue
 from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.uncertainty.propagation.points import BASE, Points
 from ritz.compute.uncertainty.propagation.propagation import TRUTH, Propagation
 from ritz.compute.uncertainty.propagation.rungs import Rung
-from ritz.compute.uncertainty.propagation.telescope import Answered, Asked
+from ritz.compute.uncertainty.propagation.telescope import Answered, Wanted
 from ritz.storage.store import Store
-from ritz.tasks.propagation.rungs import NETWORK
+from ritz.tasks.propagation.worker import NETWORK
 
 REPETITIONS = 500
 
@@ -39,7 +39,7 @@ class Pools:
     values: Mapping[str, np.ndarray]
     prices: Mapping[str, float]
 
-    def ask(self, asked: Iterable[Asked]) -> Iterator[Answered]:
+    def ask(self, asked: Iterable[Wanted]) -> Iterator[Answered]:
         """Answer from the pools."""
         for one in asked:
             at = _places(one.points, len(self.values[TRUTH]))
@@ -53,7 +53,7 @@ class Pools:
 
 def intervals(store: Store) -> Iterator[str]:
     """Count how often intervals hold, beside the usual interval of two models."""
-    bench = of_stored(store, "darcy@latest", (Mean(of="u"), Largest(of="u")))
+    bench = of_stored(store, "darcy@latest", (MeanValue(of="u"), Largest(of="u")))
     values = {name: _pool(bench.rungs[name], bench.quantities) for name in (TRUTH, COARSE, NETWORK)}
     # Prices at which each of the rungs is chosen.
     pools = Pools(values, {TRUTH: 1.0, COARSE: 0.1, NETWORK: 0.01})

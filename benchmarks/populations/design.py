@@ -10,18 +10,18 @@ import scipy
 
 from benchmarks.populations.bench import Bench, of_stored, reference
 from benchmarks.table import align
-from ritz.compute.evaluation.quantities.fields import Mean
+from ritz.compute.evaluation.quantities.fields import MeanValue
 from ritz.compute.uncertainty.propagation.points import BASE, Points
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
 from ritz.storage.store import Store
-from ritz.tasks.propagation.rungs import NETWORK, QUADRATIC
+from ritz.tasks.propagation.worker import NETWORK, QUADRATIC
 
 COARSE = "points/4"
 
 
 def design(store: Store) -> Iterator[str]:
     """Estimate mean and spread as in industrial design: 1000 predictions and 100 solves, beside 2000 solves."""
-    quantity = Mean(of="u")
+    quantity = MeanValue(of="u")
     bench = of_stored(store, "elliptic@latest", (quantity,))
     bench.warm()
     many = reference(bench, 77, 2000)[:, 0]

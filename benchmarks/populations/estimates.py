@@ -10,13 +10,13 @@ import numpy as np
 
 from benchmarks.populations.bench import Bench, of_problem, of_stored, reference
 from benchmarks.table import align
-from ritz.compute.evaluation.quantities.fields import Integral, Largest, Mean, Norm
+from ritz.compute.evaluation.quantities.fields import Integral, Largest, MeanValue, Norm
 from ritz.compute.evaluation.quantities.wall import WallFlux
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.uncertainty.propagation.points import BASE, Points
 from ritz.compute.uncertainty.propagation.propagation import TRUTH, Propagated, Propagation
 from ritz.storage.store import Store
-from ritz.tasks.propagation.rungs import NETWORK
+from ritz.tasks.propagation.worker import NETWORK
 
 log = logging.getLogger("benchmarks")
 
@@ -27,7 +27,7 @@ COOKIES = 0.0642023672
 def means(store: Store) -> Iterator[str]:
     """Compare the chosen chain with plain Monte Carlo at equal width, on Darcy and Burgers."""
     cases = (
-        ("darcy", Mean(of="u"), 10_000, 20_000),
+        ("darcy", MeanValue(of="u"), 10_000, 20_000),
         ("darcy", WallFlux(of="u", wall="x_high"), 10_000, 20_000),
         ("burgers", Norm(of="u"), 4_000, 5_000),
         ("burgers", Largest(of="u"), 4_000, 5_000),

@@ -12,7 +12,7 @@ from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
-from ritz.compute.problems.gaussian import Gaussian, shared
+from ritz.compute.problems.gaussian import Gaussian, parted, shared
 from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
@@ -111,9 +111,8 @@ class Elliptic(InMedium, Iterated, box.InBox):
         return self.draw_at(seed, ids, None)
 
     @property
-    def _shares(self) -> tuple[int, int]:
-        first, second = shared((self.law.leading(2), self.source.leading(2)))
-        return first, second
+    def _shares(self) -> tuple[int, ...]:
+        return shared((self.law.leading(2), self.source.leading(2)))
 
     @property
     def leading(self) -> int:
@@ -122,7 +121,7 @@ class Elliptic(InMedium, Iterated, box.InBox):
 
     def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
         """Draw with given leading coefficients, those of log a first; see `Problem.draw_at`."""
-        first, rest = (None, None) if given is None else np.split(given, [self._shares[0]], axis=1)
+        first, rest = parted(given, self._shares)
         return {
             "a": self.law.draw_at(seed, ids, self.shape, first).astype(np.float32),
             "f": (self.strength * self.source.draw(seed, ids, self.shape, given=rest)).astype(np.float32),

@@ -117,6 +117,17 @@ def shared(counts: Sequence[int]) -> tuple[int, ...]:
     return tuple(min(count, LEADING // len(counts)) for count in counts)
 
 
+def parted(given: np.ndarray | None, counts: Sequence[int]) -> tuple[np.ndarray | None, ...]:
+    """Return the leading coefficients ``(n, k)`` of each of several fields, from those of all; None of none.
+
+    Parameters
+    ----------
+    counts
+        How many each field has at most; see `shared`.
+    """
+    return (None,) * len(counts) if given is None else tuple(np.split(given, np.cumsum(counts)[:-1], axis=1))
+
+
 def lead(normal: np.ndarray, amplitudes: np.ndarray, given: np.ndarray | None) -> None:
     """Put given numbers in the place of the normal ones with the largest amplitudes.
 

@@ -11,7 +11,7 @@ from ritz.compute.fields.arrays import Array, double, namespace
 from ritz.compute.kind import in_units
 from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
-from ritz.compute.problems.gaussian import Gaussian, generator, lead, shared
+from ritz.compute.problems.gaussian import Gaussian, generator, lead, parted, shared
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
@@ -86,9 +86,8 @@ class Poisson(box.LinearInBox):
         return self.draw_at(seed, ids, None)
 
     @property
-    def _shares(self) -> tuple[int, int]:
-        first, second = shared((self.source.leading(2), self.walls.leading(1, "periodic")))
-        return first, second
+    def _shares(self) -> tuple[int, ...]:
+        return shared((self.source.leading(2), self.walls.leading(1, "periodic")))
 
     @property
     def leading(self) -> int:
@@ -97,7 +96,7 @@ class Poisson(box.LinearInBox):
 
     def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
         """Draw with given leading coefficients, those of f first; see `Problem.draw_at`."""
-        first, rest = (None, None) if given is None else np.split(given, [self._shares[0]], axis=1)
+        first, rest = parted(given, self._shares)
         source = self.strength * self.source.draw(seed, ids, self.shape, given=first)
         inputs = {"f": source, **self.around(seed, ids, rest)}
         return {name: array.astype(np.float32) for name, array in inputs.items()}

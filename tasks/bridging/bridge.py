@@ -9,7 +9,7 @@ import numpy as np
 from ritz.compute.document import DocumentPart, Json
 from ritz.storage.wording import shown
 from ritz.tasks.bridging.forward import Forward
-from ritz.tasks.bridging.parameters import Coordinates, Inputs, Parameters, natural
+from ritz.tasks.bridging.parameters import CoordinateParameters, InputParameters, Parameters, natural
 from ritz.tasks.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Bridge(DocumentPart):
 
 
 @dataclass(frozen=True)
-class Subject:
+class BridgedSubject:
     """The problem of a recipe or of a model, and how it is drawn and solved.
 
     Attributes
@@ -87,7 +87,7 @@ class Subject:
     model: Model | None
 
 
-def subject(name: str, changes: Overrides, store_url: str) -> Subject:
+def subject(name: str, changes: Overrides, store_url: str) -> BridgedSubject:
     """Return what is served: a shipped recipe by its name or a file by its path, else a model of the store.
 
     Raises
@@ -102,7 +102,7 @@ def subject(name: str, changes: Overrides, store_url: str) -> Subject:
 
     if is_recipe(name):
         pipeline = load(name, changes, stages=())
-        return Subject(name, pipeline.problem, pipeline.data.seed, pipeline.data.rtol, pipeline.solver, None)
+        return BridgedSubject(name, pipeline.problem, pipeline.data.seed, pipeline.data.rtol, pipeline.solver, None)
     if changes:
         raise InputError(f"--set changes fields of a recipe, and {shown(name)} is a model: expected one or the other")
     try:
@@ -111,7 +111,7 @@ def subject(name: str, changes: Overrides, store_url: str) -> Subject:
         raise InputError(f"{error}; the shipped recipes are {', '.join(names())}") from None
 
 
-def _of_model(spec: str, store_url: str) -> Subject:
+def _of_model(spec: str, store_url: str) -> BridgedSubject:
     from ritz.compute.solvers.choice.auto import Auto
     from ritz.storage.store import Store
     from ritz.tasks.parsing.recorded_problem import problem_of
@@ -123,11 +123,11 @@ def _of_model(spec: str, store_url: str) -> Subject:
     if problem is None:
         kind = (trained.card.recipe.get("problem") or {}).get("kind")
         raise InputError(f"the problem {shown(str(kind))} of model {trained.spec} is not installed here")
-    return Subject(trained.spec, problem, data.seed, data.rtol, Auto(), trained.model)
+    return BridgedSubject(trained.spec, problem, data.seed, data.rtol, Auto(), trained.model)
 
 
 def bridged(
-    subject: Subject, quantities: Sequence[str], asked: Asked | None, leading: int | None
+    subject: BridgedSubject, quantities: Sequence[str], asked: Asked | None, leading: int | None
 ) -> tuple[list[Forward], Bridge]:
     """Return the models of a problem, and what is told of them; the URL is left empty.
 
@@ -150,8 +150,7 @@ def bridged(
     ritz.tasks.errors.RecipeError
         If a quantity is none.
     """
-    from ritz.compute.uncertainty.propagation.corrected import Corrected
-    from ritz.compute.uncertainty.propagation.rungs import Predicted, Rung, Solved
+    from ritz.compute.uncertainty.propagation.rungs import CorrectedRung, PredictedRung, Rung, SolvedRung
     from ritz.tasks.parsing.asked_quantity import asked_quantities
 
     problem, model = subject.problem, subject.model
@@ -163,16 +162,16 @@ def bridged(
     rungs: list[Rung] = []
     solver = None if problem.unsolvable() else _solver(subject)
     if solver is not None:
-        rungs.append(Solved("solver", problem, solver, subject.rtol))
+        rungs.append(SolvedRung("solver", problem, solver, subject.rtol))
     if model is not None:
-        rungs.append(Predicted("surrogate", problem, model))
+        rungs.append(PredictedRung("surrogate", problem, model))
         if not problem.uncorrectable():
-            rungs.append(Corrected("corrected", problem, model))
+            rungs.append(CorrectedRung("corrected", problem, model))
     forwards = [Forward(rung, parameters, wanted) for rung in rungs]
     return forwards, Bridge(
         url="",
         source=subject.source,
-        parameters="coordinates" if isinstance(parameters, Coordinates) else "inputs",
+        parameters="coordinates" if isinstance(parameters, CoordinateParameters) else "inputs",
         solver=None if solver is None else solver.model_dump(mode="json"),
         rtol=subject.rtol,
         models=tuple(
@@ -188,12 +187,12 @@ def bridged(
     )
 
 
-def _parameters(subject: Subject, asked: Asked | None, leading: int | None) -> Parameters:
+def _parameters(subject: BridgedSubject, asked: Asked | None, leading: int | None) -> Parameters:
     problem = subject.problem
     if (asked or natural(problem)) == "inputs":
         if leading is not None:
             raise InputError(f"--leading is {leading} with --parameters inputs, expected --parameters coordinates")
-        return Inputs()
+        return InputParameters()
     if not problem.leading:
         raise InputError(
             f"--parameters is 'coordinates', and the draws of problem {problem.kind!r} take none; expected 'inputs'"
@@ -201,10 +200,10 @@ def _parameters(subject: Subject, asked: Asked | None, leading: int | None) -> P
     count = problem.leading if leading is None else leading
     if not 1 <= count <= problem.leading:
         raise InputError(f"--leading is {count}, expected 1 to {problem.leading} coordinates of {problem.kind!r}")
-    return Coordinates(count, subject.seed)
+    return CoordinateParameters(count, subject.seed)
 
 
-def _solver(subject: Subject) -> Solver:
+def _solver(subject: BridgedSubject) -> Solver:
     """Return the solver of a subject; one that is measured to be the quickest where it is left open."""
     from ritz.compute.simulation.posing import first_systems
     from ritz.compute.solvers.choice.auto import Auto

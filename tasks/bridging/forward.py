@@ -9,8 +9,8 @@ import numpy as np
 
 from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.simulation.coarsening import coarsened
-from ritz.compute.uncertainty.propagation.rungs import Rung, Solved
-from ritz.tasks.bridging.parameters import Layout, Parameters, Vectors
+from ritz.compute.uncertainty.propagation.rungs import Rung, SolvedRung
+from ritz.tasks.bridging.parameters import ParameterLayout, Parameters, Vectors
 from ritz.tasks.errors import InputError
 
 Config = Mapping[str, Any]
@@ -26,11 +26,11 @@ class _Level:
     """What answers on a grid."""
 
     rung: Rung
-    layout: Layout
+    layout: ParameterLayout
 
     @classmethod
     def of(cls, rung: Rung) -> _Level:
-        return cls(rung, Layout.of(rung.problem))
+        return cls(rung, ParameterLayout.of(rung.problem))
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Forward:
 
     def _level(self, config: Config) -> _Level:
         """Return what answers a call, whose config is checked."""
-        known = {"sample": 0, "coarsening": 1} if isinstance(self.rung, Solved) else {"sample": 0}
+        known = {"sample": 0, "coarsening": 1} if isinstance(self.rung, SolvedRung) else {"sample": 0}
         if unknown := set(config) - set(known):
             raise InputError(f"config has {sorted(unknown)[0]!r}, expected one of {', '.join(known)}")
         for name, least in known.items():
@@ -115,9 +115,9 @@ class Forward:
         return self._levels[factor]
 
     def _coarsened(self, factor: int) -> Rung:
-        if not isinstance(self.rung, Solved) or factor == 1:
+        if not isinstance(self.rung, SolvedRung) or factor == 1:
             return self.rung
         coarse = coarsened(self.rung.problem, factor)
         if isinstance(coarse, str):
             raise InputError(f"config.coarsening is {factor}: {coarse}")
-        return replace(self.rung, on=coarse)
+        return replace(self.rung, problem=coarse)

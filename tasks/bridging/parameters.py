@@ -15,7 +15,7 @@ Vectors = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ParameterLayout:
     """The shapes of the variables of a problem, without the sample: a template takes milliseconds.
 
     Attributes
@@ -31,7 +31,7 @@ class Layout:
     positive: frozenset[str]
 
     @classmethod
-    def of(cls, problem: Problem) -> Layout:
+    def of(cls, problem: Problem) -> ParameterLayout:
         """Read it from the template of a problem."""
         variables = {str(name): one for name, one in problem.template(1).data_vars.items()}
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
@@ -46,15 +46,15 @@ class Parameters(ABC):
     """What the numbers that a client sends are, and the inputs of a sample that they make."""
 
     @abstractmethod
-    def names(self, layout: Layout) -> tuple[str, ...]:
+    def names(self, layout: ParameterLayout) -> tuple[str, ...]:
         """Return what the vectors are called, in their order."""
 
     @abstractmethod
-    def sizes(self, layout: Layout) -> list[int]:
+    def sizes(self, layout: ParameterLayout) -> list[int]:
         """Return the length of each vector."""
 
     @abstractmethod
-    def inputs(self, problem: Problem, layout: Layout, vectors: Vectors, sample: int) -> Arrays:
+    def inputs(self, problem: Problem, layout: ParameterLayout, vectors: Vectors, sample: int) -> Arrays:
         """Return the inputs of one sample, ``(1, *dims)``.
 
         Parameters
@@ -74,7 +74,7 @@ class Parameters(ABC):
 
 
 @dataclass(frozen=True)
-class Coordinates(Parameters):
+class CoordinateParameters(Parameters):
     """One vector: the leading coordinates of a draw, independent and uniform in (0, 1); see `Problem.leading`.
 
     Attributes
@@ -88,17 +88,17 @@ class Coordinates(Parameters):
     count: int
     seed: int
 
-    def names(self, layout: Layout) -> tuple[str, ...]:
+    def names(self, layout: ParameterLayout) -> tuple[str, ...]:
         """See `Parameters.names`."""
         del layout
         return ("coordinates",)
 
-    def sizes(self, layout: Layout) -> list[int]:
+    def sizes(self, layout: ParameterLayout) -> list[int]:
         """See `Parameters.sizes`."""
         del layout
         return [self.count]
 
-    def inputs(self, problem: Problem, layout: Layout, vectors: Vectors, sample: int) -> Arrays:
+    def inputs(self, problem: Problem, layout: ParameterLayout, vectors: Vectors, sample: int) -> Arrays:
         """Draw the sample with the coordinates given; see `Parameters.inputs`."""
         del layout
         given = _numbers(vectors[0], "coordinates")
@@ -108,18 +108,18 @@ class Coordinates(Parameters):
 
 
 @dataclass(frozen=True)
-class Inputs(Parameters):
+class InputParameters(Parameters):
     """A vector per input of the problem, its values in C order and in its own units."""
 
-    def names(self, layout: Layout) -> tuple[str, ...]:
+    def names(self, layout: ParameterLayout) -> tuple[str, ...]:
         """See `Parameters.names`."""
         return tuple(layout.inputs)
 
-    def sizes(self, layout: Layout) -> list[int]:
+    def sizes(self, layout: ParameterLayout) -> list[int]:
         """See `Parameters.sizes`."""
         return [math.prod(shape) for shape in layout.inputs.values()]
 
-    def inputs(self, problem: Problem, layout: Layout, vectors: Vectors, sample: int) -> Arrays:
+    def inputs(self, problem: Problem, layout: ParameterLayout, vectors: Vectors, sample: int) -> Arrays:
         """Return the values in float64, as they are; see `Parameters.inputs`."""
         del problem, sample
         found = {}

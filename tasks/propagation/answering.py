@@ -12,9 +12,9 @@ from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.stream import stream
 from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.fields.tensors import pack, unpack
-from ritz.compute.uncertainty.propagation.telescope import Answered, Asked
+from ritz.compute.uncertainty.propagation.telescope import Answered, Wanted
 from ritz.storage.store import Store
-from ritz.tasks.propagation.rungs import Place
+from ritz.tasks.propagation.rungs import RungPlace
 from ritz.tasks.propagation.worker import Asking, By, answer
 
 log = logging.getLogger("ritz")
@@ -43,7 +43,7 @@ class Answers:
     def __init__(
         self,
         cluster: Cluster,
-        places: Mapping[str, Place],
+        places: Mapping[str, RungPlace],
         quantities: tuple[Quantity, ...],
         seed: int,
         store: Store,
@@ -57,7 +57,7 @@ class Answers:
         self.samples = 0
         self._read()
 
-    def ask(self, asked: Iterable[Asked]) -> Iterator[Answered]:
+    def ask(self, asked: Iterable[Wanted]) -> Iterator[Answered]:
         """Yield answers as they come; a term's rungs are answered on the workers of their roles."""
         wanted = list(asked)
         for role in dict.fromkeys(place.role for place in self._places.values()):
@@ -70,7 +70,7 @@ class Answers:
         """Remove what was kept."""
         self._store.remove(self._key)
 
-    def _answer(self, role: str, wanted: list[Asked]) -> None:
+    def _answer(self, role: str, wanted: list[Wanted]) -> None:
         """Have the workers of a role answer what is not known yet."""
         keys: list[Key] = []
         items = []
@@ -120,5 +120,5 @@ class Answers:
         log.info("propagate: goes on from %d answers", len(self._known))
 
 
-def _key(asked: Asked, rung: str) -> Key:
+def _key(asked: Wanted, rung: str) -> Key:
     return asked.term, rung, int(asked.points.ids[0]), len(asked.points)

@@ -8,7 +8,8 @@ from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.propagation.propagation import Propagation
 from ritz.tasks.parsing.identity import document_hash
 from ritz.tasks.pipeline import Pipeline
-from ritz.tasks.propagation.rungs import Place, places
+from ritz.tasks.propagation.rungs import RungPlace, places
+from ritz.tasks.propagation.worker import NETWORK, ModelRung
 
 
 def of_pipeline(pipeline: Pipeline, model: str, dataset: str, identity: str) -> list[Question]:
@@ -77,18 +78,10 @@ class Question:
         """The roles of the cluster that work on it: without a model no worker predicts."""
         return ("solve", "train") if self.model else ("solve",)
 
-    def places(self, store: str) -> tuple[dict[str, Place], dict[str, str]]:
+    def places(self, store: str) -> tuple[dict[str, RungPlace], dict[str, str]]:
         """Return the rungs by name, the truth first, and why others are none; the store is that of the model."""
-        return places(
-            self.problem,
-            self.rtol,
-            self.asked.quantities,
-            store,
-            self.model,
-            self.dataset,
-            self.asked.rungs or (),
-            self.surrogate,
-        )
+        model = ModelRung(store, self.model, self.dataset, NETWORK, self.surrogate) if self.model else None
+        return places(self.problem, self.rtol, self.asked.quantities, model, self.asked.rungs or ())
 
     @property
     def identity(self) -> str:

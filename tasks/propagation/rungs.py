@@ -11,17 +11,8 @@ from ritz.compute.problems.evolution import Evolution
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.coarsening import coarsened
 from ritz.compute.simulation.reduced.reduced import ReducedBases
-from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
-from ritz.tasks.propagation.worker import By, ModelRung, solver_of
-
-NETWORK, CORRECTED, QUADRATIC = "network", "corrected", "quadratic"
-"""Names of the rungs that a model gives: itself, its predictions after one step of the problem's iteration, and the
-baseline fitted to the same samples."""
-
-BASES = "bases"
-"""Name of the rung of the equations in the span of the training samples; it is there only where it is asked for, since
-it never paid."""
+from ritz.tasks.propagation.worker import BASES, CORRECTED, NETWORK, QUADRATIC, By, ModelRung, solver_of
 
 FEWER = (2, 4, 8)
 """Times fewer points along an axis, and fewer steps where that goes."""
@@ -31,7 +22,7 @@ COARSE_RTOL = 1e-4
 
 
 @dataclass(frozen=True)
-class Place:
+class RungPlace:
     """Where a rung is answered.
 
     Attributes
@@ -63,28 +54,21 @@ def places(
     problem: Problem,
     rtol: float,
     quantities: Sequence[Quantity],
-    store: str,
-    model: str,
-    dataset: str,
+    model: ModelRung | None = None,
     asked: Collection[str] = (),
-    learnt_by: Surrogate | None = None,
-) -> tuple[dict[str, Place], dict[str, str]]:
+) -> tuple[dict[str, RungPlace], dict[str, str]]:
     """Return the rungs by name, the truth first, and why others are none.
 
     Parameters
     ----------
     problem, rtol
         The truth, and the tolerance of its systems.
-    store
-        URL.
-    model, dataset
-        ``NAME@VERSION``; empty without a model.
+    model
+        Whose predictions are a rung, and what else follows from it.
     asked
         Names of rungs that are there only where they are asked for.
-    learnt_by
-        What learnt the model, where its class is not registered.
     """
-    found = {TRUTH: Place("solve", problem, rtol)}
+    found = {TRUTH: RungPlace("solve", problem, rtol)}
     left_out: dict[str, str] = {}
     for name, coarse in _coarser(problem):
         reason = coarse if isinstance(coarse, str) else _unfit(coarse, quantities)
@@ -92,20 +76,15 @@ def places(
             left_out[name] = reason
         else:
             assert isinstance(coarse, Problem)
-            found[name] = Place("solve", coarse.loosened(COARSE_RTOL), max(rtol, COARSE_RTOL))
-    if model:
-        network = ModelRung(store, model, dataset, learnt_by=learnt_by)
-        found[NETWORK] = Place("train", problem, surrogate=network)
-        found[QUADRATIC] = Place("train", problem, surrogate=replace(network, baseline=QUADRATIC))
-        if reason := problem.uncorrectable():
-            left_out[CORRECTED] = reason
-        else:
-            found[CORRECTED] = Place("train", problem, surrogate=replace(network, corrected=True))
+            found[name] = RungPlace("solve", coarse.loosened(COARSE_RTOL), max(rtol, COARSE_RTOL))
+    if model is not None:
+        reasons = {NETWORK: "", QUADRATIC: "", CORRECTED: problem.uncorrectable()}
         if BASES in asked:
-            if reason := ReducedBases().unfit(problem):
-                left_out[BASES] = reason
-            else:
-                found[BASES] = Place("solve", problem, surrogate=replace(network, reduced=True))
+            reasons[BASES] = ReducedBases().unfit(problem)
+        left_out |= {name: reason for name, reason in reasons.items() if reason}
+        for name in (one for one, reason in reasons.items() if not reason):
+            role = "solve" if name == BASES else "train"
+            found[name] = RungPlace(role, problem, surrogate=replace(model, answers=name))
     return found, left_out
 
 

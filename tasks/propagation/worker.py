@@ -15,13 +15,16 @@ from ritz.compute.solvers.solver import Solver
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
-from ritz.compute.uncertainty.propagation.corrected import Corrected
 from ritz.compute.uncertainty.propagation.points import Points
-from ritz.compute.uncertainty.propagation.rungs import Predicted, Reduced, Rung, Solved
+from ritz.compute.uncertainty.propagation.rungs import CorrectedRung, PredictedRung, ReducedRung, Rung, SolvedRung
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring.split_fields import few_of_split, taken
 from ritz.tasks.measuring.worker import BASELINE_SAMPLES, load_model
+
+NETWORK, CORRECTED, QUADRATIC, BASES = MODEL_RUNGS = ("network", "corrected", "quadratic", "bases")
+"""What a model of a store gives: its predictions, these after one step of the problem's iteration, the baseline of this
+name fitted to the same samples, and the equations in the span of these, which never paid."""
 
 SNAPSHOTS = 240
 """Training samples, at most, that span the bases of a reduced model."""
@@ -42,13 +45,8 @@ class ModelRung:
         ``NAME@VERSION``.
     dataset
         ``NAME@VERSION``.
-    baseline
-        One of `BASELINES` that is fitted in the place of the model, to the training samples of the dataset; empty for
-        the model itself.
-    corrected
-        Whether the predictions are taken one step of the problem's iteration further.
-    reduced
-        Whether the equations in the span of the training samples answer in the place of the model.
+    answers
+        What answers: one of `MODEL_RUNGS`.
     learnt_by
         What learnt the model, where its class is not registered.
     """
@@ -56,9 +54,7 @@ class ModelRung:
     store: str
     model: str
     dataset: str
-    baseline: str = ""
-    corrected: bool = False
-    reduced: bool = False
+    answers: str
     learnt_by: Surrogate | None = field(default=None, compare=False)
 
 
@@ -91,15 +87,15 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class Found:
+class RungAnswer:
     """The answer, which goes to the driver as a whole: a number per sample and quantity."""
 
     receipt: tuple[np.ndarray, float] = field(repr=False)
 
 
-def answer(asking: Asking) -> Found:
+def answer(asking: Asking) -> RungAnswer:
     """Answer some samples; see `ritz.compute.uncertainty.propagation.rungs.Rung.timed`."""
-    return Found(rung_of(asking.rung, asking.problem, asking.by).timed(asking.points, asking.quantities))
+    return RungAnswer(rung_of(asking.rung, asking.problem, asking.by).timed(asking.points, asking.quantities))
 
 
 def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
@@ -110,22 +106,22 @@ def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
 def rung_of(name: str, problem: Problem, by: By) -> Rung:
     """Return a rung in this process; models are kept at hand."""
     if isinstance(by, ModelRung):
-        if by.reduced:
-            return Reduced(name, _reduced(by, problem))
-        made = Corrected if by.corrected else Predicted
+        if by.answers == BASES:
+            return ReducedRung(name, problem, _reduced(by, problem))
+        made = CorrectedRung if by.answers == CORRECTED else PredictedRung
         return made(name, problem, _model(by))
     solver, rtol = by
-    return Solved(name, problem, solver, rtol)
+    return SolvedRung(name, problem, solver, rtol)
 
 
 @lru_cache(maxsize=4)
 def _model(surrogate: ModelRung) -> Model:
     store = Store(surrogate.store)
     trained, _ = load_model(store, surrogate.model, surrogate.learnt_by)
-    if not surrogate.baseline:
+    if surrogate.answers not in BASELINES:
         return trained
     inputs, outputs = _training(surrogate, BASELINE_SAMPLES)
-    return Model.fitted(BASELINES[surrogate.baseline], trained.normalisation, [{**inputs, **outputs}])
+    return Model.fitted(BASELINES[surrogate.answers], trained.normalisation, [{**inputs, **outputs}])
 
 
 @lru_cache(maxsize=1)

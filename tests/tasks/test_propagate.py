@@ -13,8 +13,10 @@ import pytest
 
 from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.cluster.local import Local
+from ritz.compute.simulation.simulate import simulate
+from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.uncertainty.propagation.points import pilot
-from ritz.compute.uncertainty.propagation.telescope import Asked
+from ritz.compute.uncertainty.propagation.telescope import Wanted
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.preparing import prepare
@@ -57,13 +59,9 @@ def test_a_models_population_is_answered_by_what_pays_and_kept(store: Store, clu
     assert found.reached
     assert 0 < answer.value - answer.low <= 5e-4
     assert answer.value - answer.low == pytest.approx(answer.high - answer.value)
-    truth = places(question.problem, 1e-8, question.asked.quantities, store.url, "", "")[0]["truth"].problem
-    # The law's mean is known from so many solves that their own error does not count.
-    from ritz.compute.simulation.simulate import simulate
-    from ritz.compute.solvers.factorization.direct import Direct
-
-    inputs = truth.draw(11, np.arange(2000))
-    mean = simulate(truth, inputs, Direct(), 1e-8)[0]["u"].mean()
+    inputs = question.problem.draw(11, np.arange(2000))
+    mean = simulate(question.problem, inputs, Direct(), 1e-8)[0]["u"].mean()
+    # And the mean of so many solves has an error of its own.
     assert abs(answer.value - mean) <= 5e-4 + 3e-4
     assert kept.find(store, question) == found
     assert not store.exists(kept.answers(question))
@@ -95,11 +93,11 @@ def test_a_driver_that_was_killed_goes_on_from_what_was_answered(
 ) -> None:
     monkeypatch.setattr("ritz.tasks.propagation.answering.KEEP_EVERY", 0.0)
     question = asked(store, MEAN | {"error": 1e-3})
-    found, _ = places(question.problem, 1e-8, question.asked.quantities, store.url, "", "")
+    found, _ = places(question.problem, 1e-8, question.asked.quantities)
     key = kept.answers(question)
     points = pilot(0, 64)
     wanted = [
-        Asked(0, ("truth", "points/2"), part, points.taken(slice(16 * part, 16 * part + 16))) for part in range(2)
+        Wanted(0, ("truth", "points/2"), part, points.taken(slice(16 * part, 16 * part + 16))) for part in range(2)
     ]
     first = Answers(cluster, found, question.asked.quantities, 0, store, key)
     answered = list(first.ask(wanted))

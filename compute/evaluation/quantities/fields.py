@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.evaluation.quantities.quantity import Place, Quantity
+from ritz.compute.evaluation.quantities.quantity import FieldPlace, Quantity
 from ritz.compute.evaluation.quantities.weights import cells, corners, integration, interpolation
 from ritz.compute.fields.arrays import Array, like, namespace
 from ritz.compute.fields.dimensions import Dimensions
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LENGTH = in_units("units of the problem's space")
 
 
-class Mean(Quantity):
+class MeanValue(Quantity):
     """The mean of the field over the domain: by cells of a box, by the areas around the nodes of a mesh."""
 
     kind: Literal["mean"] = "mean"
@@ -29,7 +29,7 @@ class Mean(Quantity):
         del problem
         return cells(dimensions)
 
-    def of_field(self, field: Array, place: Place) -> Array:
+    def of_field(self, field: Array, place: FieldPlace) -> Array:
         """Return the mean of every sample; see `Quantity.of_field`."""
         weights = integration(place.template)
         return _weighted(field, weights / weights.sum())
@@ -40,7 +40,7 @@ class Largest(Quantity):
 
     kind: Literal["max"] = "max"
 
-    def of_field(self, field: Array, place: Place) -> Array:
+    def of_field(self, field: Array, place: FieldPlace) -> Array:
         """Return the largest value of every sample; see `Quantity.of_field`."""
         del place
         return namespace(field).amax(field.reshape(len(field), -1), 1)
@@ -56,7 +56,7 @@ class Norm(Quantity):
         del problem
         return cells(dimensions)
 
-    def of_field(self, field: Array, place: Place) -> Array:
+    def of_field(self, field: Array, place: FieldPlace) -> Array:
         """Return the norm of every sample; see `Quantity.of_field`."""
         return _weighted(field * field, integration(place.template)) ** 0.5
 
@@ -87,7 +87,7 @@ class PointValue(Quantity):
         ]
         return f"point lies outside of the domain: {outside[0]}" if outside else ""
 
-    def of_field(self, field: Array, place: Place) -> Array:
+    def of_field(self, field: Array, place: FieldPlace) -> Array:
         """Return the value of every sample; see `Quantity.of_field`."""
         return _weighted(field, interpolation(place.template, self.point[::-1]))
 
@@ -127,7 +127,7 @@ class Integral(Quantity):
                 return f"low and high are {low:g} and {high:g} along {dim}, expected {least:g} ≤ low < high ≤ {most:g}"
         return ""
 
-    def of_field(self, field: Array, place: Place) -> Array:
+    def of_field(self, field: Array, place: FieldPlace) -> Array:
         """Return the integral of every sample; see `Quantity.of_field`."""
         part = None if self.low is None or self.high is None else (self.low[::-1], self.high[::-1])
         return _weighted(field, integration(place.template, part))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class FieldPlace:
     """What is known of the samples beside the field, and of the points on which it lies.
 
     Attributes
@@ -60,8 +60,8 @@ class Quantity(Kind, ABC):
 
         Examples
         --------
-        >>> from ritz.compute.evaluation.quantities.fields import Mean, PointValue
-        >>> Mean(of="u").name, PointValue(of="u", point=(0.5, 0.25), time=1.0).name
+        >>> from ritz.compute.evaluation.quantities.fields import MeanValue, PointValue
+        >>> MeanValue(of="u").name, PointValue(of="u", point=(0.5, 0.25), time=1.0).name
         ('mean:u', 'at:u:0.5,0.25@1')
         """
         words = [self.kind]
@@ -119,10 +119,10 @@ class Quantity(Kind, ABC):
             if template[dim].attrs.get("axis") == "T":
                 step = -1 if self.time is None else _step(template[dim].values, self.time)
                 field = field[(slice(None),) * axis + (step,)]
-        return self.of_field(field, Place(problem, inputs, template, dimensions))
+        return self.of_field(field, FieldPlace(problem, inputs, template, dimensions))
 
     @abstractmethod
-    def of_field(self, field: Array, place: Place) -> Array:
+    def of_field(self, field: Array, place: FieldPlace) -> Array:
         """Return the number of every sample, ``(n,)``, from the output ``(n, *space)`` at the time asked for."""
 
 

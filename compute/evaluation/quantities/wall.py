@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ritz.compute.evaluation.quantities.quantity import Place, Quantity
+from ritz.compute.evaluation.quantities.quantity import FieldPlace, Quantity
 from ritz.compute.fields.arrays import Array
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.box import InBox
@@ -32,7 +32,7 @@ class WallFlux(Quantity):
         walls = [f"{dim}_{end}" for dim in reversed(dimensions.space) for end in ("low", "high")]
         return "" if self.wall in walls else f"wall is {self.wall!r}, expected one of {walls}"
 
-    def of_field(self, field: Array, place: Place) -> Array:
+    def of_field(self, field: Array, place: FieldPlace) -> Array:
         """Return the flow of every sample; see `Quantity.of_field`."""
         assert isinstance(place.problem, InBox)
         dim, end = self.wall.split("_")

@@ -14,7 +14,7 @@ import scipy
 
 from ritz.compute.uncertainty.propagation.chain import Pilot
 from ritz.compute.uncertainty.propagation.points import BASE, Points
-from ritz.compute.uncertainty.propagation.telescope import BLOCK, Ask, Asked
+from ritz.compute.uncertainty.propagation.telescope import BLOCK, Ask, Wanted
 
 SAFETY = 2.0
 """Times the largest error of a cheap rung in the pilot: so far its values are trusted, and no further."""
@@ -138,7 +138,7 @@ def share_above(
 
     def answered(points: Points, rung: str) -> Iterator[tuple[Points, np.ndarray]]:
         blocks = (points.taken(slice(first, first + BLOCK)) for first in range(0, len(points), BLOCK))
-        for found in ask(Asked(0, (rung,), 0, block) for block in blocks):
+        for found in ask(Wanted(0, (rung,), 0, block) for block in blocks):
             seconds[rung] += found.seconds[0]
             yield found.asked.points, found.values[0][:, quantity]
 
@@ -204,7 +204,7 @@ def quantiles(
         new = min(max(FIRST, len(values)), most - len(values))
         points = Points(seed, BASE + np.arange(len(values), len(values) + new, dtype=np.int64))
         parts = []
-        for found in ask(Asked(0, (truth,), 0, points.taken(slice(i, i + BLOCK))) for i in range(0, new, BLOCK)):
+        for found in ask(Wanted(0, (truth,), 0, points.taken(slice(i, i + BLOCK))) for i in range(0, new, BLOCK)):
             parts.append(found.values[0])
             seconds += found.seconds[0]
         values = np.concatenate([values, *parts])

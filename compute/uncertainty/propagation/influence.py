@@ -8,7 +8,7 @@ import numpy as np
 
 from ritz.compute.uncertainty.propagation.chain import Pilot
 from ritz.compute.uncertainty.propagation.points import BASE, Points
-from ritz.compute.uncertainty.propagation.telescope import BLOCK, Ask, Asked
+from ritz.compute.uncertainty.propagation.telescope import BLOCK, Ask, Wanted
 from ritz.compute.uncertainty.sensitivity.coordinates import samples_at
 from ritz.compute.uncertainty.sensitivity.sobol import LEAST, Indices, SobolIndices
 
@@ -91,7 +91,7 @@ def influence(ask: Ask, compared: Pilot, seed: int, leading: int, level: float, 
 
     def values(name: str, at: np.ndarray, term: int) -> np.ndarray:
         blocks = [
-            Asked(term + number, (name,), 0, _points(seed, at[first : first + BLOCK]))
+            Wanted(term + number, (name,), 0, _points(seed, at[first : first + BLOCK]))
             for number, first in enumerate(range(0, len(at), BLOCK))
         ]
         parts: dict[int, np.ndarray] = {}

@@ -16,7 +16,15 @@ from ritz.compute.uncertainty.propagation.chain import Chain, Pilot
 from ritz.compute.uncertainty.propagation.counts import Quantile, Screen, Share, quantiles, screens, share_above
 from ritz.compute.uncertainty.propagation.influence import Influence, influence
 from ritz.compute.uncertainty.propagation.points import FIRST, REPLICATES, pilot
-from ritz.compute.uncertainty.propagation.telescope import BLOCK, Answered, Ask, Asked, Means, Telescope, estimated
+from ritz.compute.uncertainty.propagation.telescope import (
+    BLOCK,
+    Answered,
+    Ask,
+    MeanEstimates,
+    Telescope,
+    Wanted,
+    estimated,
+)
 
 MOST = 2**24
 """Samples of a rung, at most."""
@@ -55,7 +63,7 @@ class Propagated:
     pilot: Pilot
     seconds: float
     chain: Chain | None = None
-    means: Means | None = None
+    means: MeanEstimates | None = None
     screen: tuple[Screen | None, ...] = ()
     shares: tuple[Share, ...] = ()
     quantiles: tuple[Quantile, ...] = ()
@@ -207,7 +215,7 @@ class Propagation(Kind):
         found: dict[str, list[Answered]] = {name: [] for name in names}
 
         def answer(rungs: Sequence[str], numbers: Sequence[int]) -> None:
-            answered = list(ask(Asked(0, (name,), number, parts[number]) for name in rungs for number in numbers))
+            answered = list(ask(Wanted(0, (name,), number, parts[number]) for name in rungs for number in numbers))
             for one in sorted(answered, key=lambda one: one.asked.replicate):
                 found[one.asked.rungs[0]].append(one)
 

@@ -14,6 +14,7 @@ from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.uncertainty.propagation.points import Points
+from ritz.compute.uncertainty.spread.defect import RTOL, step
 
 if TYPE_CHECKING:
     from ritz.compute.simulation.reduced.reduced import ReducedModel
@@ -26,14 +27,18 @@ class SolveFailed(ValueError):
 
 
 class Rung(ABC):
-    """Something that answers quantities of samples: the same points are the same samples on every rung."""
+    """Something that answers quantities of samples: the same points are the same samples on every rung.
+
+    Attributes
+    ----------
+    name
+        By which it is asked for.
+    problem
+        On the grid of its fields.
+    """
 
     name: str
-
-    @property
-    @abstractmethod
-    def problem(self) -> Problem:
-        """On the grid of its fields."""
+    problem: Problem
 
     @abstractmethod
     def fields(self, inputs: Arrays) -> Arrays:
@@ -63,7 +68,7 @@ class Rung(ABC):
 
 
 @dataclass(frozen=True)
-class Solved(Rung):
+class SolvedRung(Rung):
     """The problem, solved: the truth, or a coarser twin.
 
     Attributes
@@ -73,34 +78,25 @@ class Solved(Rung):
     """
 
     name: str
-    on: Problem
+    problem: Problem
     solver: Solver
     rtol: float
 
-    @property
-    def problem(self) -> Problem:
-        """See `Rung.problem`."""
-        return self.on
-
     def fields(self, inputs: Arrays) -> Arrays:
         """Solve the samples one after the other; what failed is NaN."""
-        return simulate(self.on, inputs, self.solver, self.rtol)[0]
+        return simulate(self.problem, inputs, self.solver, self.rtol)[0]
 
 
 @dataclass(frozen=True)
-class Reduced(Rung):
+class ReducedRung(Rung):
     """The problem's equations in the span of some modes; see `ritz.compute.simulation.reduced.reduced`.
 
     It never paid (benchmarks/bases.txt), so it is taken only where it is named.
     """
 
     name: str
+    problem: Problem
     model: ReducedModel
-
-    @property
-    def problem(self) -> Problem:
-        """See `Rung.problem`."""
-        return self.model.problem
 
     def fields(self, inputs: Arrays) -> Arrays:
         """Solve the reduced equations of the samples."""
@@ -108,24 +104,30 @@ class Reduced(Rung):
 
 
 @dataclass(frozen=True)
-class Predicted(Rung):
-    """A surrogate's predictions.
-
-    Attributes
-    ----------
-    on
-        The problem on the grid of the predictions.
-    """
+class PredictedRung(Rung):
+    """A surrogate's predictions."""
 
     name: str
-    on: Problem
+    problem: Problem
     model: Model
-
-    @property
-    def problem(self) -> Problem:
-        """See `Rung.problem`."""
-        return self.on
 
     def fields(self, inputs: Arrays) -> Arrays:
         """Predict the samples."""
         return self.model.predict(inputs)
+
+
+@dataclass(frozen=True)
+class CorrectedRung(PredictedRung):
+    """A surrogate's predictions, one step of the problem's own iteration further; see `Problem.corrected`.
+
+    Attributes
+    ----------
+    rtol
+        Relative residual to which the systems for the change are solved.
+    """
+
+    rtol: float = RTOL
+
+    def fields(self, inputs: Arrays) -> Arrays:
+        """Predict the samples and correct them; what has no good answer is NaN."""
+        return step(self.problem, inputs, super().fields(inputs), self.rtol)[0]

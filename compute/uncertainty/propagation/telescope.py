@@ -16,7 +16,7 @@ BLOCK = 64
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """Samples on which a term of a chain is wanted.
 
     Attributes
@@ -49,12 +49,12 @@ class Answered:
         Of each rung.
     """
 
-    asked: Asked
+    asked: Wanted
     values: tuple[np.ndarray, ...]
     seconds: tuple[float, ...]
 
 
-Ask = Callable[[Iterable[Asked]], Iterator[Answered]]
+Ask = Callable[[Iterable[Wanted]], Iterator[Answered]]
 """Answers all that is asked, in any order: in this process, or on workers."""
 
 
@@ -111,15 +111,13 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class Means:
+class MeanEstimates:
     """The means of quantities, with intervals.
 
     Attributes
     ----------
     mean, half_width
         ``(q,)``; the interval of the level is mean ± half_width.
-    error
-        ``(q,)`` standard errors.
     samples
         Of each term.
     seconds
@@ -128,7 +126,6 @@ class Means:
 
     mean: np.ndarray
     half_width: np.ndarray
-    error: np.ndarray
     samples: tuple[int, ...]
     seconds: dict[str, float]
 
@@ -163,13 +160,13 @@ class Telescope:
         needed = self.chain.samples(target / self._quantile(np.inf)) / REPLICATES / 8
         return [max(FIRST, 2 ** int(np.log2(max(1.0, count)))) for count in needed]
 
-    def asked(self, term: int, points: int) -> Iterator[Asked]:
+    def asked(self, term: int, points: int) -> Iterator[Wanted]:
         """Yield what brings each replicate of a term to so many points, and count them as there."""
         rungs = self.chain.rungs[term : term + 2]
         for replicate in range(REPLICATES):
             new = of_term(self.seed, term, replicate, self.points[term], points, self.leading)
             for start in range(0, len(new), BLOCK):
-                yield Asked(term, rungs, replicate, new.taken(slice(start, start + BLOCK)))
+                yield Wanted(term, rungs, replicate, new.taken(slice(start, start + BLOCK)))
         self.points[term] = points
 
     def add(self, answered: Answered) -> None:
@@ -182,7 +179,7 @@ class Telescope:
         for name, seconds in zip(answered.asked.rungs, answered.seconds, strict=True):
             self.seconds[name] += seconds
 
-    def means(self) -> Means:
+    def means(self) -> MeanEstimates:
         """Return what is known so far."""
         weights = self.chain.weights()
         parts = self._variances()
@@ -192,11 +189,9 @@ class Telescope:
         with np.errstate(invalid="ignore", divide="ignore"):
             # Welch and Satterthwaite.
             of_all = np.where(total > 0, total**2 / (parts**2 / freedom[:, None]).sum(axis=0), np.inf)
-        error = np.sqrt(total)
-        return Means(
+        return MeanEstimates(
             mean=np.asarray(mean),
-            half_width=error * self._quantile(of_all),
-            error=error,
+            half_width=np.sqrt(total) * self._quantile(of_all),
             samples=tuple(sums.samples for sums in self.sums),
             seconds=dict(self.seconds),
         )
@@ -223,7 +218,7 @@ class Telescope:
 
 def estimated(
     telescope: Telescope, ask: Ask, target: np.ndarray | None, time_is_up: Callable[[], bool], most: int
-) -> Means:
+) -> MeanEstimates:
     """Sample until the interval of every quantity is narrow enough, or time is up.
 
     Parameters

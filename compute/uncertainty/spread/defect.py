@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _ROUNDING = 2.0**-24
 """Unit round-off of float32, in which truths are stored."""
 
+RTOL = 0.01
+"""Relative residual to which the systems of a step are solved."""
+
 _EXACT = 1e-6
 """A second step that changes a field by less of what the first changed finds rounding alone, or is blind."""
 
@@ -144,7 +147,7 @@ class Defect(Spread):
     kind: Literal["defect"] = "defect"
     rounds: Literal[1, 2] = Field(default=2, json_schema_extra=in_units("steps"))
     """Steps: with 1 the bands lie around the prediction, with 2 around the corrected field."""
-    rtol: float = Field(default=0.01, gt=0, lt=1)
+    rtol: float = Field(default=RTOL, gt=0, lt=1)
     """Relative residual to which the systems for the change are solved."""
     floor: float = Field(default=0.05, ge=0, le=1)
     """Least width at a point, as a share of the root mean square of the sample's own estimate."""

@@ -167,7 +167,7 @@ def test_nobody_outside_the_room_names_a_class_of_it() -> None:
         "novelty.catalogue",
         "novelty.novelty",
         # Questions about populations, and what answers them: none of these is one method of several.
-        *(f"propagation.{name}" for name in ("propagation", "points", "rungs", "corrected", "telescope", "influence")),
+        *(f"propagation.{name}" for name in ("propagation", "points", "rungs", "telescope", "influence")),
     )
     allowed = {f"ritz.compute.uncertainty.{name}" for name in doors}
     assert {module for _, module in named} <= allowed

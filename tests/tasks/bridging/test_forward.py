@@ -14,7 +14,7 @@ from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.tasks.bridging.bridge import Subject, bridged, subject
+from ritz.tasks.bridging.bridge import BridgedSubject, bridged, subject
 from ritz.tasks.bridging.forward import Forward, NoAnswer
 from ritz.tasks.bridging.parameters import natural
 from ritz.tasks.errors import InputError
@@ -22,7 +22,7 @@ from ritz.tasks.errors import InputError
 
 def solver(problem: Problem, quantities: tuple[str, ...] = (), **options: Any) -> Forward:
     """Return the only model of a problem without a surrogate."""
-    given = Subject("own", problem, 5, 1e-10, Direct(), None)
+    given = BridgedSubject("own", problem, 5, 1e-10, Direct(), None)
     [forward], told = bridged(given, quantities, options.get("asked"), options.get("leading"))
     assert [one.name for one in told.models] == [forward.name] == ["solver"]
     assert told.models[0].inputs == forward.input_names()

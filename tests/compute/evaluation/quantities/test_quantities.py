@@ -8,7 +8,7 @@ import torch
 from pydantic import TypeAdapter
 
 from ritz.compute.evaluation.quantities.catalogue import SHIPPED, AnyQuantity
-from ritz.compute.evaluation.quantities.fields import Integral, Largest, Mean, Norm, PointValue
+from ritz.compute.evaluation.quantities.fields import Integral, Largest, MeanValue, Norm, PointValue
 from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.evaluation.quantities.wall import WallFlux
 from ritz.compute.problems.darcy import Darcy
@@ -21,7 +21,7 @@ SHAPE = (12, 16)
 
 QUANTITIES: list[Quantity] = [
     *(
-        Mean(of="u"),
+        MeanValue(of="u"),
         Largest(of="u"),
         Norm(of="u"),
         PointValue(of="u", point=(0.3, 0.6)),
@@ -45,7 +45,7 @@ def test_every_shipped_quantity_is_tested_here() -> None:
 @pytest.mark.parametrize(
     ("quantity", "expected"),
     [
-        (Mean(of="u"), 4.0),
+        (MeanValue(of="u"), 4.0),
         (Largest(of="u"), 1 + 2 * (1 - 0.5 / 16) + 4 * (1 - 0.5 / 12)),
         (PointValue(of="u", point=(0.3, 0.6)), 1 + 0.6 + 2.4),
         (PointValue(of="u", point=(0.0, 1.0)), 5.0),
@@ -99,10 +99,10 @@ def test_at_a_time_and_at_the_last_one() -> None:
     problem = Heat(shape=(12, 16), steps=5)
     times = problem.template(1)["time"].values
     u = np.multiply.outer(np.ones(2), np.multiply.outer(times, np.ones((12, 16))))
-    found = [Mean(of="u", time=time).value(problem, {}, {"u": u})[0] for time in (None, float(times[1]))]
+    found = [MeanValue(of="u", time=time).value(problem, {}, {"u": u})[0] for time in (None, float(times[1]))]
     assert found == [pytest.approx(times[-1]), pytest.approx(times[1])]
-    assert "time is 0.123, expected one of" in Mean(of="u", time=0.123).unfit(problem)
-    assert Mean(of="u", time=0.1).unfit(Darcy()) == "time is 0.1, and the output 'u' has none"
+    assert "time is 0.123, expected one of" in MeanValue(of="u", time=0.123).unfit(problem)
+    assert MeanValue(of="u", time=0.1).unfit(Darcy()) == "time is 0.1, and the output 'u' has none"
 
 
 def test_the_nodes_of_a_mesh_count_by_their_areas() -> None:
@@ -110,15 +110,15 @@ def test_the_nodes_of_a_mesh_count_by_their_areas() -> None:
     assert isinstance(problem, Plate)
     nodes = problem.template(1).sizes["node"]
     one = {"T": np.full((3, nodes), 2.5)}
-    np.testing.assert_allclose(Mean(of="T").value(problem, {}, one), 2.5)
+    np.testing.assert_allclose(MeanValue(of="T").value(problem, {}, one), 2.5)
     assert "mesh" in PointValue(of="T", point=(0.1, 0.1)).unfit(problem)
 
 
 @pytest.mark.parametrize(
     ("quantity", "problem", "said"),
     [
-        (Mean(of="v"), Darcy(), "of is 'v', expected one of the outputs ['u']"),
-        (Mean(of="a"), Darcy(), "of is 'a', expected one of the outputs ['u']"),
+        (MeanValue(of="v"), Darcy(), "of is 'v', expected one of the outputs ['u']"),
+        (MeanValue(of="a"), Darcy(), "of is 'a', expected one of the outputs ['u']"),
         (
             WallFlux(of="u", wall="top"),
             Darcy(),

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from ritz.compute.evaluation.quantities.catalogue import SHIPPED
-from ritz.compute.evaluation.quantities.fields import Mean
+from ritz.compute.evaluation.quantities.fields import MeanValue
 from ritz.compute.evaluation.quantities.reading import quantity
 from tests.compute.evaluation.quantities.test_quantities import QUANTITIES
 
 
 def test_a_quantity_is_read_from_its_name() -> None:
     assert {type(one) for one in QUANTITIES} == set(SHIPPED)
-    for one in (*QUANTITIES, Mean(of="u", time=0.25)):
+    for one in (*QUANTITIES, MeanValue(of="u", time=0.25)):
         assert quantity(one.name) == one
 
 

@@ -9,19 +9,19 @@ import pytest
 import scipy
 from pydantic import ValidationError
 
-from ritz.compute.evaluation.quantities.fields import Largest, Mean
+from ritz.compute.evaluation.quantities.fields import Largest, MeanValue
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.uncertainty.propagation.chain import Pilot
 from ritz.compute.uncertainty.propagation.counts import quantile_interval
 from ritz.compute.uncertainty.propagation.points import BASE, Points, of_term, pilot
 from ritz.compute.uncertainty.propagation.propagation import Propagation
-from ritz.compute.uncertainty.propagation.telescope import Answered, Ask, Asked
+from ritz.compute.uncertainty.propagation.telescope import Answered, Ask, Wanted
 from tests.compute.problems.families import SMALL
 from tests.compute.problems.test_external import PROBLEM as EXTERNAL
 
 Formula = Callable[[np.ndarray], np.ndarray]
 
-U = Mean(of="u")
+U = MeanValue(of="u")
 
 
 def coordinates(points: Points) -> np.ndarray:
@@ -37,8 +37,8 @@ def coordinates(points: Points) -> np.ndarray:
     return normal
 
 
-def answering(rungs: Mapping[str, Formula], prices: Mapping[str, float], log: list[Asked] | None = None) -> Ask:
-    def ask(asked: Iterable[Asked]) -> Iterator[Answered]:
+def answering(rungs: Mapping[str, Formula], prices: Mapping[str, float], log: list[Wanted] | None = None) -> Ask:
+    def ask(asked: Iterable[Wanted]) -> Iterator[Answered]:
         for one in asked:
             if log is not None:
                 log.append(one)
@@ -104,7 +104,7 @@ def test_quasi_random_points_need_far_fewer_samples() -> None:
 
 
 def test_the_pilot_is_in_no_estimate_and_no_dataset() -> None:
-    log: list[Asked] = []
+    log: list[Wanted] = []
     ask = answering(RUNGS, {"truth": 1.0, "near": 0.01, "unrelated": 0.001}, log)
     Propagation(quantities=(U,), error=0.05).run(ask, list(RUNGS), 0, 0)
     first = pilot(0, 0).ids
@@ -221,7 +221,7 @@ def test_a_chain_of_three_has_the_coefficients_and_the_cost_of_its_formula() -> 
 
 
 def test_time_is_kept_and_a_budget_below_the_pilot_is_refused() -> None:
-    def slow(asked: Iterable[Asked]) -> Iterator[Answered]:
+    def slow(asked: Iterable[Wanted]) -> Iterator[Answered]:
         import time
 
         for answered in answering(RUNGS, {"truth": 1.0, "near": 0.01, "unrelated": 0.001})(asked):
