@@ -19,7 +19,7 @@ from ritz.compute.uncertainty.propagation.telescope import Answered, Wanted
 from ritz.storage.store import Store
 from ritz.tasks.propagation.worker import NETWORK
 
-REPETITIONS = 500
+REPETITIONS, POPULATION = 500, 4000
 
 COARSE = "points/4"
 
@@ -54,7 +54,7 @@ class Pools:
 def intervals(store: Store) -> Iterator[str]:
     """Count how often intervals hold, beside the usual interval of two models."""
     bench = of_stored(store, "darcy@latest", (MeanValue(of="u"), Largest(of="u")))
-    values = {name: _pool(bench.rungs[name], bench.quantities) for name in (TRUTH, COARSE, NETWORK)}
+    values = {name: pool(bench.rungs[name], bench.quantities, POPULATION) for name in (TRUTH, COARSE, NETWORK)}
     # Prices at which each of the rungs is chosen.
     pools = Pools(values, {TRUTH: 1.0, COARSE: 0.1, NETWORK: 0.01})
     rows = [["answer", "by", "holds", "interval of that share"]]
@@ -87,7 +87,8 @@ def intervals(store: Store) -> Iterator[str]:
     yield from align(rows[0], rows[1:], left=(0, 1))
 
 
-def _pool(one: Rung, quantities: Sequence[Quantity], count: int = 4000) -> np.ndarray:
+def pool(one: Rung, quantities: Sequence[Quantity], count: int) -> np.ndarray:
+    """Return the quantities of many samples on a rung, ``(count, q)``."""
     blocks = (Points(77, BASE + np.arange(first, first + 200)) for first in range(0, count, 200))
     return np.concatenate([one.values(block, quantities) for block in blocks])
 

@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import scipy
 
-from benchmarks.populations.bench import Bench, of_stored, reference
+from benchmarks.populations.bench import of_stored
+from benchmarks.populations.coverage import COARSE, pool
 from benchmarks.table import align
 from ritz.compute.evaluation.quantities.fields import MeanValue
-from ritz.compute.uncertainty.propagation.points import BASE, Points
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
 from ritz.storage.store import Store
 from ritz.tasks.propagation.worker import NETWORK, QUADRATIC
 
-COARSE = "points/4"
+SOLVES, PREDICTIONS, POPULATION, REPETITIONS = 100, 1000, 2000, 100
 
 
 def design(store: Store) -> Iterator[str]:
-    """Estimate mean and spread as in industrial design: 1000 predictions and 100 solves, beside 2000 solves."""
-    quantity = MeanValue(of="u")
-    bench = of_stored(store, "elliptic@latest", (quantity,))
+    """Estimate mean and spread of a population by some of its solves and many cheap answers."""
+    bench = of_stored(store, "elliptic@latest", (MeanValue(of="u"),))
     bench.warm()
-    many = reference(bench, 77, 2000)[:, 0]
-    mean, spread = float(many.mean()), float(many.std(ddof=1))
-    rows = [["by", "mean within 2 %", "sd within 2 %", "mean's interval", "sd's interval", "solver s", "all s"]]
+    values, prices = {}, {}
+    for name in (TRUTH, NETWORK, QUADRATIC, COARSE):
+        begun = time.process_time()
+        values[name] = pool(bench.rungs[name], bench.quantities, POPULATION)[:, 0]
+        prices[name] = (time.process_time() - begun) / POPULATION
+    mean, spread = float(values[TRUTH].mean()), float(values[TRUTH].std())
+    rows = [["by", "mean within 2 %", "sd within 2 %", "mean's interval", "sd's interval", "solver s", "all s", "÷"]]
     for cheap in (None, NETWORK, QUADRATIC, COARSE):
-        near, held, seconds = np.zeros(2, int), np.zeros(2, int), []
-        for seed in range(100):
-            one = _of_design(bench, cheap, seed)
-            near += np.abs([one.mean - mean, one.sd - spread]) <= 0.02 * spread
-            error = np.array([spread / np.sqrt(2000), spread / np.sqrt(4000)]) * 1.96
-            held += np.abs([one.mean - mean, one.sd - spread]) <= np.array(one.reach) + error
-            seconds.append((one.solver, one.solver + one.cheap))
-        solver, both = np.median(np.array(seconds), axis=0)
-        label = "100 solves" if cheap is None else f"100 solves, 1000 of {cheap}"
-        rows.append([label, f"{near[0]} of 100", f"{near[1]} of 100", f"{held[0]} of 100", f"{held[1]} of 100"])
-        rows[-1] += [f"{solver:.2f}", f"{both:.2f}"]
-    yield f"mean {mean:.5g}, sd {spread:.5g} of 2000 solves; 2 % are of the sd, since the mean is about zero"
+        near, held = np.zeros(2, int), np.zeros(2, int)
+        for seed in range(REPETITIONS):
+            found, reach = _estimated(values[TRUTH], None if cheap is None else values[cheap], seed)
+            off = np.abs(found - [mean, spread])
+            near += off <= 0.02 * spread
+            held += off <= reach
+        solver = SOLVES * prices[TRUTH]
+        whole = solver if cheap is None else solver + (SOLVES + PREDICTIONS) * prices[cheap]
+        label = f"{SOLVES} solves" if cheap is None else f"{SOLVES} solves, {PREDICTIONS} of {cheap}"
+        counts = [f"{count} of {REPETITIONS}" for count in (*near, *held)]
+        rows.append([label, *counts, f"{solver:.2f}", f"{whole:.2f}", f"{POPULATION * prices[TRUTH] / whole:.1f}"])
+    yield f"mean {mean:.5g}, sd {spread:.5g} of all {POPULATION} solves"
     yield from align(rows[0], rows[1:], left=(0,))
 
 
-@dataclass(frozen=True)
-class _Designed:
-    mean: float
-    sd: float
-    reach: tuple[float, float]
-    solver: float
-    cheap: float
+def _estimated(truth: np.ndarray, cheap: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation, and how far their intervals reach, ``(2,)`` each.
 
-
-def _of_design(bench: Bench, cheap: str | None, seed: int) -> _Designed:
-    """Estimate the mean and the standard deviation by control variates of the value and of its square."""
-    points = Points(seed, BASE + np.arange(100))
-    true, solver = bench.rungs[TRUTH].timed(points, bench.quantities)
-    truth = true[:, 0]
-    if cheap is None:
-        first, second = truth, (truth - truth.mean()) ** 2
-        base = np.zeros((2, 100)), np.zeros((2, 1000)), 0.0
-    else:
-        near, short = bench.rungs[cheap].timed(points, bench.quantities)
-        far, long = bench.rungs[cheap].timed(Points(seed, BASE + 1000 + np.arange(1000)), bench.quantities)
-        first, second = truth, (truth - truth.mean()) ** 2
-        middle = float(far.mean())
-        squares = (np.stack([one[:, 0], (one[:, 0] - middle) ** 2]) for one in (near, far))
-        base = (*squares, short + long)
-    found, reach = [], []
-    for values, small, large in zip((first, second), base[0], base[1], strict=True):
-        beta = float(np.cov(values, small)[0, 1] / small.var(ddof=1)) if small.any() else 0.0
-        rest = values - beta * small
-        variance = rest.var(ddof=1) / len(rest) + beta**2 * large.var(ddof=1) / len(large)
-        found.append(float(rest.mean() + beta * large.mean()))
-        reach.append(float(scipy.stats.t.ppf(0.975, 99) * np.sqrt(variance)))
-    sd = float(np.sqrt(max(found[1], 0.0) * 100 / 99)) if cheap is None else float(np.sqrt(max(found[1], 0.0)))
-    return _Designed(found[0], sd, (reach[0], reach[1] / (2 * sd)), solver, base[2])
+    The cheap values and their squares are control variates of the true ones.
+    """
+    generator = np.random.default_rng(seed)
+    few, many = (generator.integers(len(truth), size=count) for count in (SOLVES, PREDICTIONS))
+    centre = float(truth[few].mean())
+    found, reach = np.empty(2), np.empty(2)
+    for number, power in enumerate((1, 2)):
+        rest, more = (truth[few] - centre) ** power, np.zeros(1)
+        if cheap is not None:
+            small, large = ((cheap[at] - cheap[many].mean()) ** power for at in (few, many))
+            beta = float(np.cov(rest, small)[0, 1] / small.var(ddof=1))
+            rest, more = rest - beta * small, beta * large
+        found[number] = rest.mean() + more.mean()
+        variance = rest.var(ddof=1) / len(rest) + more.var() / len(more)
+        reach[number] = scipy.stats.t.ppf(0.975, SOLVES - 1) * np.sqrt(variance)
+    sd = float(np.sqrt(max(found[1], 0.0)))
+    return np.array([centre + found[0], sd]), np.array([reach[0], reach[1] / (2 * sd)])
