@@ -11,112 +11,23 @@ import logging
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from unittest import mock
 
 import numpy as np
 import scipy
 
+from benchmarks.indices.darcy import LED, SOLVES, of_a_problem
+from benchmarks.indices.known import KNOWN, Known, width
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
-from ritz.compute.problems.darcy import Darcy
-from ritz.compute.simulation.quickest import quickest
-from ritz.compute.simulation.simulate import simulate
-from ritz.compute.surrogates.fitted.pca_ridge import PCARidge
-from ritz.compute.surrogates.model import Model
-from ritz.compute.surrogates.normalisation import Normalisation
-from ritz.compute.uncertainty.sensitivity.coordinates import inputs_at
 from ritz.compute.uncertainty.sensitivity.design import picked
-from ritz.compute.uncertainty.sensitivity.sobol import CorrectedIndices, Function, Indices, SobolIndices
+from ritz.compute.uncertainty.sensitivity.sobol import SobolIndices
 from ritz.compute.uncertainty.sensitivity.transport import TransportSensitivity, squared_distance
 
 log = logging.getLogger("benchmarks")
 
-GOAL, RTOL, SOLVES = 0.003, 1e-8, 32
-
-
-@dataclass(frozen=True)
-class Known:
-    """A function of coordinates in (0, 1) with known indices, a model of it that is close, and one that is wrong."""
-
-    name: str
-    function: Function
-    first: np.ndarray
-    total: np.ndarray
-    close: Function
-    wrong: Function
-
-    def error(self, found: Indices) -> float:
-        """Return the largest error of an index."""
-        pairs = ((found.first, self.first), (found.total, self.total))
-        return max(float(np.abs(one.value[0] - true).max()) for one, true in pairs)
-
-    def inside(self, found: Indices) -> np.ndarray:
-        """Return which intervals hold, first-order before total."""
-        return inside(found, self.first, self.total)
-
-
-def inside(found: Indices, first: np.ndarray, total: np.ndarray, row: int = 0) -> np.ndarray:
-    pairs = ((found.first, first), (found.total, total))
-    return np.concatenate([(one.low[row] <= true + 1e-12) & (true <= one.high[row]) for one, true in pairs])
-
-
-def width(found: Indices, row: int = 0) -> float:
-    """Return the mean width of the intervals."""
-    return float(np.mean([one.high[row] - one.low[row] for one in (found.first, found.total)]))
-
-
-def ishigami() -> Known:
-    def of(a: float, b: float, c: float) -> Function:
-        def function(points: np.ndarray) -> np.ndarray:
-            x, y, z = (np.pi * (2 * points[:, :3] - 1)).T
-            return np.asarray(a + np.sin(x) + b * np.sin(y) ** 2 + c * z**4 * np.sin(x))[:, None]
-
-        return function
-
-    one, two, both = 0.5 * (1 + 0.1 * np.pi**4 / 5) ** 2, 49 / 8, 0.01 * np.pi**8 * (1 / 18 - 1 / 50)
-    first, total = np.array([one, two, 0]), np.array([one + both, two, both])
-    variance = one + two + both
-    return Known("Ishigami", of(0, 7, 0.1), first / variance, total / variance, of(0, 6.8, 0.095), of(20, 4, 0))
-
-
-def products() -> Known:
-    def of(weights: np.ndarray) -> Function:
-        return lambda points: np.prod((np.abs(4 * points - 2) + weights) / (1 + weights), axis=1)[:, None]
-
-    weights = np.array([0, 1, 4.5, 9, 99, 99])
-    parts = 1 / 3 / (1 + weights) ** 2
-    variance = np.prod(1 + parts) - 1
-    total = parts * np.prod(1 + parts) / (1 + parts) / variance
-    return Known("g of Sobol'", of(weights), parts / variance, total, of(weights + 0.1), of(weights[::-1]))
-
-
-def normal() -> Known:
-    def of(weights: np.ndarray, square: float) -> Function:
-        def function(points: np.ndarray) -> np.ndarray:
-            x = scipy.special.ndtri(points)
-            return np.asarray(x @ weights + square * x[:, 0] ** 2)[:, None]
-
-        return function
-
-    weights = np.array([4, 2, 1, 0.5, 0.1])
-    shares = weights**2 / np.sum(weights**2)
-    return Known("linear, normal", of(weights, 0), shares, shares, of(weights, 0.2), of(weights[::-1], 1))
-
-
-def lognormal() -> Known:
-    def of(weights: np.ndarray) -> Function:
-        return lambda points: np.exp(scipy.special.ndtri(points) @ weights)[:, None]
-
-    weights = np.array([0.8, 0.5, 0.3, 0.1])
-    variance = np.exp(np.sum(weights**2)) - 1
-    first = (np.exp(weights**2) - 1) / variance
-    total = first * np.exp(np.sum(weights**2) - weights**2)
-    return Known("product, log-normal", of(weights), first, total, of(0.95 * weights), of(weights[::-1]))
-
-
-KNOWN = (ishigami(), products(), normal(), lognormal())
+GOAL = 0.003
 
 
 def scrambled(rule: SobolIndices, dimensions: int, seed: int, random: bool) -> np.ndarray:
@@ -234,7 +145,7 @@ def limit(known: Known, classes: int = 200, count: int = 20_000) -> list[float]:
 def transported(seeds: int) -> list[list[str]]:
     """Return transport indices beside their limits; one more coordinate is without influence."""
     lines = []
-    closed = {"linear, normal": 1 - np.sqrt(1 - normal().first)}
+    closed = {"linear, normal": 1 - np.sqrt(1 - KNOWN[2].first)}
     for known in (KNOWN[0], KNOWN[2]):
         dimensions = len(known.first)
         exact = [*(closed[known.name] if known.name in closed else limit(known)), 0.0]
@@ -262,95 +173,6 @@ def transported(seeds: int) -> list[list[str]]:
             )
         log.info("transport indices of %s", known.name)
     return lines
-
-
-LED = 5
-"""Leading coordinates of the problem; one more is all the rest of a draw."""
-
-
-class Solved:
-    """Quantities of a problem as functions of coordinates: the mean and the largest value of u."""
-
-    def __init__(self, cells: int) -> None:
-        self.problem = Darcy(shape=(cells, cells))
-        self.solver = quickest(self.problem, self.problem.draw(0, np.arange(4)), RTOL)
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        parts = []
-        for part in np.array_split(points, max(1, len(points) // 512)):
-            fields, ledger = simulate(self.problem, inputs_at(self.problem, 0, part), self.solver, RTOL)
-            if set(ledger["status"]) != {"ok"}:
-                raise RuntimeError("a sample was not solved")
-            parts.append(quantities(fields["u"]))
-        return np.concatenate(parts)
-
-
-def quantities(u: np.ndarray) -> np.ndarray:
-    flat = np.asarray(u, np.float64).reshape(len(u), -1)
-    return np.stack([flat.mean(axis=1), flat.max(axis=1)], axis=1)
-
-
-def regression(truth: Solved) -> Function:
-    """Return a quadratic regression of 200 solves."""
-    problem = truth.problem
-    inputs = problem.draw(1, np.arange(200))
-    fields, _ = simulate(problem, inputs, truth.solver, RTOL)
-    samples = {name: np.asarray(values, np.float32) for name, values in (inputs | fields).items()}
-    model = Model.fitted(PCARidge(degree=2), Normalisation.fit(problem.template(1), samples), [samples])
-
-    def function(points: np.ndarray) -> np.ndarray:
-        return np.concatenate(
-            [
-                quantities(model.predict(inputs_at(problem, 0, part))["u"])
-                for part in np.array_split(points, max(1, len(points) // 512))
-            ]
-        )
-
-    return function
-
-
-def of_a_problem(repeats: int) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the indices of the problem by its solver and by cheap models, and how often the corrected ones hold."""
-    truth = Solved(32)
-    models: Mapping[str, Function] = {"grid 8²": Solved(8), "quadratic": regression(truth)}
-    exact = SobolIndices(points=512).analyse(truth, LED + 1, seed=0)
-    log.info("the problem is solved")
-    rule, lines, held = SobolIndices(points=128), [], []
-
-    def line(name: str, quantity: int, sort: str, found: Indices) -> None:
-        one = getattr(found, sort)
-        ends = zip(one.value[quantity], one.low[quantity], one.high[quantity], strict=True)
-        lines.append([("mean u", "max u")[quantity], sort, name, *(f"{v:.2f} [{a:.2f}, {b:.2f}]" for v, a, b in ends)])
-
-    corrected: dict[str, list[CorrectedIndices]] = {}
-    for name, model in models.items():
-        values = model(rule.design(LED + 1, 1))
-        corrected[name] = []
-        for seed in range(1, repeats + 1):
-            points = rule.check_points(LED + 1, seed, SOLVES)
-            corrected[name].append(rule.corrected(values, model(points), truth(points)))
-        log.info("%s is corrected", name)
-    for quantity in range(2):
-        for sort in ("first", "total"):
-            line("solver, 8 × 512", quantity, sort, exact)
-            for name, found in corrected.items():
-                line(f"{name} alone, 8 × 128", quantity, sort, found[0].cheap)
-                line(f"corrected by {SOLVES}", quantity, sort, found[0].indices)
-                line("its bias", quantity, sort, found[0].bias)
-    for quantity in range(2):
-        true = (exact.first.value[quantity], exact.total.value[quantity])
-        for name, found in corrected.items():
-            alone, right = (
-                100 * np.mean([inside(one, *true, quantity) for one in sets])
-                for sets in ([one.cheap for one in found], [one.indices for one in found])
-            )
-            widths = [float(np.median([width(one, quantity) for one in sets])) for sets in (
-                [one.cheap for one in found], [one.indices for one in found]
-            )]  # fmt: skip
-            few = SobolIndices(points=SOLVES, replicates=1).analyse(truth, LED + 1, seed=1)
-            cells = [f"{alone:.0f} %", f"{widths[0]:.3f}", f"{right:.0f} %", f"{widths[1]:.3f}"]
-            held.append([("mean u", "max u")[quantity], name, *cells, f"{width(few, quantity):.3f}"])
-    return lines, held
 
 
 def said(text: str) -> None:
