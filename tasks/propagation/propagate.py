@@ -4,7 +4,6 @@ import logging
 import time
 
 from ritz.compute.cluster.cluster import Cluster
-from ritz.compute.uncertainty.propagation.rungs import SolveFailed
 from ritz.storage import models
 from ritz.storage.errors import Refused
 from ritz.storage.store import Store
@@ -36,7 +35,7 @@ def propagate(store_url: str, cluster: Cluster, question: Question) -> Propagati
     begun = time.perf_counter()
     try:
         answered = asked.run(answers.ask, list(found), question.seed, question.problem.leading)
-    except (SolveFailed, ValueError) as error:
+    except ValueError as error:
         raise Refused(f"propagate {question.about}: {error}") from error
     wall = time.perf_counter() - begun
     made = record(

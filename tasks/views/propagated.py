@@ -40,7 +40,9 @@ def lines(found: PropagationRecord) -> list[str]:
     """Return sentences on what was chosen and what it cost."""
     spent = sum(found.seconds.values())
     said = [f"law: {law_text(found.law)}"] if found.law else []
-    taken = " and ".join(found.chosen) if len(found.chosen) > 1 else f"{found.chosen[0]} alone, since no rung pays"
+    taken = " and ".join(found.chosen)
+    if len(found.chosen) == 1:
+        taken += " alone, since no rung pays" if len(found.rungs) > 1 else " alone"
     points = f", on quasi-random points of {found.quasi_random} coordinates" if found.quasi_random else ""
     said.append(f"taken: {taken}{points}; pilot {found.pilot_seconds:.2g} s, estimate {spent:.2g} s of all workers")
     said += [text for row in found.answers if (text := _plain(row, spent, len(found.answers)))]

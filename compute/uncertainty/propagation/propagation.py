@@ -165,7 +165,9 @@ class Propagation(Kind):
         if any(getattr(self, name) is not None for name in QUESTIONS):
             # Exact counts and orders are those of random samples.
             leading = 0
-        names = [rungs[0], *(name for name in rungs[1:] if self.rungs is None or name in self.rungs)]
+        names = [rungs[0]]
+        if self.quantile is None:
+            names += [name for name in rungs[1:] if self.rungs is None or name in self.rungs]
         compared, spent = self._pilot(ask, names, seed, leading)
         taken = time.monotonic() - begun
         if self.seconds is not None and taken >= self.seconds:

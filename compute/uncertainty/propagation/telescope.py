@@ -245,7 +245,11 @@ def estimated(
         reached = target is not None and np.all(means.half_width <= target)
         if reached or time_is_up():
             return means
-        wanted = np.ones(len(means.mean)) if target is None else (means.half_width > target) / target**2
+        if target is None:
+            # Of quantities with units of their own each counts as much.
+            wanted = 1 / np.maximum(means.half_width, np.finfo(np.float64).tiny ** 0.25) ** 2
+        else:
+            wanted = (means.half_width > target) / target**2
         term = telescope.next_term(wanted)
         if 2 * telescope.points[term] * REPLICATES > most:
             return means

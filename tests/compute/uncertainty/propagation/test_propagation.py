@@ -171,8 +171,10 @@ def test_intervals_of_a_quantile_hold() -> None:
 
 
 def test_quantiles_end_when_time_is_up() -> None:
-    ask = answering({"truth": truth}, {"truth": 1.0})
-    found = Propagation(quantities=(U,), quantile=0.5, seconds=0.5).run(ask, ["truth"], 0, 0)
+    ask = answering(RUNGS, {"truth": 1.0, "near": 0.01, "unrelated": 0.001})
+    found = Propagation(quantities=(U,), quantile=0.5, seconds=0.5).run(ask, list(RUNGS), 0, 0)
+    # No cheap rung is asked, since quantiles are those of solves.
+    assert list(found.pilot.prices) == ["truth"]
     [median] = found.quantiles
     assert median.low < median.value < median.high
     assert median.samples >= 256
