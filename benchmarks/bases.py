@@ -24,8 +24,8 @@ from ritz.compute.evaluation.cost import timed
 from ritz.compute.evaluation.matched import REPEATS, fastest
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.acoustic import Acoustic
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
+from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.quickest import quickest

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
 from ritz.compute.fields.errors import relative_l2
-from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct

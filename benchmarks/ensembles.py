@@ -20,7 +20,7 @@ from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.errors import relative_l2
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.multigrid.multigrid import Multigrid

@@ -29,8 +29,8 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.box import grid
 from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.sizes import size
 from ritz.compute.solvers.operators import Stencil
@@ -52,7 +52,7 @@ class Line(Problem):
             "f": about | {"role": "input", "long_name": "source"},
             "u": about | {"role": "output", "long_name": "potential"},
         }
-        return box.template(n, (CELLS,), fields, "flips")
+        return grid.template(n, (CELLS,), fields, "flips")
 
     def draw(self, seed, ids):
         x = (np.asarray(ids, np.uint64)[:, None] * np.uint64(CELLS) + np.arange(CELLS, dtype=np.uint64)) + np.uint64(1)

@@ -10,7 +10,7 @@ import numpy as np
 from ritz.compute.evaluation.metric import Found, Subject, SubjectMetric, averaged
 from ritz.compute.evaluation.quantities.wall import flow
 from ritz.compute.fields.errors import relative_l2_at
-from ritz.compute.problems.box import InBox
+from ritz.compute.problems.box.walls import InBox
 
 
 class BoundaryError(SubjectMetric):

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, like
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow, wave_magnitude
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.helmholtz import source
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Acoustic(InMedium, box.LinearInBox):
+class Acoustic(InMedium, walls.LinearInBox):
     """Sound of one frequency in a box whose density varies: pressure p from the buoyancy a of the medium.
 
     Equation
@@ -49,7 +49,7 @@ class Acoustic(InMedium, box.LinearInBox):
     conductivity: ClassVar[str] = "a"
 
     kind: Literal["acoustic"] = "acoustic"
-    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = Field(
+    shape: tuple[grid.Cells, grid.Cells] | tuple[grid.Cells, grid.Cells, grid.Cells] = Field(
         default=(24, 24, 24), json_schema_extra=in_units("cells")
     )
     """Cells along y and x, or along z, y and x."""
@@ -64,7 +64,7 @@ class Acoustic(InMedium, box.LinearInBox):
             "a": {"role": "input", "transform": "log", "units": "1", "long_name": "relative buoyancy"},
             "p": {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"},
         }
-        return box.template(n, self.shape, about, box.symmetries(self.shape))
+        return grid.template(n, self.shape, about, grid.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw buoyancies, ``a`` ``(n, *shape)`` float32; see `Problem.draw`."""

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from ritz.compute.kind import OneOf
 from ritz.compute.problems.acoustic import Acoustic
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
+from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.external import External
-from ritz.compute.problems.heat import Heat
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
@@ -19,8 +20,9 @@ from ritz.compute.problems.problem import Problem
 SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
     *(Acoustic, Heat, Burgers, Plate, Cookies),
+    KuramotoSivashinsky,
 )
-"""The problems that come with the project; all of them pose systems."""
+"""The problems that come with the project; all of them pose systems but those in explicit steps."""
 
 AnyProblem = Annotated[
     Problem,

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, cast, double, namespace
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import Difference, carried, outflow
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.gaussian import Edges, Gaussian
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Convection(box.LinearInBox):
+class Convection(walls.LinearInBox):
     """A tracer that is stirred and spreads: concentration u from the stream function ψ of a flow.
 
     Equation
@@ -49,7 +49,7 @@ class Convection(box.LinearInBox):
     """
 
     kind: Literal["convection"] = "convection"
-    shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
+    shape: tuple[grid.Cells, grid.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""
     diffusivity: float = Field(default=0.01, gt=0, le=1000)
     """ε. The layers at a closed wall are about √ε wide, at an open one with outflow ε/|v|."""
@@ -64,7 +64,7 @@ class Convection(box.LinearInBox):
             "psi": {"role": "input", "transform": "identity", "units": "1", "long_name": "stream function"},
             "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "concentration"},
         }
-        return box.template(n, self.shape, about, "none")
+        return grid.template(n, self.shape, about, "none")
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw stream functions, ``psi`` ``(n, ny, nx)`` float32; see `Problem.draw`."""

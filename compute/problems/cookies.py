@@ -10,8 +10,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, cast, double, like
 from ritz.compute.kind import Fault, Source, in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.operators import Stencil
@@ -33,7 +33,7 @@ SQUARE = (0.4, 0.6)
 _HEAT = 100.0
 
 
-class Cookies(box.LinearInBox):
+class Cookies(walls.LinearInBox):
     """Eight cookies in an oven: temperature u where the conductivity of eight discs is uncertain.
 
     The published benchmark of forward uncertainty quantification "cookies-problem-propagation" of UM-Bridge: what is
@@ -79,7 +79,7 @@ class Cookies(box.LinearInBox):
     )
 
     kind: Literal["cookies"] = "cookies"
-    shape: tuple[box.Cells, box.Cells] = Field(default=(40, 40), json_schema_extra=in_units("cells"))
+    shape: tuple[grid.Cells, grid.Cells] = Field(default=(40, 40), json_schema_extra=in_units("cells"))
     """Cells along y and x. With a multiple of 10 no cell is cut by the rim of the square."""
     low: float = Field(default=-0.99, gt=-1, le=1e6)
     """Smallest value of a y_n."""
@@ -107,7 +107,7 @@ class Cookies(box.LinearInBox):
             },
             coords={
                 "cookie": ("cookie", np.arange(1.0, len(CENTRES) + 1), cookie),
-                **box.coordinates(self.shape),
+                **grid.coordinates(self.shape),
             },
             attrs={"symmetries": "none"},
         )

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Darcy(InMedium, box.LinearInBox):
+class Darcy(InMedium, walls.LinearInBox):
     """Steady flow through a porous square or cube: pressure u from permeability a.
 
     Equation
@@ -42,7 +42,7 @@ class Darcy(InMedium, box.LinearInBox):
     conductivity: ClassVar[str] = "a"
 
     kind: Literal["darcy"] = "darcy"
-    shape: tuple[box.Cells, ...] = Field(
+    shape: tuple[grid.Cells, ...] = Field(
         default=(64, 64), min_length=2, max_length=3, json_schema_extra=in_units("cells")
     )
     """Cells along y and x, or along z, y and x."""
@@ -55,7 +55,7 @@ class Darcy(InMedium, box.LinearInBox):
             "a": {"role": "input", "transform": "log", "units": "1", "long_name": "permeability"},
             "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "pressure"},
         }
-        return box.template(n, self.shape, about, box.symmetries(self.shape))
+        return grid.template(n, self.shape, about, grid.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw permeabilities, ``a`` ``(n, *shape)`` float32; see `Problem.draw`."""

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Source, in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.gaussian import Gaussian, parted, shared
 from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _STEPS = 30
 
 
-class Elliptic(InMedium, Iterated, box.InBox):
+class Elliptic(InMedium, Iterated, walls.InBox):
     """Steady conduction where the conductivity grows with the temperature: temperature u from material and sources.
 
     Equation
@@ -83,7 +83,7 @@ class Elliptic(InMedium, Iterated, box.InBox):
     )
 
     kind: Literal["elliptic"] = "elliptic"
-    shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
+    shape: tuple[grid.Cells, grid.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""
     law: AnyLaw = Lognormal(sigma=0.5)
     """Distribution of ``a``."""
@@ -104,7 +104,7 @@ class Elliptic(InMedium, Iterated, box.InBox):
             "f": {"role": "input", "transform": "identity", "units": "1", "long_name": "source"},
             "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "temperature"},
         }
-        return box.template(n, self.shape, about, box.symmetries(self.shape))
+        return grid.template(n, self.shape, about, grid.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw conductivities and sources, ``a`` and ``f`` ``(n, ny, nx)`` float32; see `Problem.draw`."""

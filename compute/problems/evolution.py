@@ -57,7 +57,8 @@ class Coupling:
 class Evolution(Problem):
     """A parametric PDE in time, solved step by step; every output holds the states at `times`, along ``time``.
 
-    A subclass states in its docstring what `Problem` asks for, and the steps. See `ritz.compute.problems.heat.Heat`.
+    A subclass states in its docstring what `Problem` asks for, and the steps; an example is
+    `ritz.compute.problems.evolutions.heat.Heat`.
     Its equations are told step by step: ``F(u, v) = 0``, where u is the state after a step and v that before it.
     """
 
@@ -114,7 +115,8 @@ class Evolution(Problem):
     ) -> dict[str, Array]:
         """Return what the equations of some steps leave over, left side less right; see `Problem.equations`.
 
-        They are scaled so that the norm of their right-hand side is that of the state before the step: ``M u − v``.
+        They are scaled so that the norm of their right-hand side is `step_size`, by default that of the state before
+        the step: ``M u − v``.
 
         Parameters
         ----------
@@ -136,9 +138,22 @@ class Evolution(Problem):
         """Return what the equations of all steps leave over, ``(n, steps, *space)``; see `Problem.equations`."""
         return self.step_equations(inputs, *self._around(inputs, fields, 0, len(self.times)))
 
+    def step_size(self, before: Mapping[str, Array], after: Mapping[str, Array]) -> Array:
+        """Return the norm by which what each step leaves over is divided, ``(n, count)``: that of the state before it.
+
+        A problem whose steps change little of a state measures them by what they change.
+
+        Parameters
+        ----------
+        before, after
+            The states before and after each of the steps, ``(n, count, *space)``.
+        """
+        del after
+        return joint_size(before, axes=2)
+
     @final
     def scale(self, inputs: Mapping[str, Array]) -> Array:
-        """Return the norm of the first state, by which the first step is measured; see `relative`."""
+        """Return the norm of the first state; what each step is measured by is `step_size`."""
         return joint_size(self.start(inputs).fields)
 
     @final
@@ -150,18 +165,18 @@ class Evolution(Problem):
     ) -> Array:
         """Return the relative residuals of the steps, ``‖M u − v‖ / ‖v‖``, ``(n, steps)``; see `Problem.relative`.
 
-        ``rows`` are of the steps after the first: all equations of that one hold the initial condition. Where fields
-        are tensors no gradient goes through ``‖v‖``.
+        ``rows`` are of the steps after the first: all equations of that one hold the initial condition. What they are
+        divided by is `step_size`; where fields are tensors no gradient goes through it.
         """
         found = []
         for before, after, steps in self.pieces(inputs, fields):
             counted = rows and {name: (steps == 0).reshape(-1, *(1,) * mask.ndim) | mask for name, mask in rows.items()}
             left = joint_size(self.step_equations(inputs, before, after, steps), counted, axes=2)
             if isinstance(left, np.ndarray):
-                found.append(left / joint_size(before, axes=2))
+                found.append(left / self.step_size(before, after))
             else:
-                held = {name: values.detach() for name, values in before.items()}
-                found.append(left / joint_size(held, axes=2).clamp_min(_LEAST))
+                held = [{name: values.detach() for name, values in states.items()} for states in (before, after)]
+                found.append(left / self.step_size(*held).clamp_min(_LEAST))
         return found[0] if len(found) == 1 else namespace(found[0]).concat(found, axis=1)
 
     @final

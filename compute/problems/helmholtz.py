@@ -8,8 +8,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, like
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow, wave_magnitude
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.spectrum import leading_cosines
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Helmholtz(box.LinearInBox):
+class Helmholtz(walls.LinearInBox):
     """Standing waves in a box with reflecting walls: amplitude u from the wave number k of the medium.
 
     Equation
@@ -52,7 +52,7 @@ class Helmholtz(box.LinearInBox):
     """
 
     kind: Literal["helmholtz"] = "helmholtz"
-    shape: tuple[box.Cells, box.Cells] | tuple[box.Cells, box.Cells, box.Cells] = Field(
+    shape: tuple[grid.Cells, grid.Cells] | tuple[grid.Cells, grid.Cells, grid.Cells] = Field(
         default=(64, 64), json_schema_extra=in_units("cells")
     )
     """Cells along y and x, or along z, y and x."""
@@ -69,7 +69,7 @@ class Helmholtz(box.LinearInBox):
             "k": {"role": "input", "transform": "identity", "units": "1", "long_name": "wave number"},
             "u": {"role": "output", "transform": "identity", "units": "1", "long_name": "amplitude"},
         }
-        return box.template(n, self.shape, about, box.symmetries(self.shape))
+        return grid.template(n, self.shape, about, grid.symmetries(self.shape))
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
         """Draw wave numbers, ``k`` ``(n, *shape)`` float32; see `Problem.draw`."""
@@ -135,7 +135,7 @@ def source(shape: tuple[int, ...], wavenumber: float) -> np.ndarray:
     f
         ``(*shape)`` float64.
     """
-    squares = [(box.centres(cells) - 0.5) ** 2 for cells in shape]
+    squares = [(grid.centres(cells) - 0.5) ** 2 for cells in shape]
     square = sum(np.meshgrid(*squares, indexing="ij", sparse=True))
     found: np.ndarray = wavenumber**2 * np.exp(-0.5 * wavenumber**2 * square)
     return found

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, namespace
 from ritz.compute.kind import in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.gaussian import Gaussian, generator, lead, parted, shared
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
@@ -27,7 +27,7 @@ _WALLS = {"south": (0, False), "east": (1, True), "north": (0, True), "west": (1
 """Axis across the wall, and whether it is the upper one; in the order of a walk round the square."""
 
 
-class Poisson(box.LinearInBox):
+class Poisson(walls.LinearInBox):
     """A potential in a square: u from sources f inside and given values at the four walls.
 
     Equation
@@ -51,7 +51,7 @@ class Poisson(box.LinearInBox):
     """
 
     kind: Literal["poisson"] = "poisson"
-    shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
+    shape: tuple[grid.Cells, grid.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""
     source: Gaussian = Gaussian(tau=5.0, alpha=2.0)
     """Distribution of f, up to its scale."""
@@ -77,7 +77,7 @@ class Poisson(box.LinearInBox):
             variables[wall] = (("sample", along), np.broadcast_to(nan, (n, cells)), about)
         return xr.Dataset(
             variables | {"u": (dims, nothing, about_u)},
-            coords=box.coordinates(self.shape),
+            coords=grid.coordinates(self.shape),
             attrs={"symmetries": "none"},
         )
 
@@ -110,7 +110,7 @@ class Poisson(box.LinearInBox):
         amplitudes = self.walls.amplitudes(1, "periodic")
         waves = 2 * np.pi * np.arange(-self.walls.modes, self.walls.modes + 1)
         ny, nx = self.shape
-        forward_x, forward_y = box.centres(nx), box.centres(ny)
+        forward_x, forward_y = grid.centres(nx), grid.centres(ny)
         ways = {"south": forward_x, "east": 1 + forward_y, "north": 3 - forward_x, "west": 4 - forward_y}
         values: Arrays = {}
         for wall, way in ways.items():

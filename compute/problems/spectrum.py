@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ritz.compute.problems.box import centres
+from ritz.compute.problems.box.grid import centres
 
 FEATURES = 16
 """Coefficients kept."""

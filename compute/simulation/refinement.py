@@ -24,7 +24,7 @@ def refined(problem: Problem) -> Problem | str:
 
     Examples
     --------
-    >>> from ritz.compute.problems.heat import Heat
+    >>> from ritz.compute.problems.evolutions.heat import Heat
     >>> fine = refined(Heat(shape=(16, 32), steps=4))
     >>> fine.shape, fine.steps
     ((32, 64), 8)

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ritz.compute.problems.catalogue import SHIPPED
+from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.simulation.simulate import ITSELF
 from ritz.compute.solvers.catalogue import answering
 from ritz.tasks.parsing.plain import RecipeDocument
@@ -58,6 +59,11 @@ def _said(pipeline: Pipeline) -> dict[str, str]:
 
 
 def _answering(pipeline: Pipeline) -> tuple[str, ...]:
-    """Return what may be named in the ledger: the solvers, and a problem of somebody's own, which may do without."""
+    """Return what may be named in the ledger: the solvers, and a problem of somebody's own, which may do without.
+
+    One in explicit steps does without.
+    """
+    if isinstance(pipeline.problem, Marching):
+        return (ITSELF,)
     own = type(pipeline.problem) not in SHIPPED
     return (*answering(pipeline.solver), *([ITSELF] if own else []))

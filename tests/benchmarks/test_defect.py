@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.defect import SHAPES, Case, answering, sizes, smooth, study
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.solvers.multigrid.multigrid import Multigrid

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson

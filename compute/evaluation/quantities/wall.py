@@ -7,7 +7,7 @@ from pydantic import Field
 from ritz.compute.evaluation.quantities.quantity import FieldPlace, Quantity
 from ritz.compute.fields.arrays import Array
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.problems.box import InBox
+from ritz.compute.problems.box.walls import InBox
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem

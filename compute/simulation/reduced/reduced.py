@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from ritz.compute.kind import Kind, Source, in_units
-from ritz.compute.problems.box import LinearInBox
+from ritz.compute.problems.box.walls import LinearInBox
 from ritz.compute.simulation.reduced.dictionary import Dictionary, Dissimilarity
 
 if TYPE_CHECKING:

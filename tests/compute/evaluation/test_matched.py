@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ritz.compute.evaluation.matched import fastest
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.simulation.coarsening import Grids
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct

@@ -12,9 +12,9 @@ from ritz.compute.evaluation.distribution_scores import RankHistogram
 from ritz.compute.evaluation.field_errors import RelativeL2Error, VarianceScaledRMSE
 from ritz.compute.evaluation.metric import Found, Metric, Subject, SubjectMetric
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem

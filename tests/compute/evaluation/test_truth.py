@@ -5,7 +5,7 @@ import pytest
 
 from ritz.compute.evaluation.truth import Distances, to_discrete_solution, to_finer_grid
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.simulate import simulate

@@ -8,10 +8,10 @@ import pytest
 from ritz.compute.evaluation.metric import Subject
 from ritz.compute.evaluation.wall_errors import BoundaryError, WallFluxError
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.problems.box import InBox
-from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.box.walls import InBox
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct

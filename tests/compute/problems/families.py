@@ -8,18 +8,20 @@ import numpy as np
 
 from ritz.compute.kind import OneOf
 from ritz.compute.problems.acoustic import Acoustic
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
+from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Arrays, Problem
+from ritz.compute.problems.ranges import Range
 
 SMALL: dict[str, Problem] = {
     "darcy": Darcy(shape=(12, 16)),
@@ -39,6 +41,10 @@ SMALL: dict[str, Problem] = {
     "burgers": Burgers(points=48, steps=6, end=0.2),
     "plate": Plate(cells=8),
     "cookies": Cookies(shape=(12, 16)),
+    "kuramoto_sivashinsky": KuramotoSivashinsky(points=48, steps=12, store_every=3, end=3.0),
+    "kuramoto_sivashinsky-range": KuramotoSivashinsky(
+        points=48, steps=12, store_every=3, end=3.0, viscosity=Range(low=0.5, high=2, log=True)
+    ),
 }
 
 

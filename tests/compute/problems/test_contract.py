@@ -11,11 +11,12 @@ import scipy
 from pydantic import TypeAdapter
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
+from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Problem
@@ -83,7 +84,7 @@ def test_a_template_takes_no_memory_and_explains_itself(problem):
         assert all(template[dim].attrs["units"] for dim in dimensions.sizes)
         outputs = [dims for name, dims in dimensions.variables.items() if name not in dimensions.inputs]
         assert all(template[dim].attrs["axis"] for dims in outputs for dim in dims)
-        assert dimensions.lengths == pytest.approx([1] * len(dimensions.space))
+        assert dimensions.lengths == pytest.approx([getattr(problem, "length", 1)] * len(dimensions.space))
 
 
 @families
@@ -195,6 +196,9 @@ def _places(problem: Problem, shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
     if isinstance(problem, Plate):
         plate = slotted_plate(problem.cells)
         return (int(plate.walls[0][0]),), (int(plate.free[len(plate.free) // 2]),)
+    if isinstance(problem, Marching):
+        # The initial condition alone: a periodic box has no walls, and others spread over all modes.
+        return (0,) * len(shape), (shape[0] - 1, *(points // 2 for points in shape[1:]))
     last = (shape[0] - 1,) if isinstance(problem, Heat | Burgers) else ()
     space = shape[len(last) :]
     return (*last, *(0 for _ in space)), (*last, *(points // 2 for points in space))

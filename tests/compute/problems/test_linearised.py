@@ -10,12 +10,12 @@ import pytest
 import xarray as xr
 
 from ritz.compute.fields.arrays import namespace, padded, roll
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.colouring import colours
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.derivatives import Unknowns, coloured_step
 from ritz.compute.problems.evolution import Evolution
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.solvers.factorization.direct import Direct

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.simulation.coarsening import Grids, coarsened
 

@@ -10,7 +10,7 @@ import pytest
 from ritz.compute.fields.arrays import double
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.evolution import Evolution
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.correction import correct
 from ritz.compute.simulation.simulate import simulate

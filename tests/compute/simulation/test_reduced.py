@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from ritz.compute.problems.box import LinearInBox
+from ritz.compute.problems.box.walls import LinearInBox
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.reduced.clustering import distances, k_medoids, normalised, sines

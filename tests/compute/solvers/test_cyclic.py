@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy
 
-from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.simulation.posing import all_systems, first_systems
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.choice.auto import Auto

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ritz.compute.problems.acoustic import Acoustic
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import TwoPhase
 from ritz.compute.problems.plate import Plate

@@ -80,7 +80,7 @@ from ritz.compute.solvers.precompile import SOLVERS, precompile
 for solver in SOLVERS:
     precompile(solver)
 compiled.clear()
-from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.poisson import Poisson

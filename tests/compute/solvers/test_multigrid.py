@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.simulation.correction import correct
 from ritz.compute.simulation.simulate import simulate

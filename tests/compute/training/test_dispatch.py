@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.fields.errors import relative_l2
-from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.sampling.order import order
 from ritz.compute.simulation.simulate import simulate

@@ -9,11 +9,11 @@ import xarray as xr
 
 from ritz.compute.fields.errors import relative_h1, relative_l2
 from ritz.compute.problems.acoustic import Acoustic
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson

@@ -12,7 +12,7 @@ from ritz.compute.evaluation.quantities.fields import Integral, Largest, MeanVal
 from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.evaluation.quantities.wall import WallFlux
 from ritz.compute.problems.darcy import Darcy
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Problem
 from tests.compute.problems.families import SMALL

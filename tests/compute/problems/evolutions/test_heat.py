@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.assembly import diffusion

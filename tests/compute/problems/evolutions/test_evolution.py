@@ -3,14 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ritz.compute.problems.burgers import Burgers
 from ritz.compute.problems.catalogue import SHIPPED
 from ritz.compute.problems.evolution import Evolution, State
-from ritz.compute.problems.heat import Heat
+from ritz.compute.problems.evolutions.burgers import Burgers
+from ritz.compute.problems.evolutions.heat import Heat
+from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
-SMALL = [Heat(shape=(12, 16), steps=5), Burgers(points=32, steps=6)]
+SMALL: list[Evolution] = [
+    Heat(shape=(12, 16), steps=5),
+    Burgers(points=32, steps=6),
+    KuramotoSivashinsky(points=32, steps=12, store_every=2, end=3.0),
+]
 
 
 def solve(systems: Systems) -> np.ndarray:

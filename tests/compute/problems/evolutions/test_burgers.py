@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ritz.compute.problems.burgers import Burgers
+from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.tasks.recipes import load

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Source, in_units
-from ritz.compute.problems import box
+from ritz.compute.problems.box import grid
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.iterated import Iterated
@@ -98,7 +98,7 @@ class Burgers(Iterated, Evolution):
         nothing = np.broadcast_to(np.float32(np.nan), (n, self.steps, self.points))
         about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first velocity"}
         about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "velocity"}
-        centres = box.centres(self.points)
+        centres = grid.centres(self.points)
         return xr.Dataset(
             {
                 "u0": (("sample", "x"), nothing[:, 0], about_u0),

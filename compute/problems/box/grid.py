@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
-
-from ritz.compute.problems.problem import Problem
-from ritz.compute.solvers.operators import Stencil
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Cells = Annotated[int, Field(ge=4, le=8192)]
 """Cells along an axis."""
-
-
-class InBox(Problem):
-    """A problem on a box with the field ``shape``, one output, and conditions at the walls."""
-
-    output: ClassVar[str] = "u"
-    """Name of the output."""
-
-    conductivity: ClassVar[str] = ""
-    """Name of the input a of the only fluxes through the walls, −a ∇u, with u = 0 on them; empty where they differ."""
-
-    if TYPE_CHECKING:
-        # Field of a subclass, which keeps its place among its others.
-        shape: tuple[int, ...]
-
-    def conditions(self) -> dict[str, np.ndarray]:
-        """Return the cells along the walls; see `Problem.conditions`."""
-        return {self.output: along_walls(self.shape)}
-
-
-class LinearInBox(InBox):
-    """One whose equations are linear in the output, and not in time."""
-
-    @abstractmethod
-    def matrices(self, inputs: Mapping[str, np.ndarray]) -> Stencil:
-        """Return the operators of the equations, one per sample."""
-
-    def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
-        """Return `matrices`; see `Problem.linearised`."""
-        del fields
-        return self.matrices(inputs)
 
 
 def centres(cells: int) -> np.ndarray:
@@ -67,13 +32,6 @@ def coordinates(shape: tuple[int, ...]) -> dict[str, Any]:
         axis: (axis, centres(cells), about | {"axis": axis.upper()})
         for axis, cells in zip(axes(shape), shape, strict=True)
     }
-
-
-def along_walls(shape: tuple[int, ...]) -> np.ndarray:
-    """Return which cells touch a wall, ``(*shape)`` bool."""
-    found = np.ones(shape, dtype=bool)
-    found[(slice(1, -1),) * len(shape)] = False
-    return found
 
 
 def symmetries(shape: tuple[int, ...]) -> str:

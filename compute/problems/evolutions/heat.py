@@ -9,8 +9,8 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, like
 from ritz.compute.kind import Source, in_units
-from ritz.compute.problems import box
 from ritz.compute.problems.balance import outflow
+from ritz.compute.problems.box import grid, walls
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.gaussian import Gaussian, parted, shared
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class Heat(InMedium, box.InBox, Evolution):
+class Heat(InMedium, walls.InBox, Evolution):
     """Cooling of an uneven plate with cold edges: temperature u over time from diffusivity a and first state u0.
 
     Equation
@@ -60,7 +60,7 @@ class Heat(InMedium, box.InBox, Evolution):
     conductivity: ClassVar[str] = "a"
 
     kind: Literal["heat"] = "heat"
-    shape: tuple[box.Cells, box.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
+    shape: tuple[grid.Cells, grid.Cells] = Field(default=(64, 64), json_schema_extra=in_units("cells"))
     """Cells along y and x."""
     steps: int = Field(default=16, ge=1, le=10_000, json_schema_extra=in_units("time steps"))
     """Time steps, the first in two halves; all states are stored."""
@@ -88,9 +88,9 @@ class Heat(InMedium, box.InBox, Evolution):
             },
             coords={
                 "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),
-                **box.coordinates(self.shape),
+                **grid.coordinates(self.shape),
             },
-            attrs={"symmetries": box.symmetries(self.shape)},
+            attrs={"symmetries": grid.symmetries(self.shape)},
         )
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:

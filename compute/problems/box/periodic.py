@@ -1,0 +1,61 @@
+"""What problems on a periodic box of equal cells have in common: the waves that fit into it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ritz.compute.problems.box.grid import axes
+
+
+def centres(cells: int, length: float) -> np.ndarray:
+    """Return where the centres of the cells lie along an axis, ``(cells,)`` float64 from 0 to the length."""
+    return length * (np.arange(cells) + 0.5) / cells
+
+
+def coordinates(shape: tuple[int, ...], length: float) -> dict[str, Any]:
+    """Return the coordinates of a template, the centres of the cells along each axis of a box of equal lengths."""
+    about = {"units": "1", "long_name": "centre of the cell"}
+    return {
+        axis: (axis, centres(cells, length), about | {"axis": axis.upper()})
+        for axis, cells in zip(axes(shape), shape, strict=True)
+    }
+
+
+@lru_cache(maxsize=64)
+def wave_numbers(shape: tuple[int, ...], length: float, *, whole: bool = False) -> tuple[np.ndarray, ...]:
+    """Return the wave numbers 2πm/L of the modes along each axis, float64, shaped so that they are broadcast together.
+
+    Parameters
+    ----------
+    shape
+        Cells along each axis.
+    length
+        L, of every axis.
+    whole
+        Whether the modes are those of a complex transform; otherwise the last axis has those of a real field.
+    """
+    found = []
+    for axis, cells in enumerate(shape):
+        half = axis == len(shape) - 1 and not whole
+        waves = np.fft.rfftfreq(cells, length / cells) if half else np.fft.fftfreq(cells, length / cells)
+        found.append((2 * np.pi * waves).reshape(*(-1 if other == axis else 1 for other in range(len(shape)))))
+        found[-1].flags.writeable = False
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def resolved(shape: tuple[int, ...], *, whole: bool = False) -> np.ndarray:
+    """Return which modes the product of two fields leaves right: those below a third of the cells along every axis.
+
+    Source: the two-thirds rule of S. A. Orszag, "On the elimination of aliasing in finite-difference schemes by
+    filtering high-wavenumber components", J. Atmos. Sci. 28 (1971).
+    """
+    waves = wave_numbers(shape, 2 * np.pi, whole=whole)
+    kept = np.ones((1,) * len(shape), dtype=bool)
+    for cells, along in zip(shape, waves, strict=True):
+        kept = kept & (3 * np.abs(np.rint(along)) < cells)
+    kept.flags.writeable = False
+    return kept
