@@ -1,17 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ritz.compute.kind import Kind
 
 if TYPE_CHECKING:
     import xarray as xr
 
+TIME = "time"
+"""Name of the dimension of time."""
+
 NODE = "node"
 """Name of the dimension of the nodes of an unstructured mesh."""
+
+INITIAL_STATE = "initial_state"
+"""Attribute of an output in time: the input that holds its state at time zero."""
 
 _AXES = ("Z", "Y", "X")
 
@@ -36,6 +43,16 @@ class Dimensions(Kind):
     lengths: tuple[float, ...] | None = None
     """Extent of the box along each dimension of space, the spacing times the points; 1 where there are no
     coordinates. None on a mesh, or where the spacing is uneven: no derivatives are taken there."""
+    times: tuple[float, ...] = ()
+    """Times of the states that the outputs hold, along their dimension of time; empty where they have none."""
+    starts: dict[str, str] = Field(default_factory=dict)
+    """By output the input that holds its state at time zero, where the template says so."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave times out where there are none: files of models that were written before stay as they are."""
+        found: dict[str, Any] = serialize(self)
+        return {name: value for name, value in found.items() if value or name not in ("times", "starts")}
 
     @classmethod
     def of(cls, template: xr.Dataset) -> Dimensions:
@@ -65,7 +82,18 @@ class Dimensions(Kind):
                 )
         sizes = {dim: int(template.sizes[dim]) for dim in axes}
         inputs = tuple(name for name, array in found.items() if array.attrs["role"] == "input")
-        return cls(space=space, sizes=sizes, variables=variables, inputs=inputs, lengths=_lengths(template, space))
+        starts = {
+            name: str(array.attrs[INITIAL_STATE]) for name, array in found.items() if INITIAL_STATE in array.attrs
+        }
+        return cls(
+            space=space,
+            sizes=sizes,
+            variables=variables,
+            inputs=inputs,
+            lengths=_lengths(template, space),
+            times=_times(template, variables, inputs) if starts else (),
+            starts=starts,
+        )
 
     @property
     def mesh(self) -> bool:
@@ -76,6 +104,20 @@ class Dimensions(Kind):
     def shape(self) -> tuple[int, ...]:
         """Points along each dimension of space."""
         return tuple(self.sizes[dim] for dim in self.space)
+
+    def at(self, times: Sequence[float]) -> Dimensions:
+        """Return the dimensions of the same variables with states at other times.
+
+        Raises
+        ------
+        ValueError
+            If the outputs have no times.
+        """
+        if not self.times:
+            raise ValueError("the outputs have no times; expected those of a problem in time")
+        return self.model_copy(
+            update={"sizes": {**self.sizes, TIME: len(times)}, "times": tuple(float(time) for time in times)}
+        )
 
     def others(self, name: str) -> tuple[str, ...]:
         """Return the dimensions of a variable that are not of space, in its order."""
@@ -154,6 +196,16 @@ def _axis(template: xr.Dataset, dim: str) -> str:
     said = str(template[dim].attrs.get("axis", "")) if dim in template.coords else ""
     axis = said or dim.upper() if dim in ("x", "y", "z") else said
     return axis if axis in _AXES else ""
+
+
+def _times(
+    template: xr.Dataset, variables: Mapping[str, tuple[str, ...]], inputs: tuple[str, ...]
+) -> tuple[float, ...]:
+    """Return the times along the dimension of time; none where an output has none, or where they are not told."""
+    outputs = [dims for name, dims in variables.items() if name not in inputs]
+    if TIME not in template.coords or not all(TIME in dims for dims in outputs):
+        return ()
+    return tuple(float(time) for time in template[TIME].values)
 
 
 def _rank(axis: str) -> int:

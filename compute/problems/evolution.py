@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from ritz.compute.fields.arrays import Array, cast, double, namespace
+from ritz.compute.fields.dimensions import INITIAL_STATE
 from ritz.compute.problems.problem import Arrays, Problem, Solve, refuse_overriding
 from ritz.compute.problems.sizes import joint_size
 from ritz.compute.solvers.operators import Operators
@@ -54,12 +55,18 @@ class Coupling:
     transposed: Callable[[np.ndarray], np.ndarray]
 
 
+def from_input(name: str) -> dict[str, str]:
+    """Return the attribute of an output in a template that says which input holds its state at time zero."""
+    return {INITIAL_STATE: name}
+
+
 class Evolution(Problem):
     """A parametric PDE in time, solved step by step; every output holds the states at `times`, along ``time``.
 
     A subclass states in its docstring what `Problem` asks for, and the steps; an example is
     `ritz.compute.problems.evolutions.heat.Heat`.
-    Its equations are told step by step: ``F(u, v) = 0``, where u is the state after a step and v that before it.
+    Its equations are told step by step: ``F(u, v) = 0``, where u is the state after a step and v that before it. Its
+    template says of every output which input holds the state at time zero, by `from_input`.
     """
 
     step_dims = ("time",)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,6 +67,37 @@ class Model(Predictor):
             for channels in self._blocks(inputs, batch):
                 parts.append(self.normalisation.decode(self.module(channels)).cpu().numpy())
         return self.normalisation.unstack(np.concatenate(parts) if parts else self._nothing(inputs))
+
+    def rollout(self, inputs: Mapping[str, np.ndarray], times: Sequence[float], batch: int = 32) -> Arrays:
+        """Predict the outputs of ``n`` samples at any times; see `Surrogate.rollout`.
+
+        Parameters
+        ----------
+        inputs, batch
+            As for `predict`.
+        times
+            Rising, above zero.
+
+        Returns
+        -------
+        dict
+            ``(n, *dims)`` float32 for every output variable, ``time`` among them as long as ``times``.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`, or if the surrogate does not step through time, or not to these times.
+        """
+        inputs, normalisation = self._checked(inputs), self.normalisation.at(times)
+        found = []
+        with self._evaluated():
+            for channels in self._blocks(inputs, batch):
+                stepped = self.surrogate.rollout(self.module, channels, times)
+                found.append(normalisation.decode(stepped).cpu().numpy())
+        if not found:
+            count = normalisation.channels("output")[-1].stop
+            found.append(np.empty((0, count, *normalisation.dimensions.grid(inputs)), np.float32))
+        return normalisation.unstack(np.concatenate(found))
 
     def sample(self, inputs: Mapping[str, np.ndarray], members: int, seed: int, batch: int = 32) -> Arrays:
         """Draw from the distribution of the outputs of ``n`` samples; see `Predictor.sample`."""

@@ -56,6 +56,19 @@ class Network(Surrogate):
         self.check(grid)
         return self.build(inputs, outputs, len(grid.shape))
 
+    def adapted(self, module: torch.nn.Module, normalisation: Normalisation) -> torch.nn.Module:
+        """Return an untrained network that knows the numbers of a normalisation, where the class needs them.
+
+        Parameters
+        ----------
+        module
+            What `build_on` returned.
+        normalisation
+            Of the training.
+        """
+        del normalisation
+        return module
+
     def objective(self, module: torch.nn.Module, batch: Minibatch) -> torch.Tensor:
         """Return what a step makes smaller, a scalar: the recipe's losses of the network's output, unless overridden.
 
@@ -93,4 +106,4 @@ class Network(Surrogate):
 def network(surrogate: Network, normalisation: Normalisation) -> torch.nn.Module:
     """Return the untrained network for the variables of ``normalisation`` and the grid it was fitted on."""
     inputs, outputs = (normalisation.channels(role)[-1].stop for role in ("input", "output"))
-    return surrogate.build_on(inputs, outputs, Grid.of(normalisation.dimensions))
+    return surrogate.adapted(surrogate.build_on(inputs, outputs, Grid.of(normalisation.dimensions)), normalisation)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
@@ -110,6 +110,10 @@ class Normalisation(Kind):
         """Return which channels each variable of a role makes."""
         counts = [self.dimensions.channels(v.name) for v in self._of(role)]
         return tuple(slice(stop - count, stop) for stop, count in zip(accumulate(counts), counts, strict=True))
+
+    def at(self, times: Sequence[float]) -> Normalisation:
+        """Return the normalisation of outputs at other times; see `Dimensions.at`."""
+        return self.model_copy(update={"dimensions": self.dimensions.at(times)})
 
     def encode(self, role: Role, fields: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the channels of one role, ``(n, channel, *space)`` float32."""

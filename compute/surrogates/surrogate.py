@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.fields.dimensions import TIME, Dimensions
 from ritz.compute.kind import Kind
 from ritz.compute.surrogates.normalisation import Normalisation
 
@@ -17,6 +17,59 @@ if TYPE_CHECKING:
 
     from ritz.compute.surrogates.model import Model
     from ritz.compute.surrogates.network import Network
+
+
+@dataclass(frozen=True)
+class StateChannels:
+    """Which channels hold the states of outputs in time.
+
+    The channels of an output lie together, time by time; those of one state are of all outputs, in their order.
+
+    Attributes
+    ----------
+    times
+        Of the states, rising from above zero.
+    starts
+        For each channel of a state the input channel that holds it at time zero.
+    sizes
+        How many channels of a state are of each output.
+    """
+
+    times: tuple[float, ...]
+    starts: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, dimensions: Dimensions) -> StateChannels | None:
+        """Return those of a problem's variables; None where an output has no times or no state at time zero.
+
+        Raises
+        ------
+        ValueError
+            If the input that is said to hold a state at time zero has other dimensions than the state.
+        """
+        outputs = [name for name in dimensions.variables if name not in dimensions.inputs]
+        if not dimensions.times or set(outputs) != set(dimensions.starts):
+            return None
+        ends = accumulate(map(dimensions.channels, dimensions.inputs))
+        begins = {name: end - dimensions.channels(name) for name, end in zip(dimensions.inputs, ends, strict=True)}
+        starts: list[int] = []
+        sizes: list[int] = []
+        for name in outputs:
+            start = dimensions.starts[name]
+            if start not in begins or dimensions.variables[name] != (TIME, *dimensions.variables[start]):
+                raise ValueError(
+                    f"output {name!r} has the dimensions {dimensions.variables[name]} and its state at time zero is "
+                    f"{start!r} with {dimensions.variables.get(start)}, expected an input with the same after {TIME!r}"
+                )
+            sizes.append(dimensions.channels(start))
+            starts += range(begins[start], begins[start] + sizes[-1])
+        return cls(dimensions.times, tuple(starts), tuple(sizes))
+
+    @property
+    def intervals(self) -> tuple[float, ...]:
+        """The lengths of the steps from time zero through all times."""
+        return tuple(after - before for before, after in zip((0.0, *self.times), self.times, strict=False))
 
 
 @dataclass(frozen=True)
@@ -32,17 +85,21 @@ class Grid:
     mesh
         Whether the points are the nodes of an unstructured mesh. They are on one axis then, and its order says
         nothing of who is whose neighbour.
+    states
+        Which channels are states in time; None where there are none.
     """
 
     shape: tuple[int, ...]
     varies: tuple[tuple[bool, ...], ...]
     mesh: bool = False
+    states: StateChannels | None = None
 
     @classmethod
     def of(cls, dimensions: Dimensions) -> Grid:
         """Return the grid of a problem's variables, with the inputs in their order."""
         varies = [(dimensions.along(name),) * dimensions.channels(name) for name in dimensions.inputs]
-        return cls(dimensions.shape, tuple(chain.from_iterable(varies)), dimensions.mesh)
+        states = StateChannels.of(dimensions)
+        return cls(dimensions.shape, tuple(chain.from_iterable(varies)), dimensions.mesh, states)
 
     def check_inputs(self, inputs: int) -> None:
         """Raise a ValueError unless ``varies`` is for so many input channels."""
@@ -65,6 +122,9 @@ class Surrogate(Kind, ABC):
 
     stochastic: ClassVar[bool] = False
     """Whether `sample` draws from a distribution of outputs."""
+
+    halves_grid: ClassVar[bool] = True
+    """Whether steps of a training may see means over blocks of points, where what was learnt works on any grid."""
 
     draws: ClassVar[int] = 16
     """How many draws of each sample its distribution is measured by, where it is stochastic."""
@@ -152,6 +212,33 @@ class Surrogate(Kind, ABC):
         """
         del module, x, members, generator
         raise ValueError(f"the surrogate {self.kind!r} is deterministic: there is nothing to draw; use predict")
+
+    def rollout(self, module: torch.nn.Module, x: torch.Tensor, times: Sequence[float]) -> torch.Tensor:
+        """Return the states at any times; a surrogate that steps through time overrides this.
+
+        Parameters
+        ----------
+        module
+            What was learnt.
+        x
+            Normalised inputs ``(n, channel, *space)``.
+        times
+            Rising, above zero; see `unreachable`.
+
+        Returns
+        -------
+        torch.Tensor
+            Normalised outputs ``(n, channel, *space)``, the channels of `Normalisation.at` these times.
+
+        Raises
+        ------
+        ValueError
+            If it does not step through time, or not to these times.
+        """
+        del module, x, times
+        raise ValueError(
+            f"the surrogate {self.kind!r} predicts the times of its training alone; expected 'stepping' for others"
+        )
 
     def check(self, grid: Grid) -> None:
         """Raise a ValueError where this surrogate cannot work; most work anywhere."""

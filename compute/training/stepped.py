@@ -54,7 +54,9 @@ class Stepped(Training, ABC):
     stopping: Stopping | None = None
     """When to stop early; None for never."""
     coarse: float = Field(default=0.75, ge=0, le=1)
-    """Share of the steps at half the resolution, where the grid is even and the surrogate works on any; 0 for none."""
+    """Share of the steps at half the resolution, where the grid is even and the surrogate works on any; 0 for none.
+
+    There are none for a surrogate that steps through time: a step of one length is another map on another grid."""
     augment: bool = True
     """Whether every drawn sample is moved by a random symmetry of the problem."""
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import grid
-from ritz.compute.problems.evolution import Evolution, State
+from ritz.compute.problems.evolution import Evolution, State, from_input
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.problem import Arrays, Solve
@@ -102,7 +102,7 @@ class Burgers(Iterated, Evolution):
         return xr.Dataset(
             {
                 "u0": (("sample", "x"), nothing[:, 0], about_u0),
-                "u": (("sample", "time", "x"), nothing, about_u),
+                "u": (("sample", "time", "x"), nothing, about_u | from_input("u0")),
             },
             coords={
                 "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),

@@ -11,7 +11,7 @@ from ritz.compute.fields.arrays import Array, double, like
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.box import grid, walls
-from ritz.compute.problems.evolution import Evolution, State
+from ritz.compute.problems.evolution import Evolution, State, from_input
 from ritz.compute.problems.gaussian import Gaussian, parted, shared
 from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
@@ -84,7 +84,7 @@ class Heat(InMedium, walls.InBox, Evolution):
             {
                 "a": (dims, nothing[:, 0], about_a),
                 "u0": (dims, nothing[:, 0], about_u0),
-                "u": (("sample", "time", "y", "x"), nothing, about_u),
+                "u": (("sample", "time", "y", "x"), nothing, about_u | from_input("u0")),
             },
             coords={
                 "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),

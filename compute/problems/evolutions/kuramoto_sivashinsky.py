@@ -11,7 +11,7 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, double, like, namespace
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import periodic
-from ritz.compute.problems.evolution import State
+from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions import exponential
 from ritz.compute.problems.evolutions.exponential import (
     COX_MATTHEWS,
@@ -87,7 +87,7 @@ class KuramotoSivashinsky(Ranged, Marching):
             {
                 **self.range_variables(n),
                 "u0": (("sample", "x"), nothing[:, 0], about_u0),
-                "u": (("sample", "time", "x"), nothing, about_u),
+                "u": (("sample", "time", "x"), nothing, about_u | from_input("u0")),
             },
             coords={
                 "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),

@@ -158,7 +158,8 @@ class Descent(Step):
 
     def _coarse(self, number: int, space: tuple[int, ...]) -> bool:
         """Return whether a step sees means over blocks of points."""
-        possible = self.surrogate.any_grid and not self.normalisation.dimensions.mesh and all(n % 2 == 0 for n in space)
+        anywhere = self.surrogate.any_grid and self.surrogate.halves_grid
+        possible = anywhere and not self.normalisation.dimensions.mesh and all(n % 2 == 0 for n in space)
         return possible and number < self.training.coarse * self.total
 
     def _optimise(self, number: int, x: torch.Tensor, y: torch.Tensor) -> float:

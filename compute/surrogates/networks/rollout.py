@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from ritz.compute.surrogates.surrogate import StateChannels
+
+
+class Rollout(torch.nn.Module):
+    """A network that takes a state one step on, and the loop that leads it through all times.
+
+    Parameters
+    ----------
+    inner
+        From the channels of a state, of the other inputs and, where ``unit`` is given, of the length of the step, to
+        the channels of a state.
+    states
+        Which channels are states.
+    inputs
+        How many input channels there are.
+    unit
+        Length of a step that the network sees as 1; None where it sees none.
+    change
+        Whether the network says what a step changes, rather than the state after it.
+    """
+
+    def __init__(
+        self, inner: torch.nn.Module, states: StateChannels, inputs: int, *, unit: float | None, change: bool
+    ) -> None:
+        super().__init__()
+        self.inner, self.states, self.unit, self.change = inner, states, unit, change
+        self._others = [channel for channel in range(inputs) if channel not in states.starts]
+        # From the channels of the first state, as an input, to those of an output; `Stepping.adapted` says how.
+        self.start_factor: torch.Tensor
+        self.start_shift: torch.Tensor
+        self.register_buffer("start_factor", torch.ones(len(states.starts)))
+        self.register_buffer("start_shift", torch.zeros(len(states.starts)))
+
+    def split(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the first state, in the channels of an output, and the other inputs."""
+        shape = (-1, *(1,) * (x.ndim - 2))
+        first = x[:, list(self.states.starts)] * self.start_factor.reshape(shape) + self.start_shift.reshape(shape)
+        return first, x[:, self._others]
+
+    def step(self, state: torch.Tensor, others: torch.Tensor, lengths: torch.Tensor | float) -> torch.Tensor:
+        """Return the state one step on.
+
+        Parameters
+        ----------
+        state, others
+            ``(n, channel, *space)``.
+        lengths
+            Of the steps: one, or one a sample.
+        """
+        parts = [state, others]
+        if self.unit is not None:
+            seen = torch.as_tensor(lengths, dtype=state.dtype, device=state.device) / self.unit
+            parts.append(seen.reshape(-1, *(1,) * (state.ndim - 1)).expand(len(state), 1, *state.shape[2:]))
+        found: torch.Tensor = self.inner(torch.cat(parts, dim=1))
+        return state + found if self.change else found
+
+    def through(self, x: torch.Tensor, lengths: Iterable[tuple[float, int]]) -> torch.Tensor:
+        """Return states, ``(n, time, channel, *space)``, from the inputs ``(n, channel, *space)``.
+
+        Parameters
+        ----------
+        lengths
+            For each state that is returned, the length of the steps from the one before it, and how many they are.
+        """
+        state, others = self.split(x)
+        found = []
+        for length, count in lengths:
+            for _ in range(count):
+                state = self.step(state, others, length)
+            found.append(state)
+        return torch.stack(found, dim=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the states at all times of the training as output channels ``(n, channel, *space)``."""
+        return self.channels(self.through(x, [(length, 1) for length in self.states.intervals]))
+
+    def channels(self, states: torch.Tensor) -> torch.Tensor:
+        """Return states ``(n, time, channel, *space)`` at any times as output channels ``(n, channel, *space)``."""
+        return torch.cat([part.flatten(1, 2) for part in states.split(list(self.states.sizes), dim=2)], dim=1)
+
+    def stacked(self, channels: torch.Tensor) -> torch.Tensor:
+        """Return output channels as states ``(n, time, channel, *space)``; it undoes `channels`."""
+        count = channels.shape[1] // sum(self.states.sizes)
+        parts = channels.split([count * size for size in self.states.sizes], dim=1)
+        return torch.cat([part.unflatten(1, (count, -1)) for part in parts], dim=2)
