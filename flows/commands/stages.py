@@ -257,6 +257,14 @@ def predict(
             "whole field is.",
         ),
     ] = "points",
+    times: Annotated[
+        str | None,
+        typer.Option(
+            "--times",
+            metavar="TIMES",
+            help="Times to predict, of a surrogate that steps through time: a list as 0.5,1,2 or START:END:STEP.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 1 if a sample is flagged, or the inputs cannot be judged.")
     ] = False,
@@ -270,7 +278,7 @@ def predict(
     from ritz.flows.terminal import print_json
     from ritz.tasks.prediction.predict import predict as work
 
-    result = work(store, model, file_of(source), file_of(target), sample_dim, verify, bands, scope)
+    result = work(store, model, file_of(source), file_of(target), sample_dim, verify, bands, scope, times)
     for remark in result.remarks:
         typer.echo(remark, err=True)
     if not result.released:

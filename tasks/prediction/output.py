@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ritz.compute.fields.dimensions import TIME
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty.novelty import Judged
 from ritz.compute.uncertainty.uncertainty import Scope
 from ritz.storage.conventions import CONVENTIONS
 from ritz.tasks.documents.card import Card
 from ritz.tasks.prediction.estimated import Estimated
+from ritz.tasks.prediction.horizon import CALIBRATED, Horizon
 from ritz.tasks.prediction.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class Output:
         What is known of the predictions and of the inputs, and the fields that were verified; None without.
     trained_on
         Its dataset.
+    horizon
+        The times that were asked for; None where they are those of the training.
     """
 
     card: Card
@@ -100,6 +104,7 @@ class Output:
     judged: Judged | None
     verified: Verified | None
     trained_on: str
+    horizon: Horizon | None = None
 
     def dataset(self) -> xr.Dataset:
         """Return it with names, units and places, along the samples and points of the inputs."""
@@ -125,6 +130,8 @@ class Output:
                 result[f"{name}_{side}"] = (("level", *dims), of[name], attrs | about)
         for called, (numbers, about) in of_samples.items():
             result[called] = (sample, numbers, about)
+        if self.horizon is not None and self.bars is not None:
+            result[CALIBRATED] = self.horizon.flags()
         if self.bars is not None:
             level = ("level", list(self.bars.levels), {"long_name": "nominal coverage", "units": "1"})
             result = result.assign_coords(level=level)
@@ -190,12 +197,15 @@ class Output:
 
     def _coordinates(self) -> Coordinates:
         along = {dim for entry in self.card.outputs.values() for dim in entry.dims}
-        own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, VERIFIED, VERIFIED_ERROR)
+        own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, VERIFIED, VERIFIED_ERROR, CALIBRATED)
         taken = {*self.outputs, *along, *own_names, "level"}
         labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
         # The triangles of a mesh lie along no variable, but among its nodes.
         own = {str(k): v for k, v in self.grid.coords.items() if k not in v.dims or k in along}
-        return labels | {name: one for name, one in own.items() if not set(one.dims) & set(self.inputs.other)}
+        kept = {name: one for name, one in own.items() if not set(one.dims) & set(self.inputs.other)}
+        if self.horizon is not None:
+            kept[TIME] = (TIME, np.array(self.horizon.times), dict(self.grid[TIME].attrs))
+        return labels | kept
 
     def _places(self) -> Coordinates:
         """Return the coordinates of the points as the file has them, where they are not the model's."""

@@ -22,6 +22,7 @@ from ritz.tasks.documents.law_calibration import LawCalibration, law_calibration
 from ritz.tasks.parsing.asked_law import law_text
 from ritz.tasks.prediction import remarks
 from ritz.tasks.prediction.estimated import Estimated
+from ritz.tasks.prediction.horizon import Horizon, read_times
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
 from ritz.tasks.prediction.novelty_judge import novelty
 from ritz.tasks.prediction.output import Bars, Coordinates, Output
@@ -98,6 +99,7 @@ def predict(
     verify: float | None = None,
     law: str | None = None,
     scope: Scope = "points",
+    times: str | None = None,
 ) -> Prediction:
     """Predict the outputs for the inputs in a file, with bands where the model was quantified.
 
@@ -122,6 +124,9 @@ def predict(
     scope
         What the levels of the bands are said of: the share of the points inside, or the probability that whole fields
         are.
+    times
+        At which times to predict, where the surrogate steps through time; see `ritz.tasks.prediction.horizon`. Bands
+        are those of the times of the training, and NaN at others; ``bands_calibrated`` flags the times.
 
     Raises
     ------
@@ -135,6 +140,7 @@ def predict(
     spec, card = reference.spec, of_model.card(store, reference.spec)
     other = None if law is None else law_calibration(store, spec, law)
     check_target(target, SUFFIXES)
+    asked = None if times is None else read_times(times)
     grid = _grid(store, spec, card)
     inputs = read_inputs(source, Interface.of(card, grid), sample_dim)
     problem = None if verify is None else verifiable(card, spec, inputs, verify)
@@ -146,12 +152,18 @@ def predict(
     if other is not None:
         bands = load_bands(store, spec, other.law, trained)
     check_scope(scope, spec, bands)
-    outputs = trained.predict(inputs.values)
+    known = trained.predict(inputs.values)
+    horizon = None if asked is None else Horizon.of(asked, trained, inputs.values, known)
+    outputs = known if horizon is None else horizon.outputs
     judge, why = novelty(store, spec, card)
     judged = None if judge is None else judge.judge(inputs.values)
     trained_on = card.dataset.spec
     calibrated = _calibrated(store, spec, inputs, other) if bands is not None else None
-    intervals, assessment = (None, None) if bands is None else bands.answer(inputs.values, outputs, scope)
+    intervals, assessment = (None, None) if bands is None else bands.answer(inputs.values, known, scope)
+    if horizon is not None:
+        # What the equations tell is of the times of the training together.
+        assessment = None
+        intervals = None if intervals is None else [horizon.band(*ends, card) for ends in intervals]
     estimated = Estimated.of(assessment, of_model.evaluation(store, spec))
     verified = verification = None
     if problem is not None and verify is not None:
@@ -161,7 +173,7 @@ def predict(
         verified = work(problem, inputs.values, outputs, verify, doubtful)
         verification = Verification.of(verified, verify, _seconds(trained, inputs.values))
     bars = None if bands is None or intervals is None else Bars(bands.levels, tuple(intervals), str(calibrated), scope)
-    result = Output(card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on).dataset()
+    result = Output(card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon).dataset()
     result.attrs["title"] = f"Predictions by {spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {spec} trained on {trained_on}"
     write_file(result, target)
@@ -185,6 +197,7 @@ def predict(
                 inputs, judged, why, trained_on, bands is not None, None if other is None else other.law
             ),
             *remarks.of_estimates(estimated, inputs),
+            *([] if horizon is None else horizon.remarks(bars is not None)),
             *(() if verification is None else (verification.text(),)),
         ),
     )
