@@ -3,7 +3,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -85,6 +85,23 @@ class Evolution(Problem):
     @abstractmethod
     def times(self) -> np.ndarray:
         """The times of the states that are stored, ``(steps,)`` float64, one per step."""
+
+    def prolonged(self, steps: int) -> Self:
+        """Return the problem with so many stored states, at the same intervals.
+
+        Raises
+        ------
+        ValueError
+            If it has no fields ``steps`` and ``end``.
+        """
+        own = self.model_dump(include={"steps", "end", "store_every"})
+        if not {"steps", "end"} <= set(own):
+            raise ValueError(f"problem {self.kind!r} has no fields steps and end, so its times stay as they are")
+        before, every = len(self.times), own.get("store_every", 1)
+        further = own["steps"] + (steps - before) * every
+        if further < 1:
+            raise ValueError(f"steps is {steps}, expected at least {steps + -(-(1 - further) // every)}")
+        return self.model_copy(update={"steps": further, "end": own["end"] * further / own["steps"]})
 
     @abstractmethod
     def start(self, inputs: Mapping[str, Array]) -> State:
@@ -261,8 +278,6 @@ class Evolution(Problem):
         Every step starts from the corrected state before it, and its iteration from the given state, moved by what
         that before it was corrected.
         """
-        from ritz.compute.problems.correction import newton_step
-
         self.refuse_uncorrectable()
         wide, given = ({name: double(values) for name, values in one.items()} for one in (inputs, fields))
         now = before = self.start(wide).fields
@@ -273,12 +288,55 @@ class Evolution(Problem):
             first = self.same_derivatives(step)
             operators = kept.get(first) or self.step_linearised(wide, now, guess, step)
             kept = {first: operators}
-            left = self._left_over(wide, now, guess, step)
             before = {name: values[:, step] for name, values in given.items()}
-            now = newton_step(self, operators, left, guess, solve)
+            now = self._newton(operators, wide, now, guess, step, solve)
             for name, values in now.items():
                 found[name][:, step] = values
         return found
+
+    @final
+    def step_corrected(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        before: Mapping[str, np.ndarray],
+        guess: Mapping[str, np.ndarray],
+        step: int,
+        solve: Solve,
+    ) -> Arrays:
+        """Return the states after one step by one step of Newton's method, begun at a guess of them.
+
+        Parameters
+        ----------
+        inputs
+            ``(n, *dims)`` for every input.
+        before, guess
+            The states before and after the step, ``(n, *space)``.
+        step
+            Which, from 0.
+        solve
+            As in `corrected`.
+
+        Returns
+        -------
+        after
+            ``(n, *space)`` float64; NaN where a system had no answer.
+
+        Raises
+        ------
+        ValueError
+            If there is no such step; see `Problem.uncorrectable`.
+        """
+        self.refuse_uncorrectable()
+        wide, now, then = ({name: double(values) for name, values in one.items()} for one in (inputs, before, guess))
+        return self._newton(self.step_linearised(wide, now, then, step), wide, now, then, step, solve)
+
+    def _newton(
+        self, operators: Operators, inputs: Arrays, before: Arrays, guess: Arrays, step: int, solve: Solve
+    ) -> Arrays:
+        """Return the states after a step from a guess, with the derivatives there."""
+        from ritz.compute.problems.correction import newton_step
+
+        return newton_step(self, operators, self._left_over(inputs, before, guess, step), guess, solve)
 
     def same_derivatives(self, step: int) -> int:
         """Return the first step whose `step_linearised` is that of a step at any states; by default itself."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ritz.compute.fields.dimensions import TIME
 from ritz.compute.fields.tensors import pack, unpack
 from ritz.compute.surrogates.fitted.fitted import Blocks, Fitted
 from ritz.compute.surrogates.normalisation import Arrays, Normalisation, Variable
@@ -98,6 +99,44 @@ class Model(Predictor):
             count = normalisation.channels("output")[-1].stop
             found.append(np.empty((0, count, *normalisation.dimensions.grid(inputs)), np.float32))
         return normalisation.unstack(np.concatenate(found))
+
+    def advance(
+        self, inputs: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray], length: float, batch: int = 32
+    ) -> Arrays:
+        """Predict the outputs of ``n`` samples one step on; see `Surrogate.advance`.
+
+        Parameters
+        ----------
+        inputs, batch
+            As for `predict`.
+        state
+            ``(n, *dims)`` by output, without ``time``.
+        length
+            Of the step.
+
+        Returns
+        -------
+        dict
+            ``(n, *dims)`` float32 for every output variable, without ``time``.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`, or if the surrogate does not step through time, or not by this length.
+        """
+        import torch
+
+        inputs, one = self._checked(inputs), self.normalisation.at((length,))
+        axes = {name: 1 + one.dimensions.variables[name].index(TIME) for name in state}
+        channels = one.encode("output", {name: np.expand_dims(values, axes[name]) for name, values in state.items()})
+        found, begin = [], 0
+        with self._evaluated():
+            for x in self._blocks(inputs, batch):
+                now = torch.from_numpy(channels[begin : begin + batch]).to(x.device, copy=True)
+                found.append(one.decode(self.surrogate.advance(self.module, x, now, length)).cpu().numpy())
+                begin += batch
+        after = one.unstack(np.concatenate(found))
+        return {name: values.take(0, axes[name]) for name, values in after.items()}
 
     def sample(self, inputs: Mapping[str, np.ndarray], members: int, seed: int, batch: int = 32) -> Arrays:
         """Draw from the distribution of the outputs of ``n`` samples; see `Predictor.sample`."""

@@ -240,6 +240,28 @@ class Surrogate(Kind, ABC):
             f"the surrogate {self.kind!r} predicts the times of its training alone; expected 'stepping' for others"
         )
 
+    def advance(self, module: torch.nn.Module, x: torch.Tensor, state: torch.Tensor, length: float) -> torch.Tensor:
+        """Return the states one step on; a surrogate that steps through time overrides this.
+
+        Parameters
+        ----------
+        module
+            What was learnt.
+        x
+            Normalised inputs ``(n, channel, *space)``; what they hold of states is not looked at.
+        state
+            Normalised outputs of one time, ``(n, channel, *space)``.
+        length
+            Of the step.
+
+        Raises
+        ------
+        ValueError
+            If it does not step through time, or not by this length.
+        """
+        del module, x, state, length
+        raise ValueError(f"the surrogate {self.kind!r} does not step through time; expected 'stepping'")
+
     def check(self, grid: Grid) -> None:
         """Raise a ValueError where this surrogate cannot work; most work anywhere."""
 

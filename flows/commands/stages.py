@@ -238,7 +238,7 @@ def predict(
             "--verify",
             metavar="TOL",
             help="Also give fields whose estimated relative error is at most this: by the equations, corrected where "
-            "the prediction's is above, and solved where a correction does not do.",
+            "the prediction's is above, and solved where a correction does not do. With --times at every step.",
         ),
     ] = None,
     bands: Annotated[

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ritz.tasks.errors import InputError
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Arrays
     from ritz.compute.surrogates.model import Model
+    from ritz.compute.uncertainty.predicted import Assessment
     from ritz.tasks.documents.card import Card
 
 CALIBRATED = "bands_calibrated"
@@ -145,6 +146,12 @@ class Horizon:
         """
         return self._at_times(lower, card), self._at_times(upper, card)
 
+    def assessment(self, known: Assessment | None, card: Card) -> Assessment | None:
+        """Return what is known of errors, with the corrected fields at these times; NaN where there are none."""
+        if known is None or known.corrected is None:
+            return known
+        return replace(known, corrected=self._at_times(known.corrected, card))
+
     def _at_times(self, ends: Arrays, card: Card) -> Arrays:
         found = {}
         for name, values in ends.items():
@@ -153,7 +160,7 @@ class Horizon:
             found[name] = np.where(there, values.take(self.places, axis), np.nan)
         return found
 
-    def flags(self) -> tuple[str, np.ndarray, dict[str, object]]:
+    def flags(self) -> tuple[str, np.ndarray, dict[str, Any]]:
         """Return which times have calibrated bands, as a variable of a file."""
         about = {
             "long_name": "whether the bands at this time are calibrated",

@@ -18,18 +18,16 @@ from ritz.tasks.documents.card import Card
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.horizon import CALIBRATED, Horizon
 from ritz.tasks.prediction.inputs import Inputs
+from ritz.tasks.prediction.verified_horizon import VERIFIED, VERIFIED_ERROR, VerifiedHorizon
 
 if TYPE_CHECKING:
-    from ritz.compute.uncertainty.verification import Verified
+    from ritz.compute.uncertainty.verification.fields import Verified
 
 OUTSIDE, SCORE, P = "input_outside", "input_score", "input_p"
 """What the file says of every input."""
 
 ESTIMATE, DOUBTFUL, FAR = "estimated_error", "estimate_doubtful", "estimate_far"
 """What it says of every prediction, where the equations tell."""
-
-VERIFIED, VERIFIED_ERROR = "verified", "verified_error"
-"""What it says of every verified field, ``NAME_verified``."""
 
 _PROMISES: Mapping[Scope, str] = {
     "points": "expected share of the points of a sample inside: level",
@@ -91,8 +89,8 @@ class Output:
         What is known of the predictions and of the inputs, and the fields that were verified; None without.
     trained_on
         Its dataset.
-    horizon
-        The times that were asked for; None where they are those of the training.
+    horizon, stepped
+        The times that were asked for, and what was verified step by step; None where they are those of the training.
     """
 
     card: Card
@@ -105,6 +103,7 @@ class Output:
     verified: Verified | None
     trained_on: str
     horizon: Horizon | None = None
+    stepped: VerifiedHorizon | None = None
 
     def dataset(self) -> xr.Dataset:
         """Return it with names, units and places, along the samples and points of the inputs."""
@@ -130,6 +129,11 @@ class Output:
                 result[f"{name}_{side}"] = (("level", *dims), of[name], attrs | about)
         for called, (numbers, about) in of_samples.items():
             result[called] = (sample, numbers, about)
+        if self.stepped is not None:
+            from ritz.compute.uncertainty.verification.fields import ACTIONS
+
+            for called, one in self.stepped.of_steps(sample, _flags(*ACTIONS)).items():
+                result[called] = one
         if self.horizon is not None and self.bars is not None:
             result[CALIBRATED] = self.horizon.flags()
         if self.bars is not None:
@@ -144,6 +148,9 @@ class Output:
         if corrected is not None:
             about = {"long_name": f"{long_name}, corrected by the equations"}
             found[f"{name}_corrected"] = (corrected[name], about)
+        if self.stepped is not None:
+            about = {"long_name": f"{long_name}, by steps as predicted, corrected or solved: {VERIFIED} says which"}
+            found[f"{name}_verified"] = (self.stepped.fields(name), about)
         if self.verified is not None:
             about = {"long_name": f"{long_name}, as predicted, corrected or solved: {VERIFIED} says which"}
             found[f"{name}_verified"] = (self.verified.fields[name], about)
@@ -170,7 +177,11 @@ class Output:
             return {}
         doubtful = {"long_name": "whether the estimated error cannot be relied on", **_flags("reliable", "doubtful")}
         found = {
-            ESTIMATE: _numbers(known.error, "estimated error of the prediction by the equations, relative L2"),
+            ESTIMATE: _numbers(
+                known.error,
+                "estimated error of the prediction by the equations, relative L2"
+                + ("" if self.horizon is None else ", over the times of the training"),
+            ),
             DOUBTFUL: (known.doubtful.astype(np.int8), doubtful),
         }
         if known.largest is not None:
@@ -182,7 +193,7 @@ class Output:
         """Return what was done for every verified field, by name."""
         if self.verified is None:
             return {}
-        from ritz.compute.uncertainty.verification import ACTIONS, SOLVE_RTOL
+        from ritz.compute.uncertainty.verification.fields import ACTIONS, SOLVE_RTOL
 
         about = {
             "long_name": "what the verified field is",

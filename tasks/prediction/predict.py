@@ -28,6 +28,7 @@ from ritz.tasks.prediction.novelty_judge import novelty
 from ritz.tasks.prediction.output import Bars, Coordinates, Output
 from ritz.tasks.prediction.scope import check_scope
 from ritz.tasks.prediction.verified import Verification, verifiable
+from ritz.tasks.prediction.verified_horizon import RolloutVerification, VerifiedHorizon
 
 if TYPE_CHECKING:
     from ritz.compute.surrogates.model import Model
@@ -58,8 +59,8 @@ class Prediction(DocumentPart):
         measured on the test samples; empty where there is no estimate.
     estimate
         Median and largest estimated relative error of the predictions by the equations, None where there is none.
-    verified
-        How they were verified, where that was asked for.
+    verified, rollout
+        How they were verified, where that was asked for, at the times of the training or step by step at others.
     remarks
         What the user should know, a line each.
     """
@@ -76,6 +77,7 @@ class Prediction(DocumentPart):
     far: tuple[int, ...] = ()
     estimate: tuple[Number, Number] | None = None
     verified: Verification | None = None
+    rollout: RolloutVerification | None = None
     remarks: tuple[str, ...]
 
     def objection(self) -> str:
@@ -118,7 +120,7 @@ def predict(
     verify
         Largest estimated relative L2 error that is left as it is: the target then also holds each output as
         ``_verified``, corrected or solved where the estimate is above, and ``verified`` says which; see
-        `ritz.compute.uncertainty.verification.verify`.
+        `ritz.compute.uncertainty.verification.fields.verify`.
     law
         Name of another law, whose bands are taken; see `ritz.tasks.measuring.law_worker.recalibrate`.
     scope
@@ -160,20 +162,23 @@ def predict(
     trained_on = card.dataset.spec
     calibrated = _calibrated(store, spec, inputs, other) if bands is not None else None
     intervals, assessment = (None, None) if bands is None else bands.answer(inputs.values, known, scope)
-    if horizon is not None:
-        # What the equations tell is of the times of the training together.
-        assessment = None
-        intervals = None if intervals is None else [horizon.band(*ends, card) for ends in intervals]
+    if horizon is not None and intervals is not None:
+        intervals = [horizon.band(*ends, card) for ends in intervals]
+        assessment = horizon.assessment(assessment, card)
     estimated = Estimated.of(assessment, of_model.evaluation(store, spec))
-    verified = verification = None
-    if problem is not None and verify is not None:
-        from ritz.compute.uncertainty.verification import verify as work
+    verified = verification = stepped = None
+    if problem is not None and verify is not None and asked is not None:
+        stepped = VerifiedHorizon.of(problem, trained, inputs.values, asked, verify)
+    elif problem is not None and verify is not None:
+        from ritz.compute.uncertainty.verification.fields import verify as work
 
         doubtful = None if estimated is None else estimated.doubtful
         verified = work(problem, inputs.values, outputs, verify, doubtful)
         verification = Verification.of(verified, verify, _seconds(trained, inputs.values))
     bars = None if bands is None or intervals is None else Bars(bands.levels, tuple(intervals), str(calibrated), scope)
-    result = Output(card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon).dataset()
+    result = Output(
+        card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon, stepped
+    ).dataset()
     result.attrs["title"] = f"Predictions by {spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {spec} trained on {trained_on}"
     write_file(result, target)
@@ -191,6 +196,7 @@ def predict(
         far=() if estimated is None else _positions(estimated.far),
         estimate=None if estimated is None else estimated.summary(),
         verified=verification,
+        rollout=None if stepped is None else stepped.summary,
         remarks=(
             *inputs.remarks,
             *remarks.of_inputs(
@@ -199,6 +205,7 @@ def predict(
             *remarks.of_estimates(estimated, inputs),
             *([] if horizon is None else horizon.remarks(bars is not None)),
             *(() if verification is None else (verification.text(),)),
+            *(() if stepped is None else (stepped.summary.text(),)),
         ),
     )
 

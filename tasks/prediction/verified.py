@@ -14,7 +14,7 @@ from ritz.tasks.prediction.inputs import Inputs
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
-    from ritz.compute.uncertainty.verification import Verified
+    from ritz.compute.uncertainty.verification.fields import Verified
 
 
 class Verification(DocumentPart):
@@ -51,7 +51,7 @@ class Verification(DocumentPart):
     @classmethod
     def of(cls, verified: Verified, tolerance: float, prediction: float) -> Verification:
         """Sum up what was done; ``prediction`` in seconds per sample."""
-        from ritz.compute.uncertainty.verification import CORRECTED, FAILED, PREDICTED, SOLVE_RTOL, SOLVED
+        from ritz.compute.uncertainty.verification.fields import CORRECTED, FAILED, PREDICTED, SOLVE_RTOL, SOLVED
 
         count = len(verified.actions)
         return cls(

@@ -14,7 +14,7 @@ import xarray as xr
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.uncertainty import verification
+from ritz.compute.uncertainty.verification import fields as verification
 from ritz.storage.files import read_file
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model

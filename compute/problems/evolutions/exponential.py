@@ -65,7 +65,8 @@ def by_contour(linear: np.ndarray, step: float) -> Coefficients:
     growth = np.exp(w)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return step * values.mean(axis=-1).real
+        found: np.ndarray = step * values.mean(axis=-1).real
+        return found
 
     return Coefficients(
         np.exp(z),

@@ -196,6 +196,12 @@ class Stepping(Network):
         rollout = _of(module)
         return rollout.channels(rollout.through(x, self.hops(rollout.states, times)))
 
+    def advance(self, module: torch.nn.Module, x: torch.Tensor, state: torch.Tensor, length: float) -> torch.Tensor:
+        """Return the states one step on; see `Surrogate.advance`."""
+        rollout = _of(module)
+        self.hops(rollout.states, (length,))
+        return rollout.step(state, rollout.split(x)[1], length)
+
     def hops(self, states: StateChannels, times: Sequence[float]) -> list[tuple[float, int]]:
         """Return for each time how long the steps from the one before are, and how many.
 

@@ -163,7 +163,8 @@ def test_nobody_outside_the_room_names_a_class_of_it() -> None:
         "predicted",
         "scoring",
         "uncertainty",
-        "verification",
+        "verification.fields",
+        "verification.rollouts",
         "novelty.catalogue",
         "novelty.novelty",
         # Questions about populations, and what answers them: none of these is one method of several.

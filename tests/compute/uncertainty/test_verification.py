@@ -10,9 +10,9 @@ import pytest
 from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
-from ritz.compute.uncertainty import verification
 from ritz.compute.uncertainty.spread.defect import step
-from ritz.compute.uncertainty.verification import CORRECTED, FAILED, PREDICTED, SOLVED, Verified, verify
+from ritz.compute.uncertainty.verification import fields as verification
+from ritz.compute.uncertainty.verification.fields import CORRECTED, FAILED, PREDICTED, SOLVED, Verified, verify
 from tests.compute.problems.families import SMALL
 from tests.compute.uncertainty.test_defect import FAMILIES, predicted, relative
 
