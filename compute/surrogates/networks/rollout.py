@@ -51,7 +51,7 @@ class Rollout(torch.nn.Module):
         state, others
             ``(n, channel, *space)``.
         lengths
-            Of the steps: one, or one a sample.
+            Of the steps: one number, or one per sample.
         """
         parts = [state, others]
         if self.unit is not None:
@@ -88,4 +88,4 @@ class Rollout(torch.nn.Module):
         """Return output channels as states ``(n, time, channel, *space)``; it undoes `channels`."""
         count = channels.shape[1] // sum(self.states.sizes)
         parts = torch.split(channels, [count * size for size in self.states.sizes], dim=1)
-        return torch.cat([part.unflatten(1, (count, -1)) for part in parts], dim=2)
+        return torch.cat([part.reshape(len(part), count, -1, *part.shape[2:]) for part in parts], dim=2)

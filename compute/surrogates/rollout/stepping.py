@@ -80,7 +80,7 @@ class Stepping(Network):
     pairs: Literal["consecutive", "all"] = "consecutive"
     """Which states of a trajectory are pairs."""
     pairs_per_sample: int = Field(default=4, ge=1, le=4096, json_schema_extra=in_units("pairs"))
-    """Pairs of each sample in a step of the training; at most as many as there are stored times."""
+    """Pairs of each sample in a step of the training; one for each stored time where these are fewer."""
     pushforward: int = Field(default=0, ge=0, le=64, json_schema_extra=in_units("time steps"))
     """Most steps of the network that lead to the first state of a pair; how many is drawn for every batch."""
     noise: float = Field(default=0.0, ge=0, le=10, json_schema_extra=in_units("deviations of the outputs"))
@@ -119,10 +119,6 @@ class Stepping(Network):
             )
         if self.pushforward and not _even(states):
             raise ValueError(f"pushforward is {self.pushforward}, expected 0 where the times are uneven")
-        if self.pairs_per_sample > len(states.times):
-            raise ValueError(
-                f"pairs_per_sample is {self.pairs_per_sample}, expected at most the {len(states.times)} stored times"
-            )
         self.inner.check(self._inside(grid, states))
 
     def build(self, inputs: int, outputs: int, axes: int = 2) -> torch.nn.Module:

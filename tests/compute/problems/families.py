@@ -16,6 +16,7 @@ from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.problems.plate import Plate
@@ -46,6 +47,9 @@ SMALL: dict[str, Problem] = {
         points=48, steps=12, store_every=3, end=3.0, viscosity=Range(low=0.5, high=2, log=True)
     ),
 }
+
+CORRECTABLE = {name: problem for name, problem in SMALL.items() if not isinstance(problem, Marching)}
+"""Those whose fields a step of their iteration corrects: of explicit steps it would be the solution itself."""
 
 
 def kinds() -> set[str]:

@@ -15,14 +15,13 @@ from ritz.compute.problems.derivatives import coloured, coloured_step, hindrance
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.evolution import Coupling, Evolution
 from ritz.compute.problems.evolutions.burgers import Burgers
-from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.operators import Operators
 from ritz.compute.solvers.systems import Systems
-from tests.compute.problems.families import SMALL, kinds, rough
+from tests.compute.problems.families import CORRECTABLE, SMALL, kinds, rough
 
 families = pytest.mark.parametrize("problem", SMALL.values(), ids=SMALL)
 
@@ -102,11 +101,7 @@ def jvp(problem: Problem, given, name: str, values: np.ndarray, v: np.ndarray) -
     return torch.autograd.functional.jvp(equations, torch.from_numpy(values), torch.from_numpy(v))[1].numpy()
 
 
-linearised = pytest.mark.parametrize(
-    "problem",
-    [one for one in SMALL.values() if not isinstance(one, Marching)],
-    ids=[name for name, one in SMALL.items() if not isinstance(one, Marching)],
-)
+linearised = pytest.mark.parametrize("problem", CORRECTABLE.values(), ids=CORRECTABLE)
 
 
 @linearised

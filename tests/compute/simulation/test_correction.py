@@ -16,7 +16,7 @@ from ritz.compute.simulation.correction import correct
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
-from tests.compute.problems.families import SMALL, rough
+from tests.compute.problems.families import CORRECTABLE, SMALL, rough
 from tests.compute.problems.test_linearised import Pair, dense
 
 IDS = np.arange(3)
@@ -51,7 +51,7 @@ def disturbed(problem: Problem, truth: Arrays, share: float) -> Arrays:
     return {name: (values + share * sizes[name] * noise[name]).astype(np.float32) for name, values in truth.items()}
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if not name.startswith(NONLINEAR)])
+@pytest.mark.parametrize("name", [name for name in CORRECTABLE if not name.startswith(NONLINEAR)])
 def test_fields_of_linear_equations_are_solved_wherever_they_begin(name: str) -> None:
     problem = SMALL[name]
     inputs, truth = solved(problem)
@@ -61,7 +61,7 @@ def test_fields_of_linear_equations_are_solved_wherever_they_begin(name: str) ->
         assert error(fields, truth).max() < 1e-7
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if name.startswith(NONLINEAR)])
+@pytest.mark.parametrize("name", [name for name in CORRECTABLE if name.startswith(NONLINEAR)])
 def test_errors_of_nonlinear_equations_are_squared(name: str) -> None:
     problem = SMALL[name]
     inputs, truth = solved(problem)
@@ -75,7 +75,7 @@ def test_errors_of_nonlinear_equations_are_squared(name: str) -> None:
     assert error(twice, truth).max() < 1e-7
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", CORRECTABLE)
 def test_a_solution_stays_what_it_is(name: str) -> None:
     problem = SMALL[name]
     inputs, truth = solved(problem)

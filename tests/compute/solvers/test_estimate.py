@@ -15,7 +15,7 @@ from ritz.compute.solvers.multigrid import iterate
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.operators import Matrices, Operators, Stencil
 from ritz.compute.solvers.systems import Systems
-from tests.compute.problems.families import SMALL, rough
+from tests.compute.problems.families import CORRECTABLE, SMALL, rough
 
 EXACT = {"poisson": "transform", "burgers": "cyclic", "plate": "direct"}
 LOOSE = {"helmholtz": "fgmres", "helmholtz-3d": "fgmres", "acoustic": "recycled", "acoustic-3d": "recycled"}
@@ -34,7 +34,7 @@ def posed(name: str, n: int = 3) -> list[Systems]:
     return found
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", CORRECTABLE)
 def test_what_answers_follows_from_the_structure(name: str) -> None:
     kind = EXACT.get(name) or LOOSE.get(name) or "multigrid"
     for systems in posed(name):
@@ -45,7 +45,7 @@ def test_what_answers_follows_from_the_structure(name: str) -> None:
         assert Estimate().unfit(systems) == ""
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", CORRECTABLE)
 def test_nothing_else_answers(name: str) -> None:
     problem = SMALL[name]
     kind = EXACT.get(name) or LOOSE.get(name) or "multigrid"

@@ -136,10 +136,11 @@ def test_uneven_times_are_seen_as_lengths() -> None:
     [
         Stepping(inner=INNER),
         Stepping(inner=INNER, pairs_per_sample=1),
+        Stepping(inner=INNER, pairs_per_sample=9),
         Stepping(inner=INNER, pushforward=3),
         Stepping(inner=INNER, pairs="all"),
     ],
-    ids=["pairs", "one-pair", "pushforward", "all-pairs"],
+    ids=["pairs", "one-pair", "more-than-there-are", "pushforward", "all-pairs"],
 )
 def test_nothing_is_to_be_learnt_of_an_exact_network(surrogate: Stepping) -> None:
     inside = Falling(unit=2.0) if surrogate.pairs == "all" else Falling(0.5)
@@ -150,7 +151,7 @@ def test_nothing_is_to_be_learnt_of_an_exact_network(surrogate: Stepping) -> Non
     inside.idle.data += 1.0
     loss = loss_of(found, samples())
     if not surrogate.pushforward:
-        assert loss == pytest.approx(surrogate.pairs_per_sample / len(TIMES), rel=1e-4)
+        assert loss == pytest.approx(min(1, surrogate.pairs_per_sample / len(TIMES)), rel=1e-4)
 
 
 def test_what_an_objective_draws_follows_from_the_step_alone() -> None:
@@ -180,6 +181,7 @@ def test_no_gradient_goes_through_what_leads_to_a_pair() -> None:
         loss.backward()
         losses.append(float(loss.detach()))
         # Of (error + change)² by the change of the last step alone, 2 √loss; through all steps it were more.
+        assert inside.idle.grad is not None
         assert float(inside.idle.grad) == pytest.approx(2 * np.sqrt(losses[-1]), rel=0.2)
     assert max(losses) > 1.5 * min(losses)
 
@@ -236,11 +238,10 @@ def test_times_that_steps_do_not_lead_to_are_refused() -> None:
         (Stepping(), Darcy(shape=(8, 8)).template(1), "'stepping' needs a problem in time"),
         (Stepping(pushforward=4), template(), "pushforward is 4, expected less than the 4 stored times"),
         (Stepping(pushforward=1), Heat(shape=(8, 8), steps=4).template(1), "expected 0 where the times are uneven"),
-        (Stepping(pairs_per_sample=5), template(), "pairs_per_sample is 5, expected at most the 4 stored times"),
         (Stepping(), template(v="u0"), r"output 'v' has the dimensions .*'u0' with \('part', 'x'\)"),
         (Stepping(), template(v="w0"), r"output 'v' .* is 'w0' with None"),
     ],
-    ids=["steady", "long", "uneven", "many", "other-dimensions", "unknown"],
+    ids=["steady", "long", "uneven", "other-dimensions", "unknown"],
 )
 def test_what_it_cannot_step_through_is_refused(surrogate: Stepping, given: xr.Dataset, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -24,9 +24,9 @@ from ritz.compute.uncertainty.spread.defect import Defect, FittedDefect
 from ritz.compute.uncertainty.spread.learnt import FittedLearnt, Learnt
 from ritz.compute.uncertainty.spread.spread import Unsuitable
 from ritz.compute.uncertainty.zones import rings
-from tests.compute.problems.families import SMALL, rough
+from tests.compute.problems.families import CORRECTABLE, SMALL, rough
 
-FAMILIES = [name for name in SMALL if not name.startswith("acoustic")]
+FAMILIES = [name for name in CORRECTABLE if not name.startswith("acoustic")]
 """Of acoustics a step is by a recycled solver, and as dear as a solve."""
 
 
