@@ -217,7 +217,7 @@ class Propagation(Kind):
             telescope: Telescope = self._deviations(compared, seed, left)
         else:
             chain = _chosen(compared, self._errors(targets), left)
-            telescope = Telescope(chain, shifts(compared, chain), seed, leading, self.level)
+            telescope = Telescope(chain, compared.shifts(chain), seed, leading, self.level)
         found = estimated(telescope, ask, targets, _clock(left), MOST)
         answered = Propagated(
             compared, spent, telescope.chain, reached=targets is None or bool(np.all(found.half_width <= targets))
@@ -228,7 +228,7 @@ class Propagation(Kind):
         about, targets = compared.values[compared.truth].std(axis=0, ddof=1), self.targets()
         columns, centres = of_moments(compared)
         chain = _chosen(columns, self._errors(None if targets is None else errors(targets, about)), left)
-        return Deviations(chain, shifts(columns, chain), centres, about, seed, self.level)
+        return Deviations(chain, columns.shifts(chain), centres, about, seed, self.level)
 
     def _errors(self, half_widths: np.ndarray | None) -> np.ndarray | None:
         """Return the standard errors of the half widths of intervals; None where time decides."""
@@ -299,10 +299,3 @@ def _clock(seconds: float | None) -> Callable[[], bool]:
     """Return what tells between two steps whether time is up: each step takes as long as all before it."""
     begun = time.monotonic()
     return lambda: seconds is not None and 2 * (time.monotonic() - begun) > seconds
-
-
-def shifts(compared: Pilot, chain: Chain) -> np.ndarray:
-    """Return the means of the terms of a chain in a pilot, ``(rungs, q)``."""
-    means = [compared.values[name].mean(axis=0) for name in chain.rungs]
-    terms = [one - beta * two for one, two, beta in zip(means, means[1:], chain.coefficients.T, strict=False)]
-    return np.stack([*terms, means[-1]])
