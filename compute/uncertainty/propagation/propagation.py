@@ -218,11 +218,13 @@ class Propagation(Kind):
         else:
             chain = _chosen(compared, self._errors(targets), left)
             telescope = Telescope(chain, compared.shifts(chain), seed, leading, self.level)
-        found = estimated(telescope, ask, targets, _clock(left), MOST)
+        estimates = estimated(telescope, ask, targets, _clock(left), MOST)
         answered = Propagated(
-            compared, spent, telescope.chain, reached=targets is None or bool(np.all(found.half_width <= targets))
+            compared, spent, telescope.chain, reached=targets is None or bool(np.all(estimates.half_width <= targets))
         )
-        return replace(answered, deviations=found) if self.deviation else replace(answered, means=found)
+        if self.deviation:
+            return replace(answered, deviations=estimates)
+        return replace(answered, means=estimates)
 
     def _deviations(self, compared: Pilot, seed: int, left: float | None) -> Deviations:
         about, targets = compared.values[compared.truth].std(axis=0, ddof=1), self.targets()

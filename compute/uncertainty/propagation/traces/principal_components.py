@@ -37,7 +37,7 @@ class PrincipalComponents:
         lost = int(np.sum(~np.isfinite(traces)))
         if lost:
             raise ValueError(f"traces has {lost} of {traces.size} values that are not finite, expected finite numbers")
-        if reason := cls.unfit(*traces.shape, components):
+        if reason := cls.unfit(len(traces), traces.shape[1], components):
             raise ValueError(reason)
         values = np.asarray(traces, np.float64)
         mean = values.mean(axis=0)
