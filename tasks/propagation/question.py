@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ritz.compute.document import Json
 from ritz.compute.problems.problem import Problem
@@ -141,7 +142,7 @@ class Question:
     @property
     def identity(self) -> str:
         """Hash of what fixes the answer, but for the time that there was."""
-        fixed: Json = {
+        fixed: dict[str, Any] = {
             "problem": self.problem.model_dump(mode="json"),
             "rtol": self.rtol,
             "seed": self.seed,
@@ -149,5 +150,5 @@ class Question:
             "model": self.identity_of_model,
         }
         if self.law is not None:
-            fixed = fixed | {"law": self.law.document, "rows": self.law.snapshot}
+            fixed |= {"law": self.law.document, "rows": self.law.snapshot}
         return document_hash(fixed)
