@@ -34,7 +34,7 @@ def propagate(
         Fields of `ritz.compute.uncertainty.propagation.propagation.Propagation`, e.g. ``{"quantities": [{"kind":
         "mean", "of": "u"}], "error": 0.001}``.
     law
-        Fields of the law with other values.
+        Fields of the law with other values, or kind, dataset and parameters of a law of rows.
     seed
         Of the population.
     overrides

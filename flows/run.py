@@ -180,7 +180,7 @@ def _run(
         priced = cost(store, cluster, reference, dataset, pipeline.problem, pipeline.surrogate)
         answers = [
             propagate(store, cluster, question)
-            for question in of_pipeline(pipeline, reference, dataset, trained.identity)
+            for question in of_pipeline(pipeline, Store(store), reference, dataset, trained.identity)
         ]
         measuring = time.monotonic() - measuring
         found = (measured.metrics, quantified.coverage, measured.baselines, quantified.shifted)

@@ -20,7 +20,9 @@ from ritz.tasks.catalogue import site
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.records import run_lock, trained
 from ritz.tasks.generation.growth import version_of
+from ritz.tasks.parsing.asked_rows import is_of_rows
 from ritz.tasks.pipeline import Pipeline
+from ritz.tasks.propagation.stored_law import stored_law
 from ritz.tasks.training import replay_worker as replay
 
 if TYPE_CHECKING:
@@ -74,6 +76,19 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
         version_of(dataset, pipeline.data.samples)
         with store.lock(run_lock(pipeline.name), f"run of {pipeline.name!r} in {store.url}"), dataset.lock():
             pass
+
+
+def check_populations(pipeline: Pipeline, store_url: str) -> None:
+    """Refuse laws of rows that a dataset of the store does not give; the latest version of the run's own is to come.
+
+    Raises
+    ------
+    ritz.tasks.errors.RecipeError, ritz.storage.errors.Unknown
+        As `ritz.tasks.propagation.stored_law.stored_law`.
+    """
+    for number, asked in enumerate(pipeline.propagate):
+        if is_of_rows(asked.law) and split_spec("dataset", asked.law["dataset"]) != (pipeline.name, "latest"):
+            stored_law(asked.law, pipeline.problem, Store(store_url), f"propagate.{number}.law")
 
 
 def check_catalogue(pipeline: Pipeline, store: Store) -> None:

@@ -11,6 +11,7 @@ from ritz.compute.evaluation.catalogue import AnyMetric
 from ritz.compute.kind import Fault, Kind, in_units
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.problem import Problem
 from ritz.compute.solvers.catalogue import AnySolver
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.surrogates.catalogue import AnySurrogate
@@ -19,9 +20,12 @@ from ritz.compute.training.catalogue import AnyTraining
 from ritz.compute.training.online import Online
 from ritz.compute.uncertainty.catalogue import USUAL, AnyUncertainty
 from ritz.compute.uncertainty.propagation.propagation import Propagation
+from ritz.tasks.errors import RecipeError
 from ritz.tasks.importing.imported import Imported
 from ritz.tasks.imprint import Imprint
 from ritz.tasks.measuring.gate import Gate
+from ritz.tasks.parsing.asked_law import asked_law
+from ritz.tasks.parsing.asked_rows import is_of_rows, law_of_rows, without_coordinates
 from ritz.tasks.parsing.identity import NO_OUTCOME, document_hash
 from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.parsing.plain import RecipeDocument
@@ -201,6 +205,8 @@ class Pipeline(Kind):
         for number, asked in enumerate(self.propagate):
             if unfit := asked.unfit(self.problem):
                 yield Fault((f"propagate.{number}", "problem"), f"propagate.{number}: {unfit}")
+            elif unfit := _law_unfit(asked, self.problem, f"propagate.{number}.law"):
+                yield Fault((f"propagate.{number}.law", "problem"), unfit)
         for law, changes in laws.items():
             try:
                 shifted(self.problem, changes)
@@ -357,3 +363,18 @@ class Pipeline(Kind):
             if name in ("relative_l2", "coverage") or value != usual[name]
         }
         return document_hash(document)
+
+
+def _law_unfit(asked: Propagation, problem: Problem, field: str) -> str:
+    """Return why the law of a question is none, before its dataset is looked for; empty where it is one."""
+    if not asked.law:
+        return ""
+    try:
+        if is_of_rows(asked.law):
+            law, _ = law_of_rows(asked.law, field)
+            reason = without_coordinates(asked, law)
+            return f"{field}: {reason}" if reason else ""
+        asked_law(asked.law, problem, {})
+    except RecipeError as error:
+        return str(error).replace("--law", field, 1)
+    return ""

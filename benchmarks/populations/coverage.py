@@ -70,7 +70,7 @@ def intervals(store: Store) -> Iterator[str]:
         for seed in range(REPETITIONS):
             found = asked.run(pools.ask, names, seed, 0).means
             assert found is not None
-            held += np.abs(found.mean - true) <= found.half_width
+            held += np.abs(found.value - true) <= found.half_width
         for number, quantity in enumerate(bench.quantities):
             add(f"E[{quantity.name}]", f"the best of {', '.join(names)}", int(held[number]))
     largest = pools.of(1)

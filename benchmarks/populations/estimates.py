@@ -54,7 +54,7 @@ def means(store: Store) -> Iterator[str]:
         assert last.means is not None
         assert last.chain is not None
         # The reference has an error of its own.
-        held = sum(abs(one.means.mean[0] - middle) <= one.means.half_width[0] + 1.96 * own for one in found)
+        held = sum(abs(one.means.value[0] - middle) <= one.means.half_width[0] + 1.96 * own for one in found)
         rows.append(
             [
                 model,
@@ -64,7 +64,7 @@ def means(store: Store) -> Iterator[str]:
                 f"{np.median(chosen):.2f}",
                 f"{np.median(plain):.2f}",
                 f"{np.median(plain) / np.median(chosen):.1f}",
-                f"{last.means.mean[0]:.6g}",
+                f"{last.means.value[0]:.6g}",
                 f"{middle:.6g} ± {1.96 * own:.1g}",
                 f"{held} of {len(found)}",
             ]
@@ -114,7 +114,7 @@ def cookies(store: Store) -> Iterator[str]:
         spent = time.process_time() - begun
         assert found.means is not None
         assert found.chain is not None
-        mean, width = found.means.mean[0], found.means.half_width[0]
+        mean, width = found.means.value[0], found.means.half_width[0]
         counts = ", ".join(map(str, found.means.samples))
         taken = " + ".join(found.chain.rungs)
         rows.append([str(turn), taken, counts, f"{spent:.2f}", f"{mean:.6f}", f"{width:.1g}"])

@@ -65,12 +65,7 @@ class Grids:
         On cell centres that is the mean over the cells which a coarse one holds; of the logarithm where the template
         says so.
         """
-        found = {}
-        for name, values in inputs.items():
-            log = name in self.logs and bool(self.down[name])
-            moved = interpolated(np.log(values) if log else values, self.down[name])
-            found[name] = np.exp(moved).astype(values.dtype) if log else moved.astype(values.dtype)
-        return found
+        return restricted(inputs, self.down, self.logs)
 
     def prolong(self, outputs: Mapping[str, np.ndarray]) -> Arrays:
         """Return outputs on the fine grid, by cubic splines along every axis that has other points there."""
@@ -114,6 +109,16 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
         return type(problem).model_validate(dict(problem) | changed)
     except ValidationError as error:
         return str(error.errors()[0]["msg"])
+
+
+def restricted(inputs: Mapping[str, np.ndarray], moves: Moves, logs: frozenset[str]) -> Arrays:
+    """Return inputs on another grid, in their dtypes; of some the logarithm is moved."""
+    found = {}
+    for name, values in inputs.items():
+        log = name in logs and bool(moves[name])
+        moved = interpolated(np.log(values) if log else values, moves[name])
+        found[name] = np.exp(moved).astype(values.dtype) if log else moved.astype(values.dtype)
+    return found
 
 
 def interpolations(source: xr.DataArray, target: xr.DataArray, degree: int) -> list[tuple[int, np.ndarray]]:

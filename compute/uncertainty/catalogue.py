@@ -9,7 +9,7 @@ from ritz.compute.simulation.reduced.reduced import ReducedBases
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.events.catalogue import RECALIBRATIONS
 from ritz.compute.uncertainty.none import NoUncertainty
-from ritz.compute.uncertainty.propagation.traces.catalogue import TRACE_LAWS
+from ritz.compute.uncertainty.propagation.laws.catalogue import INPUT_LAWS
 from ritz.compute.uncertainty.selection.conformal_selection import ConformalSelection
 from ritz.compute.uncertainty.sensitivity.catalogue import SENSITIVITIES
 from ritz.compute.uncertainty.uncertainty import Calibrated, Uncertainty
@@ -30,7 +30,7 @@ FROM_PYTHON: Mapping[str, type[Kind] | OneOf] = {
     "ritz.compute.simulation.reduced": ReducedBases,
     "ritz.compute.uncertainty.selection": ConformalSelection,
     "ritz.compute.uncertainty.events": RECALIBRATIONS,
-    "ritz.compute.uncertainty.propagation": TRACE_LAWS,
+    "ritz.compute.uncertainty.propagation": INPUT_LAWS,
     "ritz.compute.uncertainty.sensitivity": SENSITIVITIES,
 }
 """Methods for quantities and inputs of a model that a program uses and no recipe holds, by their package."""

@@ -35,6 +35,7 @@ def propagate(
         ),
     ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Time to spend in place of an error.")] = None,
+    deviation: Annotated[bool, typer.Option("--deviation", help="Ask for the standard deviations.")] = False,
     above: Annotated[
         float | None, typer.Option("--above", help="Ask for the probability that the quantities lie above this.")
     ] = None,
@@ -54,7 +55,8 @@ def propagate(
         typer.Option(
             "--law",
             metavar="FIELDS",
-            help="Another law: its fields with other values as YAML, e.g. '{sigma: 1.5}'.",
+            help="Another law: its fields with other values as YAML, e.g. '{sigma: 1.5}'; or that of the rows of a "
+            "dataset, e.g. '{kind: empirical, dataset: NAME}', '{kind: pca_copula, dataset: NAME, components: 8}'.",
         ),
     ] = None,
     rung: Annotated[
@@ -69,13 +71,15 @@ def propagate(
     profile: ProfileName = "local",
     as_json: Json = False,
 ) -> None:
-    """Answer a question about the population of a law: means, probabilities, quantiles or Sobol' indices.
+    """Answer a question about the population of a law: means, deviations, probabilities, quantiles, Sobol' indices.
 
     The interval holds whatever the model is worth: it is solves that answer, and cheaper rungs only where they pay.
 
     Example: ritz propagate darcy@v1 --quantity mean:u --error 0.0005
 
     Example: ritz propagate darcy --quantity max:u --above 0.15 --error 0.01
+
+    Example: ritz propagate darcy --quantity max:u --deviation --error 0.001 --law '{kind: empirical, dataset: rough}'
     """
     from ritz.tasks.errors import RecipeError
     from ritz.tasks.parsing.asked_quantity import asked_quantities
@@ -94,6 +98,7 @@ def propagate(
     given = {
         "error": None if not error else error[0] if len(error) == 1 else error,
         "seconds": seconds,
+        "deviation": deviation or None,
         "above": above,
         "quantile": quantile,
         "sensitivity": sensitivity,

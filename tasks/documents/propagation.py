@@ -37,8 +37,8 @@ class AnswerRow(DocumentPart):
     quantity
         Its name.
     question
-        ``"mean"``, ``"above 0.15"``, ``"quantile 0.95"``, ``"first index of coordinate 1"``, ``"total index of the
-        rest"``.
+        ``"mean"``, ``"standard deviation"``, ``"above 0.15"``, ``"quantile 0.95"``, ``"first index of coordinate 1"``,
+        ``"total index of the rest"``.
     value, low, high
         The estimate and the ends of its interval.
     samples
@@ -67,7 +67,10 @@ class PropagationRecord(Document):
     about
         Model or recipe, as asked.
     law
-        Fields of the problem with other values; empty for the law of the dataset.
+        Fields of the problem with other values; empty for the law of the dataset. Or, with ``rows``, kind, dataset and
+        parameters of a law that is made of the rows of a dataset.
+    rows
+        Of which the law is made; None for a law of the problem.
     seed
         Of the population.
     question
@@ -96,6 +99,7 @@ class PropagationRecord(Document):
 
     about: str
     law: Json
+    rows: int | None = None
     seed: int
     question: Json
     level: Number

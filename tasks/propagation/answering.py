@@ -79,7 +79,7 @@ class Answers:
                 place, key = self._places[rung], _key(one, rung)
                 if place.role == role and key not in self._known:
                     by = self._by_of(rung)
-                    items.append(Asking(len(keys), rung, place.problem, by, one.points, self._quantities))
+                    items.append(Asking(len(keys), rung, place.problem, by, one.points, self._quantities, place.law))
                     keys.append(key)
         if not items:
             return

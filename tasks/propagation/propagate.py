@@ -34,13 +34,11 @@ def propagate(store_url: str, cluster: Cluster, question: Question) -> Propagati
     answers = Answers(cluster, found, asked.quantities, question.seed, store, kept.answers(question))
     begun = time.perf_counter()
     try:
-        answered = asked.run(answers.ask, list(found), question.seed, question.problem.leading)
+        answered = asked.run(answers.ask, list(found), question.seed, question.leading)
     except ValueError as error:
         raise Refused(f"propagate {question.about}: {error}") from error
     wall = time.perf_counter() - begun
-    made = record(
-        question.about, question.changes, question.seed, question.problem.leading, asked, answered, left_out, wall
-    )
+    made = record(question, answered, left_out, wall)
     kept.save(store, question, made)
     if question.model:
         _on_card(store, question.model, made)

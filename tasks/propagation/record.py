@@ -7,34 +7,27 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import scipy
 
-from ritz.compute.document import Json
 from ritz.compute.uncertainty.propagation.influence import Influence
 from ritz.compute.uncertainty.propagation.propagation import Propagated, Propagation
 from ritz.tasks.documents.propagation import AnswerRow, PropagationRecord, RungRow
+from ritz.tasks.propagation.question import Question
 
 
-def record(
-    about: str,
-    law: Json,
-    seed: int,
-    leading: int,
-    asked: Propagation,
-    found: Propagated,
-    left_out: Mapping[str, str],
-    wall: float,
-) -> PropagationRecord:
+def record(question: Question, found: Propagated, left_out: Mapping[str, str], wall: float) -> PropagationRecord:
     """Return the record of an answer; parameters as its attributes."""
     seconds, counts, chosen = _spent(found)
+    asked, law = question.asked, question.law
     return PropagationRecord(
-        about=about,
-        law=law,
-        seed=seed,
+        about=question.about,
+        law=question.changes if law is None else law.document,
+        rows=None if law is None else law.rows,
+        seed=question.seed,
         question=asked.model_dump(mode="json", exclude_defaults=True),
         level=asked.level,
         rungs=tuple(_rung(found, name, counts.get(name, 0)) for name in found.pilot.prices),
         left_out=dict(left_out),
         chosen=chosen,
-        quasi_random=leading if found.pilot.quasi_random else 0,
+        quasi_random=question.leading if found.pilot.quasi_random else 0,
         answers=tuple(_answers(asked, found)),
         reached=found.reached,
         pilot_seconds=found.seconds,
@@ -45,12 +38,12 @@ def record(
 
 def _spent(found: Propagated) -> tuple[dict[str, float], dict[str, int], tuple[str, ...]]:
     """Return the seconds and the samples by rung, and the rungs that were taken."""
-    if found.means is not None:
+    if (estimates := found.means or found.deviations) is not None:
         assert found.chain is not None
-        names, samples = found.chain.rungs, found.means.samples
+        names, samples = found.chain.rungs, estimates.samples
         # A rung answers its own term and the one before.
         both = [own + before for own, before in zip(samples, (0, *samples[:-1]), strict=True)]
-        return found.means.seconds, dict(zip(names, both, strict=True)), names
+        return estimates.seconds, dict(zip(names, both, strict=True)), names
     truth = found.pilot.truth
     if (of := found.influence) is not None:
         cheap = of.samples - of.solved
@@ -86,21 +79,23 @@ def _rung(found: Propagated, name: str, samples: int) -> RungRow:
 
 def _answers(asked: Propagation, found: Propagated) -> Iterator[AnswerRow]:
     pilot, normal = found.pilot, scipy.stats.norm.ppf(0.5 + asked.level / 2)
-    price, spread = pilot.prices[pilot.truth], pilot.values[pilot.truth].std(axis=0, ddof=1)
+    price, values = pilot.prices[pilot.truth], pilot.values[pilot.truth]
+    spread = values.std(axis=0, ddof=1)
     for number, quantity in enumerate(asked.quantities):
-        if found.means is not None:
-            value, width = float(found.means.mean[number]), float(found.means.half_width[number])
-            plain = float((normal * spread[number] / width) ** 2 * price) if width else None
-            samples = found.means.samples
+        if (estimates := found.means or found.deviations) is not None:
+            width, error = float(estimates.half_width[number]), float(spread[number])
+            if found.deviations is not None and error:
+                # The standard error of a deviation, to first order, times the root of the samples.
+                error = float(((values[:, number] - values[:, number].mean()) ** 2).std(ddof=1)) / (2 * error)
             yield AnswerRow(
                 quantity=quantity.name,
-                question="mean",
-                value=value,
-                low=value - width,
-                high=value + width,
-                samples=sum(samples),
-                solved=samples[0],
-                plain_seconds=plain,
+                question="mean" if found.means is not None else "standard deviation",
+                value=float(estimates.value[number]),
+                low=float(estimates.low[number]),
+                high=float(estimates.high[number]),
+                samples=sum(estimates.samples),
+                solved=estimates.samples[0],
+                plain_seconds=float((normal * error / width) ** 2 * price) if width else None,
             )
         elif found.shares:
             share = found.shares[number]

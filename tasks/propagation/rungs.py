@@ -12,6 +12,7 @@ from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.coarsening import coarsened
 from ritz.compute.simulation.reduced.reduced import ReducedBases
 from ritz.compute.uncertainty.propagation.propagation import TRUTH
+from ritz.tasks.propagation.stored_law import StoredLaw
 from ritz.tasks.propagation.worker import BASES, CORRECTED, NETWORK, QUADRATIC, By, ModelRung, solver_of
 
 FEWER = (2, 4, 8)
@@ -35,19 +36,22 @@ class RungPlace:
         Of its systems; None of a surrogate.
     surrogate
         None of a solve.
+    law
+        Of the samples; None for that of the problem.
     """
 
     role: str
     problem: Problem
     rtol: float | None = None
     surrogate: ModelRung | None = None
+    law: StoredLaw | None = None
 
     def by(self, cluster: Cluster, seed: int) -> By:
         """Return what answers: a solver that a worker chose, with its tolerance, or the surrogate."""
         if self.surrogate is not None:
             return self.surrogate
         assert self.rtol is not None
-        return cluster.call(self.role, solver_of, self.problem, seed, self.rtol), self.rtol
+        return cluster.call(self.role, solver_of, self.problem, seed, self.rtol, self.law), self.rtol
 
 
 def places(
@@ -56,6 +60,7 @@ def places(
     quantities: Sequence[Quantity],
     model: ModelRung | None = None,
     asked: Collection[str] = (),
+    law: StoredLaw | None = None,
 ) -> tuple[dict[str, RungPlace], dict[str, str]]:
     """Return the rungs by name, the truth first, and why others are none.
 
@@ -67,16 +72,19 @@ def places(
         Whose predictions are a rung, and what else follows from it.
     asked
         Names of rungs that are there only where they are asked for.
+    law
+        Of the samples; None for that of the problem. A grid to which its inputs do not come by means over cells is no
+        rung.
     """
-    found = {TRUTH: RungPlace("solve", problem, rtol)}
+    found = {TRUTH: RungPlace("solve", problem, rtol, law=law)}
     left_out: dict[str, str] = {}
     for name, coarse in _coarser(problem):
-        reason = coarse if isinstance(coarse, str) else _unfit(coarse, quantities)
+        reason = coarse if isinstance(coarse, str) else _unfit(coarse, quantities, law)
         if reason:
             left_out[name] = reason
         else:
             assert isinstance(coarse, Problem)
-            found[name] = RungPlace("solve", coarse.loosened(COARSE_RTOL), max(rtol, COARSE_RTOL))
+            found[name] = RungPlace("solve", coarse.loosened(COARSE_RTOL), max(rtol, COARSE_RTOL), law=law)
     if model is not None:
         reasons = {NETWORK: "", QUADRATIC: "", CORRECTED: problem.uncorrectable()}
         if BASES in asked:
@@ -84,7 +92,7 @@ def places(
         left_out |= {name: reason for name, reason in reasons.items() if reason}
         for name in (one for one, reason in reasons.items() if not reason):
             role = "solve" if name == BASES else "train"
-            found[name] = RungPlace(role, problem, surrogate=replace(model, answers=name))
+            found[name] = RungPlace(role, problem, surrogate=replace(model, answers=name), law=law)
     return found, left_out
 
 
@@ -96,5 +104,6 @@ def _coarser(problem: Problem) -> Iterator[tuple[str, Problem | str]]:
             yield f"points/{fewer} steps/{fewer}", coarsened(problem, fewer, fewer)
 
 
-def _unfit(problem: Problem, quantities: Sequence[Quantity]) -> str:
-    return next((reason for one in quantities if (reason := one.unfit(problem))), "")
+def _unfit(problem: Problem, quantities: Sequence[Quantity], law: StoredLaw | None) -> str:
+    reason = next((reason for one in quantities if (reason := one.unfit(problem))), "")
+    return reason or ("" if law is None else law.unfit(problem))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,16 +12,30 @@ from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.quickest import quickest
 from ritz.compute.simulation.reduced.reduced import ReducedBases, ReducedModel
+from ritz.compute.simulation.restriction import Restriction
 from ritz.compute.solvers.solver import Solver
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
+from ritz.compute.uncertainty.propagation.laws.input_law import FittedInputLaw
+from ritz.compute.uncertainty.propagation.laws.on_grid import OnGrid
 from ritz.compute.uncertainty.propagation.points import Points
-from ritz.compute.uncertainty.propagation.rungs import CorrectedRung, PredictedRung, ReducedRung, Rung, SolvedRung
+from ritz.compute.uncertainty.propagation.rungs import (
+    CorrectedRung,
+    PredictedRung,
+    ReducedRung,
+    Rung,
+    SolvedRung,
+    drawn,
+)
 from ritz.storage.reading import read
 from ritz.storage.store import Store
-from ritz.tasks.measuring.split_fields import few_of_split, taken
+from ritz.tasks.measuring.split_fields import NUMBERS, few_of_split, taken
 from ritz.tasks.measuring.worker import BASELINE_SAMPLES, load_model
+from ritz.tasks.propagation.stored_law import StoredLaw
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 NETWORK, CORRECTED, QUADRATIC, BASES = MODEL_RUNGS = ("network", "corrected", "quadratic", "bases")
 """What a model of a store gives: its predictions, these after one step of the problem's iteration, the baseline of this
@@ -72,6 +87,8 @@ class Asking:
         Of the item, by which its answer is found again.
     problem
         On the grid of the rung.
+    law
+        Of the samples; None for that of the problem.
     """
 
     number: int
@@ -80,6 +97,7 @@ class Asking:
     by: By
     points: Points
     quantities: tuple[Quantity, ...]
+    law: StoredLaw | None = None
 
     def __repr__(self) -> str:
         """Name the samples in a message of a worker."""
@@ -95,23 +113,43 @@ class RungAnswer:
 
 def answer(asking: Asking) -> RungAnswer:
     """Answer some samples; see `ritz.compute.uncertainty.propagation.rungs.Rung.timed`."""
-    return RungAnswer(rung_of(asking.rung, asking.problem, asking.by).timed(asking.points, asking.quantities))
+    rung = rung_of(asking.rung, asking.problem, asking.by, asking.law)
+    return RungAnswer(rung.timed(asking.points, asking.quantities))
 
 
-def solver_of(problem: Problem, seed: int, rtol: float) -> Solver:
-    """Return the quickest solver of a problem's systems, by measurement on a few samples."""
-    return quickest(problem, problem.draw(seed, np.arange(PROBED)), rtol)
+def solver_of(problem: Problem, seed: int, rtol: float, law: StoredLaw | None = None) -> Solver:
+    """Return the quickest solver of a problem's systems, by measurement on a few samples of a law."""
+    return quickest(problem, drawn(problem, Points(seed, np.arange(PROBED)), _on(law, problem)), rtol)
 
 
-def rung_of(name: str, problem: Problem, by: By) -> Rung:
-    """Return a rung in this process; models are kept at hand."""
+def rung_of(name: str, problem: Problem, by: By, law: StoredLaw | None = None) -> Rung:
+    """Return a rung in this process; models, rows and what is fitted to them are kept at hand."""
+    of = _on(law, problem)
     if isinstance(by, ModelRung):
         if by.answers == BASES:
-            return ReducedRung(name, problem, _reduced(by, problem))
+            return ReducedRung(name, problem, _reduced(by, problem), law=of)
         made = CorrectedRung if by.answers == CORRECTED else PredictedRung
-        return made(name, problem, _model(by))
+        return made(name, problem, _model(by), law=of)
     solver, rtol = by
-    return SolvedRung(name, problem, solver, rtol)
+    return SolvedRung(name, problem, solver, rtol, law=of)
+
+
+def _on(law: StoredLaw | None, problem: Problem) -> FittedInputLaw | None:
+    """Return a law on the grid of a problem."""
+    if law is None:
+        return None
+    fitted, template = _fitted(law)
+    restriction = Restriction.between(template, problem.template(1))
+    assert isinstance(restriction, Restriction)
+    return OnGrid(fitted, restriction)
+
+
+@lru_cache(maxsize=1)
+def _fitted(law: StoredLaw) -> tuple[FittedInputLaw, xr.Dataset]:
+    stored = law.stored()
+    if len(stored) * stored.numbers <= NUMBERS:
+        stored.in_memory()
+    return law.law.of(stored), stored.template
 
 
 @lru_cache(maxsize=4)

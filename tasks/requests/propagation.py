@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ritz.compute.cluster.profile import Profile
 from ritz.compute.document import Json
+from ritz.storage.wording import shown
 from ritz.tasks.errors import RecipeError
 from ritz.tasks.recipes import is_recipe, load
 from ritz.tasks.requests.request import Request
@@ -29,7 +30,7 @@ class Propagate(Request["Question", "PropagationRecord"]):
     question
         As the YAML of a `ritz.compute.uncertainty.propagation.propagation.Propagation`.
     law
-        Another law; see `ritz.tasks.parsing.asked_law.asked_law`.
+        Another law; see `ritz.tasks.propagation.question.Question.under`.
     seed
         Of the population; that of the dataset by default.
     """
@@ -45,14 +46,17 @@ class Propagate(Request["Question", "PropagationRecord"]):
         from pydantic import TypeAdapter
 
         from ritz.compute.uncertainty.propagation.propagation import Propagation
-        from ritz.tasks.parsing.asked_law import asked_law
+        from ritz.storage.store import Store
         from ritz.tasks.parsing.validation import validated
 
         asked: Propagation = validated("propagate", TypeAdapter(Propagation), Propagation, dict(self.question))
         found = self._of_recipe(store, asked) if is_recipe(self.about) else self._of_model(store, asked)
-        if self.law is not None:
-            other = asked_law(self.law, found.problem, {})
-            found = replace(found, problem=other.problem, changes=other.changes)
+        if self.law is not None and asked.law:
+            raise RecipeError(
+                f"--law is {shown(self.law)}, and the question has the law {asked.law}: expected one of them"
+            )
+        if law := self.law if self.law is not None else asked.law:
+            found = found.under(law, Store(store), "--law")
         if self.seed is not None:
             if self.seed < 0:
                 raise RecipeError(f"--seed is {self.seed}, expected 0 or more")
@@ -70,7 +74,7 @@ class Propagate(Request["Question", "PropagationRecord"]):
         """See `Request.check`."""
         from ritz.storage.store import Store
 
-        if reason := work.asked.unfit(work.problem):
+        if reason := work.unfit():
             raise RecipeError(f"propagate {work.about}: {reason}")
         found, left_out = work.places(store)
         for name in work.asked.rungs or ():

@@ -45,7 +45,10 @@ class Run(Request[Pipeline, "FinishedRun"]):
 
     def check(self, work: Pipeline, store: str, profile: Profile) -> None:
         """See `Request.check`."""
+        from ritz.tasks.checks import check_populations
+
         _check_solving(work, store, profile, self.roles, trains=True)
+        check_populations(work, store)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,11 @@ def lines(found: PropagationRecord) -> list[str]:
     """Return sentences on what was chosen and what it cost."""
     spent = sum(found.seconds.values())
     said = [f"law: {law_text(found.law)}"] if found.law else []
+    if found.rows is not None:
+        said.append(
+            f"the population is the law of these {found.rows:,} rows: the intervals say nothing of how well the rows "
+            "stand for another law"
+        )
     taken = " and ".join(found.chosen)
     if len(found.chosen) == 1:
         taken += " alone, since no rung pays" if len(found.rungs) > 1 else " alone"
@@ -53,9 +58,9 @@ def lines(found: PropagationRecord) -> list[str]:
 
 
 def _plain(row: AnswerRow, spent: float, count: int) -> str:
-    """Return what plain Monte Carlo would take, of a mean; what was not solved, of a probability."""
+    """Return what plain Monte Carlo would take, of a mean or a deviation; what was not solved, of a probability."""
     of = f" of {row.quantity}" if count > 1 else ""
-    if row.question == "mean" and row.plain_seconds is not None:
+    if row.question in ("mean", "standard deviation") and row.plain_seconds is not None:
         return (
             f"plain Monte Carlo takes {row.plain_seconds:.2g} s for an interval as narrow{of}, this took {spent:.2g} s"
         )

@@ -153,6 +153,12 @@ class Pilot:
         effort = np.maximum(plain.effort(), np.finfo(np.float64).tiny)
         return min((plain, *fitting), key=lambda one: float((one.effort() / effort).max()))
 
+    def shifts(self, chain: Chain) -> np.ndarray:
+        """Return the means of the terms of a chain, ``(rungs, q)``."""
+        means = [self.values[name].mean(axis=0) for name in chain.rungs]
+        terms = [one - beta * two for one, two, beta in zip(means, means[1:], chain.coefficients.T, strict=False)]
+        return np.stack([*terms, means[-1]])
+
     def _chain(self, names: tuple[str, ...]) -> Chain:
         pairs = list(pairwise(names))
         quantities = self.values[names[0]].shape[1]

@@ -2,25 +2,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import scipy
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ritz.compute.evaluation.quantities.catalogue import AnyQuantity
 from ritz.compute.kind import Fault, Kind, in_units
 from ritz.compute.problems.problem import Problem
 from ritz.compute.uncertainty.propagation.chain import Chain, Pilot
 from ritz.compute.uncertainty.propagation.counts import Quantile, Screen, Share, quantiles, screens, share_above
+from ritz.compute.uncertainty.propagation.deviations import Deviations, errors, of_moments
 from ritz.compute.uncertainty.propagation.influence import Influence, influence
 from ritz.compute.uncertainty.propagation.points import FIRST, REPLICATES, pilot
 from ritz.compute.uncertainty.propagation.telescope import (
     BLOCK,
     Answered,
     Ask,
-    MeanEstimates,
+    Estimates,
     Telescope,
     Wanted,
     estimated,
@@ -29,7 +30,7 @@ from ritz.compute.uncertainty.propagation.telescope import (
 MOST = 2**24
 """Samples of a rung, at most."""
 
-QUESTIONS = ("above", "quantile", "sensitivity")
+QUESTIONS = ("deviation", "above", "quantile", "sensitivity")
 """Fields of a question about something else than means."""
 
 Positive = Annotated[float, Field(gt=0)]
@@ -48,8 +49,10 @@ class Propagated:
         What rungs answer and cost on some samples, that are in no estimate.
     seconds
         Of the pilot, of all rungs and processes.
-    chain, means
-        How the means were estimated, and they; None where they were not asked for.
+    chain
+        How means or deviations were estimated; None where neither was asked for.
+    means, deviations
+        The means, or the standard deviations; None where they were not asked for.
     screen, shares
         For each quantity what judged samples far from the threshold, and the share above it.
     quantiles
@@ -63,7 +66,8 @@ class Propagated:
     pilot: Pilot
     seconds: float
     chain: Chain | None = None
-    means: MeanEstimates | None = None
+    means: Estimates | None = None
+    deviations: Estimates | None = None
     screen: tuple[Screen | None, ...] = ()
     shares: tuple[Share, ...] = ()
     quantiles: tuple[Quantile, ...] = ()
@@ -72,16 +76,19 @@ class Propagated:
 
 
 class Propagation(Kind):
-    """What is asked about the population of a problem's law: means, a probability or quantiles of quantities.
+    """What is asked about the population of a law: means, deviations, a probability or quantiles of quantities.
 
     Means are a telescoping sum over rungs that a pilot chooses, coarser grids and surrogates among them, or plain
-    solves where none pays; on quasi-random points where the law takes coordinates. Probabilities are counts, with
-    the truth solved where a cheap rung does not tell. Quantiles are those of solves. Indices of sensitivity are
-    Sobol'. All intervals hold whatever a surrogate is worth: only the time depends on it.
+    solves where none pays; on quasi-random points where the law takes coordinates. Standard deviations follow from the
+    means of values and squares. Probabilities are counts, with the truth solved where a cheap rung does not tell.
+    Quantiles are those of solves. Indices of sensitivity are Sobol'. All intervals hold whatever a surrogate is worth:
+    only the time depends on it.
     """
 
     quantities: tuple[AnyQuantity, ...] = Field(min_length=1, max_length=16)
     """What follows from a field."""
+    deviation: bool = False
+    """Asks for the standard deviations."""
     above: float | None = None
     """Asks for the probability that the quantities lie above it; in their units."""
     quantile: float | None = Field(default=None, gt=0, lt=1)
@@ -94,15 +101,34 @@ class Propagation(Kind):
     """Time to spend, the pilot's among it."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     """Of the intervals."""
+    law: dict[str, Any] = Field(default={})
+    """Another law than that of the data: fields of the problem with other values, e.g. ``{sigma: 1.5}``, or ``{kind:
+    empirical, dataset: NAME}``, a law of the rows of a dataset, with the parameters of the kind."""
     rungs: tuple[str, ...] | None = None
     """Cheap rungs that may be used; all that there are by default, none where it is empty."""
 
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is usual: questions from before there were such fields are the same ones."""
+        written: dict[str, Any] = write(self)
+        if not self.deviation:
+            written.pop("deviation", None)
+        if not self.law:
+            written.pop("law", None)
+        return written
+
+    @property
+    def beyond_means(self) -> dict[str, Any]:
+        """The fields of a question about something else than means, with their values; empty for means."""
+        # A probability may be asked for above 0.
+        return {name: value for name in QUESTIONS if (value := getattr(self, name)) is not None and value is not False}
+
     def faults(self) -> Iterator[Fault]:
         """Yield two questions at once, and an answer without an end; see `Kind.faults`."""
-        asked = {name: getattr(self, name) for name in QUESTIONS if getattr(self, name) is not None}
+        asked = self.beyond_means
         if len(asked) > 1:
-            given = " and ".join(f"{name} is {value:g}" for name, value in asked.items())
-            yield Fault(tuple(asked), f"{given}, expected one of them: each is a question of its own")
+            said = [f"{name} is {'true' if value is True else f'{value:g}'}" for name, value in asked.items()]
+            yield Fault(tuple(asked), f"{' and '.join(said)}, expected one of them: each is a question of its own")
         if (self.error is None) == (self.seconds is None):
             given = "neither is given" if self.error is None else f"error is {self.error} and seconds is {self.seconds}"
             yield Fault(("error", "seconds"), f"{given}, expected error or seconds, by which an answer ends")
@@ -162,8 +188,8 @@ class Propagation(Kind):
             If a sample has no answer.
         """
         begun = time.monotonic()
-        if any(getattr(self, name) is not None for name in QUESTIONS):
-            # Exact counts and orders are those of random samples.
+        if self.beyond_means:
+            # Exact counts and orders are those of random samples, and the intervals of deviations hold for these.
             leading = 0
         names = [rungs[0]]
         if self.quantile is None:
@@ -186,11 +212,29 @@ class Propagation(Kind):
             assert left is not None
             indices = influence(ask, compared, seed, self.sensitivity, self.level, left)
             return Propagated(compared, spent, influence=indices)
-        chain, targets = self._chosen(compared, left), self.targets()
-        telescope = Telescope(chain, shifts(compared, chain), seed, leading, self.level)
-        means = estimated(telescope, ask, targets, _clock(left), MOST)
-        reached = targets is None or bool(np.all(means.half_width <= targets))
-        return Propagated(compared, spent, chain, means, reached=reached)
+        targets = self.targets()
+        if self.deviation:
+            telescope: Telescope = self._deviations(compared, seed, left)
+        else:
+            chain = _chosen(compared, self._errors(targets), left)
+            telescope = Telescope(chain, compared.shifts(chain), seed, leading, self.level)
+        estimates = estimated(telescope, ask, targets, _clock(left), MOST)
+        answered = Propagated(
+            compared, spent, telescope.chain, reached=targets is None or bool(np.all(estimates.half_width <= targets))
+        )
+        if self.deviation:
+            return replace(answered, deviations=estimates)
+        return replace(answered, means=estimates)
+
+    def _deviations(self, compared: Pilot, seed: int, left: float | None) -> Deviations:
+        about, targets = compared.values[compared.truth].std(axis=0, ddof=1), self.targets()
+        columns, centres = of_moments(compared)
+        chain = _chosen(columns, self._errors(None if targets is None else errors(targets, about)), left)
+        return Deviations(chain, columns.shifts(chain), centres, about, seed, self.level)
+
+    def _errors(self, half_widths: np.ndarray | None) -> np.ndarray | None:
+        """Return the standard errors of the half widths of intervals; None where time decides."""
+        return None if half_widths is None else half_widths / scipy.stats.norm.ppf(0.5 + self.level / 2)
 
     def _shares(self, ask: Ask, compared: Pilot, spent: float, seed: int, left: float | None) -> Propagated:
         """Count each quantity by itself, as another screen may do for it, in an equal part of the time that is left."""
@@ -244,23 +288,16 @@ class Propagation(Kind):
         )
         return compared, sum(sum(one.seconds) for several in found.values() for one in several)
 
-    def _chosen(self, compared: Pilot, left: float | None) -> Chain:
-        """Return the chain for half widths to reach, or that gets furthest in the time that is left."""
-        targets = self.targets()
-        if targets is not None:
-            return compared.best(targets / scipy.stats.norm.ppf(0.5 + self.level / 2))
-        assert left is not None
-        return compared.best_within(left)
+
+def _chosen(compared: Pilot, precise: np.ndarray | None, left: float | None) -> Chain:
+    """Return the chain for standard errors to reach, or that gets furthest in the time that is left."""
+    if precise is not None:
+        return compared.best(precise)
+    assert left is not None
+    return compared.best_within(left)
 
 
 def _clock(seconds: float | None) -> Callable[[], bool]:
     """Return what tells between two steps whether time is up: each step takes as long as all before it."""
     begun = time.monotonic()
     return lambda: seconds is not None and 2 * (time.monotonic() - begun) > seconds
-
-
-def shifts(compared: Pilot, chain: Chain) -> np.ndarray:
-    """Return the means of the terms of a chain in a pilot, ``(rungs, q)``."""
-    means = [compared.values[name].mean(axis=0) for name in chain.rungs]
-    terms = [one - beta * two for one, two, beta in zip(means, means[1:], chain.coefficients.T, strict=False)]
-    return np.stack([*terms, means[-1]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from ritz.compute.evaluation.quantities.quantity import Quantity
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.simulate import simulate
+from ritz.compute.uncertainty.propagation.laws.input_law import FittedInputLaw
 from ritz.compute.uncertainty.propagation.points import Points
 from ritz.compute.uncertainty.spread.defect import RTOL, step
 
@@ -26,6 +27,7 @@ class SolveFailed(ValueError):
     """A sample has no solution on a rung; the estimate would be that of another population without it."""
 
 
+@dataclass(frozen=True)
 class Rung(ABC):
     """Something that answers quantities of samples: the same points are the same samples on every rung.
 
@@ -35,10 +37,13 @@ class Rung(ABC):
         By which it is asked for.
     problem
         On the grid of its fields.
+    law
+        Of the inputs on this grid; None for that of the problem.
     """
 
     name: str
     problem: Problem
+    law: FittedInputLaw | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def fields(self, inputs: Arrays) -> Arrays:
@@ -52,7 +57,7 @@ class Rung(ABC):
         SolveFailed
             If one of them is not finite.
         """
-        inputs = self.problem.draw_at(points.seed, points.ids, points.given)
+        inputs = drawn(self.problem, points, self.law)
         fields = self.fields(inputs)
         found = np.stack([one.value(self.problem, inputs, fields) for one in quantities], axis=1, dtype=np.float64)
         bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
@@ -67,6 +72,21 @@ class Rung(ABC):
         return found, time.perf_counter() - begun
 
 
+def drawn(problem: Problem, points: Points, law: FittedInputLaw | None = None) -> Arrays:
+    """Return the inputs of samples on the grid of a problem, by its own law or another one.
+
+    Raises
+    ------
+    ValueError
+        If coordinates are given that the law does not take.
+    """
+    if law is None:
+        return problem.draw_at(points.seed, points.ids, points.given)
+    if points.given is not None:
+        raise ValueError(f"a law of stored samples takes no coordinates, got {points.given.shape[1]}")
+    return law.draw(points.seed, points.ids)
+
+
 @dataclass(frozen=True)
 class SolvedRung(Rung):
     """The problem, solved: the truth, or a coarser twin.
@@ -77,8 +97,6 @@ class SolvedRung(Rung):
         How its systems are solved.
     """
 
-    name: str
-    problem: Problem
     solver: Solver
     rtol: float
 
@@ -94,8 +112,6 @@ class ReducedRung(Rung):
     It never paid (benchmarks/bases.txt), so it is taken only where it is named.
     """
 
-    name: str
-    problem: Problem
     model: ReducedModel
 
     def fields(self, inputs: Arrays) -> Arrays:
@@ -107,8 +123,6 @@ class ReducedRung(Rung):
 class PredictedRung(Rung):
     """A surrogate's predictions."""
 
-    name: str
-    problem: Problem
     model: Model
 
     def fields(self, inputs: Arrays) -> Arrays:

@@ -1,4 +1,4 @@
-"""The means of quantities over a population, by a chain of rungs, until their intervals are narrow or time is up."""
+"""Means over a population by a chain of rungs, and what follows from them, until intervals are narrow or time is up."""
 
 from __future__ import annotations
 
@@ -97,6 +97,10 @@ class Sums:
         """Return the means, ``(q,)``."""
         return np.asarray(self.shift + self.total.sum(axis=0) / self.samples)
 
+    def replicate_means(self) -> np.ndarray:
+        """Return the means of each replicate, ``(replicates, q)``."""
+        return np.asarray(self.shift + self.total / self.count[:, None])
+
     def variance(self, quasi_random: bool) -> tuple[np.ndarray, int]:
         """Return the squared standard errors of the means ``(q,)``, and their degrees of freedom.
 
@@ -111,23 +115,31 @@ class Sums:
 
 
 @dataclass(frozen=True)
-class MeanEstimates:
-    """The means of quantities, with intervals.
+class Estimates:
+    """Means of quantities, or their standard deviations, with intervals.
 
     Attributes
     ----------
-    mean, half_width
-        ``(q,)``; the interval of the level is mean ± half_width.
+    value
+        ``(q,)``.
+    low, high
+        ``(q,)``, the ends of the interval of the level.
     samples
         Of each term.
     seconds
         Of each rung, in all, by name.
     """
 
-    mean: np.ndarray
-    half_width: np.ndarray
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     samples: tuple[int, ...]
     seconds: dict[str, float]
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half of the intervals' widths, ``(q,)``."""
+        return np.asarray((self.high - self.low) / 2)
 
 
 class Telescope:
@@ -172,14 +184,15 @@ class Telescope:
     def add(self, answered: Answered) -> None:
         """Take in what was found."""
         term = answered.asked.term
-        values = answered.values[0]
-        if len(answered.values) > 1:
-            values = values - self.chain.coefficients[:, term] * answered.values[1]
+        columns = [self._columns(*one) for one in zip(answered.asked.rungs, answered.values, strict=True)]
+        values = columns[0]
+        if len(columns) > 1:
+            values = values - self.chain.coefficients[:, term] * columns[1]
         self.sums[term].add(answered.asked.replicate, values)
         for name, seconds in zip(answered.asked.rungs, answered.seconds, strict=True):
             self.seconds[name] += seconds
 
-    def means(self) -> MeanEstimates:
+    def estimates(self) -> Estimates:
         """Return what is known so far."""
         weights = self.chain.weights()
         parts = self._variances()
@@ -189,12 +202,8 @@ class Telescope:
         with np.errstate(invalid="ignore", divide="ignore"):
             # Welch and Satterthwaite.
             of_all = np.where(total > 0, total**2 / (parts**2 / freedom[:, None]).sum(axis=0), np.inf)
-        return MeanEstimates(
-            mean=np.asarray(mean),
-            half_width=np.sqrt(total) * self._quantile(of_all),
-            samples=tuple(sums.samples for sums in self.sums),
-            seconds=dict(self.seconds),
-        )
+        reach = np.sqrt(total) * self._quantile(of_all)
+        return self._estimates(np.asarray(mean), mean - reach, mean + reach)
 
     def next_term(self, needed: np.ndarray) -> int:
         """Return which term is to have twice as many samples.
@@ -207,6 +216,14 @@ class Telescope:
         prices = np.array(self.chain.prices) * [sums.samples for sums in self.sums]
         return int(np.argmax((self._variances() * needed).sum(axis=1) / prices))
 
+    def _columns(self, rung: str, values: np.ndarray) -> np.ndarray:
+        """Return the columns whose means are estimated, from quantities ``(n, q)`` on a rung: these themselves."""
+        del rung
+        return values
+
+    def _estimates(self, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> Estimates:
+        return Estimates(value, low, high, tuple(sums.samples for sums in self.sums), dict(self.seconds))
+
     def _variances(self) -> np.ndarray:
         """Return the squared standard errors of the terms, ``(rungs, q)``, with their weights."""
         found = np.stack([sums.variance(bool(self.leading))[0] for sums in self.sums])
@@ -218,7 +235,7 @@ class Telescope:
 
 def estimated(
     telescope: Telescope, ask: Ask, target: np.ndarray | None, time_is_up: Callable[[], bool], most: int
-) -> MeanEstimates:
+) -> Estimates:
     """Sample until the interval of every quantity is narrow enough, or time is up.
 
     Parameters
@@ -236,23 +253,23 @@ def estimated(
 
     Returns
     -------
-    means
+    estimates
         With a half width above its target where time was up, or a term has ``most`` samples.
     """
     _answer(telescope, ask, list(enumerate(telescope.first(target))))
     while True:
-        means = telescope.means()
-        reached = target is not None and np.all(means.half_width <= target)
+        found = telescope.estimates()
+        reached = target is not None and np.all(found.half_width <= target)
         if reached or time_is_up():
-            return means
+            return found
         if target is None:
             # Of quantities with units of their own each counts as much.
-            wanted = 1 / np.maximum(means.half_width, np.finfo(np.float64).tiny ** 0.25) ** 2
+            wanted = 1 / np.maximum(found.half_width, np.finfo(np.float64).tiny ** 0.25) ** 2
         else:
-            wanted = (means.half_width > target) / target**2
+            wanted = (found.half_width > target) / target**2
         term = telescope.next_term(wanted)
         if 2 * telescope.points[term] * REPLICATES > most:
-            return means
+            return found
         _answer(telescope, ask, [(term, 2 * telescope.points[term])])
 
 

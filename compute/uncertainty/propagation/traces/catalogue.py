@@ -8,7 +8,10 @@ from ritz.compute.uncertainty.propagation.traces.pca_gaussian import PCAGaussian
 from ritz.compute.uncertainty.propagation.traces.smoothed_bootstrap import SmoothedBootstrap
 from ritz.compute.uncertainty.propagation.traces.trace_law import TraceLaw
 
-TRACE_LAWS = OneOf(TraceLaw, lambda: (PCACopula, PCAGaussian, SmoothedBootstrap), group="ritz.trace_laws")
+SHIPPED: tuple[type[TraceLaw], ...] = (PCACopula, PCAGaussian, SmoothedBootstrap)
+"""The laws that ship with Ritz."""
+
+TRACE_LAWS = OneOf(TraceLaw, lambda: SHIPPED, group="ritz.trace_laws")
 """The shipped laws of traces, and those of installed packages."""
 
 AnyTraceLaw = Annotated[TraceLaw, TRACE_LAWS]

@@ -58,6 +58,10 @@ class PCACopula(TraceLaw):
     components: int = Field(default=16, ge=1, json_schema_extra=in_units("components"))
     """Leading principal components, fewer than there are traces."""
 
+    def too_few(self, count: int, width: int) -> str:
+        """Return that there are no more traces than components, or fewer points; see `TraceLaw.too_few`."""
+        return PrincipalComponents.unfit(count, width, self.components)
+
     def fit(self, traces: np.ndarray) -> FittedPCACopula:
         """Fit the law; see `TraceLaw.fit`."""
         found = PrincipalComponents.of(traces, self.components)

@@ -37,11 +37,8 @@ class PrincipalComponents:
         lost = int(np.sum(~np.isfinite(traces)))
         if lost:
             raise ValueError(f"traces has {lost} of {traces.size} values that are not finite, expected finite numbers")
-        count, width = traces.shape
-        if count <= components:
-            raise ValueError(f"there are {count} traces, expected more than components = {components}")
-        if width < components:
-            raise ValueError(f"traces has {width} points, expected components = {components} or more")
+        if reason := cls.unfit(len(traces), traces.shape[1], components):
+            raise ValueError(reason)
         values = np.asarray(traces, np.float64)
         mean = values.mean(axis=0)
         _, _, directions = np.linalg.svd(values - mean, full_matrices=False)
@@ -49,6 +46,15 @@ class PrincipalComponents:
         largest = np.take_along_axis(kept, np.argmax(np.abs(kept), axis=1)[:, None], axis=1)
         kept = kept * np.sign(largest)
         return cls(mean, kept, (values - mean) @ kept.T)
+
+    @staticmethod
+    def unfit(count: int, width: int, components: int) -> str:
+        """Return why so many traces of so many points have no such components; empty where they have."""
+        if count <= components:
+            return f"there are {count} traces, expected more than components = {components}"
+        if width < components:
+            return f"traces has {width} points, expected components = {components} or more"
+        return ""
 
     @property
     def deviations(self) -> np.ndarray:

@@ -52,6 +52,10 @@ class SmoothedBootstrap(TraceLaw):
     bandwidth: float = Field(default=0.1, ge=0, le=10, json_schema_extra=in_units("standard deviations of a score"))
     """Standard deviation of the noise along a component; 0 is the bootstrap."""
 
+    def too_few(self, count: int, width: int) -> str:
+        """Return that there are no more traces than components, or fewer points; see `TraceLaw.too_few`."""
+        return PrincipalComponents.unfit(count, width, self.components)
+
     def fit(self, traces: np.ndarray) -> FittedSmoothedBootstrap:
         """Fit the law; see `TraceLaw.fit`."""
         found = PrincipalComponents.of(traces, self.components)

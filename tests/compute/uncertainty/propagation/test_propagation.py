@@ -77,7 +77,7 @@ def test_intervals_of_a_mean_hold_whatever_the_surrogate_is_worth(leading: int) 
         assert found.chain is not None
         assert found.means.half_width[0] <= 0.1
         assert "unrelated" not in found.chain.rungs
-        held += abs(found.means.mean[0] - EXACT) <= found.means.half_width[0]
+        held += abs(found.means.value[0] - EXACT) <= found.means.half_width[0]
     assert held >= 184
 
 
@@ -135,7 +135,7 @@ def test_a_constant_quantity_is_known_at_once() -> None:
         answering(constant, {"truth": 1, "near": 0.1}), ["truth", "near"], 0, 0
     )
     assert found.means is not None
-    assert (found.means.mean[0], found.means.half_width[0]) == (2.0, 0.0)
+    assert (found.means.value[0], found.means.half_width[0]) == (2.0, 0.0)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.05])
@@ -246,6 +246,7 @@ def test_time_is_kept_and_a_budget_below_the_pilot_is_refused() -> None:
         ({"error": 0.1, "quantile": 0.5}, "error is 0.1 with quantile, expected seconds"),
         ({"error": 0.1, "sensitivity": 3}, "error is 0.1 with sensitivity, expected seconds"),
         ({"seconds": 9.0, "sensitivity": 3, "quantile": 0.5}, "quantile is 0.5 and sensitivity is 3, expected one"),
+        ({"error": 0.1, "deviation": True, "above": 0.0}, "deviation is true and above is 0, expected one of them"),
         ({"error": (0.1, 0.2)}, "expected one number, or one for each of 1 quantities"),
         ({"error": 0.1, "quantities": (U, U)}, "expected each once"),
         ({"error": -0.1}, "greater than 0"),
