@@ -9,8 +9,10 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.problems.evolution import State
+from ritz.compute.problems.evolutions import runge_kutta
 from ritz.compute.problems.evolutions.lorenz96_steps import march
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.problems.evolutions.runge_kutta import States
 from ritz.compute.problems.gaussian import Gaussian, parted, shared
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.problems.ranges import Limits, Range, Ranged
@@ -55,8 +57,13 @@ class Lorenz96(Ranged, Marching):
             "Predictability: a problem partly solved",
             1996,
             "Proc. Seminar on Predictability, ECMWF",
-            "Small errors of the system of one scale with 36 or 40 sites and F = 8 double in 2.1 days, 0.42 units of "
-            "time.",
+        ),
+        Source(
+            "E. N. Lorenz and K. A. Emanuel",
+            "Optimal sites for supplementary weather observations: simulation with a small model",
+            1998,
+            "J. Atmos. Sci. 55",
+            "with one scale, 40 sites and F = 8 small errors double in 2.1 days",
             "lyapunov.txt",
         ),
     )
@@ -192,7 +199,7 @@ class Lorenz96(Ranged, Marching):
         forcing, h, c, b = (self.number(name, inputs, 2) for name in ("forcing", *_BETWEEN))
         shape = (*before["u"].shape, self.fast)
 
-        def slopes(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        def slopes(state: States) -> States:
             x = state[0]
             dx = -roll(x, 1, -1) * (roll(x, 2, -1) - roll(x, -1, -1)) - x + forcing
             if not self.fast:
@@ -206,22 +213,7 @@ class Lorenz96(Ranged, Marching):
         if self.fast:
             state = (before["u"], before["v"].swapaxes(-1, -2).reshape(*shape[:-2], -1))
         for _ in range(steps):
-            state = _runge_kutta(slopes, state, self.interval)
+            state = runge_kutta.step(state, slopes, self.interval)
         if not self.fast:
             return {"u": state[0]}
         return {"u": state[0], "v": state[1].reshape(shape).swapaxes(-1, -2)}
-
-
-def _runge_kutta(slopes: Any, state: tuple[Array, ...], step: float) -> tuple[Array, ...]:
-    """Return the state one classical Runge–Kutta step on."""
-
-    def moved(by: float, along: tuple[Array, ...]) -> tuple[Array, ...]:
-        return tuple(values + by * slope for values, slope in zip(state, along, strict=True))
-
-    first = slopes(state)
-    second = slopes(moved(step / 2, first))
-    third = slopes(moved(step / 2, second))
-    fourth = slopes(moved(step, third))
-    middle = tuple(one + other for one, other in zip(second, third, strict=True))
-    ends = tuple(one + other for one, other in zip(first, fourth, strict=True))
-    return tuple(values + step / 6 * (end + 2 * mid) for values, end, mid in zip(state, ends, middle, strict=True))
