@@ -35,7 +35,7 @@ FROM_PYTHON: Mapping[str, type[Kind] | OneOf] = {
     "ritz.compute.uncertainty.propagation": TRACE_LAWS,
     "ritz.compute.uncertainty.sensitivity": SENSITIVITIES,
 }
-"""Methods for evolutions, quantities and inputs of a model that a program uses and no recipe holds, by their package."""
+"""Methods that a program uses and no recipe holds, for evolutions and for models, by their package."""
 
 
 def uncertainty(document: Mapping[str, Any]) -> Uncertainty:

@@ -84,9 +84,10 @@ def test_trajectories_that_cannot_be_followed_are_refused() -> None:
     rule = Benettin(intervals=2, transient=0)
     with pytest.raises(ValueError, match="got 1 trajectories, expected two or more"):
         rule.exponent(problem, {"u0": inputs["u0"][:1]}, no_systems)
+    heat = Heat(shape=(8, 8), steps=4)
+    halves = heat.draw(0, np.arange(2))
     with pytest.raises(ValueError, match="transient is 0, and the stored steps of problem 'heat' after it take from"):
-        heat = Heat(shape=(8, 8), steps=4)
-        rule.exponent(heat, heat.draw(0, np.arange(2)), solve)
+        rule.exponent(heat, halves, solve)
     with pytest.raises(ValueError, match="the distance of trajectory 0 from its neighbour is nan after stored step 1"):
         rule.exponent(Lorenz96(steps=20, store_every=20, end=40.0), {"u0": 50 * inputs["u0"]}, no_systems)
     with pytest.raises(ValueError, match="is 0 after stored step 1"):
