@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Fault, Source, in_units
-from ritz.compute.problems.evolution import State
+from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions import runge_kutta
 from ritz.compute.problems.evolutions.lorenz96_steps import march
 from ritz.compute.problems.evolutions.marching import Marching
@@ -125,7 +125,8 @@ class Lorenz96(Ranged, Marching):
                 nothing[:, 0],
                 {"role": "input", **about, "long_name": f"first state of the {said}"},
             )
-            variables[name] = (("sample", "time", *dims), nothing, {"role": "output", **about, "long_name": said})
+            output = {"role": "output", **about, "long_name": said, **from_input(first)}
+            variables[name] = (("sample", "time", *dims), nothing, output)
         if self.fast:
             number = {"units": "1", "long_name": "number of the fast variable at its site"}
             coords["fast"] = ("fast", np.arange(self.fast), number)
