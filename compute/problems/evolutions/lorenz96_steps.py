@@ -6,7 +6,7 @@ from ritz.compute.solvers.kernel import kernel
 
 
 @kernel
-def march(slow, fast, parameters, interval, steps):
+def march(slow: np.ndarray, fast: np.ndarray, parameters: np.ndarray, interval: float, steps: int) -> None:
     """Take classical Runge–Kutta steps of the Lorenz-96 system, one sample after the other.
 
     Parameters
@@ -52,7 +52,7 @@ def march(slow, fast, parameters, interval, steps):
 
 
 @kernel
-def _couple(x, y, x_push, y_push, forcing, pull):
+def _couple(x: np.ndarray, y: np.ndarray, x_push: np.ndarray, y_push: np.ndarray, forcing: float, pull: float) -> None:
     """Put into the pushes what stands beside the products and the damping of both kinds of variables."""
     many = len(y) // len(x)
     for k in range(len(x)):
@@ -65,11 +65,20 @@ def _couple(x, y, x_push, y_push, forcing, pull):
 
 
 @kernel
-def _slow(x, push, now, total, ahead_of, weight, ahead, first):
+def _slow(
+    x: np.ndarray,
+    push: np.ndarray,
+    now: np.ndarray,
+    total: np.ndarray,
+    following: np.ndarray,
+    weight: float,
+    ahead: float,
+    first: bool,
+) -> None:
     """Add a stage of the slow variables to the total of the step, and put where the next stage stands."""
     count = len(now)
     far, before, here, behind = x[:count], x[1 : 1 + count], x[2 : 2 + count], x[3 : 3 + count]
-    then = ahead_of[2 : 2 + count]
+    then = following[2 : 2 + count]
     if first:
         total[:] = 0.0
     for k in range(count):
@@ -79,11 +88,22 @@ def _slow(x, push, now, total, ahead_of, weight, ahead, first):
 
 
 @kernel
-def _fast(y, push, time_ratio, amplitude_ratio, now, total, ahead_of, weight, ahead, first):
+def _fast(
+    y: np.ndarray,
+    push: np.ndarray,
+    time_ratio: float,
+    amplitude_ratio: float,
+    now: np.ndarray,
+    total: np.ndarray,
+    following: np.ndarray,
+    weight: float,
+    ahead: float,
+    first: bool,
+) -> None:
     """Add a stage of the fast variables to the total of the step, and put where the next stage stands."""
     count = len(now)
     before, here, behind, far = y[:count], y[1 : 1 + count], y[2 : 2 + count], y[3 : 3 + count]
-    then = ahead_of[1 : 1 + count]
+    then = following[1 : 1 + count]
     if first:
         total[:] = 0.0
     for m in range(count):
