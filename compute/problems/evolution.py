@@ -211,10 +211,10 @@ class Evolution(Problem):
 
         All steps at once where they are tensors, or few values.
         """
-        values, steps = next(iter(fields.values())), len(self.times)
-        count = steps
-        if isinstance(values, np.ndarray):
-            count = max(1, int(_TOGETHER * steps / max(1, values.size)))
+        count = steps = len(self.times)
+        if all(isinstance(values, np.ndarray) for values in fields.values()):
+            total = sum(values.size for values in fields.values())
+            count = max(1, int(_TOGETHER * steps / max(1, total)))
         for begin in range(0, steps, count):
             yield self._around(inputs, fields, begin, min(begin + count, steps))
 

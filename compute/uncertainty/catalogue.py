@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
+from ritz.compute.evaluation.lyapunov import Benettin
 from ritz.compute.kind import Kind, OneOf
 from ritz.compute.simulation.reduced.reduced import ReducedBases
 from ritz.compute.uncertainty.conformal.conformal import Conformal
@@ -27,13 +28,14 @@ LEAST: Uncertainty = Conformal(levels=(0.5,))
 """Error bars that ask for the fewest samples."""
 
 FROM_PYTHON: Mapping[str, type[Kind] | OneOf] = {
+    "ritz.compute.evaluation": Benettin,
     "ritz.compute.simulation.reduced": ReducedBases,
     "ritz.compute.uncertainty.selection": ConformalSelection,
     "ritz.compute.uncertainty.events": RECALIBRATIONS,
     "ritz.compute.uncertainty.propagation": INPUT_LAWS,
     "ritz.compute.uncertainty.sensitivity": SENSITIVITIES,
 }
-"""Methods for quantities and inputs of a model that a program uses and no recipe holds, by their package."""
+"""Methods that a program uses and no recipe holds, for evolutions and for models, by their package."""
 
 
 def uncertainty(document: Mapping[str, Any]) -> Uncertainty:

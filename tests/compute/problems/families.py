@@ -16,6 +16,7 @@ from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal, TwoPhase
@@ -45,6 +46,17 @@ SMALL: dict[str, Problem] = {
     "kuramoto_sivashinsky": KuramotoSivashinsky(points=48, steps=12, store_every=3, end=3.0),
     "kuramoto_sivashinsky-range": KuramotoSivashinsky(
         points=48, steps=12, store_every=3, end=3.0, viscosity=Range(low=0.5, high=2, log=True)
+    ),
+    "lorenz96": Lorenz96(sites=12, steps=12, store_every=3, end=0.3, spin_up=40),
+    "lorenz96-two-scales-range": Lorenz96(
+        sites=8,
+        fast=4,
+        steps=20,
+        store_every=5,
+        end=0.1,
+        spin_up=100,
+        forcing=Range(low=8, high=16),
+        amplitude_ratio=Range(low=5, high=10, log=True),
     ),
 }
 
