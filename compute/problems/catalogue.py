@@ -11,6 +11,7 @@ from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
 from ritz.compute.problems.external import External
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
@@ -20,7 +21,7 @@ from ritz.compute.problems.problem import Problem
 SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
     *(Acoustic, Heat, Burgers, Plate, Cookies),
-    KuramotoSivashinsky,
+    *(KuramotoSivashinsky, NavierStokes),
 )
 """The problems that come with the project; all of them pose systems but those in explicit steps."""
 

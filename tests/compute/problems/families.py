@@ -16,6 +16,7 @@ from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.problems.plate import Plate
@@ -44,6 +45,15 @@ SMALL: dict[str, Problem] = {
     "kuramoto_sivashinsky": KuramotoSivashinsky(points=48, steps=12, store_every=3, end=3.0),
     "kuramoto_sivashinsky-range": KuramotoSivashinsky(
         points=48, steps=12, store_every=3, end=3.0, viscosity=Range(low=0.5, high=2, log=True)
+    ),
+    "navier_stokes": NavierStokes(shape=(12, 16), steps=12, store_every=4, end=3.0),
+    "navier_stokes-range": NavierStokes(
+        shape=(16, 16),
+        steps=12,
+        store_every=4,
+        end=3.0,
+        viscosity=Range(low=1e-3, high=1e-2, log=True),
+        forcing=Range(low=0, high=0.3),
     ),
 }
 

@@ -8,6 +8,7 @@ from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
@@ -15,6 +16,7 @@ SMALL: list[Evolution] = [
     Heat(shape=(12, 16), steps=5),
     Burgers(points=32, steps=6),
     KuramotoSivashinsky(points=32, steps=12, store_every=2, end=3.0),
+    NavierStokes(shape=(12, 16), steps=12, store_every=2, end=3.0),
 ]
 
 
