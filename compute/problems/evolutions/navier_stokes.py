@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
@@ -29,6 +30,8 @@ from ritz.compute.problems.spectrum import leading_cosines
 
 if TYPE_CHECKING:
     import xarray as xr
+
+log = logging.getLogger(__name__)
 
 
 class NavierStokes(Ranged, Marching):
@@ -158,6 +161,12 @@ class NavierStokes(Ranged, Marching):
         # One by one: the fields of a sample fit into caches, and its bits do not depend on its block.
         for i, (nu, force) in enumerate(zip(viscosity, forcing, strict=True)):
             found[i] = _marched(first[i], plan, *_by_square(self.shape, nu, self.interval), force, steps)
+        failed = np.count_nonzero(np.isnan(found[:, 0, 0]) & np.isfinite(first[:, 0, 0]))
+        if failed:
+            log.warning(
+                "%d of %d samples are too fast for stable steps of %g: expected more steps, now %d",
+                *(failed, len(first), self.interval, self.steps),
+            )
         return {"w": found}
 
     def again(self, before: Mapping[str, Array], inputs: Mapping[str, Array], steps: int) -> dict[str, Array]:

@@ -145,8 +145,8 @@ def test_the_first_states_have_the_law_of_the_published_code() -> None:
     assert np.abs(w0.mean(axis=(1, 2))).max() < 1e-6
 
 
-def test_steps_that_are_too_long_end_as_failed_samples() -> None:
-    # On a fine enough viscosity, unstable steps may take long to overflow, and both implementations agree on them.
+def test_steps_that_are_too_long_end_as_failed_samples(caplog: pytest.LogCaptureFixture) -> None:
+    # Unstable steps may take long to overflow, and both implementations agree on them.
     problem = NavierStokes(shape=(32, 32), viscosity=1e-4, steps=10, store_every=1, end=2.0)
     inputs = problem.draw(0, np.arange(3))
     inputs["w0"][1] *= 20
@@ -154,6 +154,7 @@ def test_steps_that_are_too_long_end_as_failed_samples() -> None:
     assert ledger["status"] == ["ok", "failed", "ok"]
     assert ledger["reason"][1] == "not_finite"
     assert np.isnan(fields["w"][1]).all()
+    assert "1 of 3 samples are too fast for stable steps of 0.2: expected more steps, now 10" in caplog.text
     # Without the limit of the speed, the fast sample would have been stored as a good one.
     coarse = {"w": inputs["w0"][1:2].astype(float)}
     for _ in range(2):
