@@ -2,27 +2,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-import scipy
 from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, like, namespace
 from ritz.compute.kind import Source, in_units
-from ritz.compute.problems.box import grid, periodic
+from ritz.compute.problems.box import grid
 from ritz.compute.problems.evolution import State
 from ritz.compute.problems.evolutions import exponential
 from ritz.compute.problems.evolutions.exponential import (
     COX_MATTHEWS,
     KASSAM_TREFETHEN,
     Coefficients,
-    by_contour,
     by_series,
-    stable_frequency,
 )
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.problems.evolutions.vorticity import by_square, marched, plan_of, whole_of
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.problems.ranges import Limits, Range, Ranged
@@ -157,10 +154,10 @@ class NavierStokes(Ranged, Marching):
         viscosity, forcing = (
             np.broadcast_to(self.number(name, inputs, 0), len(first)).tolist() for name in ("viscosity", "forcing")
         )
-        plan, found = _plan(self.shape), np.empty_like(first)
+        plan, found = plan_of(self.shape), np.empty_like(first)
         # One by one: the fields of a sample fit into caches, and its bits do not depend on its block.
         for i, (nu, force) in enumerate(zip(viscosity, forcing, strict=True)):
-            found[i] = _marched(first[i], plan, *_by_square(self.shape, nu, self.interval), force, steps)
+            found[i] = marched(first[i], plan, *by_square(self.shape, nu, self.interval), force, steps)
         failed = np.count_nonzero(np.isnan(found[:, 0, 0]) & np.isfinite(first[:, 0, 0]))
         if failed:
             log.warning(
@@ -171,7 +168,7 @@ class NavierStokes(Ranged, Marching):
 
     def again(self, before: Mapping[str, Array], inputs: Mapping[str, Array], steps: int) -> dict[str, Array]:
         """Take steps with complex transforms, of two fields at once; see `Marching.again`."""
-        w, whole = before["w"], _whole(self.shape)
+        w, whole = before["w"], whole_of(self.shape)
         fft = namespace(w).fft
         modes = fft.fft2(w) * like(whole.kept, w)
         mask, slope, speed = (like(one, modes) for one in (whole.kept, whole.slope, whole.speed))
@@ -185,151 +182,3 @@ class NavierStokes(Ranged, Marching):
         for _ in range(steps):
             modes = exponential.step(modes, nonlinear, coefficients)
         return {"w": fft.ifft2(modes).real}
-
-
-class _Plan(NamedTuple):
-    """What the steps of `march` take on a grid, in the columns of modes that are kept.
-
-    Attributes
-    ----------
-    velocity
-        Modes of u and v from those of w, ``(2, ny, columns)`` complex128.
-    shear, strain
-        What the modes of u v and of v² − u² add to those of ∂w/∂t, ``(ny, columns)`` complex128.
-    force
-        Modes of f for F = 1, ``(ny, columns)`` complex128.
-    kept
-        Which modes are kept, ``(ny, columns)`` bool.
-    squares, places
-        The different values of kₓ² + k_y² of the kept modes, from 0, and which of them is that of a mode,
-        ``(ny, columns)``.
-    """
-
-    velocity: np.ndarray
-    shear: np.ndarray
-    strain: np.ndarray
-    force: np.ndarray
-    kept: np.ndarray
-    squares: np.ndarray
-    places: np.ndarray
-
-
-@lru_cache(maxsize=32)
-def _plan(shape: tuple[int, int]) -> _Plan:
-    """Make the plan of a grid."""
-    columns = int(periodic.resolved(shape)[0].sum())
-    kept = periodic.resolved(shape)[:, :columns]
-    ky, kx = (waves[..., :columns] for waves in periodic.wave_numbers(shape, 1.0))
-    squares, places = np.unique(np.where(kept, kx**2 + ky**2, 0.0), return_inverse=True)
-    by_square = kept / np.where(kx**2 + ky**2 > 0, kx**2 + ky**2, 1.0)
-    force = np.zeros(kept.shape, dtype=np.complex128)
-    # sin θ + cos θ = Re (1 − i) exp(iθ) with θ = 2π(x + y); the centre of the first cell lies half a cell into the box.
-    force[1, 1] = 0.5 * (1 - 1j) * np.prod(shape) * np.exp(1j * np.pi * sum(1 / cells for cells in shape))
-    return _Plan(
-        np.stack([1j * ky * by_square, -1j * kx * by_square]),
-        kept * (kx**2 - ky**2 + 0j),
-        kept * (kx * ky + 0j),
-        force,
-        kept,
-        squares,
-        places.reshape(kept.shape),
-    )
-
-
-@lru_cache(maxsize=128)
-def _by_square(shape: tuple[int, int], viscosity: float, interval: float) -> tuple[Coefficients, float]:
-    """Return the coefficients of steps for each of the plan's squares, and the largest speed of stable steps."""
-    squares = _plan(shape).squares
-    rates = -viscosity * squares
-    speeds = stable_frequency(interval * rates[1:]) / (interval * np.sqrt(squares[1:]))
-    return by_contour(rates, interval), float(speeds.min())
-
-
-def _marched(
-    first: np.ndarray, plan: _Plan, by_square: Coefficients, limit: float, forcing: float, steps: int
-) -> np.ndarray:
-    """Return the state of one sample so many steps after its first, NaN if a speed exceeds the limit of stable steps.
-
-    Parameters
-    ----------
-    first
-        ``(ny, nx)`` float64.
-    plan
-        Of the grid.
-    by_square, limit
-        As of `_by_square`.
-    forcing
-        F.
-    steps
-        Time steps.
-    """
-    (ny, nx), columns = first.shape, plan.force.shape[-1]
-    coefficients = Coefficients(*(values[plan.places] for values in by_square))
-    force = forcing * plan.force
-    # Modes of both velocities; those beyond the kept columns stay zero.
-    velocities = np.zeros((2, ny, nx // 2 + 1), dtype=np.complex128)
-    products, fastest = np.empty((2, ny, nx)), 0.0
-
-    def nonlinear(modes: np.ndarray) -> np.ndarray:
-        nonlocal fastest
-        np.multiply(plan.velocity, modes, out=velocities[..., :columns])
-        u, v = both = scipy.fft.irfft2(velocities, (ny, nx))
-        np.multiply(u, v, out=products[0])
-        np.square(both, out=both)
-        fastest = np.maximum(fastest, np.add(u, v, out=products[1]).max())
-        np.subtract(v, u, out=products[1])
-        sheared, strained = scipy.fft.rfft2(products)[..., :columns]
-        found: np.ndarray = plan.shear * sheared
-        found += plan.strain * strained
-        found += force
-        return found
-
-    modes = scipy.fft.rfft2(first)[:, :columns] * plan.kept
-    for _ in range(steps):
-        modes = exponential.step(modes, nonlinear, coefficients)
-    if not fastest <= limit**2:
-        return np.full_like(first, np.nan)
-    velocities[0, :, :columns] = modes
-    found: np.ndarray = scipy.fft.irfft2(velocities[0], (ny, nx))
-    return found
-
-
-class _Whole(NamedTuple):
-    """What the steps of `again` take on a grid, among all modes of complex transforms, ``(ny, nx)``.
-
-    Attributes
-    ----------
-    kept
-        Which modes are kept.
-    slope, speed
-        The modes of ∂w/∂x + i ∂w/∂y and of u + iv from those of w, complex128: u·∇w is the real part of the one times
-        the conjugate other.
-    wave
-        f for F = 1 at the centres of the cells, float64.
-    squares, places
-        The different values of kₓ² + k_y² from 0, and which of them is that of a mode.
-    """
-
-    kept: np.ndarray
-    slope: np.ndarray
-    speed: np.ndarray
-    wave: np.ndarray
-    squares: np.ndarray
-    places: np.ndarray
-
-
-@lru_cache(maxsize=32)
-def _whole(shape: tuple[int, int]) -> _Whole:
-    """Make what `again` takes on a grid."""
-    ky, kx = periodic.wave_numbers(shape, 1.0, whole=True)
-    by_square = 1 / np.where(kx**2 + ky**2 > 0, kx**2 + ky**2, 1.0)
-    y, x = (2 * np.pi * grid.centres(cells) for cells in shape)
-    squares, places = np.unique(kx**2 + ky**2, return_inverse=True)
-    return _Whole(
-        periodic.resolved(shape, whole=True).copy(),
-        1j * kx - ky,
-        (kx + 1j * ky) * by_square,
-        np.sin(y[:, None] + x) + np.cos(y[:, None] + x),
-        squares,
-        places.reshape(shape),
-    )
