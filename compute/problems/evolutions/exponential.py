@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,10 @@ _POINTS = 32
 
 _TERMS = 21
 """Terms of the power series within the unit circle: what is left out is below the round-off."""
+
+
+_ROUNDING = 1e-9
+"""What a factor of growth may exceed 1 by."""
 
 
 class Coefficients(NamedTuple):
@@ -127,3 +132,41 @@ def step(v: Array, nonlinear: Callable[[Array], Array], c: Coefficients) -> Arra
     at_b = nonlinear(c.half * v + c.stage * at_a)
     at_c = nonlinear(c.half * a + c.stage * (2 * at_b - n))
     return c.full * v + c.first * n + c.middle * (at_a + at_b) + c.last * at_c
+
+
+def stable_frequency(linear: np.ndarray) -> np.ndarray:
+    """Return up to which frequency σ steps of v′ = (L + iσ/h) v never let v grow, the iσ/h taken as nonlinear part.
+
+    A convection of speed s is such a part for a mode of wave number k, with σ = h s k.
+
+    Parameters
+    ----------
+    linear
+        h L, not positive.
+
+    Returns
+    -------
+    frequency
+        In the shape of ``linear``: 2√2 for L = 0, as that of the classical Runge–Kutta method, and h |L|/√2 for h L far
+        below zero; less than their sum between.
+    """
+    sizes, shares = _stability()
+    found: np.ndarray = _bound(-linear) * np.interp(np.log(np.maximum(-linear, sizes[0])), np.log(sizes), shares)
+    return found
+
+
+def _bound(size: np.ndarray) -> np.ndarray:
+    """Return the sum of both limits of the stable frequency, h |L| given."""
+    found: np.ndarray = 8**0.5 + size / 2**0.5
+    return found
+
+
+@lru_cache(maxsize=1)
+def _stability() -> tuple[np.ndarray, np.ndarray]:
+    """Return values of h |L| and the stable frequencies there as shares of `_bound`."""
+    sizes = np.logspace(-4, 6, 201)
+    shares = np.linspace(0, 1.01, 2021)[1:]
+    frequencies = _bound(sizes)[:, None] * shares
+    coefficients = Coefficients(*(one[:, None] for one in by_contour(-sizes, 1.0)))
+    factors = step(np.ones_like(frequencies) + 0j, lambda v: 1j * frequencies * v, coefficients)
+    return sizes, shares[np.argmax(np.abs(factors) > 1 + _ROUNDING, axis=1) - 1]

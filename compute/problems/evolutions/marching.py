@@ -15,6 +15,9 @@ from ritz.compute.problems.sizes import joint_size
 _NOISE = 2.0**-24
 """Unit round-off of float32, in which states are stored."""
 
+_TOGETHER = 2**13
+"""Values of the states of an output that `again` takes at once: with what its steps take they fit into caches."""
+
 
 class Marching(Evolution):
     """An evolution in explicit steps, which pose no systems: on a grid, or among the modes of a spectrum.
@@ -114,8 +117,20 @@ class Marching(Evolution):
     ) -> dict[str, Array]:
         """Return ``uⁿ⁺¹ − Φ(uⁿ)``; see `Evolution.step_equations`."""
         del steps
-        expected = self.again(before, inputs, self.store_every)
+        expected = self._expected(before, inputs)
         return {name: values - expected[name] for name, values in after.items()}
+
+    def _expected(self, before: Mapping[str, Array], inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Return the next stored states by `again`, of large arrays a few samples at a time."""
+        values = next(iter(before.values()))
+        if not isinstance(values, np.ndarray) or values.size <= _TOGETHER:
+            return self.again(before, inputs, self.store_every)
+        parts, together = [], max(1, _TOGETHER * len(values) // values.size)
+        for begin in range(0, len(values), together):
+            part = slice(begin, begin + together)
+            states, given = ({name: one[part] for name, one in arrays.items()} for arrays in (before, inputs))
+            parts.append(self.again(states, given, self.store_every))
+        return {name: np.concatenate([part[name] for part in parts]) for name in before}
 
     def step_size(self, before: Mapping[str, Array], after: Mapping[str, Array]) -> Array:
         """Return ``‖uⁿ⁺¹ − uⁿ‖``; see `Evolution.step_size`."""
@@ -150,7 +165,7 @@ class Marching(Evolution):
         for before, after, _ in self.pieces(wide, states):
             signs = {name: random.choice((-1.0, 1.0), size=values.shape[2:]) for name, values in before.items()}
             shaken = {name: values * (1 + _NOISE * signs[name]) for name, values in before.items()}
-            plain, moved = (self.again(one, wide, self.store_every) for one in (before, shaken))
+            plain, moved = (self._expected(one, wide) for one in (before, shaken))
             response = joint_size({name: moved[name] - plain[name] for name in plain}, axes=2) / _NOISE
             found.append((joint_size(after, axes=2) + response) / self.step_size(before, after))
         worst: np.ndarray = np.concatenate(found, axis=1).max(axis=1)

@@ -18,6 +18,7 @@ from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.problems.plate import Plate
@@ -57,6 +58,15 @@ SMALL: dict[str, Problem] = {
         spin_up=100,
         forcing=Range(low=8, high=16),
         amplitude_ratio=Range(low=5, high=10, log=True),
+    ),
+    "navier_stokes": NavierStokes(shape=(12, 16), steps=12, store_every=4, end=3.0),
+    "navier_stokes-range": NavierStokes(
+        shape=(16, 16),
+        steps=12,
+        store_every=4,
+        end=3.0,
+        viscosity=Range(low=1e-3, high=1e-2, log=True),
+        forcing=Range(low=0, high=0.3),
     ),
 }
 

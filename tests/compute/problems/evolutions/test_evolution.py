@@ -9,6 +9,7 @@ from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
+from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
@@ -17,6 +18,7 @@ SMALL: list[Evolution] = [
     Burgers(points=32, steps=6),
     KuramotoSivashinsky(points=32, steps=12, store_every=2, end=3.0),
     Lorenz96(sites=8, fast=4, steps=20, store_every=4, end=0.1, spin_up=0),
+    NavierStokes(shape=(12, 16), steps=12, store_every=2, end=3.0),
 ]
 
 
