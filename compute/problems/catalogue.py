@@ -8,6 +8,7 @@ from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
@@ -21,6 +22,7 @@ SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
     *(Acoustic, Heat, Burgers, Plate, Cookies),
     KuramotoSivashinsky,
+    AdvectionDiffusion,
 )
 """The problems that come with the project; all of them pose systems but those in explicit steps."""
 

@@ -13,6 +13,7 @@ from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
@@ -44,6 +45,10 @@ SMALL: dict[str, Problem] = {
     "kuramoto_sivashinsky": KuramotoSivashinsky(points=48, steps=12, store_every=3, end=3.0),
     "kuramoto_sivashinsky-range": KuramotoSivashinsky(
         points=48, steps=12, store_every=3, end=3.0, viscosity=Range(low=0.5, high=2, log=True)
+    ),
+    "advection_diffusion": AdvectionDiffusion(shape=(12, 16), velocity_y=-0.4, steps=6, store_every=2, end=0.3),
+    "advection_diffusion-line": AdvectionDiffusion(
+        shape=(32,), steps=4, end=0.3, velocity_x=Range(low=0.5, high=2), viscosity=Range(low=0.001, high=0.1, log=True)
     ),
 }
 

@@ -5,6 +5,7 @@ import pytest
 
 from ritz.compute.problems.catalogue import SHIPPED
 from ritz.compute.problems.evolution import Evolution, State
+from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
@@ -15,6 +16,7 @@ SMALL: list[Evolution] = [
     Heat(shape=(12, 16), steps=5),
     Burgers(points=32, steps=6),
     KuramotoSivashinsky(points=32, steps=12, store_every=2, end=3.0),
+    AdvectionDiffusion(shape=(12, 16), steps=8, store_every=2, end=0.3),
 ]
 
 
