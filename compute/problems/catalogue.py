@@ -12,6 +12,7 @@ from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffus
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.problems.external import External
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
@@ -23,6 +24,7 @@ SHIPPED: tuple[type[Problem], ...] = (
     *(Acoustic, Heat, Burgers, Plate, Cookies),
     KuramotoSivashinsky,
     AdvectionDiffusion,
+    Wave,
 )
 """The problems that come with the project; all of them pose systems but those in explicit steps."""
 

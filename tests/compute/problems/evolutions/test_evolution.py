@@ -9,6 +9,7 @@ from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffus
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
@@ -17,6 +18,7 @@ SMALL: list[Evolution] = [
     Burgers(points=32, steps=6),
     KuramotoSivashinsky(points=32, steps=12, store_every=2, end=3.0),
     AdvectionDiffusion(shape=(12, 16), steps=8, store_every=2, end=0.3),
+    Wave(shape=(12, 16), steps=24, store_every=6, end=0.5),
 ]
 
 
