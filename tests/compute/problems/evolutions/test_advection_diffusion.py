@@ -23,7 +23,7 @@ SOLVE: Solve = no_systems
 def centres(problem: AdvectionDiffusion) -> list[np.ndarray]:
     """Return the coordinates y and x, or x, of the cells, broadcast together."""
     along = [periodic.centres(cells, problem.length) for cells in problem.shape]
-    return np.meshgrid(*along, indexing="ij")
+    return list(np.meshgrid(*along, indexing="ij"))
 
 
 @pytest.mark.parametrize("shape", [(16, 20), (15, 18)])
