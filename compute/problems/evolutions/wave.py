@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.fields.arrays import Array, double, like, namespace, padded, part
+from ritz.compute.fields.arrays import Array, double, like, padded, part
 from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.problems.box import grid
 from ritz.compute.problems.box.walls import along_walls
-from ritz.compute.problems.evolution import State
+from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions.leapfrog import kick, leapfrog
 from ritz.compute.problems.evolutions.marching import Marching
-from ritz.compute.problems.gaussian import Gaussian, parted, shared
+from ritz.compute.problems.gaussian import Edges, Gaussian, parted, shared
 from ritz.compute.problems.laws import AnyLaw, Lognormal, TwoPhase
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.problems.ranges import Limits, Range, Ranged
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class Wave(Ranged, Marching):
-    """Sound in an uneven medium after a silence is broken: pressure p and its rate over time from the first pressure.
+    """Sound in an uneven medium: pressure p and its rate ∂p/∂t over time from those at time zero.
 
     Equation
-        ∂²p/∂t² = c² Δp on (0, 1)² for 0 < t ≤ T, p = p0 and ∂p/∂t = 0 at t = 0. The speed of sound is c = c₀ m, one
-        number c₀ per sample times a medium m(y, x). All quantities are dimensionless.
+        ∂²p/∂t² = c² Δp on (0, 1)² for 0 < t ≤ T, p = p0 and ∂p/∂t = rate0 at t = 0. The speed of sound is c = c₀ m,
+        one number c₀ per sample times a medium m(y, x). All quantities are dimensionless.
     Walls
         ``reflecting``: rigid, ∂p/∂n = 0. ``absorbing``: ∂p/∂n = −(1/c) ∂p/∂t, which takes in all of a wave that comes
         at right angles, and sends back tan²(θ/2) of the amplitude of one that comes at the angle θ to the normal.
@@ -45,7 +45,7 @@ class Wave(Ranged, Marching):
         None: the steps are explicit. `march` is compiled and joins the second half of a step with the first of the
         next; `again` takes the halves one by one, with fluxes between the cells.
     Arrays
-        Inputs ``p0`` and, of an uneven medium, ``m``, ``(sample, y, x)``, and outputs ``p`` and ``rate``, ∂p/∂t,
+        Inputs ``p0``, ``rate0`` and, of an uneven medium, ``m``, ``(sample, y, x)``, and outputs ``p`` and ``rate``,
         ``(sample, time, y, x)``, float32; the cell ``(i, j)`` of a grid of ``shape = (ny, nx)`` has its centre at
         y = (i + ½)/ny, x = (j + ½)/nx. Both outputs hold the state after every ``store_every``-th step, and a state is
         all that the next one needs. c₀ as a range is an input ``speed``, ``(sample,)``.
@@ -86,7 +86,10 @@ class Wave(Ranged, Marching):
     end: float = Field(default=1.0, gt=0, le=100_000)
     """T."""
     initial: Gaussian = Gaussian(tau=10.0, alpha=4.0)
-    """Distribution of the first pressure, of variance 1 and without slope across the walls."""
+    """Distribution of the first pressure, of variance 1 and without slope across the walls, and up to its scale of the
+    first rate, which vanishes at absorbing walls and has no slope across reflecting ones."""
+    rate_amplitude: float = Field(default=5.0, gt=0, le=100_000)
+    """Standard deviation of the first rate."""
 
     def faults(self) -> Iterator[Fault]:
         """Yield a law that is not for two dimensions, and steps too long for the fastest sound where it is known."""
@@ -124,19 +127,19 @@ class Wave(Ranged, Marching):
         import xarray as xr
 
         nothing = np.broadcast_to(np.float32(np.nan), (n, len(self.times), *self.shape))
-        inputs = {"p0": ("identity", "first pressure"), "m": ("log", "relative speed of sound")}
-        if self.medium is None:
-            del inputs["m"]
+        dims, uneven = ("y", "x"), self.medium is not None
+        inputs = {
+            "p0": ("identity", "first pressure"),
+            "rate0": ("identity", "first rate of the pressure"),
+            **({"m": ("log", "relative speed of sound")} if uneven else {}),
+        }
         outputs = {"p": ("identity", "pressure"), "rate": ("identity", "rate of the pressure")}
         return xr.Dataset(
             {
                 **self.range_variables(n),
+                **{name: (("sample", *dims), nothing[:, 0], _about("input", *words)) for name, words in inputs.items()},
                 **{
-                    name: (("sample", "y", "x"), nothing[:, 0], _about("input", *words))
-                    for name, words in inputs.items()
-                },
-                **{
-                    name: (("sample", "time", "y", "x"), nothing, _about("output", *words))
+                    name: (("sample", "time", *dims), nothing, _about("output", *words) | from_input(f"{name}0"))
                     for name, words in outputs.items()
                 },
             },
@@ -148,39 +151,49 @@ class Wave(Ranged, Marching):
         )
 
     def draw(self, seed: int, ids: np.ndarray) -> Arrays:
-        """Draw first pressures ``p0``, media ``m``, ``(n, ny, nx)`` float32, and parameters; see `Problem.draw`."""
+        """Draw first states ``p0`` and ``rate0``, media ``m``, ``(n, ny, nx)`` float32, and parameters."""
         return self.draw_at(seed, ids, None)
 
     @property
+    def _edges(self) -> Edges:
+        """What the first rate does at the walls, so that the condition there holds from the start."""
+        return "free" if self.walls == "reflecting" else "zero"
+
+    @property
     def _shares(self) -> tuple[int, ...]:
-        """How many leading coefficients of p₀ and of the medium may be given."""
-        counts = [self.initial.leading(2), *([] if self.medium is None else [self.medium.leading(2)])]
-        return shared(counts)
+        """How many leading coefficients of p₀, of its rate and of the medium may be given."""
+        states = [self.initial.leading(2), self.initial.leading(2, self._edges)]
+        return shared([*states, *([] if self.medium is None else [self.medium.leading(2)])])
 
     @property
     def leading(self) -> int:
-        """How many parameters and leading coefficients of p₀ and of the medium may be given; see `Problem.leading`."""
+        """How many parameters and leading coefficients of all fields may be given; see `Problem.leading`."""
         return len(self.ranges) + sum(self._shares)
 
     def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
-        """Draw with given parameters, then coefficients of p₀, then of the medium; see `Problem.draw_at`."""
-        _, first, *rest = parted(given, (len(self.ranges), *self._shares))
-        drawn = self.draw_ranges(seed, ids, given)
-        drawn["p0"] = self.initial.draw(seed, ids, self.shape, given=first).astype(np.float32)
+        """Draw with given parameters, then coefficients of p₀, of its rate and of the medium; see `Problem.draw_at`."""
+        _, first, second, *rest = parted(given, (len(self.ranges), *self._shares))
+        rate = self.initial.draw(seed, ids, self.shape, self._edges, stream=1, given=second)
+        drawn = {
+            **self.draw_ranges(seed, ids, given),
+            "p0": self.initial.draw(seed, ids, self.shape, given=first).astype(np.float32),
+            "rate0": (self.rate_amplitude * rate).astype(np.float32),
+        }
         if self.medium is not None:
             drawn["m"] = self.medium.draw_at(seed, ids, self.shape, rest[0]).astype(np.float32)
         return drawn
 
     def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the parameters and leading cosine coefficients of p₀ and log m, ``(n, 16)`` float32."""
-        fields = [inputs["p0"], *([] if self.medium is None else [np.log(double(inputs["m"]))])]
+        """Return the parameters and leading cosine coefficients of p₀, its rate and log m, ``(n, d)`` float32."""
+        fields = [inputs["p0"], inputs["rate0"] / np.float32(self.rate_amplitude)]
+        if self.medium is not None:
+            fields.append(np.log(double(inputs["m"])))
         shares = [leading_cosines(field)[:, : FEATURES // len(fields)] for field in fields]
         return self.with_ranges(np.concatenate(shares, axis=1), inputs)
 
     def start(self, inputs: Mapping[str, Array]) -> State:
-        """Return p0 and a rate of zero; see `Evolution.start`."""
-        p = double(inputs["p0"])
-        return State(0, {"p": p, "rate": namespace(p).zeros_like(p)})
+        """Return p0 and rate0; see `Evolution.start`."""
+        return State(0, {name: double(inputs[f"{name}0"]) for name in ("p", "rate")})
 
     def speeds(self, inputs: Mapping[str, Array], axes: int = 2) -> Array | float:
         """Return the speeds of sound c: ``(n, …, ny, nx)``, or what is broadcast to it, with so many axes in all."""

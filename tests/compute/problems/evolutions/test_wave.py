@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ritz.compute.problems.box.grid import centres
 from ritz.compute.problems.evolutions.wave import Wave
+from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.ranges import Range
@@ -129,7 +130,8 @@ def echo(cells: int, walls: Walls) -> tuple[float, float]:
             end=1.6,
         )
         along = bump(width * (centres(cells) - 0.5), 0.0)
-        return problem.simulate({"p0": (along[:, None] * along)[None].astype(np.float32)}, SOLVE)["p"][0]
+        p0 = (along[:, None] * along)[None].astype(np.float32)
+        return problem.simulate({"p0": p0, "rate0": 0 * p0}, SOLVE)["p"][0]
 
     inside = slice(cells, 2 * cells)
     difference = pressures(cells, 1.0, walls) - pressures(3 * cells, 3.0, "reflecting")[:, inside, inside]
@@ -167,8 +169,8 @@ def test_absorbing_walls_are_of_second_order() -> None:
 def energies(problem: Wave, inputs: Arrays) -> np.ndarray:
     """Return the energies of the first and of all stored states, ``(n, 1 + times)``."""
     found = problem.simulate(inputs, SOLVE)
-    first = inputs["p0"][:, None].astype(np.float64)
-    p, rate = (np.concatenate([one, found[name]], axis=1) for name, one in (("p", first), ("rate", 0 * first)))
+    first = {name: values[:, None] for name, values in problem.start(inputs).fields.items()}
+    p, rate = (np.concatenate([first[name], found[name]], axis=1) for name in ("p", "rate"))
     return problem.energy(inputs, p, rate)
 
 
@@ -178,8 +180,8 @@ def test_the_energy_between_reflecting_walls_stays_and_absorbing_ones_take_it() 
     kept = energies(rigid, inputs)
     np.testing.assert_allclose(kept, np.broadcast_to(kept[:, :1], kept.shape), rtol=1e-13)
     lost = energies(rigid.model_copy(update={"walls": "absorbing"}), inputs)
-    # The cells along the walls are lighter, or the two would begin alike.
-    np.testing.assert_allclose(lost[:, 0], kept[:, 0], rtol=0.05)
+    # The cells along absorbing walls are lighter, or the two would begin alike.
+    np.testing.assert_allclose(lost[:, 0], kept[:, 0], rtol=0.15)
     assert np.all(np.diff(lost, axis=1) <= 0)
     assert np.all(lost[:, -1] < 0.1 * lost[:, 0])
     assert np.all(lost > 0)
@@ -205,7 +207,7 @@ def test_steps_back_lead_to_the_first_state() -> None:
     there = problem.march(dict(first), inputs, 200)
     back = problem.march({"p": there["p"], "rate": -there["rate"]}, inputs, 200)
     np.testing.assert_allclose(back["p"], first["p"], atol=1e-11)
-    np.testing.assert_allclose(back["rate"], 0, atol=1e-9)
+    np.testing.assert_allclose(back["rate"], -first["rate"], atol=1e-9)
 
 
 @pytest.mark.parametrize("walls", ["reflecting", "absorbing"])
@@ -226,18 +228,34 @@ def test_a_sample_with_sound_too_fast_for_the_steps_fails_alone() -> None:
     np.testing.assert_array_equal(np.isnan(fields["p"]).any(axis=(1, 2, 3)), fast)
 
 
+def test_the_first_state_meets_the_condition_at_the_walls() -> None:
+    for walls in ("reflecting", "absorbing"):
+        problem = Wave(shape=(256, 256), walls=walls, initial=Gaussian(tau=5, alpha=6), steps=1000)
+        rate = problem.draw(0, np.arange(2))["rate0"]
+        outermost, slope = np.abs(rate[:, 0]).max(), np.abs(rate[:, 1] - rate[:, 0]).max()
+        assert min(outermost, slope) < 0.05 * problem.rate_amplitude
+        assert (outermost < 0.1 * problem.rate_amplitude) == (walls == "absorbing")
+
+
+def test_the_first_rate_has_the_amplitude_that_is_asked_for() -> None:
+    drawn = Wave(shape=(8, 8), walls="absorbing", rate_amplitude=3.0).draw(0, np.arange(400))
+    assert drawn["rate0"].std() == pytest.approx(3.0, rel=0.05)
+    assert drawn["p0"].std() == pytest.approx(1.0, rel=0.05)
+
+
 def test_every_sample_has_its_own_speed_and_medium() -> None:
     ranged = Wave(shape=(12, 16), steps=40, store_every=20, end=0.5, speed=Range(low=0.5, high=1.5, log=True))
     inputs = ranged.draw(0, np.arange(3))
     assert {name: values.shape for name, values in inputs.items()} == {
         "speed": (3,),
         "p0": (3, 12, 16),
+        "rate0": (3, 12, 16),
         "m": (3, 12, 16),
     }
     found = ranged.simulate(inputs, SOLVE)
     for i in range(3):
         plain = ranged.model_copy(update={"speed": float(inputs["speed"][i])})
-        alone = plain.simulate({name: inputs[name][i : i + 1] for name in ("p0", "m")}, SOLVE)
+        alone = plain.simulate({name: inputs[name][i : i + 1] for name in ("p0", "rate0", "m")}, SOLVE)
         for name, values in found.items():
             np.testing.assert_allclose(alone[name][0], values[i], atol=1e-12)
 
@@ -245,7 +263,7 @@ def test_every_sample_has_its_own_speed_and_medium() -> None:
 def test_derivatives_of_the_steps_come_from_torch() -> None:
     problem = Wave(shape=(4, 5), walls="absorbing", steps=6, store_every=3, end=0.3, speed=Range(low=0.5, high=1.5))
     inputs = {name: torch.from_numpy(values).double() for name, values in problem.draw(0, np.arange(1)).items()}
-    state = (inputs["p0"][:, None], torch.ones(1, 1, 4, 5, dtype=torch.float64), inputs["m"], inputs["speed"])
+    state = (inputs["p0"][:, None], inputs["rate0"][:, None], inputs["m"], inputs["speed"])
 
     def then(p: torch.Tensor, rate: torch.Tensor, m: torch.Tensor, speed: torch.Tensor) -> tuple[torch.Tensor, ...]:
         found = problem.again({"p": p, "rate": rate}, {"m": m, "speed": speed}, 3)
