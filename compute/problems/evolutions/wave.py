@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ritz.compute.fields.arrays import Array, double, like, padded, part
+from ritz.compute.fields.arrays import Array, double, like
 from ritz.compute.kind import Fault, Source, in_units
+from ritz.compute.problems.balance import inflow
 from ritz.compute.problems.box import grid
 from ritz.compute.problems.box.walls import along_walls
 from ritz.compute.problems.evolution import State, from_input
@@ -111,9 +112,10 @@ class Wave(Ranged, Marching):
 
     def _fastest(self) -> float | None:
         """Return the largest speed of sound of all samples, None where it is not bounded."""
-        relative = {type(None): 1.0, TwoPhase: getattr(self.medium, "high", None)}.get(type(self.medium))
         largest = self.speed.high if isinstance(self.speed, Range) else self.speed
-        return None if relative is None else largest * relative
+        if self.medium is None:
+            return largest
+        return largest * self.medium.high if isinstance(self.medium, TwoPhase) else None
 
     @property
     def limit(self) -> float:
@@ -226,12 +228,15 @@ class Wave(Ranged, Marching):
         """Take steps of compiled code, sample by sample; see `Marching.march`."""
         p, rate = (fields[name].copy() for name in ("p", "rate"))
         speeds = np.broadcast_to(self.speeds(inputs), p.shape)
-        along, step, (mass, loss) = [float(cells**2) for cells in self.shape], self.interval, self.absorption()
+        along, step = [float(cells**2) for cells in self.shape], self.interval
+        ends = [cells * np.isin(np.arange(cells), (0, cells - 1)) for cells in self.shape]
+        taken = step * np.add.outer(*ends) * float(self.walls == "absorbing")
+        pushed = np.where(taken > 0, step, 0.5 * step)
         for row, c in enumerate(speeds):
             if not c.max() <= self.limit:
                 p[row] = rate[row] = np.nan
                 continue
-            lost, push = 0.5 * step * loss * c, 0.5 * step * c**2 / mass
+            lost, push = taken * c, pushed * c**2
             leapfrog(p[row], rate[row], 1 - lost, push, *along, step, 1)
             leapfrog(p[row], rate[row], (1 - lost) / (1 + lost), 2 * push / (1 + lost), *along, step, steps - 1)
             kick(p[row], rate[row], 1 / (1 + lost), push / (1 + lost), *along)
@@ -248,13 +253,13 @@ class Wave(Ranged, Marching):
         c = self.speeds(inputs, 3)
         mass, loss = (like(values, p) for values in self.absorption())
         push, lost = 0.5 * step * c**2 / mass, 0.5 * step * loss * c
-        kept, softened = 1 - lost, 1 / (1 + lost)
+        kept, shrunk = 1 - lost, 1 / (1 + lost)
         change = push * inflow(p)
         for _ in range(steps):
             rate = kept * rate + change
             p = p + step * rate
             change = push * inflow(p)
-            rate = softened * (rate + change)
+            rate = shrunk * (rate + change)
         return {"p": p, "rate": rate}
 
     def energy(self, inputs: Mapping[str, Array], p: Array, rate: Array) -> Array:
@@ -281,23 +286,6 @@ class Wave(Ranged, Marching):
         weight, flux, kept = mass / c**2, inflow(p), 1 - 0.5 * self.interval * loss * c
         density = weight * (kept * rate) ** 2 - p * flux - 0.25 * self.interval**2 / weight * flux**2
         return 0.5 * density.sum((-2, -1)) / math.prod(self.shape)
-
-
-def inflow(p: Array) -> Array:
-    """Sum the fluxes ∇p into every cell of the unit square, per area: Δp, with none through the walls.
-
-    Parameters
-    ----------
-    p
-        ``(…, ny, nx)`` at the centres of the cells, NumPy or torch.
-    """
-    total = None
-    for axis in (p.ndim - 2, p.ndim - 1):
-        lower, upper = part(axis, None, -1), part(axis, 1, None)
-        flux = padded(p[upper] - p[lower], axis)
-        into = (flux[upper] - flux[lower]) * p.shape[axis] ** 2
-        total = into if total is None else total + into
-    return total
 
 
 def _of(arrays: Mapping[str, Array], row: slice) -> dict[str, Array]:
