@@ -49,6 +49,23 @@ def outflow(
     return total
 
 
+def inflow(u: Array) -> Array:
+    """Sum the fluxes ∇u into every cell of the unit square, per area: Δu, with none through the walls.
+
+    Parameters
+    ----------
+    u
+        ``(…, ny, nx)`` at the centres of the cells.
+    """
+    total = None
+    for axis in (u.ndim - 2, u.ndim - 1):
+        lower, upper = part(axis, None, -1), part(axis, 1, None)
+        flux = padded(u[upper] - u[lower], axis)
+        into = (flux[upper] - flux[lower]) * u.shape[axis] ** 2
+        total = into if total is None else total + into
+    return total
+
+
 def wave_magnitude(a: Array | float, square: Array | float, u: Array) -> Array:
     """Return ``|A| u`` of ``A = −∇·(a ∇) − square`` with u = 0 at the walls, for ``u ≥ 0``; see `outflow`."""
     one = namespace(u).ones_like(u)

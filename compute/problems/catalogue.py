@@ -8,11 +8,13 @@ from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
+from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.problems.external import External
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
@@ -22,7 +24,7 @@ from ritz.compute.problems.problem import Problem
 SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
     *(Acoustic, Heat, Burgers, Plate, Cookies),
-    *(KuramotoSivashinsky, Lorenz96, NavierStokes),
+    *(AdvectionDiffusion, KuramotoSivashinsky, Lorenz96, NavierStokes, Wave),
 )
 """The problems that come with the project; all of them pose systems but those in explicit steps."""
 

@@ -47,6 +47,20 @@ def wave_numbers(shape: tuple[int, ...], length: float, *, whole: bool = False) 
 
 
 @lru_cache(maxsize=64)
+def slope_waves(shape: tuple[int, ...], length: float, *, whole: bool = False) -> tuple[np.ndarray, ...]:
+    """Return the wave numbers that first derivatives along each axis multiply by: those of `wave_numbers`.
+
+    Zero for the shortest wave of an even number of cells, whose slope vanishes at all centres.
+    """
+    found = []
+    for cells, waves in zip(shape, wave_numbers(shape, length, whole=whole), strict=True):
+        shortest = 2 * np.abs(np.rint(waves * length / (2 * np.pi))) == cells
+        found.append(np.where(shortest, 0.0, waves))
+        found[-1].flags.writeable = False
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
 def resolved(shape: tuple[int, ...], *, whole: bool = False) -> np.ndarray:
     """Return which modes the product of two fields leaves right: those below a third of the cells along every axis.
 

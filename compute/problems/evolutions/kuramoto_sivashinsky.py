@@ -2,16 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import scipy
 from pydantic import Field
 
-from ritz.compute.fields.arrays import Array, double, like, namespace
+from ritz.compute.fields.arrays import Array, like, namespace
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import periodic
-from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions import exponential
 from ritz.compute.problems.evolutions.exponential import (
     COX_MATTHEWS,
@@ -20,17 +19,13 @@ from ritz.compute.problems.evolutions.exponential import (
     by_contour,
     by_series,
 )
-from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.problems.evolutions.modal import Modal
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.problems.ranges import Limits, Range, Ranged
-from ritz.compute.problems.spectrum import leading_cosines
-
-if TYPE_CHECKING:
-    import xarray as xr
+from ritz.compute.problems.ranges import Limits, Range
 
 
-class KuramotoSivashinsky(Ranged, Marching):
+class KuramotoSivashinsky(Modal):
     """Chaotic flames on a ring: slope u over time from the first state u0.
 
     Equation
@@ -54,6 +49,7 @@ class KuramotoSivashinsky(Ranged, Marching):
     """
 
     sources: ClassVar[tuple[Source, ...]] = (COX_MATTHEWS, KASSAM_TREFETHEN)
+    quantity: ClassVar[str] = "slope"
 
     kind: Literal["kuramoto_sivashinsky"] = "kuramoto_sivashinsky"
     points: int = Field(default=64, ge=8, le=65536, json_schema_extra=in_units("cells"))
@@ -76,60 +72,21 @@ class KuramotoSivashinsky(Ranged, Marching):
     """Time steps that a state drawn from the law takes before it is the first state: enough of them lead to the
     attractor."""
 
-    def template(self, n: int) -> xr.Dataset:
-        """Describe ``n`` samples; see `Problem.template`."""
-        import xarray as xr
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """Cells along x."""
+        return (self.points,)
 
-        nothing = np.broadcast_to(np.float32(np.nan), (n, len(self.times), self.points))
-        about_u0 = {"role": "input", "transform": "identity", "units": "1", "long_name": "first slope"}
-        about_u = {"role": "output", "transform": "identity", "units": "1", "long_name": "slope"}
-        return xr.Dataset(
-            {
-                **self.range_variables(n),
-                "u0": (("sample", "x"), nothing[:, 0], about_u0),
-                "u": (("sample", "time", "x"), nothing, about_u | from_input("u0")),
-            },
-            coords={
-                "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),
-                **periodic.coordinates((self.points,), self.length),
-            },
-            # A mirrored solution has the other sign.
-            attrs={"symmetries": "none"},
+    def settled(self, states: np.ndarray, drawn: Arrays) -> np.ndarray:
+        """Return the states after ``spin_up``; see `Modal.settled`."""
+        if not self.spin_up or not len(states):
+            return states
+        # One by one, so that the bits of a sample do not depend on its block.
+        rows = [slice(i, i + 1) for i in range(len(states))]
+        alone = [{name: values[row] for name, values in drawn.items()} for row in rows]
+        return np.concatenate(
+            [self.march({"u": states[row]}, one, self.spin_up)["u"] for row, one in zip(rows, alone, strict=True)]
         )
-
-    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
-        """Draw first states, ``u0`` ``(n, points)`` float32, and parameters; see `Problem.draw`."""
-        return self.draw_at(seed, ids, None)
-
-    @property
-    def leading(self) -> int:
-        """How many parameters and leading coefficients of u₀ may be given; see `Problem.leading`."""
-        return len(self.ranges) + self.law.leading(1, "periodic")
-
-    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
-        """Draw with given parameters and leading coefficients of the law; see `Problem.draw_at`."""
-        drawn = self.draw_ranges(seed, ids, given)
-        rest = None if given is None else given[:, len(self.ranges) :]
-        first = self.amplitude * self.law.draw(seed, ids, (self.points,), "periodic", given=rest)
-        if self.spin_up:
-            # One by one, so that the bits of a sample do not depend on its block.
-            alone = ({name: values[i : i + 1] for name, values in drawn.items()} for i in range(len(ids)))
-            marched = [self.march({"u": first[i : i + 1]}, one, self.spin_up)["u"] for i, one in enumerate(alone)]
-            first = np.concatenate(marched) if marched else first
-        return {**drawn, "u0": first.astype(np.float32)}
-
-    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the leading cosine coefficients of the first state and the parameters, ``(n, 16)`` float32."""
-        return self.with_ranges(leading_cosines(inputs["u0"]), inputs)
-
-    @property
-    def rings(self) -> tuple[str, ...]:
-        """The line closes to a ring."""
-        return ("x",)
-
-    def start(self, inputs: Mapping[str, Array]) -> State:
-        """Return u0; see `Evolution.start`."""
-        return State(0, {"u": double(inputs["u0"])})
 
     def march(self, fields: Arrays, inputs: Mapping[str, np.ndarray], steps: int) -> Arrays:
         """Take steps with real transforms; see `Marching.march`."""

@@ -13,12 +13,14 @@ from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
+from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal, TwoPhase
 from ritz.compute.problems.plate import Plate
@@ -67,6 +69,14 @@ SMALL: dict[str, Problem] = {
         end=3.0,
         viscosity=Range(low=1e-3, high=1e-2, log=True),
         forcing=Range(low=0, high=0.3),
+    ),
+    "advection_diffusion": AdvectionDiffusion(shape=(12, 16), velocity_y=-0.4, steps=6, store_every=2, end=0.3),
+    "advection_diffusion-line": AdvectionDiffusion(
+        shape=(32,), steps=4, end=0.3, velocity_x=Range(low=0.5, high=2), viscosity=Range(low=0.001, high=0.1, log=True)
+    ),
+    "wave": Wave(shape=(12, 16), steps=24, store_every=6, end=0.5),
+    "wave-absorbing": Wave(
+        shape=(12, 12), speed=Range(low=0.5, high=1.5), medium=None, walls="absorbing", steps=24, store_every=6, end=0.5
     ),
 }
 

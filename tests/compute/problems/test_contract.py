@@ -242,6 +242,8 @@ def test_symmetries_turn_solutions_into_solutions(solved):
             continue
 
         def turned(name, values, element=(order, flips)):
+            if not any(dimensions.along(name)):
+                return values[:1]
             channels = transform(dimensions.stack(name, values[:1]), [element], np.zeros(1, dtype=int))
             return dimensions.unstack(name, channels)
 
