@@ -3,16 +3,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import scipy
 from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import grid
+from ritz.compute.problems.box.torus import star
 from ritz.compute.problems.evolution import Evolution, State, from_input
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.iterated import Iterated
@@ -20,7 +19,7 @@ from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.newton import newton
-from ritz.compute.solvers.operators import Matrices, Pattern
+from ritz.compute.solvers.operators import Matrices
 from ritz.compute.solvers.scaling import norms
 
 if TYPE_CHECKING:
@@ -177,13 +176,12 @@ class Burgers(Iterated, Evolution):
         spread = self.viscosity * cells**2
         left, right = np.roll(w, 1, axis=1), np.roll(w, -1, axis=1)
         speed, slope = (left + w + right) * cells / 6, (right - left) * cells / 6
-        derivatives = np.empty((len(w), 3, cells))
-        derivatives[:, 0] = 1 + half * (slope + 2 * spread)
-        derivatives[:, 1] = half * (slope - speed - spread)
-        derivatives[:, 2] = half * (slope + speed - spread)
-        pattern, gather = _ring(cells)
-        values = derivatives.reshape(len(w), -1)[:, gather]
-        return Matrices(values, pattern, (cells,))
+        ring = star((cells,))
+        values = np.empty((len(w), 3 * cells))
+        values[:, ring.local[0, 0]] = 1 + half * (slope + 2 * spread)
+        values[:, ring.across[0, 0]] = half * (slope - speed - spread)
+        values[:, ring.across[0, 1]] = half * (slope + speed - spread)
+        return Matrices(values, ring.pattern, (cells,))
 
     def step_equations(
         self,
@@ -237,14 +235,3 @@ class Burgers(Iterated, Evolution):
             found.append(size(total, axes=2) / size(now, axes=2))
         worst: np.ndarray = np.concatenate(found, axis=1).max(axis=1)
         return worst
-
-
-@lru_cache(maxsize=32)
-def _ring(points: int) -> tuple[Pattern, np.ndarray]:
-    """Return the pattern of cyclic tridiagonal matrices and where its entries lie in (centre, left, right)."""
-    cells = np.arange(points)
-    columns = np.concatenate([cells, (cells - 1) % points, (cells + 1) % points])
-    places = scipy.sparse.csr_array((np.arange(3.0 * points), (np.tile(cells, 3), columns)), shape=(points, points))
-    pattern = Matrices.pattern_of(places)
-    places.sort_indices()
-    return pattern, places.data.astype(np.int64)
