@@ -17,11 +17,17 @@ from ritz.compute.solvers.operators import Matrices, Pattern
 
 
 class OnTorus(Problem):
-    """A problem on a periodic box with the field ``shape``, whose outputs lie on all of its cells."""
+    """A problem on a periodic box with the fields ``shape`` and ``length``, whose outputs lie on all of its cells."""
 
     if TYPE_CHECKING:
-        # Field of a subclass, which keeps its place among its others.
+        # Fields of a subclass, which keep their places among its others.
         shape: tuple[int, ...]
+        length: float
+
+    @property
+    def squares(self) -> tuple[float, ...]:
+        """1/h² along each axis, h the width of a cell."""
+        return tuple((cells / self.length) ** 2 for cells in self.shape)
 
     @property
     def rings(self) -> tuple[str, ...]:

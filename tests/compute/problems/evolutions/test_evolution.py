@@ -5,9 +5,11 @@ import pytest
 
 from ritz.compute.problems.catalogue import SHIPPED
 from ritz.compute.problems.evolution import Evolution, State
+from ritz.compute.problems.evolutions.allen_cahn import AllenCahn
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.reaction_diffusion import ReactionDiffusion
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
@@ -15,6 +17,8 @@ SMALL: list[Evolution] = [
     Heat(shape=(12, 16), steps=5),
     Burgers(points=32, steps=6),
     KuramotoSivashinsky(points=32, steps=12, store_every=2, end=3.0),
+    ReactionDiffusion(shape=(8, 12), steps=5, end=20.0),
+    AllenCahn(shape=(8, 12), steps=5, end=2.0, epsilon=0.1),
 ]
 
 
