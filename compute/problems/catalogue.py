@@ -9,11 +9,13 @@ from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
+from ritz.compute.problems.evolutions.allen_cahn import AllenCahn
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
+from ritz.compute.problems.evolutions.reaction_diffusion import ReactionDiffusion
 from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.problems.external import External
 from ritz.compute.problems.helmholtz import Helmholtz
@@ -25,6 +27,7 @@ SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
     *(Acoustic, Heat, Burgers, Plate, Cookies),
     *(AdvectionDiffusion, KuramotoSivashinsky, Lorenz96, NavierStokes, Wave),
+    *(ReactionDiffusion, AllenCahn),
 )
 """The problems that come with the project; all of them pose systems but those in explicit steps."""
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -26,8 +25,6 @@ from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
     import xarray as xr
-
-log = logging.getLogger(__name__)
 
 
 _STEPS = 30
@@ -145,9 +142,7 @@ class Elliptic(InMedium, Iterated, walls.InBox):
             steps=_STEPS,
             move=halving(equation.defect),
         )
-        if lost.any():
-            log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(f))
-        return {"u": np.where(lost[:, None, None], np.nan, equation.temperature(z))}
+        return {"u": self.without_lost(equation.temperature(z), lost)}
 
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
         """Return what is left over of the balance over every cell, F; see `Problem.equations`."""

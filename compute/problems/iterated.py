@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from ritz.compute.problems.problem import Problem
+
+log = logging.getLogger(__name__)
 
 _LOOSEST = 1e-3
 """Largest tolerance of an iteration."""
@@ -24,3 +29,16 @@ class Iterated(Problem):
         if self.tolerance >= rtol:
             return self
         return self.model_copy(update={"tolerance": min(rtol, _LOOSEST)})
+
+    def without_lost(self, x: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        """Return answers ``(n, *shape)`` with NaN for samples that Newton's method has lost, which the log counts.
+
+        Parameters
+        ----------
+        x, lost
+            As `ritz.compute.solvers.newton.newton` returns them, or what follows from x.
+        """
+        if not lost.any():
+            return x
+        log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(x))
+        return np.where(lost.reshape(-1, *(1,) * (x.ndim - 1)), np.nan, x)

@@ -1,37 +1,34 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import scipy
 from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import grid
-from ritz.compute.problems.evolution import Evolution, State, from_input
+from ritz.compute.problems.box.torus import star
+from ritz.compute.problems.evolution import State, from_input
+from ritz.compute.problems.evolutions.equal_steps import EqualSteps
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.newton import newton
-from ritz.compute.solvers.operators import Matrices, Pattern
+from ritz.compute.solvers.operators import Matrices
 from ritz.compute.solvers.scaling import norms
 
 if TYPE_CHECKING:
     import xarray as xr
 
-log = logging.getLogger(__name__)
-
 _ITERATIONS = 20
 
 
-class Burgers(Iterated, Evolution):
+class Burgers(Iterated, EqualSteps):
     """Steepening and decaying waves on a ring: velocity u over time from the first state u0.
 
     Equation
@@ -130,11 +127,6 @@ class Burgers(Iterated, Evolution):
         """Return the 16 leading cosine coefficients of the first state, ``(n, 16)`` float32."""
         return leading_cosines(inputs["u0"])
 
-    @property
-    def times(self) -> np.ndarray:
-        """Return Δt, 2Δt, …, T; see `Evolution.times`."""
-        return self.end * np.arange(1, self.steps + 1) / self.steps
-
     def start(self, inputs: Mapping[str, Array]) -> State:
         """Return u0; see `Evolution.start`."""
         return State(0, {"u": double(inputs["u0"])})
@@ -151,9 +143,7 @@ class Burgers(Iterated, Evolution):
             bound=self.tolerance * norms(now),
             steps=_ITERATIONS - 1,
         )
-        if lost.any():
-            log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(w))
-            w = np.where(lost[:, None], np.nan, w)
+        w = self.without_lost(w, lost)
         return State(state.step + 1, {"u": 2 * w - now}, {"half a step": w - now})
 
     def _defect(self, now: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -162,7 +152,7 @@ class Burgers(Iterated, Evolution):
         N_i(w) = s_i (w₊ − w₋) − ν (w₋ − 2 w_i + w₊)/h² with s_i = (w₋ + w_i + w₊)/6h, the neighbours being w₋ and w₊:
         the differences of the fluxes, multiplied out.
         """
-        half, cells = 0.5 * self.end / self.steps, self.points
+        half, cells = 0.5 * self.interval, self.points
         spread = self.viscosity * cells**2
         left, right = np.roll(w, 1, axis=1), np.roll(w, -1, axis=1)
         # Where Newton's method diverges the squares overflow; that sample ends as NaN.
@@ -173,17 +163,16 @@ class Burgers(Iterated, Evolution):
 
     def _derivatives(self, w: np.ndarray) -> Matrices:
         """Return the derivatives of w + Δt/2 N(w)."""
-        half, cells = 0.5 * self.end / self.steps, self.points
+        half, cells = 0.5 * self.interval, self.points
         spread = self.viscosity * cells**2
         left, right = np.roll(w, 1, axis=1), np.roll(w, -1, axis=1)
         speed, slope = (left + w + right) * cells / 6, (right - left) * cells / 6
-        derivatives = np.empty((len(w), 3, cells))
-        derivatives[:, 0] = 1 + half * (slope + 2 * spread)
-        derivatives[:, 1] = half * (slope - speed - spread)
-        derivatives[:, 2] = half * (slope + speed - spread)
-        pattern, gather = _ring(cells)
-        values = derivatives.reshape(len(w), -1)[:, gather]
-        return Matrices(values, pattern, (cells,))
+        ring = star((cells,))
+        values = np.empty((len(w), 3 * cells))
+        values[:, ring.local[0, 0]] = 1 + half * (slope + 2 * spread)
+        values[:, ring.across[0, 0]] = half * (slope - speed - spread)
+        values[:, ring.across[0, 1]] = half * (slope + speed - spread)
+        return Matrices(values, ring.pattern, (cells,))
 
     def step_equations(
         self,
@@ -200,7 +189,7 @@ class Burgers(Iterated, Evolution):
         now, w = before["u"], 0.5 * (before["u"] + after["u"])
         q = roll(w, -1, axis=-1)
         flux = (w**2 + w * q + q**2) / 6 - self.viscosity * self.points * (q - w)
-        rate = 0.5 * self.end / self.steps * self.points
+        rate = 0.5 * self.interval * self.points
         return {"u": w + rate * (flux - roll(flux, 1, axis=-1)) - now}
 
     def conditions(self) -> dict[str, np.ndarray]:
@@ -233,18 +222,7 @@ class Burgers(Iterated, Evolution):
             left, right = np.roll(w, 1, axis=2), np.roll(w, -1, axis=2)
             speed, slope = (left + w + right) * self.points / 6, (left + right) * self.points / 6
             change = (slope + 2 * spread) * w + (slope + speed + spread) * (left + right)
-            total = now + w + 0.5 * self.end / self.steps * change
+            total = now + w + 0.5 * self.interval * change
             found.append(size(total, axes=2) / size(now, axes=2))
         worst: np.ndarray = np.concatenate(found, axis=1).max(axis=1)
         return worst
-
-
-@lru_cache(maxsize=32)
-def _ring(points: int) -> tuple[Pattern, np.ndarray]:
-    """Return the pattern of cyclic tridiagonal matrices and where its entries lie in (centre, left, right)."""
-    cells = np.arange(points)
-    columns = np.concatenate([cells, (cells - 1) % points, (cells + 1) % points])
-    places = scipy.sparse.csr_array((np.arange(3.0 * points), (np.tile(cells, 3), columns)), shape=(points, points))
-    pattern = Matrices.pattern_of(places)
-    places.sort_indices()
-    return pattern, places.data.astype(np.int64)

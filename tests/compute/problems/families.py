@@ -14,12 +14,14 @@ from ritz.compute.problems.cookies import Cookies
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
 from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
+from ritz.compute.problems.evolutions.allen_cahn import AllenCahn
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
+from ritz.compute.problems.evolutions.reaction_diffusion import ReactionDiffusion
 from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.laws import Lognormal, TwoPhase
@@ -77,6 +79,14 @@ SMALL: dict[str, Problem] = {
     "wave": Wave(shape=(12, 16), steps=24, store_every=6, end=0.5),
     "wave-absorbing": Wave(
         shape=(12, 12), speed=Range(low=0.5, high=1.5), medium=None, walls="absorbing", steps=24, store_every=6, end=0.5
+    ),
+    "reaction_diffusion": ReactionDiffusion(shape=(12, 16), length=0.25, steps=4, end=16.0),
+    "reaction_diffusion-range": ReactionDiffusion(
+        shape=(12, 12), steps=4, end=16.0, feed=Range(low=0.01, high=0.1), kill=Range(low=0.02, high=0.1, log=True)
+    ),
+    "allen_cahn": AllenCahn(shape=(12, 16), epsilon=0.1, steps=4, end=2.0),
+    "allen_cahn-range": AllenCahn(
+        shape=(48,), length=2.0, steps=4, end=2.0, epsilon=Range(low=0.05, high=0.2, log=True)
     ),
 }
 

@@ -14,8 +14,8 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.elliptic import Elliptic
+from ritz.compute.problems.evolution import Evolution
 from ritz.compute.problems.evolutions.burgers import Burgers
-from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.laws import Lognormal
 from ritz.compute.problems.plate import Plate
@@ -202,7 +202,7 @@ def _places(problem: Problem, shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
     if isinstance(problem, Marching):
         # The initial condition alone: a periodic box has no walls, and others spread over all modes.
         return (0,) * len(shape), (shape[0] - 1, *(points // 2 for points in shape[1:]))
-    last = (shape[0] - 1,) if isinstance(problem, Heat | Burgers) else ()
+    last = (shape[0] - 1,) if isinstance(problem, Evolution) else ()
     space = shape[len(last) :]
     return (*last, *(0 for _ in space)), (*last, *(points // 2 for points in space))
 

@@ -6,11 +6,13 @@ import pytest
 from ritz.compute.problems.catalogue import SHIPPED
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
+from ritz.compute.problems.evolutions.allen_cahn import AllenCahn
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
+from ritz.compute.problems.evolutions.reaction_diffusion import ReactionDiffusion
 from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
@@ -23,6 +25,8 @@ SMALL: list[Evolution] = [
     NavierStokes(shape=(12, 16), steps=12, store_every=2, end=3.0),
     AdvectionDiffusion(shape=(12, 16), steps=8, store_every=2, end=0.3),
     Wave(shape=(12, 16), steps=24, store_every=6, end=0.5),
+    ReactionDiffusion(shape=(8, 12), steps=5, end=20.0),
+    AllenCahn(shape=(8, 12), steps=5, end=2.0, epsilon=0.1),
 ]
 
 
