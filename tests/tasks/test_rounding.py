@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ritz.compute.problems.problem import Problem
+from ritz.compute.simulation.simulate import ITSELF
 from ritz.compute.solvers.catalogue import answering
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.storage.committer import Committer
@@ -27,7 +28,7 @@ def _filled(store: Store, problem: Problem, shards: range, rtol: float = 1e-8) -
     split = np.array(["train"] * n)
     dataset = Committer.ensure(
         store, "made", problem.template(n), identity="one", recipe={}, sample_id=np.arange(n), split=split,
-        shard=SHARD, solvers=answering(Direct()), attrs={"rtol": rtol},
+        shard=SHARD, solvers=(*answering(Direct()), ITSELF), attrs={"rtol": rtol},
     )  # fmt: skip
     with dataset.lock():
         fork = dataset.fork()
