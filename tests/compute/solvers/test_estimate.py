@@ -17,7 +17,15 @@ from ritz.compute.solvers.operators import Matrices, Operators, Stencil
 from ritz.compute.solvers.systems import Systems
 from tests.compute.problems.families import CORRECTABLE, SMALL, rough
 
-EXACT = {"poisson": "transform", "burgers": "cyclic", "plate": "direct"}
+EXACT = {
+    "poisson": "transform",
+    "burgers": "cyclic",
+    "plate": "direct",
+    "reaction_diffusion": "direct",
+    "reaction_diffusion-range": "direct",
+    "allen_cahn": "direct",
+    "allen_cahn-range": "cyclic",
+}
 LOOSE = {"helmholtz": "fgmres", "helmholtz-3d": "fgmres", "acoustic": "recycled", "acoustic-3d": "recycled"}
 BOUND = {"multigrid": 0.01, "fgmres": 1.0, "recycled": 1e-3}
 
