@@ -62,15 +62,15 @@ FEW = 16
 
 EXPLANATION = f"""
 rollout: {SAMPLES} samples, {TEST} to test, {EPOCHS} epochs; FNO (modes {INSIDE.modes}, width {INSIDE.width},
-{INSIDE.layers} layers) of all times at once, and the same network in steps of one stored interval (8 pairs of each sample
-in a step of the training). error: relative L2 over all times, the mean over the test samples; first, last: of the first
-and of the last state; twice: at twice the time of the training, where there is no network of all times. ×: error over
-that of all times, paired by seed. Means over {len(SEEDS)} seeds, least and most in brackets; seconds of the processor.
-pairs: advection–diffusion on 32², velocities and ν of each sample its own; equal steps of the training. Error after
-{", ".join(f"{u:g}" for u in UNSEEN)} stored intervals, which no consecutive pair has: in one step by a network trained on
-all pairs, which sees the length of its step, and by one trained on consecutive pairs, the better of the whole numbers of
-steps below and above. fine-tuned: on {FEW} trajectories of ten times the diffusivity, from the weights of all pairs,
-beside the same steps from scratch.
+{INSIDE.layers} layers) of all times at once, and the same network in steps of one stored interval (8 pairs of each
+sample in a step of the training). error: relative L2 over all times, the mean over the test samples; first, last: of
+the first and of the last state; twice: at twice the time of the training, where there is no network of all times. ×:
+error over that of all times, paired by seed. Means over {len(SEEDS)} seeds, least and most in brackets; seconds of the
+processor. pairs: advection–diffusion on 32², velocities and ν of each sample its own; equal steps of the training.
+Error after {", ".join(f"{u:g}" for u in UNSEEN)} stored intervals, which no consecutive pair has: in one step by a
+network trained on all pairs, which sees the length of its step, and by one trained on consecutive pairs, the better of
+the whole numbers of steps below and above. fine-tuned: on {FEW} trajectories of ten times the diffusivity, from the
+weights of all pairs, beside the same steps from scratch.
 """
 
 
@@ -133,8 +133,10 @@ def rollouts() -> list[tuple[str, ...]]:
             ratios = [mine[0] / all_times[0] for mine, all_times in zip(measured, found["all times"], strict=True)]
             twice = "–" if np.isnan(columns[3]).any() else spread(columns[3])
             rows.append(
-                (name, title, spread(columns[0]), spread(ratios, ".2f"), *map(spread, columns[1:3]), twice)
-                + (f"{np.mean(columns[4]):.0f}",)
+                (
+                    *(name, title, spread(columns[0]), spread(ratios, ".2f"), *map(spread, columns[1:3]), twice),
+                    f"{np.mean(columns[4]):.0f}",
+                )
             )
     return rows
 

@@ -24,6 +24,7 @@ from ritz.tasks.parsing.asked_rows import is_of_rows
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.propagation.stored_law import stored_law
 from ritz.tasks.training import replay_worker as replay
+from ritz.tasks.training.starting import check_start
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,6 +71,8 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
         _check_learning(pipeline, pipeline.problem.template(1), pipeline.train_samples)
     store = Store(store_url)
     store.check_writable()
+    if trains:
+        check_start(pipeline, store, pipeline.problem.template(1))
     check_catalogue(pipeline, store)
     dataset = Committer.find(store, pipeline.name, pipeline.dataset_identity, pipeline.fixed)
     if dataset is not None:
@@ -140,6 +143,7 @@ def check_training(fit: OfflineFit) -> None:
             "the loss 'residual' takes"
         )
     _check_learning(pipeline, data.template, fit.samples)
+    check_start(pipeline, data.store, data.template)
 
 
 def check_measuring(store_url: str, model: str, version: Version, splits: tuple[str, ...]) -> None:

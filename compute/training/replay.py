@@ -87,6 +87,7 @@ def replay(
     validation: Mapping[str, np.ndarray],
     *,
     problem: Problem | None = None,
+    start: Model | None = None,
     device: str = "cpu",
     threads: int | None = None,
     progress: Callable[[int, float], None] | None = None,
@@ -109,6 +110,8 @@ def replay(
         Fields of ``recorded.validation``.
     problem
         For the losses that need its equations.
+    start
+        Model whose weights it began with; None where they were drawn.
     device
         Where to do it.
     threads
@@ -132,6 +135,8 @@ def replay(
                 refill=_never,
                 around=Surroundings(problem, device),
             )
+            if start is not None:
+                loop.action.start(start)
             for ids, fields in steps:
                 if loop.step in begins:
                     torch.set_num_threads(threads or begins[loop.step].threads or before)

@@ -86,9 +86,12 @@ class Run(ABC, Generic[T_co]):
         """Make the loop, before its first step; with a model to start from, by its means and scales."""
         start = self.around.start
         if start is not None:
-            names = [[one.name for one in found.variables] for found in (normalisation, start.normalisation)]
-            if names[0] != names[1]:
-                raise ValueError(f"start is a model of the variables {names[1]}, expected {names[0]}")
+            ours, theirs = (
+                {one.name: found.dimensions.channels(one.name) for one in found.variables}
+                for found in (normalisation, start.normalisation)
+            )
+            if list(ours.items()) != list(theirs.items()):
+                raise ValueError(f"start is a model of the variables and channels {theirs}, expected {ours}")
             normalisation = normalisation.model_copy(update={"variables": start.variables})
         self._normalisation, self.loop = normalisation, self.build(normalisation)
         if start is not None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ritz.compute.kind import Fault, in_units
 from ritz.compute.problems.problem import Problem
@@ -59,6 +59,22 @@ class Stepped(Training, ABC):
     There are none for a surrogate that steps through time: a step of one length is another map on another grid."""
     augment: bool = True
     """Whether every drawn sample is moved by a random symmetry of the problem."""
+    start: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+@v[1-9][0-9]*$")
+    """Model ``NAME@VERSION`` of the same surrogate and variables whose weights, means and scales it begins with, as one
+    of cheap samples for dear ones; None for weights drawn anew."""
+
+    @model_serializer(mode="wrap")
+    def _without_start(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `start` out where there is none: trainings from before there was a choice are the same ones."""
+        found: dict[str, Any] = serialize(self)
+        if self.start is None:
+            found.pop("start", None)
+        return found
+
+    @property
+    def starts_from(self) -> str | None:
+        """The model of `start`; see `Training.starts_from`."""
+        return self.start
 
     def faults(self) -> Iterator[Fault]:
         """Yield early stopping that has nothing to go by; see `Kind.faults`."""

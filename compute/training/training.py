@@ -36,6 +36,11 @@ class Training(Kind, ABC):
     while_solving: ClassVar[bool] = False
     """Whether it learns from samples while others are solved, as a run does; else from a published version."""
 
+    @property
+    def starts_from(self) -> str | None:
+        """Model ``NAME@VERSION`` whose weights it begins with; None where they are drawn, or there are none."""
+        return None
+
     @final
     def fit(self, surrogate: Surrogate, source: Supply, around: Surroundings) -> Trained:
         """Train a surrogate, going on from a checkpoint if there is one.

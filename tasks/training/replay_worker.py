@@ -29,6 +29,7 @@ from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.training import History
 from ritz.tasks.parsing.recorded_problem import problem_of
 from ritz.tasks.training.replay_record import ComparedReplay
+from ritz.tasks.training.starting import started
 
 AHEAD = 32
 """Steps whose samples are read together."""
@@ -62,13 +63,14 @@ class Replaying:
 
 @dataclass(frozen=True)
 class Kept:
-    """What the store has of a training: what was recorded, and the samples that its schedule names."""
+    """What the store has of a training: what was recorded, the samples that its schedule names, and its start."""
 
     training: Training
     problem: Problem | None
     symmetries: str
     recorded: Recorded
     samples: CachedSamples
+    start: Model | None = None
 
 
 def again(job: Replaying) -> ComparedReplay:
@@ -100,6 +102,7 @@ def done_again(
         steps,
         validation,
         problem=kept.problem,
+        start=kept.start,
         device=device,
         threads=threads,
         progress=progress,
@@ -144,7 +147,7 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
     )
     recipe = left.card.recipe
     training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])
-    return Kept(training, problem_of(recipe), left.symmetries, recorded, left.samples)
+    return Kept(training, problem_of(recipe), left.symmetries, recorded, left.samples, started(store, training))
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from ritz.tasks.measuring import novelty_worker as novelty
 from ritz.tasks.training.lease_guard import Fence
 from ritz.tasks.training.ranks import joined
 from ritz.tasks.training.source import Source
+from ritz.tasks.training.starting import started
 
 CHECKPOINT_EVERY = 10.0
 """Seconds between two checkpoints."""
@@ -101,7 +102,7 @@ def fit(job: Fitting) -> TrainingSummary:
     """
     store = Store(job.store)
     with joined(job.rendezvous, job.rank, job.training.trainers, job.device) as group:
-        around = Surroundings(job.problem, job.device, group=group)
+        around = Surroundings(job.problem, job.device, start=started(store, job.training), group=group)
 
         def work(around: Surroundings) -> Trained:
             return job.training.fit(job.surrogate, Source(job), around)

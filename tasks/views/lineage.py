@@ -55,12 +55,16 @@ class DatasetLineage(DocumentPart):
 
 
 class ModelLineage(DocumentPart):
-    """What a model was made of; ``recipe`` is that of its dataset, None where that is gone."""
+    """What a model was made of; ``recipe`` is that of its dataset, None where that is gone.
+
+    ``start`` is the model whose weights its training began with, None where they were drawn.
+    """
 
     model: str
     mode: str
     run: str | None
     dataset: DatasetVersion
+    start: str | None = None
     recipe: Source | None = None
 
 
@@ -108,7 +112,13 @@ def _of_dataset(store: Store, name: str) -> DatasetLineage:
 def _of_model(store: Store, spec: str) -> ModelLineage:
     version = models.resolve(store, spec)
     card = of_model.card(store, version.spec)
-    found = ModelLineage(model=version.spec, mode=card.mode, run=card.run, dataset=card.dataset)
+    found = ModelLineage(
+        model=version.spec,
+        mode=card.mode,
+        run=card.run,
+        dataset=card.dataset,
+        start=card.recipe["training"].get("start"),
+    )
     # The dataset may be gone.
     with suppress(Unknown):
         return found.changed(recipe=_source(Dataset.open(store, card.dataset.name)))
