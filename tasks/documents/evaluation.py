@@ -10,12 +10,20 @@ from ritz.compute.document import Document, DocumentPart, Number
 
 
 class ErrorSummary(DocumentPart):
-    """An error over the test samples: mean, median, 95th percentile and the worst."""
+    """A number over the test samples: mean, median, 95th percentile and the largest.
+
+    Attributes
+    ----------
+    p05, min
+        5th percentile and the smallest, of a number of which large is good; None of an error.
+    """
 
     mean: Number
     median: Number
     p95: Number
     max: Number
+    p05: Number | None = None
+    min: Number | None = None
 
 
 class Metrics(DocumentPart):

@@ -81,8 +81,8 @@ def _evaluation(
     return Evaluation(
         dataset=dataset,
         samples=len(sample_ids),
-        metrics=_summaries(errors),
-        baselines={name: _summaries(worker.found(measured, name, metrics)) for name in BASELINES},
+        metrics=_summaries(errors, metrics),
+        baselines={name: _summaries(worker.found(measured, name, metrics), metrics) for name in BASELINES},
         baseline_samples=fitted,
         relative_l2=tuple(relative_l2.tolist()),
         unfit=measured.words,
@@ -99,8 +99,10 @@ def _evaluation(
     )
 
 
-def _summaries(found: Mapping[str, Mapping[str, np.ndarray]]) -> Metrics:
+def _summaries(found: Mapping[str, Mapping[str, np.ndarray]], metrics: Sequence[SubjectMetric]) -> Metrics:
+    large = {metric.kind for metric in metrics if metric.large_is_good}
     parts = {
-        name: {part: ErrorSummary(**summary(values)) for part, values in one.items()} for name, one in found.items()
+        name: {part: ErrorSummary(**summary(values, large_is_good=name in large)) for part, values in one.items()}
+        for name, one in found.items()
     }
     return Metrics.model_validate({name: one[""] if set(one) == {""} else one for name, one in parts.items()})
