@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 SUMMARY = {"mean": "mean", "median": "median", "p95": "95th pct.", "max": "worst"}
 """What is told of an error over the test samples, and the head of its column."""
 
-BASELINES = {"mean": "training mean", "linear": "linear PCA ridge", "quadratic": "quadratic PCA ridge"}
+BASELINES = {
+    "mean": "training mean",
+    "linear": "linear PCA ridge",
+    "quadratic": "quadratic PCA ridge",
+    "persistence": "persistence: the first state",
+}
 
 
 class Errors(Section[RunFacts]):
