@@ -76,7 +76,19 @@ class Sheet:
     def field(self, box: Box, values: np.ndarray, colours: str, norm: Normalize) -> None:
         """Draw a field ``(rows, columns)``, the first row below, in a frame."""
         self._image(box, values, colours, norm)
-        self._frame(box)
+        self.frame(box)
+
+    def line(self, box: Box, x: np.ndarray, y: np.ndarray, colour: str, style: str = "-") -> None:
+        """Draw a line in a panel; what is above or below it lies on its edge."""
+        low, high = min(box.y), max(box.y)
+        self._axes.plot(box.across(x), box.up(np.clip(y, low, high)), color=colour, linestyle=style, linewidth=1.2)
+
+    def frame(self, box: Box) -> None:
+        """Draw the frame of a panel."""
+        left, right, bottom, top = box.extent
+        corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+        for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
+            self._line(start, end)
 
     def mesh(
         self, box: Box, nodes: tuple[Any, Any], triangles: Any, values: np.ndarray, colours: str, norm: Normalize
@@ -87,7 +99,7 @@ class Sheet:
         x, y = nodes
         whole = Triangulation(box.across(x), box.up(y), triangles)
         self._axes.tripcolor(whole, values, shading="gouraud", cmap=colours, norm=norm)
-        self._frame(box)
+        self.frame(box)
 
     def title(self, box: Box, text: str) -> None:
         """Write a title above a panel."""
@@ -161,12 +173,6 @@ class Sheet:
     def _line(self, start: tuple[float, float], end: tuple[float, float], width: float = LINE) -> None:
         self._segments.append([start, end])
         self._widths.append(width)
-
-    def _frame(self, box: Box) -> None:
-        left, right, bottom, top = box.extent
-        corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
-        for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
-            self._line(start, end)
 
 
 def _coordinates() -> Locator:
