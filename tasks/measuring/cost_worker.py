@@ -174,14 +174,13 @@ def _in_equal_seconds(
     inputs: Arrays,
     truth: Arrays,
 ) -> EqualSeconds | None:
-    """Seek the best solve in the seconds of a prediction at its quickest; None where no problem in time is known."""
+    """Seek the best solve in the seconds of a single prediction; None where no problem in time is known."""
     name, version = split_spec("dataset", dataset)
     made = Dataset.open(store, name).at(version)
     problem = problem or problem_of(made.recipe)
     if not isinstance(problem, Evolution) or problem.unsolvable():
         return None
-    seconds = min(inference.seconds, inference.seconds_batched)
-    return most_accurate(problem, inputs, truth, seconds, rtol=made.rtol, limit=LIMIT)
+    return most_accurate(problem, inputs, truth, inference.seconds, rtol=made.rtol, limit=LIMIT)
 
 
 def _unknown(dataset: str, reason: str) -> BreakEven:

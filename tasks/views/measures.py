@@ -43,7 +43,7 @@ def measures(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     for kind, found in metrics.items():
         title = named.get(kind, kind)
         if found:
-            parts = {"": found} if "mean" in found else found
+            parts = {"": found} if isinstance(found.get("mean"), int | float) else found
             rows += [_bad_end(part_of(title, kind, part), row) for part, row in parts.items()]
     return rows
 

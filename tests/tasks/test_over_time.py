@@ -141,7 +141,7 @@ def test_a_solver_that_is_never_as_quick_is_told_with_its_time() -> None:
     slow = {"seconds": 0.00083, "samples": 8, "complete": False, "best": None, "quickest": trial}
     text = said(facts(equal_seconds=slow))
     assert "the solver in equal seconds" not in text
-    assert "No solve is as quick as a prediction: a prediction takes 0.830 ms per sample" in text
+    assert "No solve is as quick as a prediction: a prediction, one at a time, takes 0.830 ms" in text
     assert "multigrid at rtol 0.100, on 8 times fewer points per axis, takes 5.00 ms" in text
     assert "Time ran out" in text
     assert "Time ran out" not in said(facts(equal_seconds=solver))

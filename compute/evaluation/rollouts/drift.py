@@ -20,8 +20,8 @@ class ConservedDrift(SubjectMetric):
     """The largest drift of a conserved quantity from its value at time zero, over all stored times.
 
     Relative to the mean magnitude of its density at time zero. The parts are the names of the quantities that the
-    problem conserves (`Evolution.conserved`), and of each that of the truth beside it, ``mean_of_the_truth``: what the
-    solver and rounding leave over.
+    problem conserves (`Evolution.conserved`), such as ``integral``, and of each that of the truth beside it,
+    ``integral_of_the_truth``: what the solver and rounding leave over.
     """
 
     kind: Literal["drift"] = "drift"

@@ -128,9 +128,9 @@ class Burgers(Iterated, EqualSteps):
         return leading_cosines(inputs["u0"])
 
     def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
-        """Return u, whose mean stays; see `Evolution.conserved`."""
+        """Return u, whose integral stays; see `Evolution.conserved`."""
         del inputs
-        return {"mean": fields["u"]}
+        return {"integral": fields["u"]}
 
     def start(self, inputs: Mapping[str, Array]) -> State:
         """Return u0; see `Evolution.start`."""

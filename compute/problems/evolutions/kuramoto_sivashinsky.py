@@ -89,9 +89,9 @@ class KuramotoSivashinsky(Modal):
         )
 
     def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
-        """Return u, whose mean stays; see `Evolution.conserved`."""
+        """Return u, whose integral stays; see `Evolution.conserved`."""
         del inputs
-        return {"mean": fields["u"]}
+        return {"integral": fields["u"]}
 
     def march(self, fields: Arrays, inputs: Mapping[str, np.ndarray], steps: int) -> Arrays:
         """Take steps with real transforms; see `Marching.march`."""

@@ -29,6 +29,9 @@ POINTS = 64
 WIDTH = 8.0
 """Of a frame, in inches."""
 
+DPI = 100
+"""Pixels per inch: as wide as a page shows it, and a third of the size of other figures."""
+
 LINES = 1.7
 """Height of a panel of lines, in inches."""
 
@@ -104,6 +107,7 @@ class Film:
         """Draw the frames, the first above."""
         count = len(self.times)
         sheet = Sheet(WIDTH, self.height * count)
+        sheet.figure.set_dpi(DPI)
         for frame in range(count):
             draw = self._lines if len(self.dims) == 1 else self._images
             draw(sheet, material, frame, self.height * (count - 1 - frame) + _BELOW)

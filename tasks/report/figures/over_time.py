@@ -9,7 +9,7 @@ import numpy as np
 
 from ritz.compute.evaluation.rollouts.valid_time import ValidTime
 from ritz.tasks.documents.evaluation import Rollout
-from ritz.tasks.report.figures.theme import INK, MUTED, SERIES, WIDE, dress, figure, in_a_row, legend, plain
+from ritz.tasks.report.figures.theme import INK, MUTED, SERIES, WIDE, dress, figure, in_a_row, legend, log_axis, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,11 +47,13 @@ def errors(rollout: Rollout, solver: Mapping[str, Any], axis: str) -> Figure:
     axes = list(whole.subplots(1, panels))
     beside = {"solver": solver} if solver.get("nrmse") else {}
     for panel, curves, name in ((axes[0], rollout.nrmse, "nrmse"), (axes[1], rollout.correlation, "correlation")):
-        shown = dict(curves) | {who: its[name] for who, its in beside.items()}
-        for who, values in shown.items():
+        lines = dict(curves) | {who: its[name] for who, its in beside.items()}
+        for who, values in lines.items():
             label, colour, style = LOOKS.get(who, (plain(who, 20), MUTED, "-"))
             panel.plot(rollout.times, values, color=colour, linestyle=style, linewidth=1.3, label=label)
+    shown = [value for curve in rollout.nrmse.values() for value in curve if value > 0]
     axes[0].set_yscale("log")
+    log_axis(axes[0].yaxis, min(shown, default=1.0), max(shown, default=1.0) * 1.01)
     axes[0].set_ylabel("nRMSE")
     axes[1].set_ylabel("correlation")
     axes[1].axhline(BOUND, color=MUTED, linewidth=0.6)
@@ -59,7 +61,9 @@ def errors(rollout: Rollout, solver: Mapping[str, Any], axis: str) -> Figure:
         _draw_drift(axes[2], rollout)
     for panel in axes:
         panel.set_xlabel(axis)
-        panel.margins(x=0)
+        # Room for the last number.
+        panel.set_xlim(0, 1.03 * rollout.times[-1])
+        panel.locator_params(axis="x", nbins=5)
         dress(panel)
     legend(axes[0], loc="lower left", bbox_to_anchor=(0, 1), ncols=6, borderaxespad=0.2, columnspacing=1.2)
     in_a_row(whole, axes, above=0.3)

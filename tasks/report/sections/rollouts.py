@@ -95,7 +95,7 @@ class Spectra(Section[RunFacts]):
                     name,
                     f"Energy of {facts.material.label(output)} by wavenumber, the mean over the test samples: how the "
                     "mean square over space is made up of waves. A prediction that is too smooth lacks energy on the "
-                    "right.",
+                    "right, one that is too rough has too much there.",
                     wide=True,
                 )
                 for name, output in _outputs(found).items()
@@ -158,7 +158,7 @@ def _sentences(facts: RunFacts) -> Iterator[str]:
 
 def _of_solver(found: Mapping[str, Any]) -> Iterator[str]:
     best, quickest = found.get("best"), found.get("quickest")
-    asked = f"a prediction takes {duration(found['seconds'])} per sample, at its quickest"
+    asked = f"a prediction, one at a time, takes {duration(found['seconds'])}"
     rest = "" if found.get("complete", True) else " Time ran out before all could be tried."
     if best is not None:
         yield (

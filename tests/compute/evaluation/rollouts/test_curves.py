@@ -44,7 +44,7 @@ def test_curves_are_sums_of_what_is_measured_by_step() -> None:
     assert set(found) == {"nrmse", "vrmse", "correlation"}
     np.testing.assert_allclose(found["nrmse"], by_step.nrmse(whole).sum(axis=0))
     like = curves.likeness(whole, whole.prediction)
-    assert {name: values.shape for name, values in like.items()} == {"drift|mean": (5,), "spectrum|u": (3, 9)}
+    assert {name: values.shape for name, values in like.items()} == {"drift|integral": (5,), "spectrum|u": (3, 9)}
     expected = spectra(whole.prediction["u"], whole.dimensions, "u", ("x",), shown_steps(5)).sum(axis=0)
     np.testing.assert_allclose(like["spectrum|u"], expected)
 

@@ -38,11 +38,11 @@ def test_the_solver_conserves_what_the_problem_says_and_a_push_is_measured(probl
     pushed["u"][:, -2] -= 0.5 * size[:, None]
     found = ConservedDrift().of(replace(whole, prediction=pushed))
     assert ConservedDrift().unfit_for(whole) == ""
-    assert set(found) == {"mean", "mean_of_the_truth"}
-    np.testing.assert_allclose(found["mean"], 0.5, rtol=1e-6)
+    assert set(found) == {"integral", "integral_of_the_truth"}
+    np.testing.assert_allclose(found["integral"], 0.5, rtol=1e-6)
     # The inputs are rounded to float32, and their mean with them.
-    assert np.all(found["mean_of_the_truth"] < 1e-9)
-    signed = drift(problem, whole.inputs, pushed)["mean"]
+    assert np.all(found["integral_of_the_truth"] < 1e-9)
+    signed = drift(problem, whole.inputs, pushed)["integral"]
     assert signed.shape == (3, len(problem.times))
     np.testing.assert_allclose(signed[:, -2], -0.5, rtol=1e-6)
 
@@ -57,5 +57,5 @@ def test_what_conserves_nothing_is_unfit() -> None:
     assert metric.unfit_for(replace(whole, problem=None)) == "the problem is not known, nor what it conserves"
     rest = {"u0": np.zeros_like(whole.inputs["u0"])}
     assert metric.unfit_for(replace(whole, inputs=rest)) == (
-        "the conserved quantity 'mean' is zero everywhere at time zero"
+        "the conserved quantity 'integral' is zero everywhere at time zero"
     )
