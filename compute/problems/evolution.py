@@ -172,7 +172,8 @@ class Evolution(Problem):
         Returns
         -------
         densities
-            ``(n, count, *points)`` each, with weights in it where points stand for unequal volumes.
+            ``(n, count, *points)`` each, with weights in it where points stand for unequal volumes; one point where the
+            problem knows the quantity of all of space.
         """
         del inputs, fields
         return {}

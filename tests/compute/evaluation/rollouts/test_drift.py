@@ -16,11 +16,19 @@ from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivash
 from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
+from tests.compute.problems.evolutions.test_evolution import SMALL
 
 CONSERVING: dict[str, Evolution] = {
     "burgers": Burgers(points=32, steps=4),
     "kuramoto_sivashinsky": KuramotoSivashinsky(points=32, steps=40, store_every=10, end=10.0),
 }
+
+
+def _conserves(problem: Evolution) -> bool:
+    """Return whether a problem says that it conserves something."""
+    inputs = problem.draw(0, np.arange(1))
+    first = {name: values[:, None] for name, values in problem.start(inputs).fields.items()}
+    return bool(problem.conserved(inputs, first))
 
 
 def solved(problem: Problem, n: int = 3) -> Subject:
@@ -45,6 +53,15 @@ def test_the_solver_conserves_what_the_problem_says_and_a_push_is_measured(probl
     signed = drift(problem, whole.inputs, pushed)["integral"]
     assert signed.shape == (3, len(problem.times))
     np.testing.assert_allclose(signed[:, -2], -0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("problem", [one for one in SMALL if _conserves(one)], ids=lambda problem: problem.kind)
+def test_every_solver_conserves_what_its_problem_says(problem: Evolution) -> None:
+    whole = solved(problem)
+    found = ConservedDrift().of(whole)
+    assert found
+    for name, values in found.items():
+        assert np.all(values < 1e-6), name
 
 
 def test_what_conserves_nothing_is_unfit() -> None:
