@@ -68,7 +68,7 @@ def test_a_film_shows_the_median_sample_at_times_from_the_first_to_the_last(spac
     # Frames of whole pixels, one below the other.
     assert size[1] % FRAMES == 0
     assert size[0] / (size[1] / FRAMES) == pytest.approx(film.ratio[0] / film.ratio[1], rel=1e-12)
-    assert len(picture.light) + len(picture.dark) < 1_500_000
+    assert len(picture.light) + len(picture.dark) < 2_000_000
 
 
 def test_every_frame_has_its_own_state() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,10 +135,12 @@ class Film:
         true, predicted = self.truth[(frame, *every)], self.prediction[(frame, *every)]
         shared = Normalize(*span(self.truth))
         spread = span(np.zeros(1), np.abs(self.prediction - self.truth))[1]
+        # Areas of one colour take a third of the bytes of smooth ones.
+        draw = partial(Field, smooth=False)
         panels = (
-            Field(f"truth, {self.times[frame]}", Drawn(self.dims, true), "viridis", shared, scale=False),
-            Field("prediction", Drawn(self.dims, predicted), "viridis", shared),
-            Field("prediction − truth", Drawn(self.dims, predicted - true), "RdBu_r", Normalize(-spread, spread)),
+            draw(f"truth, {self.times[frame]}", Drawn(self.dims, true), "viridis", shared, scale=False),
+            draw("prediction", Drawn(self.dims, predicted), "viridis", shared),
+            draw("prediction − truth", Drawn(self.dims, predicted - true), "RdBu_r", Normalize(-spread, spread)),
         )
         extent = outer_edges(material, self.dims, self.truth.shape[1:])
         left = _LEFT

@@ -73,9 +73,12 @@ class Sheet:
             (box.left / self.width, box.bottom / self.height, box.width / self.width, box.height / self.height)
         )
 
-    def field(self, box: Box, values: np.ndarray, colours: str, norm: Normalize) -> None:
-        """Draw a field ``(rows, columns)``, the first row below, in a frame."""
-        self._image(box, values, colours, norm)
+    def field(self, box: Box, values: np.ndarray, colours: str, norm: Normalize, *, smooth: bool = True) -> None:
+        """Draw a field ``(rows, columns)``, the first row below, in a frame.
+
+        If it is not smooth, each value is an area of one colour.
+        """
+        self._image(box, values, colours, norm, smooth=smooth)
         self.frame(box)
 
     def line(self, box: Box, x: np.ndarray, y: np.ndarray, colour: str, style: str = "-") -> None:
@@ -164,8 +167,9 @@ class Sheet:
         self._axes.add_collection(lines, autolim=False)
         return self.figure
 
-    def _image(self, box: Box, values: np.ndarray, colours: str, norm: Normalize) -> None:
-        self._axes.imshow(values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent)
+    def _image(self, box: Box, values: np.ndarray, colours: str, norm: Normalize, *, smooth: bool = True) -> None:
+        how = {} if smooth else {"interpolation": "nearest"}
+        self._axes.imshow(values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent, **how)
 
     def _text(self, x: float, y: float, text: str, size: float, colour: str, **look: Any) -> None:
         self.figure.text(x / self.width, y / self.height, text, fontsize=size, color=colour, **look)
