@@ -65,7 +65,7 @@ class Page:
 
     def press(self, key: str) -> None:
         """Press a key that has a name, such as Tab."""
-        codes = {"Tab": 9, " ": 32, "End": 35, "Home": 36}
+        codes = {"Tab": 9, " ": 32, "End": 35, "Home": 36, "ArrowRight": 39}
         for kind in ("keyDown", "keyUp"):
             text = key if kind == "keyDown" and len(key) == 1 else ""
             code = {"windowsVirtualKeyCode": codes[key], "code": "Space" if key == " " else key}
@@ -73,7 +73,11 @@ class Page:
 
     def theme(self, name: str) -> None:
         """Prefer a theme, ``"light"`` or ``"dark"``."""
-        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+        self.prefer("prefers-color-scheme", name)
+
+    def prefer(self, feature: str, value: str) -> None:
+        """Have a preference of a reader, as a media feature with its value."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": feature, "value": value}])
 
     def keep(self, name: str) -> None:
         """Keep a picture of all of the page in `SCREENSHOTS`, in the place of the one of an earlier run."""

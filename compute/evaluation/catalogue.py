@@ -16,6 +16,9 @@ from ritz.compute.evaluation.field_errors import (
     VarianceScaledRMSE,
 )
 from ritz.compute.evaluation.metric import SubjectMetric
+from ritz.compute.evaluation.rollouts.drift import ConservedDrift
+from ritz.compute.evaluation.rollouts.valid_time import ValidTime
+from ritz.compute.evaluation.rollouts.window_errors import RolloutNRMSE, RolloutVRMSE
 from ritz.compute.evaluation.wall_errors import BoundaryError, WallFluxError
 from ritz.compute.kind import OneOf
 
@@ -34,6 +37,10 @@ METRICS = OneOf(
         CRPS,
         EnergyScore,
         RankHistogram,
+        RolloutNRMSE,
+        RolloutVRMSE,
+        ValidTime,
+        ConservedDrift,
     ),
     group="ritz.metrics",
 )
@@ -55,6 +62,10 @@ USUAL: tuple[SubjectMetric, ...] = (
     CRPS(),
     EnergyScore(),
     RankHistogram(),
+    RolloutNRMSE(),
+    RolloutVRMSE(),
+    ValidTime(),
+    ConservedDrift(),
 )
 """What a model is measured by where the recipe names nothing."""
 

@@ -83,11 +83,14 @@ def fastest(
             if time.perf_counter() - start > limit and tried:
                 complete = False
                 break
-            trial = _tried(grids, (space, steps), inputs, reference, tolerance, error)
+            trial = tried_on(grids, (space, steps), inputs, reference, tolerance, error)
             tried.append(trial)
             if not trial.accurate:
                 if tolerance == rtol:
                     poor.add((space, steps))
+                break
+            if trial.solver["kind"] == ITSELF:
+                # Explicit steps are the same at any tolerance.
                 break
     good = [trial for trial in tried if trial.accurate]
     return Matched(
@@ -100,7 +103,7 @@ def fastest(
     )
 
 
-def _tried(
+def tried_on(
     grids: Grids,
     times_fewer: tuple[int, int],
     inputs: Mapping[str, np.ndarray],
@@ -108,7 +111,15 @@ def _tried(
     rtol: float,
     wanted: float,
 ) -> Trial:
-    """Solve at a tolerance on a grid; the error is None where a sample failed."""
+    """Solve at a tolerance on a grid and measure it; the error is None where a sample failed.
+
+    Parameters
+    ----------
+    times_fewer
+        The factors that the grids are of, in space and time.
+    wanted
+        The largest mean relative L2 error that counts as accurate.
+    """
     coarse = grids.coarse.loosened(rtol)
     solver = quickest(coarse, grids.restrict(inputs), rtol)
     seconds = []

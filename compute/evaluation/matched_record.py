@@ -62,3 +62,39 @@ class Matched(DocumentPart):
     left_out: tuple[LeftOutGrids, ...]
     complete: bool
     fastest: Trial | None
+
+
+class EqualSeconds(DocumentPart):
+    """What the search for the most accurate solve in given seconds came to.
+
+    Attributes
+    ----------
+    seconds
+        Per sample, what a solve may take.
+    samples
+        On how many it was measured.
+    complete
+        Whether the limit cut nothing off.
+    best
+        One of those tried, None if none is as quick.
+    quickest
+        The quickest of those tried whose samples were all solved; None if there is none.
+    times
+        Of the curves, those of the problem.
+    nrmse, correlation
+        Of ``best``, at each of the times, the mean over the samples.
+    valid_time
+        Of ``best``, the mean over the samples of `ritz.compute.evaluation.rollouts.valid_time.ValidTime`.
+    """
+
+    seconds: Number
+    samples: int
+    tried: tuple[Trial, ...]
+    left_out: tuple[LeftOutGrids, ...]
+    complete: bool
+    best: Trial | None
+    quickest: Trial | None
+    times: tuple[Number, ...] = ()
+    nrmse: tuple[Number, ...] = ()
+    correlation: tuple[Number, ...] = ()
+    valid_time: Number | None = None

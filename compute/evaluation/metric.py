@@ -45,7 +45,7 @@ class Subject:
 
 
 class SubjectMetric(Kind, ABC):
-    """How far predictions are from the truth, sample by sample; small is good.
+    """How far predictions are from the truth, sample by sample; small is good unless `large_is_good`.
 
     `Metric` is the one to write for a number that follows from prediction and truth of an output alone.
     """
@@ -57,6 +57,9 @@ class SubjectMetric(Kind, ABC):
 
     by_sample: ClassVar[bool] = True
     """Whether the value of a sample is the same whatever the other samples are."""
+
+    large_is_good: ClassVar[bool] = False
+    """Whether predictions near the truth have large numbers: the worst sample is that of the smallest then."""
 
     @abstractmethod
     def unfit_for(self, subject: Subject) -> str:

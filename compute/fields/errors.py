@@ -160,8 +160,8 @@ def relative_l2_at(prediction: np.ndarray, truth: np.ndarray, where: np.ndarray)
     return relative_l2(prediction[:, places], truth[:, places])
 
 
-def summary(values: np.ndarray) -> dict[str, float]:
-    """Return ``mean``, ``median``, ``p95`` and ``max`` over the samples.
+def summary(values: np.ndarray, *, large_is_good: bool = False) -> dict[str, float]:
+    """Return ``mean``, ``median``, ``p95`` and ``max`` over the samples; where large is good ``p05`` and ``min`` too.
 
     Raises
     ------
@@ -172,12 +172,14 @@ def summary(values: np.ndarray) -> dict[str, float]:
     if values.size == 0 or not np.all(np.isfinite(values)):
         bad = np.flatnonzero(~np.isfinite(values))[:5].tolist()
         raise ValueError(f"got {values.size} values, not finite at {bad}: expected at least one, all of them finite")
-    return {
+    found = {
         "mean": float(values.mean()),
         "median": float(np.median(values)),
         "p95": float(np.quantile(values, 0.95)),
         "max": float(values.max()),
     }
+    worst = {"p05": float(np.quantile(values, 0.05)), "min": float(values.min())} if large_is_good else {}
+    return found | worst
 
 
 def checked(prediction: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

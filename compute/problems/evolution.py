@@ -157,6 +157,27 @@ class Evolution(Problem):
             By output, in the shape of ``after``.
         """
 
+    def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return densities whose mean over space the equation keeps for all times, by name; none by default.
+
+        A problem that conserves something overrides this.
+
+        Parameters
+        ----------
+        inputs
+            ``(n, *dims)`` for every input.
+        fields
+            States by the name of the output, ``(n, count, *space)``, of any times.
+
+        Returns
+        -------
+        densities
+            ``(n, count, *points)`` each, with weights in it where points stand for unequal volumes; one point where the
+            problem knows the quantity of all of space.
+        """
+        del inputs, fields
+        return {}
+
     @final
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
         """Return what the equations of all steps leave over, ``(n, steps, *space)``; see `Problem.equations`."""

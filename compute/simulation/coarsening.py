@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,9 @@ class Grids:
             assert isinstance(halved, Problem)
             after = halved.template(1)
             for name, moves in down.items():
-                moves += interpolations(before[name], after[name], 1)
+                moves += interpolations(before[name], after[name], 1, problem.rings)
             before = after
-        up = {str(name): interpolations(last[name], fine[name], 3) for name in fine.data_vars}
+        up = {str(name): interpolations(last[name], fine[name], 3, problem.rings) for name in fine.data_vars}
         logs = frozenset(str(name) for name, one in fine.data_vars.items() if one.attrs.get("transform") == "log")
         return cls(coarse, down, up, logs)
 
@@ -76,7 +77,8 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
     """Return the same problem with ``space`` times fewer points along each axis and ``time`` times fewer steps.
 
     That is what its fields ``shape`` or ``points``, and ``steps``, say. Where there are none, the points are no
-    multiple, or the problem refuses them, the reason is returned in a few words.
+    multiple, or the problem refuses them, the reason is returned in a few words. The states of a problem with a field
+    ``store_every`` stay at the same times, where fewer steps lead to them.
 
     Examples
     --------
@@ -105,6 +107,9 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
         if steps % time:
             return f"steps is {steps}, no multiple of {time}"
         changed["steps"] = steps // time
+        if "store_every" in fields:
+            stored: int = problem.store_every  # type: ignore[attr-defined]  # looked for above
+            changed["store_every"] = stored // math.gcd(stored, time)
     try:
         return type(problem).model_validate(dict(problem) | changed)
     except ValidationError as error:
@@ -121,15 +126,39 @@ def restricted(inputs: Mapping[str, np.ndarray], moves: Moves, logs: frozenset[s
     return found
 
 
-def interpolations(source: xr.DataArray, target: xr.DataArray, degree: int) -> list[tuple[int, np.ndarray]]:
-    """Return the matrices of the spline interpolation, extrapolating, along every axis with other points."""
+def interpolations(
+    source: xr.DataArray, target: xr.DataArray, degree: int, rings: Collection[str] = ()
+) -> list[tuple[int, np.ndarray]]:
+    """Return the matrices of the spline interpolation along every axis with other points.
+
+    Along the dimensions in ``rings`` it is periodic, along others it extrapolates.
+    """
     moves = []
     for axis, dim in enumerate(source.dims[1:], 1):
         old, new = source.sizes[dim], target.sizes[dim]
-        if old != new:
-            spline = scipy.interpolate.make_interp_spline(source[dim].values, np.eye(old), k=min(degree, old - 1))
-            moves.append((axis, spline(target[dim].values)))
+        if old == new:
+            continue
+        there, points = source[dim].values.astype(np.float64), target[dim].values.astype(np.float64)
+        k = min(degree, old - 1)
+        if dim in rings:
+            moves.append((axis, _around(there, points, k)))
+        else:
+            moves.append((axis, scipy.interpolate.make_interp_spline(there, np.eye(old), k=k)(points)))
     return moves
+
+
+def _around(there: np.ndarray, points: np.ndarray, degree: int) -> np.ndarray:
+    """Return the matrix ``(new, old)`` of the periodic spline through evenly spaced points of a ring."""
+    length = len(there) * (there[-1] - there[0]) / (len(there) - 1)
+    closed = np.append(there, there[0] + length)
+    values = np.eye(len(there))[[*range(len(there)), 0]]
+    # A periodic spline has an odd degree.
+    cubic = degree >= 3
+    spline = scipy.interpolate.make_interp_spline(
+        closed, values, k=3 if cubic else 1, bc_type="periodic" if cubic else None
+    )
+    matrix: np.ndarray = spline(there[0] + (points - there[0]) % length)
+    return matrix
 
 
 def interpolated(values: np.ndarray, moves: list[tuple[int, np.ndarray]]) -> np.ndarray:

@@ -20,7 +20,7 @@ def refined(problem: Problem) -> Problem | str:
     """Return the same problem with twice the points along each axis of space, and twice the steps where it has steps.
 
     That is what its fields ``shape`` or ``points``, and ``steps``, say. Where there are none, or the problem refuses
-    them, the reason is returned in a few words.
+    them, the reason is returned in a few words. A problem with a field ``store_every`` stores at the same times.
 
     Examples
     --------
@@ -39,6 +39,8 @@ def refined(problem: Problem) -> Problem | str:
     changed: dict[str, Any] = {name: 2 * points if isinstance(points, int) else tuple(2 * one for one in points)}
     if "steps" in fields:
         changed["steps"] = 2 * getattr(problem, "steps")  # noqa: B009  # no field of every problem
+    if "store_every" in fields:
+        changed["store_every"] = 2 * getattr(problem, "store_every")  # noqa: B009  # no field of every problem
     try:
         return type(problem).model_validate(dict(problem) | changed)
     except ValidationError as error:
@@ -66,7 +68,9 @@ def strangeness(
     for name, values in inputs.items():
         log = template[name].attrs.get("transform") == "log"
         own, there = (np.log(one) if log else one.astype(np.float64) for one in (values, drawn[name]))
-        change = float(np.linalg.norm(interpolated(there, interpolations(finer[name], template[name], 1)) - own))
+        change = float(
+            np.linalg.norm(interpolated(there, interpolations(finer[name], template[name], 1, problem.rings)) - own)
+        )
         size = float(np.linalg.norm(own - own.mean())) or float(np.linalg.norm(own))
         found.append(change / size if size else change)
     return max(found, default=0.0)
@@ -76,5 +80,6 @@ def on_own_points(problem: Problem, fine: Problem, outputs: Mapping[str, np.ndar
     """Return outputs of the finer problem at points and times of the problem itself, by cubic splines."""
     template, finer = problem.template(1), fine.template(1)
     return {
-        name: interpolated(values, interpolations(finer[name], template[name], 3)) for name, values in outputs.items()
+        name: interpolated(values, interpolations(finer[name], template[name], 3, problem.rings))
+        for name, values in outputs.items()
     }

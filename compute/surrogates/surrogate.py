@@ -66,6 +66,28 @@ class StateChannels:
             starts += range(begins[start], begins[start] + sizes[-1])
         return cls(dimensions.times, tuple(starts), tuple(sizes))
 
+    def encoding(self, normalisation: Normalisation) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return factor and shift that lead from the channels of `starts` to normalised channels of a state.
+
+        Raises
+        ------
+        ValueError
+            If the state at time zero has another transform than the output.
+        """
+        given = {one.name: one for one in normalisation.inputs}
+        factors: list[float] = []
+        shifts: list[float] = []
+        for output, size in zip(normalisation.outputs, self.sizes, strict=True):
+            start = given[normalisation.dimensions.starts[output.name]]
+            if start.transform != output.transform:
+                raise ValueError(
+                    f"output {output.name!r} has the transform {output.transform!r} and its state at time zero "
+                    f"{start.name!r} has {start.transform!r}, expected the same"
+                )
+            factors += [start.scale / output.scale] * size
+            shifts += [(start.mean - output.mean) / output.scale] * size
+        return tuple(factors), tuple(shifts)
+
     @property
     def intervals(self) -> tuple[float, ...]:
         """The lengths of the steps from time zero through all times."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import Document, DocumentPart, Json
+from ritz.compute.evaluation.matched_record import EqualSeconds
 from ritz.tasks.documents.calibration import Calibration
 from ritz.tasks.documents.cost import BreakEven, Cost
 from ritz.tasks.documents.dataset import DatasetVersion
@@ -80,8 +81,8 @@ class Card(Document, Origin):
         Positions of the points along the dimensions that have any, and their attributes.
     identity
         Hash of what fixes the model.
-    metrics, truth, calibration, cost, break_even
-        None until they are measured.
+    metrics, truth, calibration, cost, break_even, equal_seconds
+        None until they are measured; the last also of a problem that is not in time.
     usage
         What the run that made it took of machines; None where it was trained by itself.
     population
@@ -100,5 +101,6 @@ class Card(Document, Origin):
     calibration: Calibration | None = None
     cost: Cost | None = None
     break_even: BreakEven | None = None
+    equal_seconds: EqualSeconds | None = None
     usage: Usage | None = None
     population: tuple[PropagationRecord, ...] = ()

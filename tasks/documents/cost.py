@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ritz.compute.document import DocumentPart, Number
-from ritz.compute.evaluation.matched_record import LeftOutGrids, Trial
+from ritz.compute.evaluation.matched_record import EqualSeconds, LeftOutGrids, Trial
 
 UNKNOWN = 1.0
 """Spread of timings of which it was not measured: they are worth one digit."""
@@ -92,7 +92,8 @@ class BreakEven(DocumentPart):
 
 
 class Priced(DocumentPart):
-    """Both, as they are added to a card."""
+    """Both, as they are added to a card; of a problem in time the solve that takes as long as a prediction, too."""
 
     cost: Cost
     break_even: BreakEven
+    equal_seconds: EqualSeconds | None = None

@@ -10,12 +10,20 @@ from ritz.compute.document import Document, DocumentPart, Number
 
 
 class ErrorSummary(DocumentPart):
-    """An error over the test samples: mean, median, 95th percentile and the worst."""
+    """A number over the test samples: mean, median, 95th percentile and the largest.
+
+    Attributes
+    ----------
+    p05, min
+        5th percentile and the smallest, of a number of which large is good; None of an error.
+    """
 
     mean: Number
     median: Number
     p95: Number
     max: Number
+    p05: Number | None = None
+    min: Number | None = None
 
 
 class Metrics(DocumentPart):
@@ -83,6 +91,52 @@ class TruthErrors(DocumentPart):
     discretisation: TruthError
 
 
+Curve = tuple[Number, ...]
+"""A number at each time."""
+
+
+class Spectrum(DocumentPart):
+    """How the mean square of an output over space is made up of waves, the mean over the test samples.
+
+    Attributes
+    ----------
+    wavenumbers
+        In radians per unit of length, from 0.
+    truth, model
+        At each of `Rollout.spectrum_times` the energy by wavenumber, in the square of the unit of the output.
+    """
+
+    wavenumbers: tuple[Number, ...]
+    truth: tuple[Curve, ...]
+    model: tuple[Curve, ...]
+
+
+class Rollout(DocumentPart):
+    """How predictions in time fare from step to step, the means over the test samples.
+
+    Attributes
+    ----------
+    times
+        Of the steps.
+    nrmse, vrmse, correlation
+        At each of them, of ``model`` and of every baseline by its name; see
+        `ritz.compute.evaluation.rollouts.by_step`.
+    drift
+        By conserved quantity the magnitude of the drift of ``model`` and ``truth``; see
+        `ritz.compute.evaluation.rollouts.drift`.
+    spectrum_times, spectra
+        By output its spectra at some of the times; see `ritz.compute.evaluation.rollouts.spectra`.
+    """
+
+    times: tuple[Number, ...]
+    nrmse: Mapping[str, Curve]
+    vrmse: Mapping[str, Curve] = Field(default_factory=dict)
+    correlation: Mapping[str, Curve]
+    drift: Mapping[str, Mapping[str, Curve]] = Field(default_factory=dict)
+    spectrum_times: tuple[Number, ...] = ()
+    spectra: Mapping[str, Spectrum] = Field(default_factory=dict)
+
+
 class Evaluation(Document):
     """What a model and the baselines came to on the test split of a dataset.
 
@@ -106,6 +160,8 @@ class Evaluation(Document):
         Of the test samples, in the order of ``relative_l2``.
     by_sample
         What each metric found for every test sample, by metric and part, to six digits.
+    rollout
+        How predictions fare over time; None of a problem that is not in time.
     """
 
     dataset: str
@@ -119,6 +175,7 @@ class Evaluation(Document):
     truth: TruthErrors | None = None
     sample_ids: tuple[int, ...] = ()
     by_sample: Mapping[str, Mapping[str, tuple[Number, ...]]] = Field(default_factory=dict)
+    rollout: Rollout | None = None
 
     def short(self) -> Evaluation:
         """Return it without what it has of every sample."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import Document, DocumentPart, Json, Number
+from ritz.compute.evaluation.matched_record import EqualSeconds
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.tasks.documents.calibration import BarSeconds, Coverage, Shifted
 from ritz.tasks.documents.card import ModelVersion
@@ -140,6 +141,7 @@ class FinishedRun(RunRecord):
     shifted: Mapping[str, Shifted] = {}
     cost: Cost | None = None
     break_even: BreakEven | None = None
+    equal_seconds: EqualSeconds | None = None
     ledger: LedgerSummary
     choice: Choice = Choice()
     panel: tuple[PanelRow, ...] = ()

@@ -7,8 +7,10 @@ import xarray as xr
 
 from ritz.compute.document import Number
 from ritz.compute.evaluation.cost import break_even, digits, rounded, timed
+from ritz.compute.evaluation.equal_seconds import most_accurate
 from ritz.compute.evaluation.matched import fastest
-from ritz.compute.evaluation.matched_record import Trial
+from ritz.compute.evaluation.matched_record import EqualSeconds, Trial
+from ritz.compute.problems.evolution import Evolution
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.surrogate import Surrogate
@@ -32,7 +34,7 @@ BATCH = 32
 """Samples that are predicted at once, besides one at a time."""
 
 LIMIT = 20.0
-"""Seconds for seeking the solver at matched error."""
+"""Seconds for seeking the solver at matched error, and as many for seeking that of equal seconds."""
 
 UNITS = {
     "solver_seconds": "seconds of one solver process, summed over all samples of the dataset (its ledger); without "
@@ -74,6 +76,8 @@ def cost(
         cost=Cost(training_data=data_cost, training=training, inference=inference, units=UNITS),
         break_even=_paid(store, model, dataset, problem, spent, inference, inputs, truth),
     )
+    if (beside := _in_equal_seconds(store, dataset, problem, inference, inputs, truth)) is not None:
+        found = found.changed(equal_seconds=beside)
     models.amend(store, model, found.document())
     return found
 
@@ -160,6 +164,23 @@ def _paid(
         sentence=_sentence(queries, batched, solver, inference),
         **matched.entries(),
     )
+
+
+def _in_equal_seconds(
+    store: Store,
+    dataset: str,
+    problem: Problem | None,
+    inference: Inference,
+    inputs: Arrays,
+    truth: Arrays,
+) -> EqualSeconds | None:
+    """Seek the best solve in the seconds of a single prediction; None where no problem in time is known."""
+    name, version = split_spec("dataset", dataset)
+    made = Dataset.open(store, name).at(version)
+    problem = problem or problem_of(made.recipe)
+    if not isinstance(problem, Evolution) or problem.unsolvable():
+        return None
+    return most_accurate(problem, inputs, truth, inference.seconds, rtol=made.rtol, limit=LIMIT)
 
 
 def _unknown(dataset: str, reason: str) -> BreakEven:

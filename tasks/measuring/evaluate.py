@@ -10,9 +10,9 @@ from ritz.compute.cluster.cluster import Cluster
 from ritz.compute.evaluation.catalogue import USUAL
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.evaluation.metric import SubjectMetric
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.fields.errors import summary
 from ritz.compute.problems.problem import Problem
-from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.storage import models
 from ritz.storage.store import Store
@@ -21,10 +21,12 @@ from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics, T
 from ritz.tasks.documents.of_model import EVALUATION
 from ritz.tasks.measuring import evaluation_worker as worker
 from ritz.tasks.measuring.case import case_of
+from ritz.tasks.measuring.over_time import rollout
 from ritz.tasks.measuring.passes import Pass, blocks, forget
 from ritz.tasks.measuring.split_fields import few_of_split
 from ritz.tasks.measuring.truth_worker import truth_errors
 from ritz.tasks.measuring.worker import BASELINE_SAMPLES
+from ritz.tasks.parsing.recorded_problem import problem_of, recipe_of
 from ritz.tasks.stage import stage
 
 log = logging.getLogger("ritz")
@@ -60,6 +62,9 @@ def evaluate(
     truth: TruthErrors = cluster.call("train", truth_errors, case)
     fitted = len(few_of_split(data, "train", BASELINE_SAMPLES))
     result = _evaluation(dataset, measured, metrics, truth, fitted)
+    known = problem or problem_of(recipe_of(Store(store_url), dataset))
+    if (over_time := rollout(measured, Dimensions.of(data), known)) is not None:
+        result = result.changed(rollout=over_time)
     of_card = CardMetrics(dataset=dataset, samples=result.samples, **result.metrics.entries())
     added = {"metrics": of_card.document(), "truth": truth.document()}
     models.add(Store(store_url), model, {EVALUATION: json.dumps(result.document()).encode()}, added)
@@ -81,8 +86,10 @@ def _evaluation(
     return Evaluation(
         dataset=dataset,
         samples=len(sample_ids),
-        metrics=_summaries(errors),
-        baselines={name: _summaries(worker.found(measured, name, metrics)) for name in BASELINES},
+        metrics=_summaries(errors, metrics),
+        baselines={
+            name: _summaries(worker.found(measured, name, metrics), metrics) for name in worker.beside(measured)
+        },
         baseline_samples=fitted,
         relative_l2=tuple(relative_l2.tolist()),
         unfit=measured.words,
@@ -99,8 +106,10 @@ def _evaluation(
     )
 
 
-def _summaries(found: Mapping[str, Mapping[str, np.ndarray]]) -> Metrics:
+def _summaries(found: Mapping[str, Mapping[str, np.ndarray]], metrics: Sequence[SubjectMetric]) -> Metrics:
+    large = {metric.kind for metric in metrics if metric.large_is_good}
     parts = {
-        name: {part: ErrorSummary(**summary(values)) for part, values in one.items()} for name, one in found.items()
+        name: {part: ErrorSummary(**summary(values, large_is_good=name in large)) for part, values in one.items()}
+        for name, one in found.items()
     }
     return Metrics.model_validate({name: one[""] if set(one) == {""} else one for name, one in parts.items()})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.evaluation.metric import Found, Subject, SubjectMetric
+from ritz.compute.evaluation.rollouts import curves
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.surrogates.model import Model
@@ -17,6 +18,9 @@ from ritz.tasks.measuring.worker import Block, Looked, opened, references
 MODEL = "model"
 """What the model is called beside the baselines."""
 
+TRUTH = "truth"
+"""What the truth is called beside the model."""
+
 
 def look(block: Block, metrics: Sequence[SubjectMetric]) -> Looked:
     """Measure the predictions of the model and of the baselines.
@@ -24,7 +28,8 @@ def look(block: Block, metrics: Sequence[SubjectMetric]) -> Looked:
     Returns
     -------
     Looked
-        Rows ``sample_id``, and ``WHO|METRIC|PART`` for the metrics that fit; words, for those that do not, why.
+        Rows ``sample_id``, and ``WHO|METRIC|PART`` for the metrics that fit; words, for those that do not, why. Of a
+        problem in time the sums ``WHO|CURVE`` of `ritz.compute.evaluation.rollouts.curves`.
     """
     case, beside = opened(block.case), references(block.case)
     inputs, truth = case.fields(block.rows)
@@ -36,9 +41,15 @@ def look(block: Block, metrics: Sequence[SubjectMetric]) -> Looked:
     of_baselines = [metric for metric in fit if not metric.unfit_for(certain)]
     rows: dict[str, np.ndarray] = {"sample_id": case.data["sample_id"].values[block.rows]}
     rows |= _measured(MODEL, subject, fit)
+    in_time = not curves.unfit(subject)
+    sums = _sums(MODEL, curves.errors(subject)) if in_time else {}
+    for who, fields in ((MODEL, subject.prediction), (TRUTH, truth)) if in_time else ():
+        sums |= _sums(who, curves.likeness(subject, fields))
     for name, baseline in beside.baselines.items():
-        rows |= _measured(name, replace(certain, prediction=baseline.predict(inputs)), of_baselines)
-    return Looked(Measured(rows, words={kind: reason for kind, reason in unfit.items() if reason}))
+        its = replace(certain, prediction=baseline.predict(inputs))
+        rows |= _measured(name, its, of_baselines)
+        sums |= _sums(name, curves.errors(its)) if in_time else {}
+    return Looked(Measured(rows, sums, words={kind: reason for kind, reason in unfit.items() if reason}))
 
 
 def _draws(model: Model, inputs: Arrays, seed: int) -> Arrays | None:
@@ -50,6 +61,16 @@ def _draws(model: Model, inputs: Arrays, seed: int) -> Arrays | None:
 
 def _measured(who: str, subject: Subject, metrics: Sequence[SubjectMetric]) -> dict[str, np.ndarray]:
     return {f"{who}|{metric.kind}|{part}": values for metric in metrics for part, values in metric.of(subject).items()}
+
+
+def _sums(who: str, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{who}|{name}": values for name, values in found.items()}
+
+
+def beside(measured: Measured) -> list[str]:
+    """Return the names of the baselines that were measured."""
+    names = dict.fromkeys(name.partition("|")[0] for name in measured.rows if "|" in name)
+    return [name for name in names if name != MODEL]
 
 
 def found(measured: Measured, who: str, metrics: Sequence[SubjectMetric]) -> dict[str, Found]:

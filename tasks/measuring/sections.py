@@ -7,14 +7,16 @@ from ritz.tasks.report.sections.coverage.levels import Coverage
 from ritz.tasks.report.sections.coverage.parts import Parts
 from ritz.tasks.report.sections.coverage.promise import Promise
 from ritz.tasks.report.sections.errors import Baselines, Distribution, Errors, Measures
+from ritz.tasks.report.sections.films import Films
 from ritz.tasks.report.sections.population import Population
+from ritz.tasks.report.sections.rollouts import Rollouts, Spectra
 from ritz.tasks.report.sections.samples import Samples
 from ritz.tasks.report.sections.truth import Truth, Worst
 
 SAMPLES = (Samples(),)
 """What is shown of single samples."""
 
-ERRORS = (Errors(), Distribution(), Baselines(), Measures(), Truth(), Worst())
+ERRORS = (Errors(), Distribution(), Baselines(), Measures(), Truth(), Worst(), Rollouts(), Spectra(), Films())
 
 BARS = (Coverage(), Promise(), Parts(), Cells(), Cut())
 

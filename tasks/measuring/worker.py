@@ -9,8 +9,8 @@ import xarray as xr
 
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.problems.problem import Arrays, Problem
-from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.model import Model
+from ritz.compute.surrogates.rollout.baselines import baselines
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.uncertainty.catalogue import calibrated
 from ritz.compute.uncertainty.predicted import About
@@ -154,7 +154,10 @@ def references(case: Case) -> References:
         inputs, outputs = at_hand.fields(few_of_split(at_hand.data, "train", BASELINE_SAMPLES))
         fields, normalisation = {**inputs, **outputs}, at_hand.model.normalisation
         _references[case] = References(
-            {name: Model.fitted(baseline, normalisation, [fields]) for name, baseline in BASELINES.items()},
+            {
+                name: Model.fitted(baseline, normalisation, [fields])
+                for name, baseline in baselines(normalisation).items()
+            },
             {name: values[_apart(len(values), CLIMATOLOGY)] for name, values in outputs.items()},
         )
     return _references[case]

@@ -105,6 +105,38 @@ def picture(pictures: Pictures, name: str, caption: str, *, wide: bool = False) 
     ).format("wide" if wide else "half", scroll, dark, light, caption, caption)
 
 
+def film(pictures: Pictures, name: str, caption: str, frames: Sequence[str], ratio: tuple[int, int]) -> Markup:
+    """Return a picture of frames one below the other as a film, without a script; nothing where it was not drawn.
+
+    A group of buttons of which one is chosen shows a frame each, the first plays all; arrow keys go from one to the
+    next. It is still until it is played, and has no button for that where the reader wants less motion.
+
+    Parameters
+    ----------
+    frames
+        What each is called, at most `ritz.tasks.report.figures.film.FRAMES`.
+    ratio
+        Width and height of a frame.
+    """
+    if name not in pictures:
+        return Markup()
+    light, dark = (_address(one) for one in (pictures[name].light, pictures[name].dark))
+    buttons = Markup("").join(
+        Markup('<input type="radio" name="{}" aria-label="{}" title="{}"{}>').format(
+            name, frame, frame, Markup("" if at else " checked")
+        )
+        for at, frame in enumerate(frames)
+    )
+    return Markup(
+        '<figure class="film">\n<div class="reel" role="group" aria-label="{}" style="--frames: {}">'
+        '<input type="radio" name="{}" id="{}-play" class="play"><label for="{}-play">play</label>{}\n'
+        '<div class="strip" style="aspect-ratio: {} / {}"><picture>\n'
+        '<source media="screen and (prefers-color-scheme: dark)" srcset="{}">\n'
+        '<img src="{}" alt="{}">\n'
+        "</picture></div></div>\n<figcaption>{}</figcaption>\n</figure>"
+    ).format(caption, len(frames), name, name, name, buttons, *ratio, dark, light, caption, caption)
+
+
 def _address(png: bytes) -> Markup:
     """Return a picture as an address that holds all of it; nothing in it has to be escaped."""
     return Markup(f"data:image/png;base64,{base64.b64encode(png).decode()}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.tasks.documents.evaluation import TruthErrors, WorstSample
+from ritz.tasks.documents.evaluation import Rollout, TruthErrors, WorstSample
 from ritz.tasks.report.arrivals import Stream
 from ritz.tasks.report.covered import Covered
 from ritz.tasks.report.recorded import Recorded
@@ -60,6 +60,8 @@ class Material:
         The test samples with the largest errors, the worst first.
     truth_errors
         What errors the truth has itself; None where they were not measured.
+    rollout
+        How predictions fare over time; None of a problem that is not in time.
     ledger
         Ledger columns of the whole dataset: ``status``, ``reason``, ``residual``, ``iterations``, ``seconds``,
         ``solver``.
@@ -87,6 +89,7 @@ class Material:
     unfit: Mapping[str, str] = field(default_factory=dict)
     worst: tuple[WorstSample, ...] = ()
     truth_errors: TruthErrors | None = None
+    rollout: Rollout | None = None
     ledger: Arrays = field(default_factory=dict)
     stream: Stream | None = None
 

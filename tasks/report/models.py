@@ -31,7 +31,8 @@ def _errors(found: SideBySide) -> Markup:
     titles = columns(found)
     return joined(
         table(
-            "Mean error over the test samples, ± half the interval. All are relative; small is good.",
+            "Mean over the test samples, ± half the interval. Errors are relative, and small is good but where it says "
+            "otherwise.",
             [
                 (title, *(_cell(model.errors.get(kind, {}), part) for model in found.models))
                 for (kind, part), title in titles.items()

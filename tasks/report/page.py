@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ritz.tasks.generation.sections import SECTIONS as GENERATION
 from ritz.tasks.measuring.sections import BARS, COSTS, ERRORS, SAMPLES
 from ritz.tasks.measuring.sections import SECTIONS as MEASURING
+from ritz.tasks.report.figures.film import FRAMES
 from ritz.tasks.report.figures.picture import Picture
 from ritz.tasks.report.headline import headline
 from ritz.tasks.report.material import Material, RunFacts
@@ -112,4 +113,5 @@ def template(name: str, folder: Path = Path(__file__).parent) -> Template:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = number
+    environment.globals["film_frames"] = FRAMES
     return environment.get_template(name)

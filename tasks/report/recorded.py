@@ -36,6 +36,8 @@ class Recorded:
         What was asked about the population of the law, with the answers.
     cost, break_even
         What the model costs, and when that has paid for itself.
+    equal_seconds
+        The most accurate solve that takes as long as a prediction.
     usage
         What it took of machines.
     times, memory, versions, machine
@@ -65,6 +67,7 @@ class Recorded:
     population: tuple[Part, ...] = ()
     cost: Part = field(default_factory=dict)
     break_even: Part = field(default_factory=dict)
+    equal_seconds: Part = field(default_factory=dict)
     usage: Part = field(default_factory=dict)
     times: Part = field(default_factory=dict)
     memory: Part = field(default_factory=dict)
@@ -77,7 +80,7 @@ class Recorded:
         """Read a record, in which any part may be absent or None."""
         alike = (
             "recipe", "dataset", "model", "metrics", "baselines", "bar_seconds", "ranking", "shifted", "choice", "cost",
-            "break_even", "usage", "times", "memory", "versions", "machine",
+            "break_even", "equal_seconds", "usage", "times", "memory", "versions", "machine",
         )  # fmt: skip
         parts: dict[str, Part] = {name: record.get(name) or {} for name in alike}
         coverage = sorted((record.get("coverage") or {}).values(), key=lambda row: row["nominal"])

@@ -55,5 +55,5 @@ def _record(store: Store, stage: Stage, model: str, dataset: str) -> Json:
         **{name: errors.get(name) for name in ("metrics", "baselines")},
         **{name: bars.get(name) for name in ("coverage", "ranking", "shifted")},
         "bar_seconds": bars.get("seconds"),
-        **{name: kept.get(name) for name in ("cost", "break_even")},
+        **{name: kept.get(name) for name in ("cost", "break_even", "equal_seconds")},
     }

@@ -119,6 +119,7 @@ def measured(
         unfit={} if evaluation is None else evaluation.unfit,
         worst=() if evaluation is None else evaluation.worst,
         truth_errors=None if evaluation is None else evaluation.truth,
+        rollout=None if evaluation is None else evaluation.rollout,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import DocumentPart, Json
 from ritz.compute.evaluation.cost import digits, rounded
+from ritz.compute.evaluation.matched_record import EqualSeconds
 from ritz.storage import models
 from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
@@ -20,7 +21,7 @@ from ritz.tasks.documents.verdict import Release
 
 FIRST = (
     *("name", "run", "mode", "dataset", "training", "metrics", "truth", "calibration", "laws", "population"),
-    *("cost", "break_even", "usage", "recipe", "inputs", "outputs"),
+    *("cost", "break_even", "equal_seconds", "usage", "recipe", "inputs", "outputs"),
 )
 """The order in which a card is read; what else it holds comes after."""
 
@@ -62,6 +63,7 @@ class CardView(DocumentPart):
     population: tuple[PropagationRecord, ...] = ()
     cost: Cost | str
     break_even: BreakEven | str
+    equal_seconds: EqualSeconds | None = None
     usage: Usage | None = None
     recipe: Json
     inputs: Mapping[str, Variable]

@@ -28,16 +28,31 @@ def part_of(title: str, kind: str, part: str) -> str:
     return f"{title}, {part.replace('_', ' ')}" if part else title
 
 
+LARGE = "large is good"
+"""What is said of a number that is no error."""
+
+
 def measures(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the errors of a document's metrics with their titles, a metric with parts once for each of them."""
+    """Return the errors of a document's metrics with their titles, a metric with parts once for each of them.
+
+    Of a number of which large is good the 5th percentile stands for the 95th, and the smallest for the largest: the
+    number that 95 of 100 samples reach, and the worst. Its title says so.
+    """
     named = titles()
     rows: list[tuple[str, Mapping[str, Any]]] = []
     for kind, found in metrics.items():
         title = named.get(kind, kind)
         if found:
-            parts = {"": found} if "mean" in found else found
-            rows += [(part_of(title, kind, part), row) for part, row in parts.items()]
+            parts = {"": found} if isinstance(found.get("mean"), int | float) else found
+            rows += [_bad_end(part_of(title, kind, part), row) for part, row in parts.items()]
     return rows
+
+
+def _bad_end(title: str, row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return a row whose last numbers are those of the worst samples."""
+    if row.get("min") is None:
+        return title, row
+    return f"{title} ({LARGE}; 5th pct.)", {**row, "p95": row["p05"], "max": row["min"]}
 
 
 def unfit(reasons: Mapping[str, str]) -> list[str]:

@@ -18,7 +18,7 @@ from ritz.storage.store import Store
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.evaluation import Evaluation, TruthErrors
-from ritz.tasks.views.measures import part_of, titles
+from ritz.tasks.views.measures import LARGE, part_of, titles
 
 LEVEL = 0.95
 """Confidence of all intervals."""
@@ -160,9 +160,10 @@ def side_by_side(store_url: str, specs: Sequence[str]) -> SideBySide:
 
 def columns(found: SideBySide) -> dict[tuple[str, str], str]:
     """Return what was measured of any model, metric and part, with the title of each."""
-    named = titles()
+    named, known = titles(), METRICS.kinds()
+    large = {kind for kind, cls in known.items() if getattr(cls, "large_is_good", False)}
     return {
-        (kind, part): part_of(named.get(kind, kind), kind, part)
+        (kind, part): part_of(named.get(kind, kind), kind, part) + (f" ({LARGE})" if kind in large else "")
         for model in found.models
         for kind, parts in model.errors.items()
         for part in parts

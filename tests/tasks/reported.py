@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ritz.tasks.comparison.comparison_record import ComparisonRecord, TrainedSeed
-from ritz.tasks.documents.evaluation import TruthError, TruthErrors, WorstSample
+from ritz.tasks.documents.evaluation import Rollout, Spectrum, TruthError, TruthErrors, WorstSample
 from ritz.tasks.report.arrivals import Stream
 from ritz.tasks.report.covered import Covered
 from ritz.tasks.report.material import Material
@@ -57,6 +57,7 @@ def make_material(space: tuple[int, ...], n: int = 2) -> Material:
             labels=TruthError(known=True, mean=2.5e-8, max=2.6e-8, samples=8, points={"y": 32, "x": 32}, seconds=0.1),
             discretisation=TruthError(known=False, reason="fields on a mesh are not carried to another one"),
         ),
+        rollout=make_rollout(),
         unfit={"boundary": "there are no walls: every axis closes to a ring"},
         ledger={
             "status": np.array(["ok"] * 30 + ["failed"] * 2),
@@ -67,6 +68,27 @@ def make_material(space: tuple[int, ...], n: int = 2) -> Material:
             "solver": np.array(["recycled"] * 28 + ["direct"] * 4),
         },
         stream=make_stream(),
+    )
+
+
+def make_rollout() -> Rollout:
+    """Errors that grow over ten times, and spectra of two of them."""
+    times = np.arange(1, 11) / 2
+    growth = {"model": 1.0, "mean": 40.0, "linear": 6.0, "quadratic": 3.0, "persistence": 30.0}
+    return Rollout(
+        times=tuple(times),
+        nrmse={who: tuple(0.01 * scale * times) for who, scale in growth.items()},
+        vrmse={who: tuple(0.012 * scale * times) for who, scale in growth.items()},
+        correlation={who: tuple(np.exp(-0.005 * scale * times)) for who, scale in growth.items()},
+        drift={"mean": {"model": tuple(1e-3 * times), "truth": (0.0,) * 10}},
+        spectrum_times=(0.5, 5.0),
+        spectra={
+            "u": Spectrum(
+                wavenumbers=tuple(np.arange(9.0)),
+                truth=(tuple(np.exp(-np.arange(9.0))),) * 2,
+                model=(tuple(np.exp(-1.1 * np.arange(9.0))),) * 2,
+            )
+        },
     )
 
 
@@ -187,6 +209,15 @@ def make_record() -> dict[str, Any]:
                 "space": 2, "time": 1, "rtol": 1e-3, "solver": {"kind": "multigrid"}, "error": 0.0171,
                 "seconds": 0.00319,
             },
+        },
+        "equal_seconds": {
+            "seconds": 0.00083, "samples": 8, "tried": [{}, {}], "complete": True,
+            "best": {
+                "space": 2, "time": 4, "rtol": 0.1, "solver": {"kind": "simulate"}, "error": 0.233, "seconds": 0.0007,
+            },
+            "quickest": None, "times": [0.5 * step for step in range(1, 11)], "valid_time": 3.21,
+            "nrmse": [0.1 + 0.04 * step for step in range(10)],
+            "correlation": [0.99 - 0.05 * step for step in range(10)],
         },
         "versions": {"ritz": "0.1.0", "torch": "2.13.0"},
         "machine": {"cores": 2, "system": "Linux"},

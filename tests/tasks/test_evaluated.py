@@ -30,6 +30,18 @@ def test_errors_are_printed_to_three_digits_with_those_of_the_baselines() -> Non
     ]
 
 
+def test_of_what_large_is_good_the_worst_is_the_smallest() -> None:
+    whole = {"mean": 3.0, "median": 3.5, "p95": 4.5, "max": 5.0, "p05": 1.5, "min": 1.0}
+    found = EVALUATION.changed(metrics=metrics(0.1).changed(valid_time={"": whole, "to_the_end": whole}))
+    assert rows(found)[1:3] == [
+        {"error": title, "mean": "3", "median": "3.5", "95th pct.": "1.5", "worst": "1"}
+        for title in (
+            "valid time (large is good; 5th pct.)",
+            "valid time, to the end (large is good; 5th pct.)",
+        )
+    ]
+
+
 def test_lines_name_the_worst_samples_the_errors_of_the_truth_and_what_does_not_fit() -> None:
     assert lines(EVALUATION, BreakEven(measured=False, reason="the problem is not installed here")) == [
         "6 test samples of small@v1; the worst by id: 1 (0.7), 2 (0.35), 3 (0.233), 4 (0.175), 5 (0.14)",

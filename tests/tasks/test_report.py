@@ -18,7 +18,20 @@ from tests.tasks.reported import make_material, make_record
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
 
-FIGURES = ["samples", "training", "stream", "errors", "calibration", "covered", "cells", "cut", "panel", "ledger"]
+FIGURES = [
+    "samples",
+    "training",
+    "stream",
+    "errors",
+    "rollout",
+    "spectra",
+    "calibration",
+    "covered",
+    "cells",
+    "cut",
+    "panel",
+    "ledger",
+]
 
 
 class Page(HTMLParser):

@@ -100,6 +100,11 @@ class AdvectionDiffusion(Modal):
         """Cells along each axis."""
         return self.shape
 
+    def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return u, whose integral stays; see `Evolution.conserved`."""
+        del inputs
+        return {"integral": fields["u"]}
+
     def march(self, fields: Arrays, inputs: Mapping[str, np.ndarray], steps: int) -> Arrays:
         """Take steps with real transforms; see `Marching.march`."""
         shape, time = self.shape, steps * self.interval

@@ -127,6 +127,11 @@ class Burgers(Iterated, EqualSteps):
         """Return the 16 leading cosine coefficients of the first state, ``(n, 16)`` float32."""
         return leading_cosines(inputs["u0"])
 
+    def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return u, whose integral stays; see `Evolution.conserved`."""
+        del inputs
+        return {"integral": fields["u"]}
+
     def start(self, inputs: Mapping[str, Array]) -> State:
         """Return u0; see `Evolution.start`."""
         return State(0, {"u": double(inputs["u0"])})

@@ -88,6 +88,11 @@ class KuramotoSivashinsky(Modal):
             [self.march({"u": states[row]}, one, self.spin_up)["u"] for row, one in zip(rows, alone, strict=True)]
         )
 
+    def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return u, whose integral stays; see `Evolution.conserved`."""
+        del inputs
+        return {"integral": fields["u"]}
+
     def march(self, fields: Arrays, inputs: Mapping[str, np.ndarray], steps: int) -> Arrays:
         """Take steps with real transforms; see `Marching.march`."""
         (waves,) = periodic.wave_numbers((self.points,), self.length)

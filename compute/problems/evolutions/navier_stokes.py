@@ -144,6 +144,11 @@ class NavierStokes(Ranged, Marching):
         """Both axes close to rings."""
         return ("y", "x")
 
+    def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return w, whose integral stays; see `Evolution.conserved`."""
+        del inputs
+        return {"integral": fields["w"]}
+
     def start(self, inputs: Mapping[str, Array]) -> State:
         """Return w0; see `Evolution.start`."""
         return State(0, {"w": double(inputs["w0"])})

@@ -193,6 +193,12 @@ class Wave(Ranged, Marching):
         shares = [leading_cosines(field)[:, : FEATURES // len(fields)] for field in fields]
         return self.with_ranges(np.concatenate(shares, axis=1), inputs)
 
+    def conserved(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the `energy` between reflecting walls, of the whole box in one number; see `Evolution.conserved`."""
+        if self.walls != "reflecting":
+            return {}
+        return {"energy": self.energy(inputs, fields["p"], fields["rate"])[..., None]}
+
     def start(self, inputs: Mapping[str, Array]) -> State:
         """Return p0 and rate0; see `Evolution.start`."""
         return State(0, {name: double(inputs[f"{name}0"]) for name in ("p", "rate")})

@@ -52,3 +52,21 @@ class ConstantField(Buffers):
                 f"training alone, {tuple(self.mean.shape[1:])}"
             )
         return self.mean.expand(len(x), *self.mean.shape)
+
+
+class RepeatedChannels(Buffers):
+    """Output channels that are input channels in other units.
+
+    Each is ``factor`` times the input channel numbered ``channel``, plus ``shift``; all three are ``(outputs,)``.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("channel", "factor", "shift")
+
+    channel: torch.Tensor
+    factor: torch.Tensor
+    shift: torch.Tensor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return them, ``(n, outputs, *space)``, from ``(n, inputs, *space)``."""
+        shape = (-1, *(1,) * (x.ndim - 2))
+        return x[:, self.channel] * self.factor.reshape(shape) + self.shift.reshape(shape)

@@ -145,18 +145,8 @@ class Stepping(Network):
         """Take in how states at time zero become channels of outputs; see `Network.adapted`."""
         import torch
 
-        rollout, dimensions = _of(module), normalisation.dimensions
-        given = {one.name: one for one in normalisation.inputs}
-        factors, shifts = [], []
-        for output, size in zip(normalisation.outputs, rollout.states.sizes, strict=True):
-            start = given[dimensions.starts[output.name]]
-            if start.transform != output.transform:
-                raise ValueError(
-                    f"output {output.name!r} has the transform {output.transform!r} and its state at time zero "
-                    f"{start.name!r} has {start.transform!r}, expected the same"
-                )
-            factors += [start.scale / output.scale] * size
-            shifts += [(start.mean - output.mean) / output.scale] * size
+        rollout = _of(module)
+        factors, shifts = rollout.states.encoding(normalisation)
         rollout.start_factor.copy_(torch.tensor(factors))
         rollout.start_shift.copy_(torch.tensor(shifts))
         return module

@@ -41,13 +41,17 @@ def samples(material: Material, output: str) -> Figure:
 
 @dataclass(frozen=True)
 class Field:
-    """A field in colours; without ``scale`` the next one to the right has the same."""
+    """A field in colours; without ``scale`` the next one to the right has the same.
+
+    ``smooth`` is that of `Sheet.field`.
+    """
 
     title: str
     drawn: Drawn
     colours: str
     norm: Normalize
     scale: bool = True
+    smooth: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def draw_field(sheet: Sheet, box: Box, material: Material, panel: Field) -> None
         triangles = material.coordinates.get("triangle")
         sheet.mesh(box, (x, y), triangles, panel.drawn.values, panel.colours, panel.norm)
     else:
-        sheet.field(box, panel.drawn.values, panel.colours, panel.norm)
+        sheet.field(box, panel.drawn.values, panel.colours, panel.norm, smooth=panel.smooth)
     sheet.title(box, panel.title)
     if panel.scale:
         sheet.scale(box, panel.colours, panel.norm)

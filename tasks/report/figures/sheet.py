@@ -73,10 +73,25 @@ class Sheet:
             (box.left / self.width, box.bottom / self.height, box.width / self.width, box.height / self.height)
         )
 
-    def field(self, box: Box, values: np.ndarray, colours: str, norm: Normalize) -> None:
-        """Draw a field ``(rows, columns)``, the first row below, in a frame."""
-        self._image(box, values, colours, norm)
-        self._frame(box)
+    def field(self, box: Box, values: np.ndarray, colours: str, norm: Normalize, *, smooth: bool = True) -> None:
+        """Draw a field ``(rows, columns)``, the first row below, in a frame.
+
+        If it is not smooth, each value is an area of one colour.
+        """
+        self._image(box, values, colours, norm, smooth=smooth)
+        self.frame(box)
+
+    def line(self, box: Box, x: np.ndarray, y: np.ndarray, colour: str, style: str = "-") -> None:
+        """Draw a line in a panel; what is above or below it lies on its edge."""
+        low, high = min(box.y), max(box.y)
+        self._axes.plot(box.across(x), box.up(np.clip(y, low, high)), color=colour, linestyle=style, linewidth=1.2)
+
+    def frame(self, box: Box) -> None:
+        """Draw the frame of a panel."""
+        left, right, bottom, top = box.extent
+        corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+        for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
+            self._line(start, end)
 
     def mesh(
         self, box: Box, nodes: tuple[Any, Any], triangles: Any, values: np.ndarray, colours: str, norm: Normalize
@@ -87,7 +102,7 @@ class Sheet:
         x, y = nodes
         whole = Triangulation(box.across(x), box.up(y), triangles)
         self._axes.tripcolor(whole, values, shading="gouraud", cmap=colours, norm=norm)
-        self._frame(box)
+        self.frame(box)
 
     def title(self, box: Box, text: str) -> None:
         """Write a title above a panel."""
@@ -152,8 +167,9 @@ class Sheet:
         self._axes.add_collection(lines, autolim=False)
         return self.figure
 
-    def _image(self, box: Box, values: np.ndarray, colours: str, norm: Normalize) -> None:
-        self._axes.imshow(values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent)
+    def _image(self, box: Box, values: np.ndarray, colours: str, norm: Normalize, *, smooth: bool = True) -> None:
+        how = {} if smooth else {"interpolation": "nearest"}
+        self._axes.imshow(values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent, **how)
 
     def _text(self, x: float, y: float, text: str, size: float, colour: str, **look: Any) -> None:
         self.figure.text(x / self.width, y / self.height, text, fontsize=size, color=colour, **look)
@@ -161,12 +177,6 @@ class Sheet:
     def _line(self, start: tuple[float, float], end: tuple[float, float], width: float = LINE) -> None:
         self._segments.append([start, end])
         self._widths.append(width)
-
-    def _frame(self, box: Box) -> None:
-        left, right, bottom, top = box.extent
-        corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
-        for start, end in zip(corners, corners[1:] + corners[:1], strict=True):
-            self._line(start, end)
 
 
 def _coordinates() -> Locator:

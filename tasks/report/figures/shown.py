@@ -115,6 +115,19 @@ def cut(material: Material, name: str, values: np.ndarray) -> Drawn:
     return Drawn(kept, values[where].astype(float))
 
 
+def with_time(material: Material, name: str, values: np.ndarray) -> Drawn | None:
+    """Return the drawn part of one sample of a variable at all times, the time first; None where it has none."""
+    dims = material.dims(name, values.ndim)
+    times = [dim for dim in dims if material.is_time(dim)]
+    if not times:
+        return None
+    kept = tuple(dim for dim in _kept(material, dims) if dim not in times)
+    cuts = _cuts(material, dims, values.shape)
+    where = tuple(slice(None) if dim in (*times, *kept) else index for dim, index in cuts.items())
+    left = [dim for dim in dims if dim in (*times, *kept)]
+    return Drawn((*times, *kept), np.moveaxis(values[where].astype(float), left.index(times[0]), 0))
+
+
 def caption(material: Material, output: str) -> str:
     """Return where the drawn fields of an output lie, as a sentence; empty where all of them is drawn."""
     there = place(material, output, material.truth[output].shape[1:])

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 SUMMARY = {"mean": "mean", "median": "median", "p95": "95th pct.", "max": "worst"}
 """What is told of an error over the test samples, and the head of its column."""
 
-BASELINES = {"mean": "training mean", "linear": "linear PCA ridge", "quadratic": "quadratic PCA ridge"}
+BASELINES = {
+    "mean": "training mean",
+    "linear": "linear PCA ridge",
+    "quadratic": "quadratic PCA ridge",
+    "persistence": "persistence: the first state",
+}
+
+
+NEAR, LOWER = 0.04, 0.66
+"""Lines of a histogram nearer than that share of its width have their names at two heights; the lower one."""
 
 
 class Errors(Section[RunFacts]):
@@ -128,12 +137,18 @@ def draw(facts: RunFacts) -> Figure:
     edges = bins(values)
     counts = np.histogram(values, edges)[0]
     axes.stairs(counts, edges, fill=True, color=SERIES[0], alpha=0.85)
-    for name, mean in marks.items():
+    low, high = min(values.min(), *marks.values()), max(values.max(), *marks.values())
+    near, above = NEAR * np.log(1.3**2 * high / low), True
+    before = -np.inf
+    for name, mean in sorted(marks.items(), key=lambda mark: mark[1]):
         own = name == "this model"
         axes.axvline(mean, color=SERIES[0] if own else MUTED, linewidth=1.1, linestyle="-" if own else "--")
+        # The names of lines that are near each other stand at two heights in turn.
+        above = not above or np.log(mean) - before > near
+        before = np.log(mean)
         axes.annotate(
             f"{plain(name, 20)} {mean:#.3g}",
-            (mean, 1),
+            (mean, 1 if above else LOWER),
             xycoords=("data", "axes fraction"),
             xytext=(-3, -3),
             textcoords="offset points",
@@ -143,7 +158,6 @@ def draw(facts: RunFacts) -> Figure:
             fontsize=SMALL,
             color=INK if own else MUTED,
         )
-    low, high = min(values.min(), *marks.values()), max(values.max(), *marks.values())
     axes.set(xlabel="relative L2 error", ylabel="test samples", xscale="log", xlim=(low / 1.3, high * 1.3))
     # Room above the bars for the names of the lines.
     axes.set_ylim(0, 1.55 * counts.max())

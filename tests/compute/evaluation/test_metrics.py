@@ -11,6 +11,7 @@ from ritz.compute.evaluation.catalogue import METRICS, USUAL, metrics
 from ritz.compute.evaluation.distribution_scores import RankHistogram
 from ritz.compute.evaluation.field_errors import RelativeL2Error, VarianceScaledRMSE
 from ritz.compute.evaluation.metric import Found, Metric, Subject, SubjectMetric
+from ritz.compute.evaluation.rollouts.drift import ConservedDrift
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.evolutions.burgers import Burgers
@@ -37,6 +38,11 @@ UNFIT = {
     ("flux", "walls of their own"): (
         "the problem 'poisson' names no input that is the coefficient of a flow through walls"
     ),
+    ("drift", "in time"): "the problem 'heat' names no quantity that it conserves",
+} | {
+    (kind, place): "its outputs have no times that follow a known first state"
+    for kind in ("rollout_nrmse", "rollout_vrmse", "valid_time", "drift")
+    for place in ("plane", "mesh", "walls of their own")
 }
 
 
@@ -103,6 +109,19 @@ def test_it_is_zero_for_the_truth_grows_with_the_error_and_goes_sample_by_sample
             np.testing.assert_allclose(sum(found.values()), 1)
         for part, values in metric.of(whole).items():
             np.testing.assert_allclose(large[part], values)
+        large = {}
+    if isinstance(metric, ConservedDrift):
+        # The truth here is noise, which conserves nothing; what is known of it does not depend on predictions.
+        assert set(large) == {"integral", "integral_of_the_truth"}
+        for found in (exact, small, large):
+            np.testing.assert_allclose(found["integral_of_the_truth"], exact["integral"])
+        assert np.all(large["integral"] != exact["integral"])
+        large = {}
+    if metric.large_is_good:
+        far = metric.measured(moved(whole, 5))
+        for part, values in exact.items():
+            assert np.all(values >= far[part])
+            assert values.mean() > far[part].mean()
         large = {}
     # What is known without the model does not depend on its predictions.
     large.pop("climatology", None)

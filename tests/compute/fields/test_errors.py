@@ -92,3 +92,8 @@ def test_bad_fields_are_named() -> None:
         relative_max(np.ones((2, 3)), np.array([[1.0, 0, 0], [0, 0, 0]]))
     with pytest.raises(ValueError, match="3 points or more"):
         relative_h1(np.ones((1, 2)), np.ones((1, 2)))
+
+
+def test_a_summary_of_what_is_good_where_large_has_the_low_end_too() -> None:
+    values = np.arange(21.0)
+    assert summary(values, large_is_good=True) == summary(values) | {"p05": 1.0, "min": 0.0}

@@ -6,7 +6,9 @@ import pytest
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
+from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.plate import Plate
+from ritz.compute.problems.problem import Problem
 from ritz.compute.simulation.coarsening import Grids, coarsened
 
 
@@ -14,6 +16,37 @@ def test_coarser_problems_differ_in_their_grid_alone() -> None:
     assert coarsened(Darcy(shape=(32, 16)), 2) == Darcy(shape=(16, 8))
     assert coarsened(Burgers(points=64, steps=8), 4, 2) == Burgers(points=16, steps=4)
     assert coarsened(Heat(shape=(16, 16), steps=8), 1, 4) == Heat(shape=(16, 16), steps=2)
+
+
+def test_marching_problems_keep_the_times_of_their_states_where_they_can() -> None:
+    fine = KuramotoSivashinsky(points=32, steps=24, store_every=6, end=6.0)
+    for time, (steps, store_every) in {2: (12, 3), 3: (8, 2), 6: (4, 1)}.items():
+        coarse = coarsened(fine, 2, time)
+        assert isinstance(coarse, KuramotoSivashinsky)
+        assert (coarse.points, coarse.steps, coarse.store_every) == (16, steps, store_every)
+        np.testing.assert_allclose(coarse.times, fine.times)
+    # Of six steps in twelve, half of the times are left.
+    rare = coarsened(fine, 1, 12)
+    assert isinstance(rare, KuramotoSivashinsky)
+    np.testing.assert_allclose(rare.times, fine.times[1::2])
+
+
+def test_along_a_ring_interpolation_goes_round() -> None:
+    problem = KuramotoSivashinsky(points=64, steps=4, store_every=2)
+    grids = Grids.between(problem, 2, 1)
+    assert isinstance(grids, Grids)
+
+    def wave(one: Problem) -> np.ndarray:
+        return np.sin(2 * np.pi * 3 * one.template(1)["x"].values / 22 + 0.3)[None, None].repeat(2, axis=1)
+
+    wrong = np.abs(grids.prolong({"u": wave(grids.coarse)})["u"] - wave(problem))
+    # As wrong at the ends as in the middle, which a spline that extrapolates is not.
+    assert wrong.max() < 3e-4
+    assert wrong[..., [0, -1]].max() < 2 * wrong[..., 20:40].max()
+    shifted = np.roll(wave(grids.coarse), 5, axis=2)
+    np.testing.assert_allclose(
+        grids.prolong({"u": shifted})["u"], np.roll(grids.prolong({"u": wave(grids.coarse)})["u"], 10, 2), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
+from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.laws import TwoPhase
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.problem import Arrays, Problem
@@ -15,7 +16,15 @@ from ritz.compute.simulation.refinement import STRANGE, on_own_points, refined, 
 IDS = np.arange(4)
 
 
-@pytest.mark.parametrize("problem", [Darcy(shape=(8, 12)), Burgers(points=16, steps=4), Heat(shape=(8, 8), steps=2)])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Darcy(shape=(8, 12)),
+        Burgers(points=16, steps=4),
+        Heat(shape=(8, 8), steps=2),
+        KuramotoSivashinsky(points=16, steps=6, store_every=3),
+    ],
+)
 def test_what_is_refined_is_coarsened_to_what_it_was(problem: Problem) -> None:
     fine = refined(problem)
     assert isinstance(fine, Problem)
