@@ -51,25 +51,28 @@ def ritz(*arguments: str, timeout: float = 240, **options: object) -> subprocess
     return subprocess.CompletedProcess([RITZ, *arguments], process.returncode, stdout, stderr)
 
 
-def printed(*arguments: str, env: Mapping[str, str]) -> dict[str, Any]:
-    """Run `ritz` with ``--json`` to its end, which must be a good one, and return what it printed."""
-    done = ritz(*arguments, "--json", env=env)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Do what `ritz` does in this process, which costs no imports."""
+def inside(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Do what `ritz` does in this process, which costs no imports; ``env`` is added to its environment meanwhile."""
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
         redirect_stdout(stdout),
         redirect_stderr(stderr),
         patch.object(sys, "argv", ["ritz", *arguments]),
-        patch.dict(os.environ),
+        patch.dict(os.environ, env or {}),
     ):
         code = main()
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+
+
+def printed(*arguments: str, env: Mapping[str, str]) -> dict[str, Any]:
+    """Do what `ritz` does with ``--json`` in this process, which must end well, and return what it printed.
+
+    The server that ``env`` names runs already: what is left of a command is its own work.
+    """
+    done = inside(*arguments, "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 REPLAY = """

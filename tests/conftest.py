@@ -42,6 +42,22 @@ for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE", "R
     os.environ.pop(name, None)
 
 
+FIRST = ("end_to_end", "flows", "faults", "test_installed.py", "tasks", "storage")
+"""What a parallel run of the tests starts with: files that take long, so that none of them is alone at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of `FIRST` in front, in that order."""
+    tests = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
+        return FIRST.index(name) if name in FIRST else len(FIRST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_in_the_environment() -> Iterator[None]:
     """What changes where all later processes start, or whom they ask, is undone by who did it."""

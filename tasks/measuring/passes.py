@@ -19,7 +19,7 @@ from ritz.storage.errors import StorageError
 from ritz.storage.store import Store
 from ritz.tasks.driver.progress import Reporter
 from ritz.tasks.measuring.split_fields import of_split, variables
-from ritz.tasks.measuring.worker import Block, Case, Looked
+from ritz.tasks.measuring.worker import Asked, Block, Case, Looked, looked
 
 BLOCK_BYTES = 2**24
 """Fields of a block, at most: a worker holds some twenty copies of them."""
@@ -91,9 +91,9 @@ class Pass:
         self._read(sizes)
         begun = written = time.monotonic()
         report = Reporter(self.stage, sum(sizes), self.case.dataset.partition("@")[0])
-        left = (_Asked(block, self._function, self._known) for block in these if block.number not in self._rows)
+        left = (Asked(block, self._function, self._known) for block in these if block.number not in self._rows)
         seen = sum(len(block.rows) for block in these if block.number in self._rows)
-        for done in stream(cluster, _looked, left, window=cluster.window("train"), role="train"):
+        for done in stream(cluster, looked, left, window=cluster.window("train"), role="train"):
             self._add(done.item.block.number, done.receipt)
             seen += len(done.item.block.rows)
             now = time.monotonic()
@@ -155,17 +155,3 @@ def forget(case: Case) -> None:
 
 def _folder(case: Case) -> str:
     return f"measuring/{case.model.replace('@', '-')}"
-
-
-class _Asked:
-    """A block with what looks at it: the item of a stream."""
-
-    def __init__(self, block: Block, function: Callable[..., Looked], known: tuple[Any, ...]) -> None:
-        self.block, self.function, self.known = block, function, known
-
-    def __repr__(self) -> str:
-        return repr(self.block)
-
-
-def _looked(asked: _Asked) -> Looked:
-    return asked.function(asked.block, *asked.known)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -113,6 +115,29 @@ class Looked:
     """What was seen of a block; the receipt is all of it."""
 
     receipt: Measured
+
+
+@dataclass(frozen=True, repr=False)
+class Asked:
+    """A block with the function that looks at it: the item of a stream.
+
+    Attributes
+    ----------
+    known
+        Arguments of the function after the block.
+    """
+
+    block: Block
+    function: Callable[..., Looked]
+    known: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        return repr(self.block)
+
+
+def looked(asked: Asked) -> Looked:
+    """Look at a block, in a worker."""
+    return asked.function(asked.block, *asked.known)
 
 
 _kept: dict[Case, Opened] = {}

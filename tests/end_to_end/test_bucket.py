@@ -48,7 +48,7 @@ def command(s3: dict[str, str], environment: dict[str, str], said: list[str]) ->
         place = ("--store", URL, "--json", "--profile", attached.profile(cluster))
 
         def run(*arguments: str) -> dict[str, Any]:
-            done = ritz(*arguments, *place, env=environment | s3)
+            done = inside(*arguments, *place, env=environment | s3)
             said.extend((done.stdout, done.stderr))
             assert done.returncode == 0, done.stderr
             found: dict[str, Any] = json.loads(done.stdout)

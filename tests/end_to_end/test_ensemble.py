@@ -1,4 +1,4 @@
-"""A run with an ensemble: killed while its members train, gone on with, measured, predicted with, done again."""
+"""A run with an ensemble: measured, predicted with, done again; killed while its members train, and gone on with."""
 
 from __future__ import annotations
 
@@ -36,11 +36,21 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, dict[str, Any], dict[Path, int]]:
+def made(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, environment: dict[str, str]) -> Store:
+    """The store of a run."""
+    store = tmp_path_factory.mktemp("ensemble") / "store"
+    printed("run", *ENSEMBLE, "--store", str(store), "--profile", attached.profile(cluster), env=environment)
+    return Store(store)
+
+
+@pytest.fixture(scope="module")
+def killed(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> tuple[Store, dict[str, Any], dict[Path, int]]:
     """The store of a run that was killed once, its record, and when the files of finished members were written."""
     store = tmp_path_factory.mktemp("ensemble") / "store"
     place = ("run", *ENSEMBLE, *LONG, "--store", str(store), "--json")
-    with started(RITZ, *place) as process:
+    with started(RITZ, *place, env=environment) as process:
         until = time.monotonic() + 200
         while not (finished := list(_summaries(store, "1"))) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
@@ -48,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, dict[str, Any
         os.killpg(process.pid, signal.SIGKILL)
     before = {path: path.stat().st_mtime_ns for number in ("0", "1") for path in _summaries(store, number)}
     assert len(before) == 2
-    done = ritz(*place)
+    done = ritz(*place, env=environment)
     assert done.returncode == 0, done.stderr
     return Store(store), json.loads(done.stdout), before
 
@@ -59,9 +69,9 @@ def _summaries(store: Path, number: str) -> Iterator[Path]:
 
 @pytest.mark.soak
 def test_after_a_kill_it_goes_on_with_the_members_that_are_not_finished(
-    made: tuple[Store, dict[str, Any], dict[Path, int]],
+    killed: tuple[Store, dict[str, Any], dict[Path, int]],
 ) -> None:
-    store, record, before = made
+    store, record, before = killed
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert record["status"] == "finished"
     card = models.load(store, "small@v1")[1]
@@ -84,30 +94,28 @@ def test_after_a_kill_it_goes_on_with_the_members_that_are_not_finished(
 
 
 def test_it_predicts_with_bands_is_shown_and_its_first_member_is_done_again(
-    made: tuple[Store, dict[str, Any], dict[Path, int]], tmp_path: Path, environment: dict[str, str]
+    made: Store, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    store, _, _ = made
     given, output = tmp_path / "a.nc", tmp_path / "u.nc"
-    some = read(store, "small@v1")[["a"]].isel(sample=[0, 1]).load()
+    some = read(made, "small@v1")[["a"]].isel(sample=[0, 1]).load()
     some.drop_vars(["sample_id", "split"], errors="ignore").to_netcdf(given, engine="h5netcdf")
-    done = inside("predict", "small@v1", "--input", str(given), "--output", str(output), "--store", store.url)
+    done = inside("predict", "small@v1", "--input", str(given), "--output", str(output), "--store", made.url)
     assert done.returncode == 0, done.stderr
     with xr.open_dataset(output, engine="h5netcdf") as found:
         widths = [name for name in found.data_vars if name != "u"]
         assert widths
-    shown = inside("show", "small@v1", "--store", store.url)
+    shown = inside("show", "small@v1", "--store", made.url)
     assert "members:" in shown.stdout
-    found_again = replayed(store.url, "small@v1", env=environment)
+    found_again = replayed(made.url, "small@v1", env=environment)
     assert (found_again["agrees"], found_again["equal"]) == (True, True)
-    assert inside("audit", "small@v1", "--store", store.url).returncode == 0
+    assert inside("audit", "small@v1", "--store", made.url).returncode == 0
 
 
 @pytest.mark.soak
 def test_by_itself_it_trains_on_a_published_version_and_the_last_layer_of_one_network_gives_bands(
-    made: tuple[Store, dict[str, Any], dict[Path, int]], cluster: Cluster, environment: dict[str, str]
+    made: Store, cluster: Cluster, environment: dict[str, str]
 ) -> None:
-    store, _, _ = made
-    place = ("--dataset", "small@v1", "--store", store.url, "--profile", attached.profile(cluster))
+    place = ("--dataset", "small@v1", "--store", made.url, "--profile", attached.profile(cluster))
     offline = ("--set", "training={kind: offline, epochs: 2}")
     trained = printed("train", *ENSEMBLE, *offline, *place, env=environment)
     assert [one["batches"] for one in trained["training"]["members"]] == ["version"] * SIZE
@@ -115,5 +123,5 @@ def test_by_itself_it_trains_on_a_published_version_and_the_last_layer_of_one_ne
     alone = printed("train", *network, *offline, *place, env=environment)
     quantified = printed("quantify", alone["model"]["name"], *place, env=environment)
     assert 0 < quantified["coverage"]["0.5"]["measured"] < 1
-    _, bands = load_model(store, "small@v3")
+    _, bands = load_model(made, "small@v3")
     assert bands is not None

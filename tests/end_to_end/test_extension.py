@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
 from ritz.compute.fields.errors import relative_l2
 from ritz.storage.reading import read
 from ritz.storage.runs import report_location
 from ritz.storage.store import Store
 from ritz.tasks.measuring.split_fields import load
+from tests import attached
 from tests.command import SMALL, ritz
 from tests.end_to_end import extension
 
@@ -51,16 +55,32 @@ RECIPE = {
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, str]:
-    """The environment of a command that finds the package."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where the package is installed."""
     place = tmp_path_factory.mktemp("installed")
     shutil.copy(extension.__file__, place / "ritz_cooling.py")
     about = place / "ritz_cooling-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: ritz-cooling\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(POINTS)
+    return place
+
+
+@pytest.fixture(scope="module")
+def installed(place: Path, environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a command that finds the package."""
     path = os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH")]))
     return {**environment, "PYTHONPATH": path}
+
+
+@pytest.fixture(scope="module")
+def profile(place: Path) -> Iterator[str]:
+    """A profile of workers that find the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Workers look for modules where the process does that starts them.
+        patch.syspath_prepend(place)
+        with Local(solve=Role(count=1), train=Role(count=1)).open() as cluster:
+            yield attached.profile(cluster)
 
 
 PRECONDITIONED = "{kind: recycled, preconditioner: {kind: neumann, terms: 3}}"
@@ -71,9 +91,10 @@ PRECONDITIONED = "{kind: recycled, preconditioner: {kind: neumann, terms: 3}}"
     ["auto", *(pytest.param(solver, marks=pytest.mark.soak) for solver in ("dense", PRECONDITIONED))],
     ids=["auto", "dense", "neumann"],
 )
-def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, solver: str) -> None:
+def test_its_methods_run_to_a_report(installed: dict[str, str], profile: str, tmp_path: Path, solver: str) -> None:
     changes = [part for name, value in {**RECIPE, "solver": solver}.items() for part in ("--set", f"{name}={value}")]
-    done = ritz("run", SMALL, *changes, "--store", str(tmp_path / "store"), "--json", env=installed)
+    store = ("--store", str(tmp_path / "store"), "--profile", profile)
+    done = ritz("run", SMALL, *changes, *store, "--json", env=installed)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["status"] == "finished"
@@ -96,8 +117,10 @@ def test_its_methods_run_to_a_report(installed: dict[str, str], tmp_path: Path, 
     assert "conformal" not in page.split('<section id="coverage">')[1].split("</section>")[0]
 
 
-def test_its_fitted_surrogate_becomes_a_model_of_a_dataset(installed: dict[str, str], tmp_path: Path) -> None:
-    store = ("--store", str(tmp_path / "store"), "--json")
+def test_its_fitted_surrogate_becomes_a_model_of_a_dataset(
+    installed: dict[str, str], profile: str, tmp_path: Path
+) -> None:
+    store = ("--store", str(tmp_path / "store"), "--profile", profile, "--json")
 
     def command(*arguments: str) -> Any:
         done = ritz(*arguments, *store, env=installed)

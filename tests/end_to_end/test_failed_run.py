@@ -8,7 +8,7 @@ from ritz.storage import runs
 from ritz.storage.store import Store
 from ritz.tasks.recipes import load
 from tests import attached
-from tests.command import SMALL, ritz
+from tests.command import SMALL, inside
 
 
 def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
@@ -22,7 +22,7 @@ def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
     place.parent.mkdir()
     place.write_text("in the way")
     options = ("--store", str(store), "--profile", attached.profile(cluster), "--json")
-    done = ritz("run", SMALL, *options, env=environment)
+    done = inside("run", SMALL, *options, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     [failed] = runs.look(Store(store)).good
     assert failed["status"] == "failed"
@@ -47,6 +47,6 @@ def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(
     assert (failed["paths"], failed["recipe"]["name"]) == ({"store": str(store)}, "small")
 
     place.unlink()
-    done = ritz("run", SMALL, *options, env=environment)
+    done = inside("run", SMALL, *options, env=environment)
     assert done.returncode == 0, done.stderr
     assert runs.look(Store(store)).good == [failed, json.loads(done.stdout)]

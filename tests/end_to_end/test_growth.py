@@ -14,7 +14,7 @@ from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from tests import attached
-from tests.command import SMALL, inside, ritz
+from tests.command import SMALL, inside, printed
 
 GROWING = (SMALL, "--set", "data.grow=16")
 SAMPLES = 40
@@ -30,9 +30,7 @@ class Grown:
         self.records.append(self.command("run", *GROWING))
 
     def command(self, *arguments: str) -> dict[str, Any]:
-        done = ritz(*arguments, *self.place, "--json", env=self.environment)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return printed(*arguments, *self.place, env=self.environment)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +59,7 @@ def test_a_dataset_that_was_grown_is_the_one_that_was_made_at_once(
     grown: Grown, tmp_path: Path, cluster: Cluster
 ) -> None:
     place = ("--store", str(tmp_path / "other"), *grown.place[2:])
-    done = ritz("generate", SMALL, "--samples", str(SAMPLES + 16), *place, env=grown.environment)
-    assert done.returncode == 0, done.stderr
+    printed("generate", SMALL, "--samples", str(SAMPLES + 16), *place, env=grown.environment)
     made, at_once = read(grown.store, "small@v2"), read(Store(tmp_path / "other"), "small@v1")
 
     def by_id(data: xr.Dataset) -> xr.Dataset:

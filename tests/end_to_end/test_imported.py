@@ -33,7 +33,7 @@ from ritz.tasks.training.replay import replay
 from ritz.tasks.training.train import train
 from ritz.tasks.training.worker import register
 from tests import attached
-from tests.command import inside, printed, ritz
+from tests.command import inside, ritz
 from tests.tasks.importing.mapped import imported
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "published" / "darcy_files.py"
@@ -91,7 +91,10 @@ def done(folder: Path, cluster: Cluster, environment: dict[str, str]) -> dict[st
     place = ("--store", str(folder / "store"), "--profile", attached.profile(cluster))
 
     def command(*arguments: str) -> dict[str, Any]:
-        return printed(*arguments, *place, env=environment)
+        done = ritz(*arguments, "--json", *place, env=environment)
+        assert done.returncode == 0, done.stderr
+        made: dict[str, Any] = json.loads(done.stdout)
+        return made
 
     # What each command does by itself is tested elsewhere: two are processes of their own, the others stages.
     spec, store = "pdebench_darcy@v1", str(folder / "store")

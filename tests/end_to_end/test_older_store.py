@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.compute.cluster.cluster import Cluster
 from ritz.tasks.pipeline import Pipeline
-from tests.command import SMALL, inside, ritz
+from tests import attached
+from tests.command import SMALL, inside, printed, ritz
 from tests.older import DATA, unpacked
 
 DATASET = "small"
@@ -79,16 +81,15 @@ def test_its_model_predicts_the_same(older: Path, tmp_path: Path) -> None:
             np.testing.assert_allclose(now[name].values, before[name].values, rtol=0, atol=rounding)
 
 
-def test_is_audited_and_grown(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_is_audited_and_grown(tmp_path: Path, cluster: Cluster, environment: dict[str, str]) -> None:
     store = unpacked(tmp_path) / "store"
+    place = ("--store", str(store), "--profile", attached.profile(cluster))
     before = values(store, "v1")
-    audited = ritz("audit", "small@v1", "--store", str(store), "--json", env=environment)
-    assert audited.returncode == 0, audited.stdout + audited.stderr
+    printed("audit", "small@v1", *place, env=environment)
     # No recipe file is needed: the store knows what made it.
-    grown = ritz("generate", "small@v1", "--samples", "48", "--store", str(store), "--json", env=environment)
-    assert grown.returncode == 0, grown.stderr
-    assert json.loads(grown.stdout)["dataset"]["version"] == "v2"
-    assert json.loads(grown.stdout)["ledger"]["solved"] == 8
+    grown = printed("generate", "small@v1", "--samples", "48", *place, env=environment)
+    assert grown["dataset"]["version"] == "v2"
+    assert grown["ledger"]["solved"] == 8
     after, longer = values(store, "v1"), values(store, "v2")
     np.testing.assert_array_equal(after["u"], before["u"])
     np.testing.assert_array_equal(longer["u"][:SAMPLES], before["u"])

@@ -13,10 +13,10 @@ from tests.command import started
 from tests.end_to_end.conftest import example
 
 
-def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
+def test_the_example_of_the_readme_runs(tmp_path: Path, environment: dict[str, str]) -> None:
     script = tmp_path / "own.py"
     script.write_text(example("class Reaction"), encoding="utf-8")
-    with started(sys.executable, script.name, cwd=tmp_path) as process:
+    with started(sys.executable, script.name, cwd=tmp_path, env=environment) as process:
         stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
     error = float(stdout)

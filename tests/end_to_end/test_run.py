@@ -18,7 +18,7 @@ from ritz.storage import models
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from ritz.tasks.measuring.worker import load_model
-from tests.command import RITZ, TINY, ritz, started
+from tests.command import RITZ, TINY, inside, started
 from tests.faults.conftest import PATIENCE, PROBES, SHARDS, new
 from tests.faults.conftest import environment as environment  # with the kind `trapped`
 
@@ -168,7 +168,7 @@ def test_the_report_is_one_page_without_outside_links(tiny_store: Tiny) -> None:
 def test_the_same_command_again_has_nothing_to_do(tiny_store: Tiny) -> None:
     store, record = tiny_store
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
-    again = ritz("run", TINY, "--store", str(store), "--json")
+    again = inside("run", TINY, "--store", str(store), "--json")
     assert again.returncode == 0
     assert "nothing to do" in again.stderr
     assert json.loads(again.stdout) == record

@@ -23,7 +23,7 @@ from ritz.tasks.measuring.worker import load_model
 from ritz.tasks.prediction.predict import predict
 from ritz.tasks.report.wording import number
 from tests import attached
-from tests.command import TINY, inside, printed, ritz
+from tests.command import TINY, inside, printed
 from tests.end_to_end.test_data import check_residuals, check_solutions
 from tests.served import client_of
 
@@ -183,7 +183,7 @@ def test_predictions_come_with_bands(staged: Staged, tmp_path: Path) -> None:
     inputs = test[["a"]].drop_vars([name for name in test.coords if name not in ("x", "y")])
     inputs.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     arguments = ("--input", str(tmp_path / "a.nc"), "--output", str(tmp_path / "u.nc"))
-    done = ritz("predict", "tiny", *arguments, "--store", staged.store.url, "--json")
+    done = inside("predict", "tiny", *arguments, "--store", staged.store.url, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["model"], told["samples"], told["levels"]) == ("tiny@v1", 24, [0.5, 0.8, 0.9, 0.95])
@@ -197,9 +197,9 @@ def test_predictions_come_with_bands(staged: Staged, tmp_path: Path) -> None:
     assert ((lower <= predicted["u_corrected"]) & (predicted["u_corrected"] <= upper)).all()
     assert (upper.diff("level") >= 0).all()
     assert (lower.diff("level") <= 0).all()
-    inside = ((lower.values <= test["u"].values) & (test["u"].values <= upper.values)).mean(axis=(1, 2, 3))
+    within = ((lower.values <= test["u"].values) & (test["u"].values <= upper.values)).mean(axis=(1, 2, 3))
     wanted = [staged.quantified["coverage"][str(level)]["measured"] for level in predicted["level"].values]
-    np.testing.assert_allclose(inside, wanted, atol=1e-3)
+    np.testing.assert_allclose(within, wanted, atol=1e-3)
 
     inputs.to_zarr(tmp_path / "a.zarr", consolidated=False)
     predict(staged.store.url, "tiny@v1", tmp_path / "a.zarr", tmp_path / "u.zarr")

@@ -12,11 +12,14 @@ from urllib.error import HTTPError
 import psutil
 import pytest
 
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
 from ritz.flows.server.api import own_key
 from ritz.storage import runs
 from ritz.storage.store import Store
 from ritz.tasks.documents.records import VANISHED, run_lock
 from ritz.tasks.parsing.overrides import assignments
+from tests import attached
 from tests.command import RITZ, SMALL, inside, ritz, started
 from tests.patience import PATIENCE, until
 from tests.served import Server, free_port
@@ -39,15 +42,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     twin = folder / "twin.yaml"
     twin.write_text(Path(SMALL).read_text())
     server = Server(free_port(), folder / "store", folder / "log.txt")
-    profile = folder / "one.yaml"
-    profile.write_text("kind: local\nsolve: {count: 1}\n")
     recipes = ["--recipe", SMALL, "--recipe", str(ticking), "--recipe", str(twin)]
-    where = ["--port", str(server.port), "--store", str(server.store), "--profile", str(profile)]
+    where = ["--port", str(server.port), "--store", str(server.store)]
     with (
+        Local(solve=Role(count=1), train=Role(count=1)).open() as cluster,
         (folder / "log.txt").open("w") as log,
         started(
             # As a script starts it in the background: a shell lets it ignore interrupts then.
             *("sh", "-c", 'trap "" INT; exec "$0" "$@"', RITZ, "serve", *recipes, *where),
+            *("--profile", attached.profile(cluster)),
             stdout=log,
             stderr=log,
             env=os.environ | {"PREFECT_HOME": str(folder / "prefect")},

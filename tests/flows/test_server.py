@@ -227,7 +227,9 @@ def _of_another_version(path: Path) -> None:
     ("damage", "said"),
     [
         (_no_database, "file is not a database"),
-        (_of_another_version, "Can't locate revision identified by 'ffffffffffff'"),
+        pytest.param(
+            *(_of_another_version, "Can't locate revision identified by 'ffffffffffff'"), marks=pytest.mark.soak
+        ),
     ],
 )
 def test_a_database_that_is_none_is_named_in_the_words_of_the_server(

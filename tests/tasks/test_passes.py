@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -146,3 +149,20 @@ def test_what_cannot_be_read_is_seen_anew(left: bytes, case: tuple[Case, xr.Data
     found = asked.over(measuring, blocks(known, stored, "test", 1))
     np.testing.assert_array_equal(found.rows["rows"], of_split(stored, "test"))
     assert found.sums["count"] == len(of_split(stored, "test"))
+
+
+def test_a_worker_loads_no_prefect_for_a_block(
+    case: tuple[Case, xr.Dataset], measuring: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+
+    def kept(_: Cluster, function: Any, items: Any, **__: Any) -> Iterator[Any]:
+        sent.append(pickle.dumps((function, list(items))))
+        return iter(())
+
+    monkeypatch.setattr(passes, "stream", kept)
+    known, stored = case
+    Pass("calibrate", known, calibration_worker.score, (None,), "y").over(measuring, blocks(known, stored, "test", 1))
+    received = "import pickle, sys; pickle.load(sys.stdin.buffer); print('prefect' in sys.modules)"
+    worker = subprocess.run([sys.executable, "-c", received], input=sent[0], capture_output=True, check=True)
+    assert worker.stdout == b"False\n"

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ritz.compute.cluster.local import Local
 from ritz.storage.store import Store
+from tests import attached
 from tests.command import ritz
 from tests.tasks.made import NAME, flip, make, object_of
 
@@ -30,10 +31,9 @@ def answers(
         "damaged": ("audit", NAME, "--store", damaged.url, "--json"),
         "same": ("regenerate", "tiny@v1", "--sample", "7", "--store", clean.url),
     }
-    with ThreadPoolExecutor(2) as pool:
-        done = dict(
-            zip(commands, pool.map(lambda command: ritz(*command, env=environment), commands.values()), strict=True)
-        )
+    with Local().open(("solve",)) as cluster:
+        place = ("--profile", attached.profile(cluster))
+        done = {name: ritz(*command, *place, env=environment) for name, command in commands.items()}
     return {**done, "file": file, "store": damaged}
 
 

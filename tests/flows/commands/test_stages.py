@@ -32,11 +32,11 @@ def test_the_same_command_again_has_nothing_to_do(tiny_store: TinyStore) -> None
     assert done.stderr == f"nothing to do: run {record['run']} has done all of it\n"
 
 
-def _in_terminal(*command: str, columns: int) -> tuple[int, str]:
+def _in_terminal(*command: str, columns: int, env: dict[str, str]) -> tuple[int, str]:
     """Run a command in a pseudo-terminal; return its exit code and what the terminal got, without its colours."""
     ours, theirs = pty.openpty()
     ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    with started(*command, **ends, env=os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}) as process:
+    with started(*command, **ends, env=env | {"TERM": "xterm", "COLUMNS": str(columns)}) as process:
         os.close(theirs)
         seen = b""
         # The last of the processes that have the terminal open ends it: reading fails on Linux, is empty elsewhere.
@@ -48,10 +48,12 @@ def _in_terminal(*command: str, columns: int) -> tuple[int, str]:
     return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r", "\n")
 
 
-def test_a_terminal_gets_bars_and_a_table_and_a_model_that_misses_its_gate_exit_code_1(tmp_path: Path) -> None:
+def test_a_terminal_gets_bars_and_a_table_and_a_model_that_misses_its_gate_exit_code_1(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     store = tmp_path / "store"
     command = [RITZ, "run", SMALL, "--set", "gate.relative_l2=1.0e-6", "--store", str(store)]
-    code, seen = _in_terminal(*command, columns=160)
+    code, seen = _in_terminal(*command, columns=160, env=environment)
     assert code == 1
     assert re.search(r"solve +━+ 40/40 ", seen)
     assert re.search(r"train +━+ 12/12 [0-9:]+ loss ", seen)
