@@ -51,7 +51,7 @@ def errors(rollout: Rollout, solver: Mapping[str, Any], axis: str) -> Figure:
         for who, values in lines.items():
             label, colour, style = LOOKS.get(who, (plain(who, 20), MUTED, "-"))
             panel.plot(rollout.times, values, color=colour, linestyle=style, linewidth=1.3, label=label)
-    shown = [value for curve in rollout.nrmse.values() for value in curve if value > 0]
+    shown = [value for line in axes[0].lines for value in np.ravel(line.get_ydata()) if value > 0]
     axes[0].set_yscale("log")
     log_axis(axes[0].yaxis, min(shown, default=1.0), max(shown, default=1.0) * 1.01)
     axes[0].set_ylabel("nRMSE")

@@ -180,8 +180,7 @@ def log_scale(low: float, high: float) -> tuple[Locator, Locator, Formatter] | N
     if decades > 3.5:
         return None
     return (
-        # Over many decades their powers alone are legible.
-        LogLocator() if decades > 4 else LogLocator(subs=(1.0, 2.0, 5.0) if decades > 0.6 else tuple(range(1, 10))),
+        LogLocator(subs=(1.0, 2.0, 5.0) if decades > 0.6 else tuple(range(1, 10))),
         LogLocator(subs=tuple(range(1, 10))) if decades > 0.6 else NullLocator(),
         FuncFormatter(lambda value, _: f"{value:g}" if value < 1e4 else f"{value:.0e}"),
     )
