@@ -51,7 +51,8 @@ def errors(rollout: Rollout, solver: Mapping[str, Any], axis: str) -> Figure:
         for who, values in lines.items():
             label, colour, style = LOOKS.get(who, (plain(who, 20), MUTED, "-"))
             panel.plot(rollout.times, values, color=colour, linestyle=style, linewidth=1.3, label=label)
-    shown = [value for line in axes[0].lines for value in np.ravel(line.get_ydata()) if value > 0]
+    drawn = (*rollout.nrmse.values(), *(its["nrmse"] for its in beside.values()))
+    shown = [value for curve in drawn for value in curve if value > 0]
     axes[0].set_yscale("log")
     log_axis(axes[0].yaxis, min(shown, default=1.0), max(shown, default=1.0) * 1.01)
     axes[0].set_ylabel("nRMSE")
@@ -80,7 +81,7 @@ def _draw_drift(panel: Axes, rollout: Rollout) -> None:
             panel.plot(rollout.times, values, color=colour, linestyle=style, linewidth=1.3, label=label)
     panel.set_yscale("log")
     panel.set_ylabel("drift, relative")
-    legend(panel, loc="lower right")
+    legend(panel, loc="center right")
 
 
 def spectra(rollout: Rollout, output: str, titles: Sequence[str], unit: str) -> Figure:
