@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from ritz.compute.surrogates.networks.rollout import Rollout, repeated
+from ritz.compute.surrogates.networks.rollout import Rollout
 from ritz.compute.surrogates.surrogate import StateChannels
 
 
@@ -13,13 +15,13 @@ class Refining(Rollout):
     ----------
     inner
         From the channels of a state, of a candidate for the next one, of the other inputs, where ``unit`` is given of
-        the length of the step, and of the number of the pass, to the channels of a state.
+        the length of the step, and one for each pass, which is 1 in that pass and 0 in others, to the channels of a
+        state.
     states, inputs, unit, change
-        As for `Rollout`. With ``change`` the network sees a candidate as the change from the state.
-    passes
-        Passes after the first prediction, K; the network sees pass k as k/K.
-    least_noise
-        Standard deviation of the noise of the last pass, σ_K; that of pass k is σ_K^(k/K).
+        As for `Rollout`. With ``change`` candidates and predictions are changes from the state.
+    deviations
+        Standard deviations σ_k of the noise of the passes; the network sees candidates, and says states, in units of
+        the first, that of the pass in which it predicts.
     """
 
     def __init__(
@@ -30,16 +32,10 @@ class Refining(Rollout):
         *,
         unit: float | None,
         change: bool,
-        passes: int,
-        least_noise: float,
+        deviations: Sequence[float],
     ) -> None:
         super().__init__(inner, states, inputs, unit=unit, change=change)
-        self.passes, self.least_noise = passes, least_noise
-
-    def deviations(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Return the standard deviations of the noise of passes by their numbers, from 1 on."""
-        found: torch.Tensor = self.least_noise ** (numbers / self.passes)
-        return found
+        self.deviations = tuple(deviations)
 
     def said(
         self,
@@ -47,12 +43,12 @@ class Refining(Rollout):
         state: torch.Tensor,
         others: torch.Tensor,
         lengths: torch.Tensor | float,
-        number: torch.Tensor | float,
+        numbers: torch.Tensor,
     ) -> torch.Tensor:
-        """Return what the network says in a pass, ``(n, channel, *space)``.
+        """Return what the network says in some passes, ``(n, channel, *space)``, in deviations of their noise.
 
-        In pass 0, in which it does not see the candidate, that is the state one step on; in others what it takes for
-        the noise in the candidate, in deviations of the pass.
+        In pass 0, in which it does not see the candidate, that is the state one step on, or the change; in others what
+        it takes for the noise of the candidate.
 
         Parameters
         ----------
@@ -60,15 +56,16 @@ class Refining(Rollout):
             State one step on with noise, ``(n, channel, *space)``.
         state, others, lengths
             As for `step`.
-        number
-            Of the pass: one, or one per sample.
+        numbers
+            Of the passes, ``(n,)`` int64.
         """
-        channel = repeated(number, state)
-        first = channel == 0
-        seen = candidate - state if self.change else candidate
-        parts = [state, seen.masked_fill(first, 0.0), others, *self.length_channel(state, lengths)]
-        found: torch.Tensor = self.inner(torch.cat([*parts, channel / self.passes], dim=1))
-        return torch.where(first, state + found, found) if self.change else found
+        seen = (candidate - state if self.change else candidate) / self.deviations[0]
+        seen = seen.masked_fill(along(numbers == 0, state), 0.0)
+        which = along(torch.nn.functional.one_hot(numbers, len(self.deviations)), state)
+        passes = which.to(state).expand(-1, -1, *state.shape[2:])
+        parts = [state, seen, others, *self.length_channel(state, lengths), passes]
+        found: torch.Tensor = self.inner(torch.cat(parts, dim=1))
+        return found
 
     def step(
         self,
@@ -78,10 +75,17 @@ class Refining(Rollout):
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Return the state one step on: drawn, or without a generator by passes without noise; see `Rollout.step`."""
-        found = self.said(state, state, others, lengths, 0.0)
-        for number in range(1, self.passes + 1):
-            deviation = float(self.deviations(torch.tensor(float(number))))
+        numbers = torch.zeros(len(state), dtype=torch.int64, device=state.device)
+        found = self.deviations[0] * self.said(state, state, others, lengths, numbers)
+        if self.change:
+            found = state + found
+        for number, deviation in enumerate(self.deviations[1:], start=1):
             if generator is not None:
                 found = found + deviation * torch.randn(found.shape, generator=generator).to(found)
-            found = found - deviation * self.said(found, state, others, lengths, float(number))
+            found = found - deviation * self.said(found, state, others, lengths, numbers + number)
         return found
+
+
+def along(values: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """Return values of samples, ``(n,)`` or ``(n, channel)``, with the axes of a state, ``(n, channel, *space)``."""
+    return values.reshape(len(values), -1, *(1,) * (state.ndim - 2))

@@ -68,7 +68,10 @@ class Rollout(torch.nn.Module):
 
     def length_channel(self, state: torch.Tensor, lengths: torch.Tensor | float) -> list[torch.Tensor]:
         """Return the channel in which the network sees the lengths of the steps; none where it sees none."""
-        return [] if self.unit is None else [repeated(torch.as_tensor(lengths) / self.unit, state)]
+        if self.unit is None:
+            return []
+        seen = torch.as_tensor(lengths, dtype=state.dtype, device=state.device) / self.unit
+        return [seen.reshape(-1, *(1,) * (state.ndim - 1)).expand(len(state), 1, *state.shape[2:])]
 
     def through(
         self, x: torch.Tensor, lengths: Iterable[tuple[float, int]], generator: torch.Generator | None = None
@@ -103,9 +106,3 @@ class Rollout(torch.nn.Module):
         count = channels.shape[1] // sum(self.states.sizes)
         parts = torch.split(channels, [count * size for size in self.states.sizes], dim=1)
         return torch.cat([part.reshape(len(part), count, -1, *part.shape[2:]) for part in parts], dim=2)
-
-
-def repeated(values: torch.Tensor | float, state: torch.Tensor) -> torch.Tensor:
-    """Return a channel ``(n, 1, *space)`` beside a state that holds one value for all samples, or one per sample."""
-    seen = torch.as_tensor(values, dtype=state.dtype, device=state.device)
-    return seen.reshape(-1, *(1,) * (state.ndim - 1)).expand(len(state), 1, *state.shape[2:])

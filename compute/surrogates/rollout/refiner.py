@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from ritz.compute.kind import Source, in_units
+from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.surrogate import Grid, StateChannels
@@ -21,15 +21,16 @@ class Refiner(Stepping):
     """A network that takes a state one step on, as `Stepping` does, and refines each step in ``passes`` passes.
 
     A network of one step learns what is large in a state, and misses the small amplitudes of high wave numbers. Here
-    the same network goes over its prediction K = ``passes`` times: noise of the standard deviation σ_k is added to it
-    in pass k, σ_k = ``least_noise``^(k/K), the network says what of the sum is noise, and that is taken off. What is
-    smaller than σ_k drowns in the noise, so that a pass is about the amplitudes near σ_k, and each pass about smaller
-    ones. The network sees the number of the pass as an input.
+    the same network goes over its prediction K = ``passes`` times: in pass k noise of the standard deviation σ_k is
+    added to it, the network says what of the sum is noise, and that is taken off. What is smaller than σ_k drowns in
+    the noise, so that a pass is about the amplitudes near σ_k, and each pass about smaller ones:
+    σ_k = ``largest`` · (``smallest``/``largest``)^(k/K). The network sees the number of the pass, and candidates in
+    units of ``largest``.
 
     What it is trained on
-        Pairs of states, as `Stepping`. For each pair a pass from 0 to K is drawn from the number of the step. For pass
-        0 the recipe's losses are of the predicted state; for the others of the true state plus what was missed of the
-        noise, in its deviations, which is the error of the refined state over σ_k.
+        Pairs of states, as `Stepping`. For each pair a pass from 0, the prediction, to K is drawn from the number of
+        the step. The recipe's losses are of the true state plus the error of the predicted or refined one over σ_k, so
+        that all passes weigh alike.
     Draws and the prediction
         A draw has noise in every pass of every step. The prediction makes the same passes without noise: it needs no
         seed, does not depend on the other samples, and is one trajectory, where a mean of draws would lose its
@@ -38,7 +39,7 @@ class Refiner(Stepping):
         Of a step of the training that of one evaluation of the network, of a predicted step 1 + K.
 
     Source: Lippe, Veeling, Perdikaris, Turner, Brandstetter, "PDE-Refiner: achieving accurate long rollouts with neural
-    PDE solvers", NeurIPS 2023, Algorithm 1. Theirs predicts by a draw.
+    PDE solvers", NeurIPS 2023, Algorithm 1, whose unit of states and changes is ``largest``. Theirs predicts by a draw.
     """
 
     sources: ClassVar[tuple[Source, ...]] = (
@@ -57,8 +58,25 @@ class Refiner(Stepping):
     kind: Literal["refiner"] = "refiner"  # type: ignore[assignment]  # a kind of its own
     passes: int = Field(default=3, ge=1, le=64, json_schema_extra=in_units("passes"))
     """Passes after the first prediction, K."""
-    least_noise: float = Field(default=1e-3, gt=0, lt=1, json_schema_extra=in_units("deviations of the outputs"))
+    largest: float = Field(default=1.0, gt=0, le=10, json_schema_extra=in_units("deviations of the outputs"))
+    """Standard deviation of what the first prediction says: with ``change`` about that of a change in one step."""
+    smallest: float = Field(default=1e-3, gt=0, lt=10, json_schema_extra=in_units("deviations of the outputs"))
     """Standard deviation of the noise of the last pass: amplitudes far below it are not refined."""
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield noise that does not fall; see `Kind.faults`."""
+        yield from super().faults()
+        if self.smallest >= self.largest:
+            yield Fault(
+                ("smallest", "largest"),
+                f"smallest is {self.smallest:g}, expected less than largest = {self.largest:g}: noise falls",
+            )
+
+    @property
+    def deviations(self) -> tuple[float, ...]:
+        """Standard deviations of the noise of the passes, from the first prediction on."""
+        ratio = self.smallest / self.largest
+        return tuple(self.largest * ratio ** (number / self.passes) for number in range(self.passes + 1))
 
     def sample(
         self, module: torch.nn.Module, x: torch.Tensor, members: int, generator: torch.Generator
@@ -101,39 +119,34 @@ class Refiner(Stepping):
         generator: torch.Generator,
         batch: Minibatch,
     ) -> torch.Tensor:
-        """Return predictions, and truths plus what was missed of their noise; see `Stepping._second_states`."""
+        """Return true states plus errors in deviations of their passes; see `Stepping._second_states`."""
         import torch
 
+        from ritz.compute.surrogates.networks.refining import along
+
         refining = _of(rollout)
-        shape = (-1, *(1,) * (now.ndim - 1))
-        passes = torch.randint(refining.passes + 1, (len(now),), generator=generator).float().to(now.device)
+        numbers = torch.randint(self.passes + 1, (len(now),), generator=generator).to(now.device)
         noise = torch.randn(now.shape, generator=generator).to(now.device)
-        first = (passes == 0).reshape(shape)
-        candidate = later + refining.deviations(passes).reshape(shape) * noise
+        deviations = along(torch.tensor(self.deviations, device=now.device)[numbers], now)
         with batch.arithmetic():
-            said = refining.said(candidate, now, others, lengths, passes).float()
-        return torch.where(first, said, later + noise - said)
+            said = refining.said(later + deviations * noise, now, others, lengths, numbers).float()
+        predicted = (now if self.change else 0) + deviations * said
+        # The error of a refined state is what was missed of its noise.
+        off = torch.where(along(numbers == 0, now), (predicted - later) / deviations, noise - said)
+        return later + off
 
     def _looped(
         self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None
     ) -> torch.nn.Module:
         from ritz.compute.surrogates.networks.refining import Refining
 
-        return Refining(
-            module,
-            states,
-            inputs,
-            unit=unit,
-            change=self.change,
-            passes=self.passes,
-            least_noise=self.least_noise,
-        )
+        return Refining(module, states, inputs, unit=unit, change=self.change, deviations=self.deviations)
 
     def _inside(self, grid: Grid, states: StateChannels) -> Grid:
-        """Return the grid of the network inside: a candidate beside the state, and the number of the pass."""
+        """Return the grid of the network inside: a candidate beside the state, and a channel for each pass."""
         inside, axes = super()._inside(grid, states), len(grid.shape)
-        candidate = ((True,) * axes,) * len(states.starts)
-        return Grid(inside.shape, (*candidate, *inside.varies, (False,) * axes), inside.mesh)
+        candidate, passes = ((True,) * axes,) * len(states.starts), ((False,) * axes,) * (self.passes + 1)
+        return Grid(inside.shape, (*candidate, *inside.varies, *passes), inside.mesh)
 
 
 def _of(module: torch.nn.Module) -> Refining:

@@ -23,9 +23,9 @@ from .test_stepping import INNER, TIMES, batch, loss_of, model, samples
 
 
 class Exact(torch.nn.Module):
-    """What an exact network says in every pass, for steps of 0.5 or of the length in the last channel but one.
+    """What an exact network says in every pass, for steps of 0.5 or of the length that it sees.
 
-    ``shift`` is what it is wrong by, in the states and in the noise.
+    ``shift`` is what it is wrong by, in deviations of every pass.
     """
 
     def __init__(self, surrogate: Refiner, shift: float = 0.0) -> None:
@@ -35,11 +35,20 @@ class Exact(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.seen.append(x)
-        length = x[:, -2:-1] * TIMES[-1] if self.surrogate.pairs == "all" else torch.tensor(0.5)
-        state, candidate, fraction = x[:, :3], x[:, 3:6], x[:, -1:]
-        later = state * torch.exp(-length) - (state if self.surrogate.change else 0)
-        noise = (candidate - later) / self.surrogate.least_noise**fraction
-        return torch.where(fraction == 0, later, noise) + self.shift
+        surrogate = self.surrogate
+        length = x[:, 7:8] * TIMES[-1] if surrogate.pairs == "all" else torch.tensor(0.5)
+        state, candidate, number = x[:, :3], x[:, 3:6], passes_of(x, surrogate.passes)[:, None, None]
+        later = state * torch.exp(-length) - (state if surrogate.change else 0)
+        deviations = torch.tensor(surrogate.deviations)[number]
+        noise = (candidate * surrogate.largest - later) / deviations
+        return torch.where(number == 0, later / deviations, noise) + self.shift
+
+
+def passes_of(x: torch.Tensor, passes: int) -> torch.Tensor:
+    """Return in which pass each sample is, by the last channels of what a network sees: one is 1, the others are 0."""
+    which = x[:, -passes - 1 :, 0]
+    assert which.sort(dim=1).values.tolist() == [[0.0] * passes + [1.0]] * len(x)
+    return which.argmax(dim=1)
 
 
 def exact(surrogate: Refiner, shift: float = 0.0) -> tuple[Model, Exact]:
@@ -50,11 +59,11 @@ def exact(surrogate: Refiner, shift: float = 0.0) -> tuple[Model, Exact]:
 
 
 KINDS: dict[str, Refiner] = {
-    "passes": Refiner(inner=INNER, least_noise=0.1),
-    "one-pass": Refiner(inner=INNER, passes=1, least_noise=0.1),
-    "states": Refiner(inner=INNER, least_noise=0.1, change=False),
-    "all-pairs": Refiner(inner=INNER, least_noise=0.1, pairs="all"),
-    "pushforward": Refiner(inner=INNER, least_noise=0.1, pushforward=2),
+    "passes": Refiner(inner=INNER, smallest=0.1),
+    "one-pass": Refiner(inner=INNER, passes=1, smallest=0.1),
+    "states": Refiner(inner=INNER, smallest=0.1, change=False),
+    "all-pairs": Refiner(inner=INNER, smallest=0.1, pairs="all"),
+    "pushforward": Refiner(inner=INNER, smallest=0.1, pushforward=2),
 }
 
 kinds = pytest.mark.parametrize("surrogate", KINDS.values(), ids=KINDS)
@@ -87,25 +96,24 @@ def test_nothing_is_to_be_learnt_of_an_exact_network(surrogate: Refiner) -> None
         assert loss_of(found, samples()) == pytest.approx(1.0, rel=1e-3)
 
 
-def test_a_pass_sees_candidates_with_noise_of_its_own_deviation() -> None:
-    surrogate = Refiner(inner=INNER, passes=2, least_noise=0.01, change=False)
+@pytest.mark.parametrize("change", [False, True], ids=["states", "changes"])
+def test_a_pass_sees_candidates_with_noise_of_its_own_deviation(change: bool) -> None:
+    surrogate = Refiner(inner=INNER, passes=2, largest=0.5, smallest=0.005, change=change)
+    assert surrogate.deviations == pytest.approx((0.5, 0.05, 0.005))
     found, inside = exact(surrogate)
     loss_of(found, samples(300))
     (seen,) = inside.seen
-    fraction = seen[:, -1, 0]
-    assert sorted(set(fraction.tolist())) == [0.0, 0.5, 1.0]
-    assert torch.bincount((2 * fraction).long()).min() > 300
-    off = seen[:, 3:6] - seen[:, :3] * np.exp(-0.5)
-    assert (seen[fraction == 0, 3:6] == 0).all()
-    for number, deviation in ((0.5, 0.1), (1.0, 0.01)):
-        assert off[fraction == number].std() == pytest.approx(deviation, rel=0.03)
+    number = passes_of(seen, 2)
+    assert torch.bincount(number).min() > 300
+    off = 0.5 * seen[:, 3:6] - seen[:, :3] * (np.exp(-0.5) - change)
+    assert (seen[number == 0, 3:6] == 0).all()
+    for k in (1, 2):
+        assert off[number == k].std() == pytest.approx(surrogate.deviations[k], rel=0.03)
 
 
 @pytest.mark.parametrize("passes", [1, 3])
-def test_a_step_goes_through_all_passes_and_what_is_wrong_of_the_noise_is_taken_off_in_its_deviations(
-    passes: int,
-) -> None:
-    surrogate = Refiner(inner=INNER, passes=passes, least_noise=0.001, change=False)
+def test_a_step_goes_through_all_passes_and_is_off_by_what_is_wrong_in_the_last(passes: int) -> None:
+    surrogate = Refiner(inner=INNER, passes=passes, smallest=0.001, change=False)
     found, inside = exact(surrogate, shift=1.0)
     assert isinstance(found.module, Refining)
     state, others = torch.zeros(2, 3, 8), torch.zeros(2, 1, 8)
@@ -113,13 +121,13 @@ def test_a_step_goes_through_all_passes_and_what_is_wrong_of_the_noise_is_taken_
         inside.seen.clear()
         with torch.no_grad():
             after = found.module.step(state, others, 0.5, generator)
-        assert [float(x[0, -1, 0]) for x in inside.seen] == pytest.approx([k / passes for k in range(passes + 1)])
-        # The first prediction is off by 1, the last noise by 1 of its deviations.
+        assert [passes_of(x, passes).tolist() for x in inside.seen] == [[k, k] for k in range(passes + 1)]
+        # The noise that is taken off is too large by 1 of its deviations.
         torch.testing.assert_close(after, torch.full_like(after, -0.001), rtol=1e-3, atol=1e-6)
 
 
 def test_draws_are_fixed_by_their_seed_and_differ_and_the_prediction_does_not_depend_on_other_samples() -> None:
-    found, fields = model(Refiner(inner=INNER, least_noise=0.1)), samples()
+    found, fields = model(Refiner(inner=INNER, smallest=0.1)), samples()
     drawn = found.sample(fields, members=4, seed=3)["u"]
     assert drawn.shape == (4, 5, 4, 2, 8)
     np.testing.assert_array_equal(found.sample(fields, members=4, seed=3)["u"], drawn)
@@ -179,6 +187,11 @@ def test_what_cannot_be_drawn_at_any_times_is_refused() -> None:
     joined = Ensemble(member=Stepping(inner=INNER), size=2).joined([model(Stepping(inner=INNER)) for _ in range(2)])
     with pytest.raises(ValueError, match="'ensemble' draws at the times of its training alone; expected 'refiner'"):
         joined.sample_rollout(samples(), (0.5,), 2, 0)
+
+
+def test_noise_that_does_not_fall_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"smallest is 0\.5, expected less than largest = 0\.5"):
+        Refiner(smallest=0.5, largest=0.5)
 
 
 @pytest.mark.parametrize("inner", [Stepping(), Refiner(), Ensemble()], ids=lambda inner: inner.kind)
