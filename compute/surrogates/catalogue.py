@@ -7,10 +7,11 @@ from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.compute.surrogates.ensemble.randomized_prior import RandomizedPrior
 from ritz.compute.surrogates.families import FITTED, NETWORKS
 from ritz.compute.surrogates.rollout.persistence import Persistence
+from ritz.compute.surrogates.rollout.refiner import Refiner
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.surrogate import Surrogate
 
-SHIPPED: tuple[type[Surrogate], ...] = (*NETWORKS, *FITTED, RandomizedPrior, Ensemble, Stepping, Persistence)
+SHIPPED: tuple[type[Surrogate], ...] = (*NETWORKS, *FITTED, RandomizedPrior, Ensemble, Stepping, Refiner, Persistence)
 
 AnySurrogate = Annotated[Surrogate, OneOf(Surrogate, lambda: SHIPPED, group="ritz.surrogates")]
 """Field type: any shipped surrogate, one that an installed package adds, or an instance of one's own class."""

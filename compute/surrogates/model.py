@@ -67,7 +67,7 @@ class Model(Predictor):
         with self._evaluated():
             for channels in self._blocks(inputs, batch):
                 parts.append(self.normalisation.decode(self.module(channels)).cpu().numpy())
-        return self.normalisation.unstack(np.concatenate(parts) if parts else self._nothing(inputs))
+        return self.normalisation.unstack(np.concatenate(parts) if parts else _nothing(self.normalisation, inputs))
 
     def rollout(self, inputs: Mapping[str, np.ndarray], times: Sequence[float], batch: int = 32) -> Arrays:
         """Predict the outputs of ``n`` samples at any times; see `Surrogate.rollout`.
@@ -89,16 +89,12 @@ class Model(Predictor):
         ValueError
             As for `predict`, or if the surrogate does not step through time, or not to these times.
         """
-        inputs, normalisation = self._checked(inputs), self.normalisation.at(times)
-        found = []
-        with self._evaluated():
-            for channels in self._blocks(inputs, batch):
-                stepped = self.surrogate.rollout(self.module, channels, times)
-                found.append(normalisation.decode(stepped).cpu().numpy())
-        if not found:
-            count = normalisation.channels("output")[-1].stop
-            found.append(np.empty((0, count, *normalisation.dimensions.grid(inputs)), np.float32))
-        return normalisation.unstack(np.concatenate(found))
+
+        def answer(x: torch.Tensor) -> torch.Tensor:
+            return self.surrogate.rollout(self.module, x, times)[None]
+
+        found = self._stacked(inputs, batch, 1, answer, self.normalisation.at(times))
+        return {name: values[0] for name, values in found.items()}
 
     def advance(
         self, inputs: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray], length: float, batch: int = 32
@@ -140,14 +136,39 @@ class Model(Predictor):
 
     def sample(self, inputs: Mapping[str, np.ndarray], members: int, seed: int, batch: int = 32) -> Arrays:
         """Draw from the distribution of the outputs of ``n`` samples; see `Predictor.sample`."""
-        import torch
-
-        if members < 1:
-            raise ValueError(f"members is {members}, expected at least 1")
-        generator = torch.Generator().manual_seed(seed)
+        generator = _generator(members, seed)
         return self._stacked(
             inputs, batch, members, lambda x: self.surrogate.sample(self.module, x, members, generator)
         )
+
+    def sample_rollout(
+        self, inputs: Mapping[str, np.ndarray], times: Sequence[float], members: int, seed: int, batch: int = 32
+    ) -> Arrays:
+        """Draw from the distribution of the outputs of ``n`` samples at any times; see `Surrogate.sample_rollout`.
+
+        Parameters
+        ----------
+        inputs, times, batch
+            As for `rollout`.
+        members, seed
+            As for `sample`.
+
+        Returns
+        -------
+        dict
+            ``(member, n, *dims)`` float32 for every output variable, ``time`` among them as long as ``times``.
+
+        Raises
+        ------
+        ValueError
+            As for `rollout`, or if the surrogate is deterministic.
+        """
+        generator = _generator(members, seed)
+
+        def answer(x: torch.Tensor) -> torch.Tensor:
+            return self.surrogate.sample_rollout(self.module, x, times, members, generator)
+
+        return self._stacked(inputs, batch, members, answer, self.normalisation.at(times))
 
     def members(self, inputs: Mapping[str, np.ndarray], batch: int = 32) -> Arrays:
         """Predict what every member of an ensemble says; see `Predictor.members`."""
@@ -155,17 +176,25 @@ class Model(Predictor):
         return self._stacked(inputs, batch, count, lambda x: self.surrogate.members(self.module, x))
 
     def _stacked(
-        self, inputs: Mapping[str, np.ndarray], batch: int, count: int, answers: Callable[[torch.Tensor], torch.Tensor]
+        self,
+        inputs: Mapping[str, np.ndarray],
+        batch: int,
+        count: int,
+        answers: Callable[[torch.Tensor], torch.Tensor],
+        outputs: Normalisation | None = None,
     ) -> Arrays:
-        """Return ``count`` outputs of every sample, ``(count, n, *dims)``, from a function of normalised channels."""
-        inputs, parts = self._checked(inputs), []
+        """Return ``count`` outputs of every sample, ``(count, n, *dims)``, from a function of normalised channels.
+
+        ``outputs`` names them, if they are not those of the training.
+        """
+        inputs, parts, normalisation = self._checked(inputs), [], outputs or self.normalisation
         with self._evaluated():
             for channels in self._blocks(inputs, batch):
                 drawn = answers(channels)
-                decoded = self.normalisation.decode(drawn.flatten(0, 1)).cpu().numpy()
+                decoded = normalisation.decode(drawn.flatten(0, 1)).cpu().numpy()
                 parts.append(decoded.reshape(count, -1, *decoded.shape[1:]))
-        stacked = np.concatenate(parts, axis=1) if parts else np.stack([self._nothing(inputs)] * count)
-        flat = self.normalisation.unstack(stacked.reshape(-1, *stacked.shape[2:]))
+        stacked = np.concatenate(parts, axis=1) if parts else np.stack([_nothing(normalisation, inputs)] * count)
+        flat = normalisation.unstack(stacked.reshape(-1, *stacked.shape[2:]))
         return {name: values.reshape(count, -1, *values.shape[1:]) for name, values in flat.items()}
 
     def to_bytes(self) -> bytes:
@@ -247,10 +276,20 @@ class Model(Predictor):
                 raise ValueError(f"input {name!r} holds values that are not finite, in samples {bad[:5].tolist()}")
         return inputs
 
-    def _nothing(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the channels of the outputs of no samples."""
-        channels = self.normalisation.channels("output")[-1].stop
-        return np.empty((0, channels, *self.normalisation.dimensions.grid(inputs)), np.float32)
+
+def _generator(members: int, seed: int) -> torch.Generator:
+    """Return the source of random numbers of some draws; refuse to draw none."""
+    import torch
+
+    if members < 1:
+        raise ValueError(f"members is {members}, expected at least 1")
+    return torch.Generator().manual_seed(seed)
+
+
+def _nothing(normalisation: Normalisation, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the channels of the outputs of no samples."""
+    channels = normalisation.channels("output")[-1].stop
+    return np.empty((0, channels, *normalisation.dimensions.grid(inputs)), np.float32)
 
 
 def known(recipe: Mapping[str, object]) -> Surrogate:

@@ -233,7 +233,7 @@ class Surrogate(Kind, ABC):
             If it is deterministic.
         """
         del module, x, members, generator
-        raise ValueError(f"the surrogate {self.kind!r} is deterministic: there is nothing to draw; use predict")
+        raise self._nothing_to_draw()
 
     def rollout(self, module: torch.nn.Module, x: torch.Tensor, times: Sequence[float]) -> torch.Tensor:
         """Return the states at any times; a surrogate that steps through time overrides this.
@@ -261,6 +261,40 @@ class Surrogate(Kind, ABC):
         raise ValueError(
             f"the surrogate {self.kind!r} predicts the times of its training alone; expected 'stepping' for others"
         )
+
+    def sample_rollout(
+        self,
+        module: torch.nn.Module,
+        x: torch.Tensor,
+        times: Sequence[float],
+        members: int,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Draw the states at any times; a surrogate that draws its steps through time overrides this.
+
+        Parameters
+        ----------
+        module, x, times
+            As for `rollout`.
+        members, generator
+            As for `sample`.
+
+        Returns
+        -------
+        torch.Tensor
+            Normalised outputs ``(member, n, channel, *space)``, the channels of `Normalisation.at` these times.
+
+        Raises
+        ------
+        ValueError
+            If it is deterministic, does not step through time, or not to these times.
+        """
+        del module, x, times, members, generator
+        if self.stochastic:
+            raise ValueError(
+                f"the surrogate {self.kind!r} draws at the times of its training alone; expected 'refiner' for others"
+            )
+        raise self._nothing_to_draw()
 
     def advance(self, module: torch.nn.Module, x: torch.Tensor, state: torch.Tensor, length: float) -> torch.Tensor:
         """Return the states one step on; a surrogate that steps through time overrides this.
@@ -294,3 +328,6 @@ class Surrogate(Kind, ABC):
                 f"the surrogate {self.kind!r} needs a regular grid, and this problem lies on the nodes of a mesh: take "
                 "'fully_connected' or 'transolver'"
             )
+
+    def _nothing_to_draw(self) -> ValueError:
+        return ValueError(f"the surrogate {self.kind!r} is deterministic: there is nothing to draw; use predict")

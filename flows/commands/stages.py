@@ -265,6 +265,15 @@ def predict(
             help="Times to predict, of a surrogate that steps through time: a list as 0.5,1,2 or START:END:STEP.",
         ),
     ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            "--members",
+            metavar="N",
+            help="Also give N draws of each prediction, of a surrogate that draws: a refiner or an ensemble.",
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Fixes the draws of --members; 0 by default.")] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 1 if a sample is flagged, or the inputs cannot be judged.")
     ] = False,
@@ -278,7 +287,9 @@ def predict(
     from ritz.flows.terminal import print_json
     from ritz.tasks.prediction.predict import predict as work
 
-    result = work(store, model, file_of(source), file_of(target), sample_dim, verify, bands, scope, times)
+    result = work(
+        store, model, file_of(source), file_of(target), sample_dim, verify, bands, scope, times, members, seed
+    )
     for remark in result.remarks:
         typer.echo(remark, err=True)
     if not result.released:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ritz.compute.fields.dimensions import TIME
+from ritz.compute.fields.dimensions import TIME, Dimensions
 from ritz.storage.wording import shown
 from ritz.tasks.errors import InputError
 
@@ -72,6 +72,30 @@ def read_times(text: str) -> tuple[float, ...]:
     return tuple(numbers)
 
 
+def with_start(
+    outputs: Arrays, times: Sequence[float], inputs: Mapping[str, np.ndarray], dimensions: Dimensions
+) -> Arrays:
+    """Return outputs at times from 0 on: the state of the inputs at time 0, if that is the first one.
+
+    Parameters
+    ----------
+    outputs
+        ``(…, n, *dims)`` by output, at the times after 0.
+    inputs
+        ``(n, *dims)`` by variable.
+    """
+    if times[0] > 0:
+        return outputs
+    found = {}
+    for name, values in outputs.items():
+        axis = 1 + dimensions.variables[name].index(TIME)
+        start = np.expand_dims(inputs[dimensions.starts[name]], axis)
+        ahead = values.shape[: values.ndim - start.ndim]
+        first = np.broadcast_to(start, (*ahead, *start.shape))
+        found[name] = np.concatenate([first, values], len(ahead) + axis)
+    return found
+
+
 @dataclass(frozen=True)
 class Horizon:
     """Predictions at some times, beside those at the times of the training.
@@ -129,10 +153,7 @@ class Horizon:
                 for name, values in outputs.items()
             )
             places[k] = near if alike else -1
-        if len(later) < len(times):
-            first = {name: np.expand_dims(inputs[dimensions.starts[name]], axes[name]) for name in outputs}
-            outputs = {name: np.concatenate([first[name], outputs[name]], axes[name]) for name in outputs}
-        return cls(tuple(times), dimensions.times, outputs, places)
+        return cls(tuple(times), dimensions.times, with_start(outputs, times, inputs, dimensions), places)
 
     def band(self, lower: Arrays, upper: Arrays, card: Card) -> tuple[Arrays, Arrays]:
         """Return the ends of a band at these times, from those at the times of the training; NaN where there are none.

@@ -15,6 +15,7 @@ from ritz.compute.uncertainty.novelty.novelty import Judged
 from ritz.compute.uncertainty.uncertainty import Scope
 from ritz.storage.conventions import CONVENTIONS
 from ritz.tasks.documents.card import Card
+from ritz.tasks.prediction.drawn import MEMBER, Drawn
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.horizon import CALIBRATED, Horizon
 from ritz.tasks.prediction.inputs import Inputs
@@ -91,6 +92,8 @@ class Output:
         Its dataset.
     horizon, stepped
         The times that were asked for, and what was verified step by step; None where they are those of the training.
+    drawn
+        Draws of the predictions; None without.
     """
 
     card: Card
@@ -104,6 +107,7 @@ class Output:
     trained_on: str
     horizon: Horizon | None = None
     stepped: VerifiedHorizon | None = None
+    drawn: Drawn | None = None
 
     def dataset(self) -> xr.Dataset:
         """Return it with names, units and places, along the samples and points of the inputs."""
@@ -115,11 +119,15 @@ class Output:
             variable = self.card.outputs[name]
             dims = (sample, *variable.dims)
             attrs = {k: v for k, v in variable.attrs.items() if k != "ancillary_variables"}
-            long_name = attrs.get("long_name", name)
-            other = self._other_fields(name, str(long_name))
+            long_name = str(attrs.get("long_name", name))
+            other = self._other_fields(name, long_name)
             for called, (field, about) in other.items():
                 result[called] = (dims, field, {**attrs, **about})
             beside = [*(f"{name}_{side}" for side in sides), *other, *of_samples]
+            if self.drawn is not None:
+                about = self.drawn.about(long_name)
+                result[f"{name}_members"] = ((MEMBER, *dims), self.drawn.fields[name], attrs | about)
+                beside.append(f"{name}_members")
             corrected = f"{name}_corrected" in other
             result[name] = (dims, values, attrs | {"ancillary_variables": " ".join(beside)})
             for side, of in sides.items():
@@ -139,6 +147,8 @@ class Output:
         if self.bars is not None:
             level = ("level", list(self.bars.levels), {"long_name": "nominal coverage", "units": "1"})
             result = result.assign_coords(level=level)
+        if self.drawn is not None:
+            result = result.assign_coords({MEMBER: self.drawn.coordinate()})
         return result.isel({dim: slice(None, None, -1) for dim in self.inputs.turned}).assign_coords(self._places())
 
     def _other_fields(self, name: str, long_name: str) -> dict[str, tuple[np.ndarray, Attributes]]:
@@ -209,7 +219,7 @@ class Output:
     def _coordinates(self) -> Coordinates:
         along = {dim for entry in self.card.outputs.values() for dim in entry.dims}
         own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, VERIFIED, VERIFIED_ERROR, CALIBRATED)
-        taken = {*self.outputs, *along, *own_names, "level"}
+        taken = {*self.outputs, *along, *own_names, "level", MEMBER}
         labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
         # The triangles of a mesh lie along no variable, but among its nodes.
         own = {str(k): v for k, v in self.grid.coords.items() if k not in v.dims or k in along}

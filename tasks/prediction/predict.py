@@ -21,6 +21,7 @@ from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.law_calibration import LawCalibration, law_calibration
 from ritz.tasks.parsing.asked_law import law_text
 from ritz.tasks.prediction import remarks
+from ritz.tasks.prediction.drawn import Drawn, check_members
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.horizon import Horizon, read_times
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
@@ -102,6 +103,8 @@ def predict(
     law: str | None = None,
     scope: Scope = "points",
     times: str | None = None,
+    members: int | None = None,
+    seed: int | None = None,
 ) -> Prediction:
     """Predict the outputs for the inputs in a file, with bands where the model was quantified.
 
@@ -129,11 +132,14 @@ def predict(
     times
         At which times to predict, where the surrogate steps through time; see `ritz.tasks.prediction.horizon`. Bands
         are those of the times of the training, and NaN at others; ``bands_calibrated`` flags the times.
+    members, seed
+        How many draws of each prediction the target also holds, as ``_members`` along a dimension ``member``, of a
+        surrogate that is stochastic; the seed fixes them, 0 by default.
 
     Raises
     ------
     ritz.tasks.errors.InputError
-        If the inputs do not fit the model, it cannot be verified, or it has no bands of this law or scope.
+        If the inputs do not fit the model, it cannot be verified, draws nothing, or has no bands of this law or scope.
     ritz.storage.errors.StorageError
         If the model, the input file or the place of the output is not as it must be.
     """
@@ -142,6 +148,7 @@ def predict(
     spec, card = reference.spec, of_model.card(store, reference.spec)
     other = None if law is None else law_calibration(store, spec, law)
     check_target(target, SUFFIXES)
+    check_members(members, seed, sample_dim)
     asked = None if times is None else read_times(times)
     grid = _grid(store, spec, card)
     inputs = read_inputs(source, Interface.of(card, grid), sample_dim)
@@ -154,6 +161,7 @@ def predict(
     if other is not None:
         bands = load_bands(store, spec, other.law, trained)
     check_scope(scope, spec, bands)
+    drawn = None if members is None else Drawn.of(trained, spec, inputs.values, members, seed or 0, asked)
     known = trained.predict(inputs.values)
     horizon = None if asked is None else Horizon.of(asked, trained, inputs.values, known)
     outputs = known if horizon is None else horizon.outputs
@@ -177,7 +185,7 @@ def predict(
         verification = Verification.of(verified, verify, _seconds(trained, inputs.values))
     bars = None if bands is None or intervals is None else Bars(bands.levels, tuple(intervals), str(calibrated), scope)
     result = Output(
-        card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon, stepped
+        card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon, stepped, drawn
     ).dataset()
     result.attrs["title"] = f"Predictions by {spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {spec} trained on {trained_on}"

@@ -43,7 +43,13 @@ class Rollout(torch.nn.Module):
         first = x[:, list(self.states.starts)] * self.start_factor.reshape(shape) + self.start_shift.reshape(shape)
         return first, x[:, self._others]
 
-    def step(self, state: torch.Tensor, others: torch.Tensor, lengths: torch.Tensor | float) -> torch.Tensor:
+    def step(
+        self,
+        state: torch.Tensor,
+        others: torch.Tensor,
+        lengths: torch.Tensor | float,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
         """Return the state one step on.
 
         Parameters
@@ -52,27 +58,38 @@ class Rollout(torch.nn.Module):
             ``(n, channel, *space)``.
         lengths
             Of the steps: one number, or one per sample.
+        generator
+            Source of random numbers on the CPU for a loop whose steps are drawn, None for its prediction; these steps
+            draw none.
         """
-        parts = [state, others]
-        if self.unit is not None:
-            seen = torch.as_tensor(lengths, dtype=state.dtype, device=state.device) / self.unit
-            parts.append(seen.reshape(-1, *(1,) * (state.ndim - 1)).expand(len(state), 1, *state.shape[2:]))
-        found: torch.Tensor = self.inner(torch.cat(parts, dim=1))
+        del generator
+        found: torch.Tensor = self.inner(torch.cat([state, others, *self.length_channel(state, lengths)], dim=1))
         return state + found if self.change else found
 
-    def through(self, x: torch.Tensor, lengths: Iterable[tuple[float, int]]) -> torch.Tensor:
+    def length_channel(self, state: torch.Tensor, lengths: torch.Tensor | float) -> list[torch.Tensor]:
+        """Return the channel in which the network sees the lengths of the steps; none where it sees none."""
+        if self.unit is None:
+            return []
+        seen = torch.as_tensor(lengths, dtype=state.dtype, device=state.device) / self.unit
+        return [seen.reshape(-1, *(1,) * (state.ndim - 1)).expand(len(state), 1, *state.shape[2:])]
+
+    def through(
+        self, x: torch.Tensor, lengths: Iterable[tuple[float, int]], generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         """Return states, ``(n, time, channel, *space)``, from the inputs ``(n, channel, *space)``.
 
         Parameters
         ----------
         lengths
             For each state that is returned, the length of the steps from the one before it, and how many they are.
+        generator
+            As for `step`.
         """
         state, others = self.split(x)
         found = []
         for length, count in lengths:
             for _ in range(count):
-                state = self.step(state, others, length)
+                state = self.step(state, others, length, generator)
             found.append(state)
         return torch.stack(found, dim=1)
 

@@ -127,8 +127,6 @@ class Stepping(Network):
 
     def build_on(self, inputs: int, outputs: int, grid: Grid) -> torch.nn.Module:
         """Return the network in its loop; see `Network.build_on`."""
-        from ritz.compute.surrogates.networks.rollout import Rollout
-
         self.check(grid)
         states = grid.states
         assert states is not None
@@ -139,7 +137,7 @@ class Stepping(Network):
         inside = self._inside(grid, states)
         module = self._network().build_on(len(inside.varies), len(states.starts), inside)
         unit = self._lengths(states)[1] if self._sees_length(states) else None
-        return Rollout(module, states, inputs, unit=unit, change=self.change)
+        return self._looped(module, states, inputs, unit)
 
     def adapted(self, module: torch.nn.Module, normalisation: Normalisation) -> torch.nn.Module:
         """Take in how states at time zero become channels of outputs; see `Network.adapted`."""
@@ -171,8 +169,8 @@ class Stepping(Network):
         repeated = others[rows.flatten()]
         now = self._first_states(rollout, states, begins, rows, repeated, generator, batch)
         lengths = (times[ends] - times[begins]).flatten()
-        with batch.arithmetic():
-            predicted = rollout.step(now, repeated, lengths).float()
+        later = states[rows, ends].flatten(0, 1)
+        predicted = self._second_states(rollout, now, repeated, lengths, later, generator, batch)
         channels = truth.clone()
         channels[rows, ends - 1] = predicted.reshape(*ends.shape, *predicted.shape[1:])
         return batch.losses(rollout.channels(channels))
@@ -240,10 +238,36 @@ class Stepping(Network):
         left = back.flatten()
         with torch.no_grad(), batch.arithmetic():
             for _ in range(int(left.max())):
-                stepped = rollout.step(now, others, rollout.states.intervals[0]).float()
+                stepped = rollout.step(now, others, rollout.states.intervals[0], generator).float()
                 now = torch.where((left > 0).reshape(-1, *(1,) * (now.ndim - 1)), stepped, now)
                 left = left - 1
         return now
+
+    def _second_states(
+        self,
+        rollout: Rollout,
+        now: torch.Tensor,
+        others: torch.Tensor,
+        lengths: torch.Tensor,
+        later: torch.Tensor,
+        generator: torch.Generator,
+        batch: Minibatch,
+    ) -> torch.Tensor:
+        """Return the second states of pairs, ``(pairs, channel, *space)``, as the losses are to see them.
+
+        ``later`` are the true ones.
+        """
+        del later, generator
+        with batch.arithmetic():
+            return rollout.step(now, others, lengths).float()
+
+    def _looped(
+        self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None
+    ) -> torch.nn.Module:
+        """Return a network in its loop; ``unit`` is the length that it sees as 1, None where it sees none."""
+        from ritz.compute.surrogates.networks.rollout import Rollout
+
+        return Rollout(module, states, inputs, unit=unit, change=self.change)
 
     def _lengths(self, states: StateChannels) -> tuple[float, float]:
         """Return the shortest and the longest step that was learnt."""

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from ritz.compute.surrogates.surrogate import Surrogate
 
 
+_SEED = 0
+"""Of draws: the same inputs have the same widths."""
+
+
 class FittedMembers(FittedSpread):
-    """The standard deviation over the members of an ensemble.
+    """The standard deviation over the members of an ensemble, or over draws of another stochastic surrogate.
 
     Attributes
     ----------
@@ -25,28 +29,33 @@ class FittedMembers(FittedSpread):
         Least width at a point, as a share of the root mean square of the sample's own standard deviation.
     members
         How many there are.
+    drawn
+        Whether they are draws.
     """
 
     kind: Literal["members"] = "members"
     floor: float
     members: int
+    drawn: bool = False
 
     def shape(self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray]) -> Shape:
         """Return how far the members are from each other; they predict once more. See `FittedSpread.shape`."""
         if self._model is None:
-            raise ValueError("bands by members need the ensemble: read them together with their model")
+            raise ValueError("bands by members need what gives them: read them together with their model")
         return Shape(prediction, floored(_deviations(self._model, inputs), self.floor))
 
     def made(self) -> str:
         """Return how the bands were made; see `FittedSpread.made`."""
-        return f"The width of a band is the standard deviation over {self.members} networks trained from other seeds."
+        of = "draws of the surrogate" if self.drawn else "networks trained from other seeds"
+        return f"The width of a band is the standard deviation over {self.members} {of}."
 
 
 class Members(Spread):
     """The standard deviation over the members of an ensemble, which predict each by itself.
 
-    A few members say it roughly: of 4 the standard deviation is off by 40 %. So no point has less than a share of its
-    sample's own level, `floor`.
+    Of another surrogate that is stochastic, such as `Refiner`, it is that over as many draws as its distribution is
+    measured by, always of the same seed. A few members say it roughly: of 4 the standard deviation is off by 40 %. So
+    no point has less than a share of its sample's own level, `floor`.
     """
 
     sources: ClassVar[tuple[Source, ...]] = (
@@ -66,10 +75,10 @@ class Members(Spread):
     and 100 % with which the bands around the validation samples are the narrowest."""
 
     def unfit(self, surrogate: Surrogate) -> str:
-        """Refuse what is no ensemble; see `Spread.unfit`."""
-        if surrogate.trainings > 1:
+        """Refuse what gives one answer alone; see `Spread.unfit`."""
+        if surrogate.stochastic:
             return ""
-        return f"the surrogate is {surrogate.kind!r}, expected 'ensemble': there are no members to compare"
+        return f"the surrogate is {surrogate.kind!r}, expected 'ensemble' or 'refiner': there are no members to compare"
 
     def fit(self, validate: Predicted, about: About) -> FittedMembers:
         """Choose the floor; see `Spread.fit`."""
@@ -83,9 +92,14 @@ class Members(Spread):
         if floor is None:
             found = _deviations(about.model, validate.inputs)
             floor = narrowest(found, {name: validate.error(name) for name in found})
-        return FittedMembers(floor=floor, members=about.model.surrogate.trainings).beside(about.model)
+        surrogate = about.model.surrogate
+        drawn = surrogate.trainings == 1
+        members = surrogate.draws if drawn else surrogate.trainings
+        return FittedMembers(floor=floor, members=members, drawn=drawn).beside(about.model)
 
 
 def _deviations(model: Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
-    """Return the standard deviation over the members, ``(n, *dims)`` float64 for every output."""
-    return {name: values.std(axis=0, ddof=1, dtype=np.float64) for name, values in model.members(inputs).items()}
+    """Return the standard deviation over members or draws, ``(n, *dims)`` float64 for every output."""
+    surrogate = model.surrogate
+    found = model.members(inputs) if surrogate.trainings > 1 else model.sample(inputs, surrogate.draws, _SEED)
+    return {name: values.std(axis=0, ddof=1, dtype=np.float64) for name, values in found.items()}

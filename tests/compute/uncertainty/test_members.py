@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
+from ritz.compute.surrogates.rollout.refiner import Refiner
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.predicted import About, Predicted
@@ -17,6 +18,8 @@ from ritz.compute.uncertainty.spread.members import Members
 from ritz.compute.uncertainty.spread.spread import Unsuitable
 from ritz.tasks.pipeline import Pipeline
 from tests.compute.problems.families import SMALL
+from tests.compute.surrogates.test_stepping import INNER, samples
+from tests.compute.surrogates.test_stepping import model as stepping
 from tests.compute.uncertainty.models import alone, predicted, together
 
 PROBLEM = SMALL["darcy"]
@@ -32,6 +35,20 @@ def test_the_width_is_the_deviation_over_the_members_and_a_share_of_the_samples_
     np.testing.assert_allclose(shape.width["u"], deviation + 0.2 * level, rtol=1e-6)
     np.testing.assert_array_equal(shape.centre["u"], validate.prediction["u"])
     assert "deviation over 3 networks" in fitted.made()
+
+
+def test_the_width_around_a_surrogate_that_draws_is_the_deviation_over_its_draws() -> None:
+    model, fields = stepping(Refiner(inner=INNER, smallest=0.1)), samples()
+    prediction = model.predict(fields)
+    inputs = {name: fields[name] for name in ("a", "u0", "v0")}
+    validate = Predicted(inputs, prediction, {name: fields[name] for name in prediction})
+    fitted = Members(floor=0.0).fit(validate, About(model=model))
+    drawn = model.sample(inputs, Refiner.draws, 0)["v"]
+    for _ in range(2):
+        width = fitted.shape(inputs, prediction).width["v"]
+        np.testing.assert_allclose(width, drawn.astype(np.float64).std(axis=0, ddof=1), rtol=1e-6)
+    assert fitted.made() == "The width of a band is the standard deviation over 16 draws of the surrogate."
+    assert Members().unfit(model.surrogate) == ""
 
 
 def test_the_floor_is_the_one_with_the_narrowest_bands() -> None:
