@@ -126,7 +126,8 @@ def test_a_network_learns_what_the_coarse_problem_lacks() -> None:
     inside = found.module.inner
     assert isinstance(inside, Constant)
     assert isinstance(found.surrogate, Closure)
-    losses, slopes = [], []
+    losses: list[float] = []
+    slopes: list[float] = []
     # Almost a parabola: the root of the line through two slopes is the least.
     for value in (0.0, 0.5, None):
         inside.value.data.fill_(0.5 * slopes[0] / (slopes[0] - slopes[1]) if value is None else value)

@@ -45,7 +45,7 @@ def test_sub_fields_are_every_second_point(space: tuple[int, ...]) -> None:
     parts = staggered.subfields(x, 2)
     assert parts.shape == (2, 2 ** len(space), 3, *(n // 2 for n in space))
     for number, first in enumerate(np.ndindex(*(2,) * len(space))):
-        points = (..., *(slice(begin, None, 2) for begin in first))
+        points: tuple[Any, ...] = (..., *(slice(begin, None, 2) for begin in first))
         assert torch.equal(parts[:, number], x[points])
     assert torch.equal(staggered.whole(parts, 2), x)
 
