@@ -1,6 +1,6 @@
 """Closures of Lorenz-96 with two scales: networks of one site, of neighbours and of the whole ring beside a cubic.
 
-python -m benchmarks.closure > benchmarks/closure.txt                          # about 8 minutes on one core
+python -m benchmarks.closure > benchmarks/closure.txt                          # about 5 minutes on one core
 """
 
 from __future__ import annotations
