@@ -11,6 +11,7 @@ from ritz.compute.surrogates.families import NETWORKS
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.network import Network
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.rollout.staggered import Staggered
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Grid, StateChannels, Surrogate
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ritz.compute.surrogates.networks.rollout import Rollout
 
-_ALIKE = 1e-6
+ALIKE = 1e-6
 """Largest relative difference of steps that count as equally long."""
 
 
@@ -75,7 +76,7 @@ class Stepping(Network):
     halves_grid: ClassVar[bool] = False
 
     kind: Literal["stepping"] = "stepping"
-    inner: Annotated[Surrogate, OneOf(Surrogate, lambda: NETWORKS, group="ritz.surrogates")] = FNO()
+    inner: Annotated[Surrogate, OneOf(Surrogate, lambda: (*NETWORKS, Staggered), group="ritz.surrogates")] = FNO()
     """Network of one step."""
     pairs: Literal["consecutive", "all"] = "consecutive"
     """Which states of a trajectory are pairs."""
@@ -136,6 +137,10 @@ class Stepping(Network):
             )
         inside = self._inside(grid, states)
         module = self._network().build_on(len(inside.varies), len(states.starts), inside)
+        return self._loop(module, states, inputs)
+
+    def _loop(self, module: torch.nn.Module, states: StateChannels, inputs: int) -> Rollout:
+        """Return the network inside in its loop."""
         unit = self._lengths(states)[1] if self._sees_length(states) else None
         return self._looped(module, states, inputs, unit)
 
@@ -195,21 +200,31 @@ class Stepping(Network):
             If the times do not rise from zero, or the steps cannot lead to one of them.
         """
         found, now = [], 0.0
-        shortest, longest = self._lengths(states)
         for time in times:
             whole = time - now
             if not whole > 0 or not math.isfinite(time):
                 raise ValueError(f"times has {time:g} after {now:g}, expected times that rise from above zero")
-            count = max(1, round(whole / longest)) if shortest == longest else math.ceil(whole / longest - _ALIKE)
-            length = whole / count
-            if not shortest * (1 - _ALIKE) <= length <= longest * (1 + _ALIKE):
-                steps = f"steps of {longest:g}" if shortest == longest else f"steps of {shortest:g} to {longest:g}"
+            hop = self._hop(states, whole)
+            if hop is None:
                 raise ValueError(
-                    f"times has {time:g} after {now:g}, which is no whole number of steps; the surrogate takes {steps}"
+                    f"times has {time:g} after {now:g}, which is no whole number of steps; the surrogate takes "
+                    f"{self._steps(states)}"
                 )
-            found.append((length, count))
+            found.append(hop)
             now = time
         return found
+
+    def _hop(self, states: StateChannels, whole: float) -> tuple[float, int] | None:
+        """Return the length of the steps that lead so far, and how many they are; None where none do."""
+        shortest, longest = self._lengths(states)
+        count = max(1, round(whole / longest)) if shortest == longest else math.ceil(whole / longest - ALIKE)
+        length = whole / count
+        return (length, count) if shortest * (1 - ALIKE) <= length <= longest * (1 + ALIKE) else None
+
+    def _steps(self, states: StateChannels) -> str:
+        """Say which steps are possible."""
+        shortest, longest = self._lengths(states)
+        return f"steps of {longest:g}" if shortest == longest else f"steps of {shortest:g} to {longest:g}"
 
     def _first_states(
         self,
@@ -294,7 +309,7 @@ class Stepping(Network):
 def _even(states: StateChannels) -> bool:
     """Return whether all steps are equally long."""
     lengths = states.intervals
-    return max(lengths) <= min(lengths) * (1 + _ALIKE)
+    return max(lengths) <= min(lengths) * (1 + ALIKE)
 
 
 def _of(module: torch.nn.Module) -> Rollout:

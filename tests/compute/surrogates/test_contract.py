@@ -11,6 +11,7 @@ import xarray as xr
 
 from ritz.compute.surrogates.attention.transolver import Transolver
 from ritz.compute.surrogates.convolutional.mgno import MgNO
+from ritz.compute.surrogates.convolutional.neighbourhood import Neighbourhood
 from ritz.compute.surrogates.convolutional.unet import UNet
 from ritz.compute.surrogates.coordinate.deeponet import DeepONet
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
@@ -34,6 +35,8 @@ ANY_GRID: dict[str, Network] = {
     "local-no": LocalNO(modes=4, width=6, layers=2, reference=8),
     "local-no-patched": LocalNO(modes=4, width=6, layers=2, reference=8, levels=1),
     "unet": UNet(width=6, depth=2),
+    "neighbourhood": Neighbourhood(width=6, layers=2, reach=1),
+    "neighbourhood-replicated": Neighbourhood(width=6, layers=1, reach=4, ends="replicate"),
     "mgno": MgNO(width=6, layers=2, levels=3),
     "transolver": Transolver(width=6, layers=2, heads=2, slices=4),
 }
@@ -272,10 +275,11 @@ np.savez("outputs.npz", **found)
 def test_configuration_alone_loads_no_torch() -> None:
     program = """
 import sys
-from ritz.compute.surrogates.catalogue import SHIPPED
+from ritz.compute.surrogates.catalogue import SHIPPED, Closure
 import ritz.compute.surrogates.model, ritz.compute.surrogates.fitted.baselines
 import ritz.compute.training.online, ritz.compute.uncertainty.conformal.conformal, ritz.compute.fields.errors
-[surrogate() for surrogate in SHIPPED]; ritz.compute.training.online.Online()
+[surrogate() for surrogate in SHIPPED if surrogate is not Closure]; Closure(coarse="lorenz96")
+ritz.compute.training.online.Online()
 ritz.compute.uncertainty.conformal.conformal.Conformal()
 print(sorted({"torch", "neuralop", "sklearn", "prefect"} & set(sys.modules)))
 """

@@ -146,7 +146,7 @@ def test_bands_hold_what_they_say_and_come_back_from_bytes(linear: tuple[Model, 
     assert again.beside(model).to_bytes() == bands.to_bytes()
 
 
-ENDS = {"fno", "tfno", "local_no", "fully_connected", "unet", "mgno", "transolver", "uno"}
+ENDS = {"fno", "tfno", "local_no", "fully_connected", "unet", "neighbourhood", "mgno", "transolver", "uno"}
 """Networks whose output is that of a linear layer."""
 
 

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.surrogates.networks.rollout import Rollout
+from ritz.compute.surrogates.normalisation import Normalisation, Variable
+from ritz.compute.surrogates.surrogate import StateChannels
+
+
+class Closed(Rollout):
+    """A coarse solver, and a network that adds to each of its steps what it lacks.
+
+    Parameters
+    ----------
+    inner
+        From the channels of a state and of the other inputs to the channels of a tendency, in deviations of the outputs
+        per last time of the training.
+    states
+        Which channels are states.
+    inputs
+        How many input channels there are.
+    coarse
+        The problem that takes the steps.
+    """
+
+    def __init__(self, inner: torch.nn.Module, states: StateChannels, inputs: int, coarse: Marching) -> None:
+        super().__init__(inner, states, inputs, unit=None, change=True)
+        self.coarse, self.share = coarse, coarse.interval / states.times[-1]
+        self._given: dict[str, tuple[Variable, slice]] = {}
+        # From the channels of a state to values in the units of the problem and back; `learn_units` says how.
+        self.scale: torch.Tensor
+        self.mean: torch.Tensor
+        self.register_buffer("scale", torch.ones(len(states.starts)))
+        self.register_buffer("mean", torch.zeros(len(states.starts)))
+
+    def learn_units(self, normalisation: Normalisation, inputs: Sequence[str]) -> None:
+        """Take in what the channels are in the units of the problem.
+
+        Parameters
+        ----------
+        normalisation
+            Of the data.
+        inputs
+            Names of the inputs of the coarse problem, first states among them.
+        """
+        self.dimensions = normalisation.dimensions
+        pairs = list(zip(normalisation.outputs, self.states.sizes, strict=True))
+        self.scale.copy_(torch.tensor([one.scale for one, size in pairs for _ in range(size)]))
+        self.mean.copy_(torch.tensor([one.mean for one, size in pairs for _ in range(size)]))
+        starts, begin = set(self.dimensions.starts.values()), 0
+        for one in normalisation.inputs:
+            if one.name in starts:
+                continue
+            end = begin + self.dimensions.channels(one.name)
+            if one.name in inputs:
+                self._given[one.name] = (one, slice(begin, end))
+            begin = end
+
+    def step(self, state: torch.Tensor, others: torch.Tensor, lengths: torch.Tensor | float) -> torch.Tensor:
+        """Return the states after as many coarse steps as fit into the lengths; see `Rollout.step`."""
+        if tuple(state.shape[2:]) != self.dimensions.shape:
+            raise ValueError(
+                f"the fields lie on a grid of {tuple(state.shape[2:])} points; the coarse problem lies on that of the "
+                f"training alone, {self.dimensions.shape}"
+            )
+        given = {
+            name: unstacked(one.decode(others[:, part]), self.dimensions, name)
+            for name, (one, part) in self._given.items()
+        }
+        shape = (-1, *(1,) * (state.ndim - 1))
+        left = (torch.as_tensor(lengths, device=state.device) / self.coarse.interval).round().long().reshape(shape)
+        for _ in range(int(left.max())):
+            found = self.solved(state, given) + self.share * self.inner(torch.cat([state, others], dim=1))
+            state = torch.where(left > 0, found, state)
+            left = left - 1
+        return state
+
+    def solved(self, state: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the channels of states after one step of the coarse problem.
+
+        Parameters
+        ----------
+        state
+            ``(n, channel, *space)``.
+        inputs
+            Of the coarse problem in its units, ``(n, *dims)`` each.
+        """
+        shape = (-1, *(1,) * (state.ndim - 2))
+        scale, mean = self.scale.reshape(shape), self.mean.reshape(shape)
+        parts = torch.split(state * scale + mean, list(self.states.sizes), dim=1)
+        starts = self.dimensions.starts
+        before = {
+            name: unstacked(part, self.dimensions, first)[:, None]
+            for (name, first), part in zip(starts.items(), parts, strict=True)
+        }
+        after = self.coarse.again(before, inputs, 1)
+        found = [stacked(after[name][:, 0], self.dimensions, first) for name, first in starts.items()]
+        return (torch.cat(found, dim=1) - mean) / scale
+
+
+def unstacked(channels: torch.Tensor, dimensions: Dimensions, name: str) -> torch.Tensor:
+    """Return a variable ``(n, *dims)`` from its channels ``(n, channel, *space)``, the first of what is repeated."""
+    others, along = dimensions.others(name), dimensions.along(name)
+    kept = channels[(..., *(slice(None) if there else 0 for there in along))]
+    kept = kept.reshape(len(channels), *(dimensions.sizes[dim] for dim in others), *kept.shape[2:])
+    order = _order(dimensions, name)
+    return kept.permute(0, *(1 + order.index(dim) for dim in dimensions.variables[name]))
+
+
+def stacked(values: torch.Tensor, dimensions: Dimensions, name: str) -> torch.Tensor:
+    """Return the channels ``(n, channel, *space)`` of a variable ``(n, *dims)`` that lies on all of space."""
+    dims = dimensions.variables[name]
+    moved = values.permute(0, *(1 + dims.index(dim) for dim in _order(dimensions, name)))
+    return moved.reshape(len(values), dimensions.channels(name), *moved.shape[moved.ndim - len(dimensions.space) :])
+
+
+def _order(dimensions: Dimensions, name: str) -> tuple[str, ...]:
+    """Return the dimensions of a variable in the order of its channels over space."""
+    there = [dim for dim in dimensions.space if dim in dimensions.variables[name]]
+    return (*dimensions.others(name), *there)
