@@ -168,8 +168,10 @@ class Sheet:
         return self.figure
 
     def _image(self, box: Box, values: np.ndarray, colours: str, norm: Normalize, *, smooth: bool = True) -> None:
-        how = {} if smooth else {"interpolation": "nearest"}
-        self._axes.imshow(values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent, **how)
+        how = None if smooth else "nearest"
+        self._axes.imshow(
+            values, cmap=colours, norm=norm, origin="lower", aspect="auto", extent=box.extent, interpolation=how
+        )
 
     def _text(self, x: float, y: float, text: str, size: float, colour: str, **look: Any) -> None:
         self.figure.text(x / self.width, y / self.height, text, fontsize=size, color=colour, **look)
