@@ -43,7 +43,7 @@ class ConservedDrift(SubjectMetric):
     def of(self, subject: Subject) -> Found:
         """Measure the samples; see `SubjectMetric.of`."""
         assert isinstance(subject.problem, Evolution)
-        found = {}
+        found: Found = {}
         for fields, of_whom in ((subject.prediction, ""), (subject.truth, OF_TRUTH)):
             drifts = drift(subject.problem, subject.inputs, fields)
             found |= {name + of_whom: np.abs(values).max(axis=1) for name, values in drifts.items()}

@@ -56,7 +56,8 @@ def spectra(
     first = at_steps.ndim - len(axes)
     moved = np.moveaxis(at_steps, axes, range(first, at_steps.ndim))
     _, energy = energy_spectrum(moved, dimensions.lengths, tuple(dim in rings for dim in dimensions.space))
-    return energy.reshape(len(values), -1, *energy.shape[-2:]).sum(axis=1)
+    total: np.ndarray = energy.reshape(len(values), -1, *energy.shape[-2:]).sum(axis=1)
+    return total
 
 
 def wavenumbers(dimensions: Dimensions, rings: Sequence[str]) -> np.ndarray:

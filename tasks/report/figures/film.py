@@ -131,8 +131,8 @@ class Film:
         """Draw truth, prediction and error in colours, on scales that are those of all frames."""
         from matplotlib.colors import Normalize
 
-        every = tuple(slice(None, None, -(-points // POINTS)) for points in self.truth.shape[1:])
-        true, predicted = self.truth[(frame, *every)], self.prediction[(frame, *every)]
+        rows, columns = (slice(None, None, -(-points // POINTS)) for points in self.truth.shape[1:])
+        true, predicted = self.truth[frame, rows, columns], self.prediction[frame, rows, columns]
         shared = Normalize(*span(self.truth))
         spread = span(np.zeros(1), np.abs(self.prediction - self.truth))[1]
         # Areas of one colour take a third of the bytes of smooth ones.

@@ -21,19 +21,15 @@ def subject(problem: Problem, n: int = 4) -> Subject:
 
 def test_blocks_of_samples_add_up() -> None:
     whole = subject(Burgers(points=16, steps=5))
-    parts = [
-        Subject(
-            *(
-                {name: values[rows] for name, values in one.items()}
-                for one in (whole.inputs, whole.prediction, whole.truth)
-            ),
-            whole.dimensions,
-            whole.problem,
+    parts = []
+    for rows in (slice(0, 1), slice(1, 4)):
+        inputs, prediction, truth = (
+            {name: values[rows] for name, values in one.items()}
+            for one in (whole.inputs, whole.prediction, whole.truth)
         )
-        for rows in (slice(0, 1), slice(1, 4))
-    ]
+        parts.append(Subject(inputs, prediction, truth, whole.dimensions, whole.problem))
     for found in (curves.errors, lambda one: curves.likeness(one, one.prediction)):
-        together, (first, second) = found(whole), map(found, parts)
+        together, first, second = (found(one) for one in (whole, *parts))
         for name, values in together.items():
             np.testing.assert_allclose(first[name] + second[name], values, rtol=1e-10)
 
