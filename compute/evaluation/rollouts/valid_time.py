@@ -75,7 +75,7 @@ def first_below(correlation: np.ndarray, times: Sequence[float], bound: float) -
     (array([1.5, 2. ]), array([ True, False]))
     """
     below = correlation < bound
-    fell: np.ndarray = below.any(axis=1)
+    fell = np.asarray(below.any(axis=1))
     step = np.where(fell, below.argmax(axis=1), 0)
     rows = np.arange(len(correlation))
     from_zero = np.concatenate([np.ones((len(correlation), 1)), correlation], axis=1)
