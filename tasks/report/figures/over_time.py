@@ -80,7 +80,7 @@ def _draw_drift(panel: Axes, rollout: Rollout) -> None:
             panel.plot(rollout.times, values, color=colour, linestyle=style, linewidth=1.3, label=label)
     panel.set_yscale("log")
     panel.set_ylabel("drift, relative")
-    legend(panel, loc="lower right")
+    legend(panel, loc="center right")
 
 
 def spectra(rollout: Rollout, output: str, titles: Sequence[str], unit: str) -> Figure:
