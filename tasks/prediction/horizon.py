@@ -181,7 +181,7 @@ class Horizon:
             found[name] = np.where(there, values.take(self.places, axis), np.nan)
         return found
 
-    def flags(self) -> tuple[str, np.ndarray, dict[str, Any]]:
+    def flags(self) -> tuple[str, np.ndarray, Mapping[str, Any]]:
         """Return which times have calibrated bands, as a variable of a file."""
         about = {
             "long_name": "whether the bands at this time are calibrated",
