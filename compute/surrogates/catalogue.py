@@ -14,8 +14,15 @@ from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.surrogate import Surrogate
 
 SHIPPED: tuple[type[Surrogate], ...] = (
-    *(*NETWORKS, *FITTED, RandomizedPrior, Ensemble),
-    *(Persistence, Stepping, Refiner, Closure, Staggered),
+    *NETWORKS,
+    *FITTED,
+    RandomizedPrior,
+    Ensemble,
+    Persistence,
+    Stepping,
+    Refiner,
+    Closure,
+    Staggered,
 )
 
 AnySurrogate = Annotated[Surrogate, OneOf(Surrogate, lambda: SHIPPED, group="ritz.surrogates")]

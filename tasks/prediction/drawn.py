@@ -98,14 +98,14 @@ class Drawn:
             raise InputError(f"--members with --times: {error}") from None
         return cls(with_start(fields, times, inputs, model.normalisation.dimensions), seed)
 
-    def about(self, long_name: str) -> dict[str, Any]:
+    def about(self, long_name: str) -> Mapping[str, Any]:
         """Return what a file says of the draws of an output."""
         return {
             "long_name": f"draws of {long_name} by the surrogate",
             "comment": f"seed {self.seed}; their spread is not calibrated",
         }
 
-    def coordinate(self) -> tuple[str, np.ndarray, dict[str, Any]]:
+    def coordinate(self) -> tuple[str, np.ndarray, Mapping[str, Any]]:
         """Return the numbers of the draws as a coordinate of a file."""
         count = len(next(iter(self.fields.values())))
         about = {"standard_name": "realization", "long_name": "number of the draw", "units": "1"}

@@ -126,7 +126,7 @@ class Output:
             beside = [*(f"{name}_{side}" for side in sides), *other, *of_samples]
             if self.drawn is not None:
                 about = self.drawn.about(long_name)
-                result[f"{name}_members"] = ((MEMBER, *dims), self.drawn.fields[name], attrs | about)
+                result[f"{name}_members"] = ((MEMBER, *dims), self.drawn.fields[name], {**attrs, **about})
                 beside.append(f"{name}_members")
             corrected = f"{name}_corrected" in other
             result[name] = (dims, values, attrs | {"ancillary_variables": " ".join(beside)})

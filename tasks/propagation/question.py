@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ritz.compute.document import Json
 from ritz.compute.problems.problem import Problem
@@ -142,13 +141,13 @@ class Question:
     @property
     def identity(self) -> str:
         """Hash of what fixes the answer, but for the time that there was."""
-        fixed: dict[str, Any] = {
+        fixed = {
             "problem": self.problem.model_dump(mode="json"),
             "rtol": self.rtol,
             "seed": self.seed,
             "asked": self.asked.model_dump(mode="json"),
             "model": self.identity_of_model,
         }
-        if self.law is not None:
-            fixed |= {"law": self.law.document, "rows": self.law.snapshot}
-        return document_hash(fixed)
+        # Questions from before a law could be one of rows are the same ones.
+        rows = {} if self.law is None else {"law": self.law.document, "rows": self.law.snapshot}
+        return document_hash({**fixed, **rows})

@@ -60,8 +60,15 @@ class Closed(Rollout):
                 self._given[one.name] = (one, slice(begin, end))
             begin = end
 
-    def step(self, state: torch.Tensor, others: torch.Tensor, lengths: torch.Tensor | float) -> torch.Tensor:
+    def step(
+        self,
+        state: torch.Tensor,
+        others: torch.Tensor,
+        lengths: torch.Tensor | float,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
         """Return the states after as many coarse steps as fit into the lengths; see `Rollout.step`."""
+        del generator
         if tuple(state.shape[2:]) != self.dimensions.shape:
             raise ValueError(
                 f"the fields lie on a grid of {tuple(state.shape[2:])} points; the coarse problem lies on that of the "

@@ -120,8 +120,9 @@ class Closure(Stepping):
         _of(module).learn_units(normalisation, own.inputs)
         return module
 
-    def _loop(self, module: torch.nn.Module, states: StateChannels, inputs: int) -> Rollout:
-        """Return the network inside with the coarse problem, in their loop."""
+    def _looped(self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None) -> Rollout:
+        """Return the network inside with the coarse problem, in their loop; it sees no length of a step."""
+        del unit
         from ritz.compute.surrogates.networks.closure import Closed
 
         return Closed(module, states, inputs, self._coarse())

@@ -135,9 +135,7 @@ class Refiner(Stepping):
         off = torch.where(along(numbers == 0, now), (predicted - later) / deviations, noise - said)
         return later + off
 
-    def _looped(
-        self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None
-    ) -> torch.nn.Module:
+    def _looped(self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None) -> Rollout:
         from ritz.compute.surrogates.networks.refining import Refining
 
         return Refining(module, states, inputs, unit=unit, change=self.change, deviations=self.deviations)

@@ -137,10 +137,6 @@ class Stepping(Network):
             )
         inside = self._inside(grid, states)
         module = self._network().build_on(len(inside.varies), len(states.starts), inside)
-        return self._loop(module, states, inputs)
-
-    def _loop(self, module: torch.nn.Module, states: StateChannels, inputs: int) -> Rollout:
-        """Return the network inside in its loop."""
         unit = self._lengths(states)[1] if self._sees_length(states) else None
         return self._looped(module, states, inputs, unit)
 
@@ -276,9 +272,7 @@ class Stepping(Network):
         with batch.arithmetic():
             return rollout.step(now, others, lengths).float()
 
-    def _looped(
-        self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None
-    ) -> torch.nn.Module:
+    def _looped(self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None) -> Rollout:
         """Return a network in its loop; ``unit`` is the length that it sees as 1, None where it sees none."""
         from ritz.compute.surrogates.networks.rollout import Rollout
 
