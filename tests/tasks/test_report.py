@@ -18,7 +18,19 @@ from tests.tasks.reported import make_material, make_record
 
 SECTIONS = ("headline", "samples", "training", "errors", "coverage", "solver", "ledger", "costs", "recipe", "data")
 
-FIGURES = ["samples", "training", "stream", "errors", "calibration", "covered", "cells", "cut", "panel", "ledger"]
+FIGURES = [
+    "samples",
+    "training",
+    "stream",
+    "errors",
+    "calibration",
+    "covered",
+    "over_time",
+    "cells",
+    "cut",
+    "panel",
+    "ledger",
+]
 
 
 class Page(HTMLParser):
@@ -226,7 +238,13 @@ def test_bare_fields_without_coordinates_attributes_or_bands(record: dict[str, A
     bare = Material(
         sample_id=np.array([1]), inputs={}, truth={"u": field, "v": field}, prediction={"u": field, "v": field}
     )
-    assert list(pictures({"coverage": record["coverage"]}, bare)) == ["samples", "samples_2", "calibration", "covered"]
+    assert list(pictures({"coverage": record["coverage"]}, bare)) == [
+        "samples",
+        "samples_2",
+        "calibration",
+        "covered",
+        "over_time",
+    ]
 
 
 def test_pictures_differ_with_the_data_and_only_with_it() -> None:

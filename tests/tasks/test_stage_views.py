@@ -30,8 +30,8 @@ def test_coverage_by_time_is_a_line() -> None:
         {"dataset": "heat@v1", "samples": {"test": 153}, "coverage": {"0.9": COVERAGE | over_time}}
     )
     assert calibrated.lines(found)[1:] == [
-        "coverage of 90% bands by time: 86.0% to 91.0% over 3 times; the interval, which holds at all of them together, "
-        "ends below nominal at 1"
+        "coverage of 90% bands by time: 86.0% to 91.0% over 3 times; the interval, which holds at all of them "
+        "together, ends below nominal at 1"
     ]
 
 

@@ -89,8 +89,8 @@ class Conformal(Uncertainty):
             "Conformal prediction regions for time series using linear complementarity programming",
             2024,
             "AAAI (arXiv:2304.01075)",
-            "the largest error over the times, each in a scale found on other samples, gives narrower regions for whole "
-            "trajectories than a union bound over the times",
+            "the largest error over the times, each in a scale found on other samples, gives narrower regions for "
+            "whole trajectories than a union bound over the times",
             "bands_in_time.txt",
         ),
     )
@@ -154,7 +154,7 @@ class Conformal(Uncertainty):
         return self.spread.unfit(surrogate) or self.weights.unfit()
 
     def check(self, dimensions: Dimensions) -> None:
-        """Refuse factors by time for a steady problem, and a window beyond its stored times; see `Uncertainty.check`."""
+        """Refuse factors by time where there is no time, and a window beyond the stored times."""
         if self.per == "time":
             held_times(dimensions, self.window)
 

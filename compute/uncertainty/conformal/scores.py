@@ -58,8 +58,8 @@ class Scores:
 def kept_of(zones: int) -> int:
     """Return how many scores of a sample are kept in each of so many zones, at most.
 
-    With more zones than there are rings, as of many stored times, fewer are kept: a factor may then leave up to 0.4 % fewer points outside
-    than it is allowed.
+    With more zones than there are rings, as of many stored times, fewer are kept: a factor may then leave up to 0.4 %
+    fewer points outside than it is allowed.
 
     Examples
     --------

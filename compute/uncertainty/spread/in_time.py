@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
     from ritz.compute.surrogates.model import Model
 
+SHARE = 0.95
+"""The scale of a time is this quantile of the largest scores of the validation samples there. Their mean does not know
+of tails: where the small errors of the first times have a heavy one, bands by it are wider (bands_in_time.txt)."""
+
 _CLOSE = 1e-6
 """By so much of the last stored time may the ends of a window miss a stored time."""
 
@@ -25,7 +29,7 @@ class FittedInTime(FittedSpread):
 
     Bands around whole fields hold a window of times together. Errors grow along a trajectory, and one factor for the
     largest score of all times would be that of the last ones: bands of the first ones would be too wide. So the widths
-    at each time are multiplied by its scale, how large the scores of the validation samples are there. No calibration
+    at each time are multiplied by its scale, how large the scores of the validation samples get there. No calibration
     sample decides about a scale.
 
     Attributes
@@ -35,8 +39,8 @@ class FittedInTime(FittedSpread):
     axes
         Axis of time in a sample, by output; without outputs that do not lie along time.
     scales
-        By output that lies along time, ``(time,)``: the mean over the validation samples of the largest score, in units
-        of its mean over the times.
+        By output that lies along time, ``(time,)``: how large the largest score of a validation sample gets
+        (`SHARE`), in units of the mean over the times.
     window
         Places of the first and the last stored time that bands around whole fields hold.
     times
@@ -169,13 +173,13 @@ def _along_time(dimensions: Dimensions) -> list[str]:
 
 
 def _scales(scores: np.ndarray, axis: int) -> tuple[float, ...]:
-    """Return the mean over the samples of the largest score at each time, over the mean of all times.
+    """Return how large the largest score of a sample gets at each time, over the mean of all times.
 
     Scores without a measure are left out; a time without scores, or without errors, has the scale 1.
     """
     at_times = np.moveaxis(scores, axis, 1).reshape(len(scores), scores.shape[axis], -1)
     largest = np.max(at_times, axis=2, where=np.isfinite(at_times), initial=0)
-    means = largest.mean(axis=0)
-    known = means > 0
-    relative = means / means[known].mean() if known.any() else means
+    sizes = np.quantile(largest, SHARE, axis=0)
+    known = sizes > 0
+    relative = sizes / sizes[known].mean() if known.any() else sizes
     return tuple(np.where(known, relative, 1.0).tolist())
