@@ -242,13 +242,17 @@ def check_audit(store_url: str, dataset: str) -> None:
 
 
 def _check_grid(pipeline: Pipeline, template: xr.Dataset) -> None:
-    """Refuse a problem on whose grid the surrogate cannot be trained."""
+    """Refuse a problem on whose grid the surrogate cannot be trained, or has no such error bars."""
     try:
         dimensions = Dimensions.of(template)
         check_symmetries(template.attrs.get("symmetries", "none"), dimensions)
         pipeline.surrogate.check(Grid.of(dimensions))
     except ValueError as error:
         raise Refused(f"problem {pipeline.problem.kind!r}, surrogate {pipeline.surrogate.kind!r}: {error}") from error
+    try:
+        pipeline.uncertainty.check(dimensions)
+    except ValueError as error:
+        raise Refused(f"problem {pipeline.problem.kind!r}: {error}") from error
 
 
 def _check_learning(pipeline: Pipeline, template: xr.Dataset, samples: int) -> None:

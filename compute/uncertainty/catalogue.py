@@ -70,7 +70,7 @@ def about(document: Mapping[str, Any]) -> str:
 
 def promise(document: Mapping[str, Any]) -> str:
     """Return what the method that a recipe names guarantees; in general words where it is not installed."""
-    return _named(document).promise
+    return _named(document).promised(document)
 
 
 def _named(document: Mapping[str, Any]) -> type[Uncertainty]:

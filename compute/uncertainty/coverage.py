@@ -76,7 +76,9 @@ class Parts:
         if self.zones is not None:
             found["by_zone"] = [_row(self.zones[:, k]) for k in range(self.zones.shape[1])]
         if self.steps is not None:
-            found["by_step"] = [_row(self.steps[:, k]) for k in range(self.steps.shape[1])]
+            steps = self.steps.T
+            found["by_step"] = [_row(step) for step in steps]
+            found["by_step_together"] = [list(clustered(step, together=len(steps))) for step in steps]
         if self.difficulty is not None and len(shares) >= 2 * GROUPS:
             order = np.argsort(self.difficulty, kind="stable")
             found["by_difficulty"] = [_row(shares[group]) for group in np.array_split(order, GROUPS)]

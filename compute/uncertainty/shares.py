@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 
 CONFIDENCE = 0.95
-"""Of all intervals."""
+"""Of an interval by itself."""
 
 
 class Interval(NamedTuple):
@@ -18,7 +18,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def clustered(shares: np.ndarray) -> Interval:
+def clustered(shares: np.ndarray, together: int = 1) -> Interval:
     """Return the interval of the mean of shares, one per sample: the points of a field are one observation.
 
     By Student's distribution of the samples' shares, held within 0 and 1. Where all of them are 0 or all are 1 it is
@@ -28,18 +28,23 @@ def clustered(shares: np.ndarray) -> Interval:
     ----------
     shares
         ``(n,)``, n ≥ 1, of the points of each sample.
+    together
+        Of so many intervals all are to hold at once with 95 %, whatever the dependence between them (Bonferroni).
 
     Examples
     --------
     >>> [round(float(end), 3) for end in clustered(np.array([0.8, 0.9, 1.0]))]
     [0.652, 1.0]
+    >>> [round(float(end), 3) for end in clustered(np.array([0.8, 0.9, 1.0]), together=2)]
+    [0.542, 1.0]
     """
     if len(shares) < 2:
         return Interval(0.0, 1.0)
-    reach = float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, len(shares) - 1)) * _deviation(shares)
+    missed = (1 - CONFIDENCE) / together
+    reach = float(scipy.stats.t.ppf(1 - missed / 2, len(shares) - 1)) * _deviation(shares)
     mean = float(shares.mean())
     if mean in (0.0, 1.0):
-        return binomial(round(mean) * len(shares), len(shares))
+        return binomial(round(mean) * len(shares), len(shares), together)
     return Interval(max(0.0, mean - reach), min(1.0, mean + reach))
 
 
@@ -50,8 +55,8 @@ def effective(shares: np.ndarray) -> float | None:
     return mean * (1 - mean) / deviation**2 if deviation else None
 
 
-def binomial(inside: int, of: int) -> Interval:
-    """Return the exact interval of a share of samples.
+def binomial(inside: int, of: int, together: int = 1) -> Interval:
+    """Return the exact interval of a share of samples; ``together`` as in `clustered`.
 
     Source: C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934).
 
@@ -60,7 +65,7 @@ def binomial(inside: int, of: int) -> Interval:
     >>> [round(end, 3) for end in binomial(138, 153)]
     [0.843, 0.944]
     """
-    found = scipy.stats.binomtest(inside, of).proportion_ci(CONFIDENCE, method="exact")
+    found = scipy.stats.binomtest(inside, of).proportion_ci(1 - (1 - CONFIDENCE) / together, method="exact")
     return Interval(float(found.low), float(found.high))
 
 

@@ -29,6 +29,12 @@ Scope = Literal["points", "fields"]
 """Whether bands hold a share of the points, or whole fields with that probability."""
 
 
+_MEANINGS: Mapping[Scope, str] = {
+    "points": "expected share of the points of a sample inside",
+    "fields": "probability that all points of all outputs of a sample are inside",
+}
+
+
 class Need(NamedTuple):
     """How many samples of a split a method asks for.
 
@@ -142,6 +148,10 @@ class Calibrated(Kind, ABC):
         """Return for what `answer` has bands."""
         return ("points",)
 
+    def meaning(self, scope: Scope) -> str:
+        """Return in words what a level of the bands of a scope is."""
+        return _MEANINGS[scope]
+
     def answer(
         self, inputs: Mapping[str, np.ndarray], prediction: Mapping[str, np.ndarray], scope: Scope = "points"
     ) -> tuple[list[tuple[Arrays, Arrays]], Assessment | None]:
@@ -196,6 +206,12 @@ class Uncertainty(Kind, ABC):
     levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     """Nominal coverages, rising."""
 
+    @classmethod
+    def promised(cls, document: Mapping[str, Any]) -> str:
+        """Return what is guaranteed of the error bars that a recipe asks for; `promise` by default."""
+        del document
+        return cls.promise
+
     @field_validator("levels")
     @classmethod
     def _rising(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
@@ -211,6 +227,16 @@ class Uncertainty(Kind, ABC):
         """Say why it is nothing for a surrogate; empty where it is."""
         del surrogate
         return ""
+
+    def check(self, dimensions: Dimensions) -> None:
+        """Refuse variables for which there are no such error bars.
+
+        Raises
+        ------
+        ValueError
+            With what was expected of them.
+        """
+        del dimensions
 
     def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
         """Return on which other laws the error bars are measured too: by name, changes of the problem's fields."""

@@ -59,6 +59,9 @@ class CoverageRow(DocumentPart):
     by_zone, by_step, by_difficulty
         Shares with their intervals of 95 %: by ring of cells from the walls inwards, by time, and by a fifth of the
         samples each, those with the narrowest intervals first.
+    by_step_together
+        Intervals of the shares by time that all hold at once with 95 % (Bonferroni); None in documents of releases
+        that did not measure them.
     width_over_sd
         Mean width over the standard deviation of the truth, a mean over the outputs; None where it was not measured.
     """
@@ -74,6 +77,7 @@ class CoverageRow(DocumentPart):
     fields: FieldsRow | None = None
     by_zone: tuple[tuple[Number, Number, Number], ...] | None = None
     by_step: tuple[tuple[Number, Number, Number], ...] | None = None
+    by_step_together: tuple[tuple[Number, Number], ...] | None = None
     by_difficulty: tuple[tuple[Number, Number, Number], ...] | None = None
     width_over_sd: Number | None = None
 
@@ -81,6 +85,17 @@ class CoverageRow(DocumentPart):
         """Return the share with its interval, where that was measured."""
         interval = "" if self.low is None or self.high is None else f" [{100 * self.low:.1f}, {100 * self.high:.1f}]"
         return f"{self.measured:.1%}{interval}"
+
+    def over_time(self) -> str:
+        """Return the least and the largest share by time, and at how many times it is below nominal; or ``""``."""
+        if not self.by_step or not self.by_step_together:
+            return ""
+        shares = [share for share, _, _ in self.by_step]
+        below = sum(high < self.nominal for _, high in self.by_step_together)
+        return (
+            f"{min(shares):.1%} to {max(shares):.1%} over {len(shares)} times; the interval, which holds at all of "
+            f"them together, ends below nominal at {below}"
+        )
 
     def beyond(self, nominal: float, bound: float) -> bool:
         """Return whether even the end of the interval that is nearer to ``nominal`` is further from it than a bound."""

@@ -6,6 +6,7 @@ from ritz.tasks.report.sections.coverage.cut import Cut
 from ritz.tasks.report.sections.coverage.levels import Coverage
 from ritz.tasks.report.sections.coverage.parts import Parts
 from ritz.tasks.report.sections.coverage.promise import Promise
+from ritz.tasks.report.sections.coverage.times import OverTime
 from ritz.tasks.report.sections.errors import Baselines, Distribution, Errors, Measures
 from ritz.tasks.report.sections.films import Films
 from ritz.tasks.report.sections.population import Population
@@ -18,7 +19,7 @@ SAMPLES = (Samples(),)
 
 ERRORS = (Errors(), Distribution(), Baselines(), Measures(), Truth(), Worst(), Rollouts(), Spectra(), Films())
 
-BARS = (Coverage(), Promise(), Parts(), Cells(), Cut())
+BARS = (Coverage(), Promise(), Parts(), OverTime(), Cells(), Cut())
 
 POPULATION = (Population(),)
 

@@ -12,7 +12,6 @@ import xarray as xr
 from ritz.compute.fields.dimensions import TIME
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty.novelty import Judged
-from ritz.compute.uncertainty.uncertainty import Scope
 from ritz.storage.conventions import CONVENTIONS
 from ritz.tasks.documents.card import Card
 from ritz.tasks.prediction.drawn import MEMBER, Drawn
@@ -29,11 +28,6 @@ OUTSIDE, SCORE, P = "input_outside", "input_score", "input_p"
 
 ESTIMATE, DOUBTFUL, FAR = "estimated_error", "estimate_doubtful", "estimate_far"
 """What it says of every prediction, where the equations tell."""
-
-_PROMISES: Mapping[Scope, str] = {
-    "points": "expected share of the points of a sample inside: level",
-    "fields": "probability that all points of all outputs of a sample are inside: level",
-}
 
 Attributes = Mapping[str, Any]
 """Of a variable, as `xarray` takes them."""
@@ -52,18 +46,18 @@ class Bars:
         The lower and upper ends at each level.
     calibrated
         In words for what they were calibrated.
-    scope
-        What the level is said of.
+    meaning
+        In words what a level is.
     """
 
     levels: tuple[float, ...]
     intervals: tuple[tuple[Arrays, Arrays], ...]
     calibrated: str
-    scope: Scope
+    meaning: str
 
     def about(self) -> str:
         """Return in words what they promise, and for what."""
-        return f"{self.calibrated}; {_PROMISES[self.scope]}"
+        return f"{self.calibrated}; {self.meaning}: level"
 
     def sides(self) -> dict[str, Arrays]:
         """Return the lower and the upper ends by output, ``(level, n, *dims)``."""

@@ -183,7 +183,9 @@ def predict(
         doubtful = None if estimated is None else estimated.doubtful
         verified = work(problem, inputs.values, outputs, verify, doubtful)
         verification = Verification.of(verified, verify, _seconds(trained, inputs.values))
-    bars = None if bands is None or intervals is None else Bars(bands.levels, tuple(intervals), str(calibrated), scope)
+    bars = None
+    if bands is not None and intervals is not None:
+        bars = Bars(bands.levels, tuple(intervals), str(calibrated), bands.meaning(scope))
     result = Output(
         card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon, stepped, drawn
     ).dataset()

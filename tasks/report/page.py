@@ -66,8 +66,8 @@ def pictures(record: Mapping[str, Any], material: Material, page: Page = RUN_PAG
     -------
     dict of Picture
         Of a run ``samples`` (and ``samples_2`` … for further outputs), ``training``, ``stream``, ``errors``,
-        ``calibration``, ``covered``, ``cells`` …, ``cut`` …, ``panel``, ``ledger``; without those that were not
-        measured.
+        ``calibration``, ``covered``, ``over_time``, ``cells`` …, ``cut`` …, ``panel``, ``ledger``; without
+        those that were not measured.
     """
     return drawn(page.sections, RunFacts(Recorded.of(record), material))
 

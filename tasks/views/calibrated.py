@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ritz.tasks.documents.calibration import Calibration, CoverageRow
+from ritz.tasks.documents.calibration import Calibration, CoverageRow, at
 
 
 def rows(found: Calibration) -> list[dict[str, str]]:
@@ -15,6 +15,9 @@ def lines(found: Calibration) -> list[str]:
     counts = ", ".join(f"{count} of the split {split!r}" for split, count in found.samples.items())
     said = [f"{found.dataset}: {counts}; intervals of 95 % count samples, not points"]
     said += [found.made] if found.made else []
+    said += [
+        f"coverage of {row.nominal:.0%} bands by time: {text}" for row in _main(found) if (text := row.over_time())
+    ]
     ranks = found.ranking
     if ranks and ranks.get("spearman_point") is not None and ranks.get("spearman_sample") is not None:
         said.append(
@@ -27,6 +30,12 @@ def lines(found: Calibration) -> list[str]:
                 f"on {law!r} the coverage of {float(level):.0%} bands drops by percentage points: {drop.text()}"
             )
     return said
+
+
+def _main(found: Calibration) -> list[CoverageRow]:
+    """Return the row at 90 %, or at the highest level; none without levels."""
+    rows = list(found.coverage.values())
+    return [row] if (row := at(found.coverage, 0.9)) else rows[-1:]
 
 
 def _row(row: CoverageRow) -> dict[str, str]:

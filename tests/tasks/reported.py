@@ -142,6 +142,7 @@ def make_record() -> dict[str, Any]:
                 "by_sample": {"least": level - 0.2, "tenth": level - 0.1, "median": level},
                 "by_zone": [[level - 0.03 * ring, level - 0.03 * ring - 0.02, level] for ring in range(4)],
                 "by_step": [[level + 0.01, level, level + 0.02]] * 12,
+                "by_step_together": [[level - 0.01, level + 0.03]] * 11 + [[level + 0.001, level + 0.03]],
                 "by_difficulty": [[level, level - 0.05, level + 0.05]] * 5,
             }
             for level in (0.5, 0.9)

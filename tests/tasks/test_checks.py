@@ -82,6 +82,17 @@ def test_a_surrogate_that_is_not_for_the_grid_is_refused(store: Store) -> None:
         check_run(load(TINY, plate | {"surrogate": surrogate}), store.url, trains=True)
 
 
+def test_bands_by_time_of_a_steady_problem_are_refused(store: Store) -> None:
+    with pytest.raises(Refused, match=r"problem 'darcy': uncertainty\.per is 'time', expected 'sample'"):
+        check_run(load(TINY, {"uncertainty.per": "time"}), store.url, trains=True)
+
+
+def test_a_window_beyond_the_stored_times_is_refused(store: Store) -> None:
+    late = {"uncertainty": {"kind": "conformal", "per": "time", "window": [0.5, 3.0]}}
+    with pytest.raises(Refused, match=r"uncertainty\.window is \[0\.5, 3\], expected times within the stored ones"):
+        check_run(load("burgers", late), store.url, trains=True)
+
+
 def test_training_on_an_unfinished_dataset_is_refused(store: Store, begun: Callable[..., str]) -> None:
     with pytest.raises(Refused, match="holds 0 of 160 samples"):
         check_training(Train(load(TINY), begun("half")).planned(store.url))

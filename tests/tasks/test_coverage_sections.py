@@ -21,6 +21,7 @@ from ritz.tasks.report.sections.coverage.cells import Cells
 from ritz.tasks.report.sections.coverage.cut import Cut
 from ritz.tasks.report.sections.coverage.parts import RENEWED, Parts
 from ritz.tasks.report.sections.coverage.promise import Promise
+from ritz.tasks.report.sections.coverage.times import OverTime
 from tests.tasks.reported import make_material, make_record
 
 
@@ -52,18 +53,62 @@ def test_panels_are_those_that_were_measured(facts: RunFacts) -> None:
     [draw] = Parts().figures(facts).values()
     figure = draw()
     assert figure is not None
-    samples, rings, difficulty, steps = figure.axes
+    samples, rings, difficulty = figure.axes
     np.testing.assert_array_equal(samples.lines[1].get_ydata(), np.sort(facts.material.covered.shares))  # type: ignore[union-attr]
     assert [label.get_text() for label in rings.get_xticklabels()] == ["1", "2", "3–4", "5–8"]
-    assert rings.get_ylim() == difficulty.get_ylim() == steps.get_ylim() != samples.get_ylim()
-    assert steps.get_xlabel() == "step"
+    assert rings.get_ylim() == difficulty.get_ylim() != samples.get_ylim()
     record = make_record()
     for row in record["coverage"].values():
-        del row["by_step"], row["by_zone"]
+        del row["by_zone"]
     [draw] = Parts().figures(RunFacts(Recorded.of(record), facts.material)).values()
     figure = draw()
     assert figure is not None
     assert len(figure.axes) == 2
+
+
+def test_coverage_over_time_has_intervals_that_hold_together(facts: RunFacts) -> None:
+    assert (
+        "Over 12 times 91 % to 91 % of the points are inside; the interval ends below nominal at 0 and begins above it "
+        "at 1 of them. All times share one factor"
+    ) in text(OverTime(), facts)
+    assert "hold at all times together with 95 % (Bonferroni)" in text(OverTime(), facts)
+    [draw] = OverTime().figures(facts).values()
+    figure = draw()
+    assert figure is not None
+    [axes] = figure.axes
+    assert axes.get_xlabel() == "step"
+    assert [label.get_text() for label in axes.get_legend().get_texts()] == ["nominal", "interval", "points inside"]  # type: ignore[union-attr]
+    np.testing.assert_allclose(axes.collections[0].get_paths()[0].get_extents().get_points()[:, 1], (0.89, 0.93))
+
+
+def test_bands_by_time_stand_beside_the_coverage_that_is_expected(facts: RunFacts) -> None:
+    record = make_record()
+    record["recipe"]["uncertainty"] = {"kind": "conformal", "per": "time", "window": [0.5, 1.0]}
+    record["coverage"]["0.9"]["expected"] = [0.9, 0.9066]
+    own = RunFacts(Recorded.of(record), facts.material)
+    assert "Green: between what it is expected" in text(OverTime(), own)
+    assert "Each time has a factor of its own" in text(OverTime(), own)
+    assert "at the stored times from 0.5 to 1 together." in text(Promise(), own)
+    assert "of a single cell, of samples of another law" in text(Promise(), own)
+    assert "of a single cell or time," in text(Promise(), facts)
+    [draw] = OverTime().figures(own).values()
+    figure = draw()
+    assert figure is not None
+    names = [label.get_text() for label in figure.axes[0].get_legend().get_texts()]  # type: ignore[union-attr]
+    assert "expected" in names
+
+
+def test_coverage_by_time_of_an_earlier_release_is_shown_with_its_own_intervals(facts: RunFacts) -> None:
+    record = make_record()
+    for row in record["coverage"].values():
+        del row["by_step_together"]
+    old = RunFacts(Recorded.of(record), facts.material)
+    assert "intervals of 95 %, at each time by itself" in text(OverTime(), old)
+    for row in record["coverage"].values():
+        del row["by_step"]
+    steady = RunFacts(Recorded.of(record), facts.material)
+    assert not OverTime().figures(steady)
+    assert text(OverTime(), steady) == ""
 
 
 def test_times_of_the_steps_are_those_of_the_grid() -> None:

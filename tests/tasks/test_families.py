@@ -156,7 +156,8 @@ def test_a_report_shows_it_and_says_what_part(trained: Trained) -> None:
         [name if number == 1 else f"{name}_{number}" for number in range(1, 1 + len(outputs))]
         for name in ("cells", "cut")
     )
-    assert list(bars) == [*drawn, "calibration", "covered", *cells, *([] if lines else cuts)]
+    steps = ["over_time"] if trained.coverage["0.9"].by_step else []
+    assert list(bars) == [*drawn, "calibration", "covered", *steps, *cells, *([] if lines else cuts)]
 
 
 def test_inputs_from_a_file_give_outputs_with_names_units_and_places(trained: Trained, tmp_path: Path) -> None:

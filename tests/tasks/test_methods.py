@@ -60,5 +60,5 @@ def test_the_command_lists_them() -> None:
         "year": 2022,
         "where": "arXiv:2208.02814",
         "claim": "the expected share of points inside is at least the level",
-        "measured": "",
+        "measured": "bands_in_time.txt",
     }

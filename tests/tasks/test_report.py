@@ -27,6 +27,7 @@ FIGURES = [
     "spectra",
     "calibration",
     "covered",
+    "over_time",
     "cells",
     "cut",
     "panel",
@@ -239,7 +240,13 @@ def test_bare_fields_without_coordinates_attributes_or_bands(record: dict[str, A
     bare = Material(
         sample_id=np.array([1]), inputs={}, truth={"u": field, "v": field}, prediction={"u": field, "v": field}
     )
-    assert list(pictures({"coverage": record["coverage"]}, bare)) == ["samples", "samples_2", "calibration", "covered"]
+    assert list(pictures({"coverage": record["coverage"]}, bare)) == [
+        "samples",
+        "samples_2",
+        "calibration",
+        "covered",
+        "over_time",
+    ]
 
 
 def test_pictures_differ_with_the_data_and_only_with_it() -> None:

@@ -21,6 +21,20 @@ COVERAGE = {
 }
 
 
+def test_coverage_by_time_is_a_line() -> None:
+    over_time = {
+        "by_step": [[0.91, 0.89, 0.93], [0.86, 0.84, 0.88], [0.9, 0.88, 0.92]],
+        "by_step_together": [[0.88, 0.94], [0.83, 0.89], [0.87, 0.93]],
+    }
+    found = Calibration.model_validate(
+        {"dataset": "heat@v1", "samples": {"test": 153}, "coverage": {"0.9": COVERAGE | over_time}}
+    )
+    assert calibrated.lines(found)[1:] == [
+        "coverage of 90% bands by time: 86.0% to 91.0% over 3 times; the interval, which holds at all of them "
+        "together, ends below nominal at 1"
+    ]
+
+
 def test_bars_have_what_was_promised_and_measured_per_level() -> None:
     found = Calibration.model_validate(
         {

@@ -17,7 +17,7 @@ from ritz.compute.uncertainty.look import covered, look, mean_over, means
 from ritz.compute.uncertainty.predicted import Arrays, Assessment, Predicted
 from ritz.compute.uncertainty.shares import promised
 from ritz.compute.uncertainty.spread.catalogue import AnyFittedSpread
-from ritz.compute.uncertainty.spread.spread import Shape
+from ritz.compute.uncertainty.spread.spread import FittedSpread, Shape
 from ritz.compute.uncertainty.uncertainty import Calibrated, Scope
 from ritz.compute.uncertainty.weights.catalogue import AnyFittedWeights
 
@@ -152,6 +152,10 @@ class Bands(Calibrated):
         shape = self.spread.shape(inputs, prediction)
         return self._around(shape, self._own(inputs), range(len(self.levels)), scope), shape.assessment
 
+    def meaning(self, scope: Scope) -> str:
+        """Return what a level is of, with the times where they count; see `Calibrated.meaning`."""
+        return f"{super().meaning(scope)} {self.spread.of_times(together=scope == 'fields')}".rstrip()
+
     def _own(self, inputs: Mapping[str, np.ndarray]) -> _Own | None:
         """Return the factors of each of some samples, where they have factors of their own."""
         if self.reweighted is None or self.weights is None:
@@ -212,8 +216,9 @@ class Bands(Calibrated):
             for name in self.outputs
         }
         scores = {name: shape.scores(test.truth, name) for name in self.outputs}
+        worst = largest(self.spread, scores, len(test))
         limits = np.array([self.fields]) if own is None else own.fields
-        return found | Measured({WHOLE: largest(scores, len(test))[:, None] <= limits, **widths})
+        return found | Measured({WHOLE: worst[:, None] <= limits, **widths})
 
     def covered(self, measured: Measured) -> tuple[Coverage, ...]:
         """Return the coverage at every level; see `Calibrated.covered`.
@@ -256,16 +261,16 @@ class Bands(Calibrated):
         return 2 * means(half)
 
     def _half(self, shape: Shape, own: _Own | None, name: str, index: int, scope: Scope) -> np.ndarray:
-        """Return the half width of the band of one output, ``(n, *dims)`` float64."""
+        """Return the half width of the band of one output, ``(n, *dims)`` float64; NaN at points that are not held."""
         width = shape.width[name]
         if scope == "points":
             return self._factors(own, name, index, width.shape[1:]) * width
         if self.fields is None:
             raise ValueError("scope is 'fields', but these bands were calibrated for points alone")
-        if own is None:
-            return self.fields[index] * width
-        found: np.ndarray = own.fields[:, index].reshape(-1, *(1,) * (width.ndim - 1)) * width
-        return found
+        factors = np.array(self.fields[index]) if own is None else own.fields[:, index]
+        found: np.ndarray = factors.reshape(-1, *(1,) * (width.ndim - 1)) * width
+        held = self.spread.held(name, width.shape[1:])
+        return found if held is None else np.where(held, found, np.nan)
 
     def _factors(self, own: _Own | None, name: str, index: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return the factors of the points of one output, ``(1 or n, *shape)`` or what repeats to it."""
@@ -284,7 +289,12 @@ class Bands(Calibrated):
         raise ValueError(f"level is {level}, expected one of the calibrated levels {self.levels}")
 
 
-def largest(scores: Mapping[str, np.ndarray], count: int) -> np.ndarray:
-    """Return the largest score of each of ``count`` samples, over all points of all outputs."""
-    found: np.ndarray = np.max([values.reshape(count, -1).max(axis=1) for values in scores.values()], axis=0)
-    return found
+def largest(spread: FittedSpread, scores: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """Return the largest score of each of ``count`` samples, over the points of all outputs that whole fields hold."""
+    found = []
+    for name, values in scores.items():
+        held = spread.held(name, values.shape[1:])
+        points = values.reshape(count, -1) if held is None else values[:, held]
+        found.append(points.max(axis=1))
+    worst: np.ndarray = np.max(found, axis=0)
+    return worst

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -8,16 +8,18 @@ import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from ritz.compute.evaluation.measured import Measured
-from ritz.compute.kind import Source
+from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.uncertainty.conformal.bands import Bands, Factors, largest
 from ritz.compute.uncertainty.conformal.factors import conformal_quantile, risk_control
 from ritz.compute.uncertainty.conformal.reweighted import Reweighted, Zone
-from ritz.compute.uncertainty.conformal.scores import Scores
+from ritz.compute.uncertainty.conformal.scores import Scores, kept_of
 from ritz.compute.uncertainty.look import at_map
 from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.scoring import Scoring
 from ritz.compute.uncertainty.spread.catalogue import AnySpread
 from ritz.compute.uncertainty.spread.choice import AutoSpread
+from ritz.compute.uncertainty.spread.in_time import FittedInTime, held_times
 from ritz.compute.uncertainty.spread.spread import FittedSpread
 from ritz.compute.uncertainty.uncertainty import Need, Uncertainty
 from ritz.compute.uncertainty.weights.catalogue import AnyWeights
@@ -49,6 +51,12 @@ class Conformal(Uncertainty):
     Beside them stand bands around *whole fields*: λ is the conformal quantile of the largest score of a sample, so that
     with the probability of the level all points of all outputs of a new sample are inside.
 
+    Over time: with ``per="time"`` each stored time has a factor of its own, by risk control over the points at that
+    time, so that each of them has the guarantee above by itself. Bands around whole fields then hold all points at all
+    times of a window together, by default at all stored times: λ is the conformal quantile of the largest score in the
+    window, in the scale of each time (`ritz.compute.uncertainty.spread.in_time.FittedInTime`). Outside of the window
+    they have no ends: NaN. Both are said of new trajectories from their beginning, and of no later time.
+
     A band of constant width is calibrated the same way. Where errors differ from point to point the
     learnt band is the narrower at high levels. At low levels the constant one may be narrower on average, since
     it gives up the points with large errors altogether.
@@ -74,6 +82,16 @@ class Conformal(Uncertainty):
             2022,
             "arXiv:2208.02814",
             "the expected share of points inside is at least the level",
+            "bands_in_time.txt",
+        ),
+        Source(
+            "M. Cleaveland, I. Lee, G. J. Pappas, L. Lindemann",
+            "Conformal prediction regions for time series using linear complementarity programming",
+            2024,
+            "AAAI (arXiv:2304.01075)",
+            "the largest error over the times, each in a scale found on other samples, gives narrower regions for "
+            "whole trajectories than a union bound over the times",
+            "bands_in_time.txt",
         ),
     )
 
@@ -85,6 +103,10 @@ class Conformal(Uncertainty):
 
     weights: AnyWeights = Equal()
     """How much each calibration sample says of a new one, where they need not come from one law."""
+    per: Literal["sample", "time"] = "sample"
+    """Of what the share of points inside is controlled: of each sample, or of each of its stored times by itself."""
+    window: Annotated[tuple[float, float], Field(json_schema_extra=in_units("time"))] | None = None
+    """With ``per: time`` the first and the last time that bands around whole fields hold together; None for all."""
     shifts: dict[str, dict[str, Any]] = Field(default={})
     """Laws on which the bands are measured too, by name: fields of the problem with other values, e.g.
     ``{rough: {law: {alpha: 1.5}}}``. 150 samples of each are solved."""
@@ -99,11 +121,42 @@ class Conformal(Uncertainty):
             written.pop("shifts", None)
         if self.weights == Equal():
             written.pop("weights", None)
+        if self.per == "sample":
+            written.pop("per", None)
+        if self.window is None:
+            written.pop("window", None)
         return written
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield a window without factors by time, and one that ends before it begins; see `Kind.faults`."""
+        if self.window is None:
+            return
+        said = f"window is [{self.window[0]:g}, {self.window[1]:g}]"
+        if self.per != "time":
+            yield Fault(("window", "per"), f"{said} with per {self.per!r}, expected per 'time': it is one of times")
+        if self.window[0] > self.window[1]:
+            yield Fault(("window",), f"{said}, expected the first time and a later one, or the same")
+
+    @classmethod
+    def promised(cls, document: Mapping[str, Any]) -> str:
+        """Return what is guaranteed, of each time too where it has factors of its own; see `Uncertainty.promised`."""
+        if document.get("per") != "time":
+            return cls.promise
+        window = document.get("window")
+        held = "all stored times" if window is None else f"the stored times from {window[0]:g} to {window[1]:g}"
+        return (
+            f"{cls.promise} The first holds of the points of each stored time by itself, the second of all points at "
+            f"{held} together."
+        )
 
     def unfit(self, surrogate: Surrogate) -> str:
         """Return what the spread and the weights say; see `Uncertainty.unfit`."""
         return self.spread.unfit(surrogate) or self.weights.unfit()
+
+    def check(self, dimensions: Dimensions) -> None:
+        """Refuse factors by time where there is no time, and a window beyond the stored times."""
+        if self.per == "time":
+            held_times(dimensions, self.window)
 
     def other_laws(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the shifts; see `Uncertainty.other_laws`."""
@@ -129,7 +182,10 @@ class Conformal(Uncertainty):
     def scoring(self, validate: Predicted, about: About) -> ConformalScoring:
         """Find the shape of the bands on the validation samples; see `Uncertainty.scoring`."""
         features = Features.fit(validate.inputs, about) if self.weights.features else None
-        return ConformalScoring(self, self.spread.fit(validate, about), features)
+        spread = self.spread.fit(validate, about)
+        if self.per == "time":
+            spread = FittedInTime.fit(spread, validate, about.dimensions, self.window)
+        return ConformalScoring(self, spread, features)
 
     def calibrate(self, validate: Predicted, calibrate: Predicted, about: About | None = None) -> Bands:
         """Find the shape of the bands on one split and calibrate their factors on the other.
@@ -171,7 +227,7 @@ class ConformalScoring(Scoring):
         """Return scores of each sample, by output and zone; see `Scoring.scores`."""
         shape = self.spread.shape(calibrate.inputs, calibrate.prediction)
         scores = {name: shape.scores(calibrate.truth, name) for name in sorted(calibrate.truth)}
-        rows = {"largest": largest(scores, len(calibrate))}
+        rows = {"largest": largest(self.spread, scores, len(calibrate))}
         if calibrate.places is not None:
             rows["places"] = calibrate.places
         if self.features is not None:
@@ -181,7 +237,7 @@ class ConformalScoring(Scoring):
             zones = self.spread.zones(name, values.shape[1:])
             parts = [values] if zones is None else [values[:, zones == k] for k in range(zones.max() + 1)]
             for k, part in enumerate(parts):
-                found |= Scores.of(part).measured(f"{name}|zone {k}")
+                found |= Scores.of(part, kept_of(len(parts))).measured(f"{name}|zone {k}")
             found |= Scores.of(calibrate.error(name)).measured(f"{name}|error")
         return found
 

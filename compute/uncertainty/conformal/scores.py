@@ -6,9 +6,13 @@ from typing import Self
 import numpy as np
 
 from ritz.compute.evaluation.measured import Measured
+from ritz.compute.uncertainty.zones import RINGS
 
 KEPT = 1024
 """Of the scores of a sample so many are kept, at most."""
+
+_FEWEST = 256
+"""Of the scores of a sample in one of many zones at least so many are kept."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,20 @@ class Scores:
     def of_measured(cls, measured: Measured, name: str) -> Self:
         """Read what `measured` returned of several parts, joined."""
         return cls(measured.rows[f"{name}|values"], int(measured.rows[f"{name}|points"][0]))
+
+
+def kept_of(zones: int) -> int:
+    """Return how many scores of a sample are kept in each of so many zones, at most.
+
+    With more zones than there are rings, as of many stored times, fewer are kept: a factor may then leave up to 0.4 %
+    fewer points outside than it is allowed.
+
+    Examples
+    --------
+    >>> [kept_of(zones) for zones in (1, 6, 20, 100)]
+    [1024, 1024, 307, 256]
+    """
+    return max(_FEWEST, min(KEPT, RINGS * KEPT // zones))
 
 
 def _last(points: int, kept: int) -> np.ndarray:

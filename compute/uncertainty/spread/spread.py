@@ -104,6 +104,33 @@ class FittedSpread(Kind, ABC):
         del name, shape
         return None
 
+    def held(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Return which points of an output bands around whole fields hold; None for all.
+
+        Parameters
+        ----------
+        shape
+            Of one sample.
+
+        Returns
+        -------
+        held
+            ``shape`` bool.
+        """
+        del name, shape
+        return None
+
+    def of_times(self, *, together: bool) -> str:
+        """Return in words of which times bands speak; empty where they speak of all points of a sample at once.
+
+        Parameters
+        ----------
+        together
+            Whether of bands around whole fields, rather than of those that hold a share of the points.
+        """
+        del together
+        return ""
+
     def made(self) -> str:
         """Return in a sentence or two how the bands were made."""
         return ""

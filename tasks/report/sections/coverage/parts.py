@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from ritz.tasks.report.figures.theme import INK, MUTED, SERIES, WIDE, dress, figure, in_a_row, legend, plain
+from ritz.tasks.report.figures.theme import INK, MUTED, SERIES, WIDE, dress, figure, in_a_row, legend
 from ritz.tasks.report.html import Pictures, joined, paragraph, picture
 from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.section import Draw, Section
@@ -30,13 +30,13 @@ RENEWED = (
 
 
 class Parts(Section[RunFacts]):
-    """Where coverage differs from that of all points: between samples, near walls, by difficulty, over time."""
+    """Where coverage differs from that of all points: between samples, near walls, by difficulty."""
 
     name = "coverage-parts"
     title = "Coverage by sample, by place, by difficulty"
     under = "coverage"
     place = 20
-    needs = ("coverage", "covered", "coordinates", "attrs")
+    needs = ("coverage", "covered")
 
     def figures(self, facts: RunFacts) -> Mapping[str, Draw]:
         """Return ``covered``."""
@@ -53,7 +53,6 @@ class Parts(Section[RunFacts]):
             "samples": "every test sample, the least covered first; shaded: the interval of 95 % of their mean",
             "by_zone": "rings of cells, the outermost first",
             "by_difficulty": "fifths of the samples, those with the narrowest bands first",
-            "by_step": "time",
         }
         shown = "; ".join(said[name] for name in _panels(facts))
         return joined(
@@ -85,15 +84,12 @@ def draw(facts: RunFacts) -> Figure:
         one.axhline(row["nominal"], color=MUTED, linewidth=1, linestyle="--", label="nominal", zorder=1)
         if name == "samples":
             _samples(one, facts, row)
-        elif name == "by_step":
-            _steps(one, facts, panels[name])
         else:
             _groups(one, panels[name], RINGS if name == "by_zone" else ("1", "2", "3", "4", "5"))
     below = {
         "samples": "test samples, least covered first",
         "by_zone": "cells from the nearest edge",
         "by_difficulty": "fifth of the samples, by band width",
-        "by_step": plain(facts.material.times(len(panels.get("by_step", ())))[1], 24),
     }
     for name, one in axes.items():
         one.set_xlabel(below[name])
@@ -114,7 +110,7 @@ def _panels(facts: RunFacts) -> dict[str, np.ndarray]:
     covered, row = facts.material.covered, facts.recorded.next_to_90
     if covered is not None and len(covered.shares):
         found["samples"] = np.sort(covered.shares)
-    for name in ("by_zone", "by_difficulty", "by_step"):
+    for name in ("by_zone", "by_difficulty"):
         if row.get(name):
             found[name] = np.array(row[name], float)
     return found
@@ -151,11 +147,3 @@ def _groups(axes: Axes, shares: np.ndarray, names: Sequence[str]) -> None:
                   elinewidth=1.2, capsize=3)  # fmt: skip
     axes.set_xlim(-0.5, len(shares) - 0.5)
     axes.set_xticks(places, names[: len(shares)])
-
-
-def _steps(axes: Axes, facts: RunFacts, shares: np.ndarray) -> None:
-    times, _ = facts.material.times(len(shares))
-    axes.fill_between(times, shares[:, 1], shares[:, 2], color=SERIES[0], alpha=0.25, linewidth=0)
-    few = len(shares) <= 20
-    axes.plot(times, shares[:, 0], color=SERIES[0], linewidth=1.2, marker="o" if few else "", markersize=3)
-    axes.locator_params(axis="x", nbins=5)

@@ -6,12 +6,13 @@ from markupsafe import Markup
 from ritz.compute.uncertainty.catalogue import promise
 from ritz.tasks.report.html import Pictures, joined, paragraph
 from ritz.tasks.report.material import Material, RunFacts
+from ritz.tasks.report.recorded import Recorded
 from ritz.tasks.report.section import Section
 from ritz.tasks.report.wording import number, percent
 
 NOT_PROMISED = (
-    "Not guaranteed: the coverage of a single sample, of a single cell or time, of samples of another law, on another "
-    "grid or after the last calibrated step. The coverage of one calibration differs from the expected one by chance."
+    "Not guaranteed: the coverage of a single sample, of {part}, of samples of another law, on another grid or after "
+    "the last calibrated step. The coverage of one calibration differs from the expected one by chance."
 )
 
 DISCRETE = "The bands are about the discrete solution on this grid, and not about the solution of the PDE. "
@@ -31,11 +32,17 @@ class Promise(Section[RunFacts]):
         if not facts.recorded.coverage:
             return Markup()
         said = promise(dict(facts.recorded.recipe.get("uncertainty") or {}))
+        part = "a single cell" if by_time(facts.recorded) else "a single cell or time"
         return joined(
             paragraph(f"Guaranteed: {said[:1].lower()}{said[1:]}"),
-            paragraph(NOT_PROMISED),
+            paragraph(NOT_PROMISED.format(part=part)),
             paragraph(DISCRETE + _beside(facts.material)),
         )
+
+
+def by_time(recorded: Recorded) -> bool:
+    """Return whether the bands were calibrated at each stored time by itself."""
+    return (recorded.recipe.get("uncertainty") or {}).get("per") == "time"
 
 
 def _beside(material: Material) -> str:
