@@ -12,6 +12,7 @@ from ritz.compute.surrogates.families import NETWORKS
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import network
 from ritz.compute.surrogates.normalisation import Normalisation
+from ritz.compute.surrogates.rollout.latent_ode import LatentODE
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.surrogate import Grid, Surrogate
@@ -50,7 +51,7 @@ class Ensemble(Surrogate):
 
     kind: Literal["ensemble"] = "ensemble"
     member: Annotated[
-        Surrogate, OneOf(Surrogate, lambda: (*NETWORKS, RandomizedPrior, Stepping), group="ritz.surrogates")
+        Surrogate, OneOf(Surrogate, lambda: (*NETWORKS, RandomizedPrior, Stepping, LatentODE), group="ritz.surrogates")
     ] = FNO()
     """What each member is."""
     size: int = Field(default=4, ge=2, le=64, json_schema_extra=in_units("members"))

@@ -12,7 +12,7 @@ from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.network import Network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, StateChannels, Surrogate
+from ritz.compute.surrogates.surrogate import Grid, StateChannels, Surrogate, check_rising
 
 if TYPE_CHECKING:
     import torch
@@ -206,12 +206,11 @@ class Stepping(Network):
         ValueError
             If the times do not rise from zero, or the steps cannot lead to one of them.
         """
+        check_rising(times)
         found, now = [], 0.0
         shortest, longest = self._lengths(states)
         for time in times:
             whole = time - now
-            if not whole > 0 or not math.isfinite(time):
-                raise ValueError(f"times has {time:g} after {now:g}, expected times that rise from above zero")
             count = max(1, round(whole / longest)) if shortest == longest else math.ceil(whole / longest - _ALIKE)
             length = whole / count
             if not shortest * (1 - _ALIKE) <= length <= longest * (1 + _ALIKE):
