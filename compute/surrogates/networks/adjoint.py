@@ -37,7 +37,8 @@ def solve_adjoint(
     FloatingPointError
         See `ritz.compute.surrogates.networks.tsit5.attempts`; in the backward pass too.
     """
-    return Solved(*_Adjoint.apply(slope, rtol, most, state, times, *slope.parameters()))
+    found = _Adjoint.apply(slope, rtol, most, state, times, *slope.parameters())  # type: ignore[no-untyped-call]  # of torch
+    return Solved(*found)
 
 
 class _Adjoint(torch.autograd.Function):

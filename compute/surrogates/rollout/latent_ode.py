@@ -34,8 +34,8 @@ class LatentODE(Network):
         step, begun at a random time of each sample with the length that the integrator takes there. The time is drawn
         from the number of the step of the training. Lengths of steps are constants to the gradient.
     Gradient
-        Through all steps, or with ``adjoint`` from the adjoint equation backward in time: memory does not grow with
-        the steps, and time is about twice as long. ``global`` needs the first.
+        Through all steps, or with ``adjoint`` from the adjoint equation, which is solved backward in time: memory does
+        not grow with the steps, and f is evaluated more often. ``global`` needs the first.
 
     Source: Chen et al., "Neural ordinary differential equations", NeurIPS 2018; Pal et al., "Opening the blackbox",
     ICML 2021, for ``global``; Pal, Edelman, Rackauckas, "Locally regularized neural differential equations", ICML 2023,
@@ -94,7 +94,7 @@ class LatentODE(Network):
     """At which steps the estimate of the integrator is part of the loss."""
     estimate: Literal["error", "stiffness"] = "error"
     """Which one."""
-    strength: float = Field(default=0.01, gt=0, le=1e6)
+    strength: float = Field(default=0.05, gt=0, le=1e6)
     """Its factor."""
     adjoint: bool = False
     """Whether the gradient comes of the adjoint equation."""

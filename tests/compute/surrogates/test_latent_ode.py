@@ -63,7 +63,7 @@ def loss_of(surrogate: LatentODE, number: int = 0, slope: float = 1.0) -> float:
     last = trajectory(found).slope.layers[-1]
     with torch.no_grad():
         for value in last.parameters():
-            value *= slope
+            value.mul_(slope)
         return float(surrogate.objective(found.module, batch(found, number)))
 
 
@@ -83,6 +83,8 @@ def exact(rtol: float = 1e-5) -> Model:
     found = model(LatentODE(latent=24, width=8, layers=1, coder_layers=0, rtol=rtol))
     inside, given = trajectory(found), {one.name: one for one in found.normalisation.variables}
     encoder, decoder = inside.encoder.layers[0], inside.decoder.layers[0]
+    assert isinstance(encoder, torch.nn.Linear)
+    assert isinstance(decoder, torch.nn.Linear)
     with torch.no_grad():
         for value in (*encoder.parameters(), *decoder.parameters()):
             value.zero_()
