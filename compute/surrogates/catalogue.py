@@ -7,6 +7,7 @@ from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.compute.surrogates.ensemble.randomized_prior import RandomizedPrior
 from ritz.compute.surrogates.families import FITTED, NETWORKS
 from ritz.compute.surrogates.rollout.closure import Closure
+from ritz.compute.surrogates.rollout.latent_ode import LatentODE
 from ritz.compute.surrogates.rollout.persistence import Persistence
 from ritz.compute.surrogates.rollout.refiner import Refiner
 from ritz.compute.surrogates.rollout.staggered import Staggered
@@ -23,6 +24,7 @@ SHIPPED: tuple[type[Surrogate], ...] = (
     Refiner,
     Closure,
     Staggered,
+    LatentODE,
 )
 
 AnySurrogate = Annotated[Surrogate, OneOf(Surrogate, lambda: SHIPPED, group="ritz.surrogates")]

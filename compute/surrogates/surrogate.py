@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,15 @@ class StateChannels:
     def intervals(self) -> tuple[float, ...]:
         """The lengths of the steps from time zero through all times."""
         return tuple(after - before for before, after in zip((0.0, *self.times), self.times, strict=False))
+
+
+def check_rising(times: Sequence[float]) -> None:
+    """Raise a ValueError unless times rise from above zero and are finite."""
+    now = 0.0
+    for time in times:
+        if not now < time < math.inf:
+            raise ValueError(f"times has {time:g} after {now:g}, expected times that rise from above zero")
+        now = time
 
 
 @dataclass(frozen=True)
@@ -236,7 +246,7 @@ class Surrogate(Kind, ABC):
         raise self._nothing_to_draw()
 
     def rollout(self, module: torch.nn.Module, x: torch.Tensor, times: Sequence[float]) -> torch.Tensor:
-        """Return the states at any times; a surrogate that steps through time overrides this.
+        """Return the states at any times; a surrogate of all times overrides this.
 
         Parameters
         ----------
@@ -259,7 +269,8 @@ class Surrogate(Kind, ABC):
         """
         del module, x, times
         raise ValueError(
-            f"the surrogate {self.kind!r} predicts the times of its training alone; expected 'stepping' for others"
+            f"the surrogate {self.kind!r} predicts the times of its training alone; expected 'stepping' or "
+            "'latent_ode' for others"
         )
 
     def sample_rollout(

@@ -13,6 +13,7 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.closure import Closure
+from ritz.compute.surrogates.rollout.latent_ode import LatentODE
 from ritz.compute.surrogates.rollout.staggered import Staggered
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.spectral.fno import FNO
@@ -55,7 +56,7 @@ class Ensemble(Surrogate):
         Surrogate,
         OneOf(
             Surrogate,
-            lambda: (*NETWORKS, RandomizedPrior, Stepping, Closure, Staggered),
+            lambda: (*NETWORKS, RandomizedPrior, Stepping, Closure, Staggered, LatentODE),
             group="ritz.surrogates",
         ),
     ] = FNO()

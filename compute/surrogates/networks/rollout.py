@@ -99,10 +99,15 @@ class Rollout(torch.nn.Module):
 
     def channels(self, states: torch.Tensor) -> torch.Tensor:
         """Return states ``(n, time, channel, *space)`` at any times as output channels ``(n, channel, *space)``."""
-        return torch.cat([part.flatten(1, 2) for part in torch.split(states, list(self.states.sizes), dim=2)], dim=1)
+        return joined(states, self.states)
 
     def stacked(self, channels: torch.Tensor) -> torch.Tensor:
         """Return output channels as states ``(n, time, channel, *space)``; it undoes `channels`."""
         count = channels.shape[1] // sum(self.states.sizes)
         parts = torch.split(channels, [count * size for size in self.states.sizes], dim=1)
         return torch.cat([part.reshape(len(part), count, -1, *part.shape[2:]) for part in parts], dim=2)
+
+
+def joined(states: torch.Tensor, about: StateChannels) -> torch.Tensor:
+    """Return states ``(n, time, channel, *space)`` at any times as output channels ``(n, channel, *space)``."""
+    return torch.cat([part.flatten(1, 2) for part in torch.split(states, list(about.sizes), dim=2)], dim=1)

@@ -13,7 +13,7 @@ from ritz.compute.surrogates.network import Network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.staggered import Staggered
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, StateChannels, Surrogate
+from ritz.compute.surrogates.surrogate import Grid, StateChannels, Surrogate, check_rising
 
 if TYPE_CHECKING:
     import torch
@@ -195,11 +195,10 @@ class Stepping(Network):
         ValueError
             If the times do not rise from zero, or the steps cannot lead to one of them.
         """
+        check_rising(times)
         found, now = [], 0.0
         for time in times:
             whole = time - now
-            if not whole > 0 or not math.isfinite(time):
-                raise ValueError(f"times has {time:g} after {now:g}, expected times that rise from above zero")
             hop = self._hop(states, whole)
             if hop is None:
                 raise ValueError(
