@@ -9,9 +9,9 @@ import numpy as np
 
 from ritz.compute.fields.arrays import Array, double, namespace
 from ritz.compute.problems.evolution import State
-from ritz.compute.problems.evolutions import runge_kutta
 from ritz.compute.problems.evolutions.marching import Marching
-from ritz.compute.problems.evolutions.runge_kutta import States
+from ritz.compute.problems.evolutions.schemes import runge_kutta
+from ritz.compute.problems.evolutions.schemes.runge_kutta import States
 from ritz.compute.problems.gaussian import generator
 from ritz.compute.problems.problem import Arrays
 

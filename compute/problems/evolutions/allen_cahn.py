@@ -11,7 +11,7 @@ from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.problems.box import grid, periodic
 from ritz.compute.problems.box.torus import OnTorus, around, outflow, star
 from ritz.compute.problems.evolution import State, from_input
-from ritz.compute.problems.evolutions.equal_steps import EqualSteps
+from ritz.compute.problems.evolutions.schemes.equal_steps import EqualSteps
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.problem import Arrays, Solve

@@ -12,7 +12,7 @@ from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import grid
 from ritz.compute.problems.box.torus import star
 from ritz.compute.problems.evolution import State, from_input
-from ritz.compute.problems.evolutions.equal_steps import EqualSteps
+from ritz.compute.problems.evolutions.schemes.equal_steps import EqualSteps
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.iterated import Iterated
 from ritz.compute.problems.problem import Arrays, Solve

@@ -11,15 +11,15 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, like, namespace
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import periodic
-from ritz.compute.problems.evolutions import exponential
-from ritz.compute.problems.evolutions.exponential import (
+from ritz.compute.problems.evolutions.modal import Modal
+from ritz.compute.problems.evolutions.schemes import exponential
+from ritz.compute.problems.evolutions.schemes.exponential import (
     COX_MATTHEWS,
     KASSAM_TREFETHEN,
     Coefficients,
     by_contour,
     by_series,
 )
-from ritz.compute.problems.evolutions.modal import Modal
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.problems.ranges import Limits, Range

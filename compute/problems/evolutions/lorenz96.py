@@ -9,10 +9,10 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, double, roll
 from ritz.compute.kind import Fault, Source, in_units
 from ritz.compute.problems.evolution import State, from_input
-from ritz.compute.problems.evolutions import runge_kutta
-from ritz.compute.problems.evolutions.lorenz96_steps import march
 from ritz.compute.problems.evolutions.marching import Marching
-from ritz.compute.problems.evolutions.runge_kutta import States
+from ritz.compute.problems.evolutions.schemes import runge_kutta
+from ritz.compute.problems.evolutions.schemes.lorenz96_steps import march
+from ritz.compute.problems.evolutions.schemes.runge_kutta import States
 from ritz.compute.problems.gaussian import Gaussian, parted, shared
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.problems.ranges import Limits, Range, Ranged

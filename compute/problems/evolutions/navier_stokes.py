@@ -11,15 +11,15 @@ from ritz.compute.fields.arrays import Array, double, like, namespace
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import grid
 from ritz.compute.problems.evolution import State
-from ritz.compute.problems.evolutions import exponential
-from ritz.compute.problems.evolutions.exponential import (
+from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.problems.evolutions.schemes import exponential
+from ritz.compute.problems.evolutions.schemes.exponential import (
     COX_MATTHEWS,
     KASSAM_TREFETHEN,
     Coefficients,
     by_series,
 )
-from ritz.compute.problems.evolutions.marching import Marching
-from ritz.compute.problems.evolutions.vorticity import by_square, marched, plan_of, whole_of
+from ritz.compute.problems.evolutions.schemes.vorticity import by_square, marched, plan_of, whole_of
 from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.problems.ranges import Limits, Range, Ranged

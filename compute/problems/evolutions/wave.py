@@ -13,8 +13,8 @@ from ritz.compute.problems.balance import inflow
 from ritz.compute.problems.box import grid
 from ritz.compute.problems.box.walls import along_walls
 from ritz.compute.problems.evolution import State, from_input
-from ritz.compute.problems.evolutions.leapfrog import kick, leapfrog
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.problems.evolutions.schemes.leapfrog import kick, leapfrog
 from ritz.compute.problems.gaussian import Edges, Gaussian, parted, shared
 from ritz.compute.problems.laws import AnyLaw, Lognormal, TwoPhase
 from ritz.compute.problems.problem import Arrays

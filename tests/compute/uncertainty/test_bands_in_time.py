@@ -164,7 +164,7 @@ def test_outputs_that_do_not_lie_along_time_keep_one_factor(shape: tuple[int, in
     np.testing.assert_allclose(coverage.parts.steps.mean(axis=0), LEVEL, atol=0.05)
     lower, upper = bands.interval(test.inputs, test.prediction, LEVEL, "fields")
     inside = [(lower[k] <= test.truth[k]) & (test.truth[k] <= upper[k]) for k in ("u", "mean")]
-    whole = np.logical_and(*(one.reshape(300, -1).all(axis=1) for one in inside))
+    whole = np.logical_and.reduce([one.reshape(300, -1).all(axis=1) for one in inside])
     assert coverage.fields is not None
     assert coverage.fields.inside == whole.sum()
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ritz.compute.problems.evolutions.exponential import by_contour, by_series
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+from ritz.compute.problems.evolutions.schemes.exponential import by_contour, by_series
 from ritz.compute.problems.problem import Solve
 from ritz.compute.problems.ranges import Range
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ritz.compute.problems.evolutions.exponential import Coefficients, by_contour, stable_frequency, step
 from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
+from ritz.compute.problems.evolutions.schemes.exponential import Coefficients, by_contour, stable_frequency, step
 from ritz.compute.problems.problem import Solve
 from ritz.compute.problems.ranges import Range
 from ritz.compute.simulation.simulate import simulate

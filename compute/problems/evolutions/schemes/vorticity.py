@@ -9,8 +9,8 @@ import numpy as np
 import scipy
 
 from ritz.compute.problems.box import grid, periodic
-from ritz.compute.problems.evolutions import exponential
-from ritz.compute.problems.evolutions.exponential import Coefficients, by_contour, stable_frequency
+from ritz.compute.problems.evolutions.schemes import exponential
+from ritz.compute.problems.evolutions.schemes.exponential import Coefficients, by_contour, stable_frequency
 
 
 class Plan(NamedTuple):
