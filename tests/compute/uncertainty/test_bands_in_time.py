@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.surrogates.rollout.refiner import Refiner
 from ritz.compute.uncertainty.catalogue import calibrated, promise, uncertainty
 from ritz.compute.uncertainty.conformal.bands import Bands
 from ritz.compute.uncertainty.conformal.conformal import Conformal
@@ -24,6 +25,8 @@ from ritz.compute.uncertainty.spread.constant import Constant
 from ritz.compute.uncertainty.spread.in_time import FittedInTime
 from ritz.compute.uncertainty.spread.learnt import Learnt
 from tests.compute.problems.families import SMALL
+from tests.compute.surrogates.test_stepping import INNER, samples
+from tests.compute.surrogates.test_stepping import model as stepping
 from tests.compute.uncertainty.models import predicted as of_model
 from tests.compute.uncertainty.models import solved, together
 
@@ -58,7 +61,7 @@ def in_time(window: tuple[float, float] | None = None, level: float = LEVEL) -> 
 
 def test_each_time_and_the_window_are_covered_as_promised() -> None:
     """Over many calibrations on parts of a pool: by theorem, within three deviations of chance."""
-    n, repetitions = 40, 200
+    n, repetitions = 40, 120
     pool, validate = trajectories(2000, 0), trajectories(30, 1)
     rng = np.random.default_rng(2)
     for window, held in ((None, slice(0, STEPS)), ((0.5, 1.2), slice(4, 12))):
@@ -184,6 +187,24 @@ def test_the_spread_of_an_ensemble_is_calibrated_at_each_time() -> None:
     [coverage] = again.beside(model).measure(test, dimensions)
     assert coverage.parts.steps is not None
     np.testing.assert_allclose(coverage.parts.steps.mean(axis=0), LEVEL, atol=0.1)
+
+
+def test_draws_of_a_refiner_are_calibrated_at_each_time() -> None:
+    model, fields = stepping(Refiner(inner=INNER, smallest=0.1)), samples(40)
+    prediction = model.predict(fields)
+    inputs = {name: fields[name] for name in ("a", "u0", "v0")}
+    known = About({}, model.normalisation.dimensions, model=model)
+    all_of_them = Predicted(inputs, prediction, {name: fields[name] for name in prediction})
+    method = Conformal.model_validate({"levels": [0.5], "spread": {"kind": "members"}, "per": "time"})
+    validate, rest = all_of_them.taken(slice(0, 8)), all_of_them.taken(slice(8, None))
+    bands = method.calibrate(validate, rest, known)
+    assert {name: len(factors.points[0]) for name, factors in bands.outputs.items()} == {"u": 4, "v": 4}
+    [coverage] = bands.measure(rest, known.dimensions)
+    assert coverage.parts.steps is not None
+    # Of the calibration samples themselves (33 · 0.5 − 1)/32 of the points are outside, but for one point.
+    outside = 1 - coverage.parts.steps.mean(axis=0)
+    np.testing.assert_allclose(outside, (33 * 0.5 - 1) / 32, atol=0.5 / 32)
+    assert bands.made().startswith("The width of a band is the standard deviation over 16 draws of the surrogate. Each")
 
 
 def test_times_without_errors_or_measure_have_the_scale_one() -> None:
