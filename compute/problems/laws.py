@@ -30,6 +30,11 @@ class Law(Kind, ABC):
         """
         del axes
 
+    @property
+    def bound(self) -> float | None:
+        """The largest value that a field may have; None where there is no bound."""
+        return None
+
     @abstractmethod
     def draw(self, seed: int, ids: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Draw the fields of the samples ``ids``, ``(n, *shape)`` float64.
@@ -153,6 +158,11 @@ class TwoPhase(Law):
     """Smoothness α of g; above 1, and above 3/2 in three dimensions."""
     modes: Modes | None = Field(default=None, json_schema_extra=in_units("cosines"))
     """Cosines in each direction; by default 64, and 32 in three dimensions."""
+
+    @property
+    def bound(self) -> float:
+        """``high``; see `Law.bound`."""
+        return self.high
 
     def faults(self) -> Iterator[Fault]:
         """Yield values that are not in their order; see `Kind.faults`."""

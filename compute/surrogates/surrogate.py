@@ -155,8 +155,8 @@ class Surrogate(Kind, ABC):
     stochastic: ClassVar[bool] = False
     """Whether `sample` draws from a distribution of outputs."""
 
-    halves_grid: ClassVar[bool] = True
-    """Whether steps of a training may see means over blocks of points, where what was learnt works on any grid."""
+    steps_in_time: ClassVar[bool] = False
+    """Whether it takes a state a step on, which is another map at another spacing of the grid."""
 
     draws: ClassVar[int] = 16
     """How many draws of each sample its distribution is measured by, where it is stochastic."""

@@ -16,7 +16,7 @@ from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.evolutions.schemes.leapfrog import kick, leapfrog
 from ritz.compute.problems.gaussian import Edges, Gaussian, parted, shared
-from ritz.compute.problems.laws import AnyLaw, Lognormal, TwoPhase
+from ritz.compute.problems.laws import AnyLaw, Lognormal
 from ritz.compute.problems.problem import Arrays
 from ritz.compute.problems.ranges import Limits, Range, Ranged
 from ritz.compute.problems.spectrum import FEATURES, leading_cosines
@@ -115,7 +115,7 @@ class Wave(Ranged, Marching):
         largest = self.speed.high if isinstance(self.speed, Range) else self.speed
         if self.medium is None:
             return largest
-        return largest * self.medium.high if isinstance(self.medium, TwoPhase) else None
+        return None if self.medium.bound is None else largest * self.medium.bound
 
     @property
     def limit(self) -> float:

@@ -73,7 +73,7 @@ class Stepping(Network):
         ),
     )
 
-    halves_grid: ClassVar[bool] = False
+    steps_in_time: ClassVar[bool] = True
 
     kind: Literal["stepping"] = "stepping"
     inner: Annotated[Surrogate, OneOf(Surrogate, lambda: (*NETWORKS, Staggered), group="ritz.surrogates")] = FNO()
@@ -91,7 +91,7 @@ class Stepping(Network):
 
     def faults(self) -> Iterator[Fault]:
         """Yield that what is inside is no network by itself; see `Kind.faults`."""
-        if self.inner.as_network() is None or isinstance(self.inner, Stepping):
+        if self.inner.as_network() is None or self.inner.steps_in_time:
             yield Fault(("inner",), f"inner is {self.inner.kind!r}, expected a network by itself, such as 'fno'")
         elif self.inner.stochastic:
             yield Fault(

@@ -158,7 +158,7 @@ class Descent(Step):
 
     def _coarse(self, number: int, space: tuple[int, ...]) -> bool:
         """Return whether a step sees means over blocks of points."""
-        anywhere = self.surrogate.any_grid and self.surrogate.halves_grid
+        anywhere = self.surrogate.any_grid and not self.surrogate.steps_in_time
         possible = anywhere and not self.normalisation.dimensions.mesh and all(n % 2 == 0 for n in space)
         return possible and number < self.training.coarse * self.total
 
