@@ -1,6 +1,6 @@
 """Bands over a rollout: what they hold at each of 20 stored times, and of whole windows of times.
 
-    python -m benchmarks.bands_in_time > benchmarks/bands_in_time.txt            # about 2 minutes on one core
+    python -m benchmarks.bands_in_time > benchmarks/bands_in_time.txt            # about 3 minutes on one core
 
 Trajectories of the Kuramoto–Sivashinsky and of Burgers' equation, predicted from their first state by a regression on
 principal components, whose errors grow along them. A pool of trajectories that neither the model nor the shape of the
