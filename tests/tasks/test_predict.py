@@ -49,6 +49,7 @@ def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
             "doubtful": [],
             "far": [],
             "verified": None,
+            "rollout": None,
             "remarks": [],
         }
         return read_file(target)
