@@ -169,6 +169,8 @@ def test_nobody_outside_the_room_names_a_class_of_it() -> None:
         "novelty.novelty",
         # Questions about populations, and what answers them: none of these is one method of several.
         *(f"propagation.{name}" for name in ("propagation", "points", "rungs", "telescope", "influence")),
+        # Laws of rows: what they are of, on which grid, and their union.
+        *(f"propagation.laws.{name}" for name in ("catalogue", "input_law", "joined", "on_grid", "stored_inputs")),
     )
     allowed = {f"ritz.compute.uncertainty.{name}" for name in doors}
     assert {module for _, module in named} <= allowed
