@@ -29,7 +29,7 @@ KEPT = Path(__file__).parents[1] / "deployments" / FILE
 """Where `ritz recipes` finds the figures."""
 
 COLUMNS = (
-    ("recipe", 16),
+    ("recipe", 21),
     ("relative L2", 12),
     ("best baseline", 26),
     ("90 % bands", 11),
