@@ -105,6 +105,7 @@ def spectra(rollout: Rollout, output: str, titles: Sequence[str], unit: str) -> 
             shown = np.where(np.array(values)[1:] > least, np.array(values)[1:], np.nan)
             panel.plot(wave, shown, color=colour, linestyle=style, linewidth=1.3, label=label)
         panel.set(xscale="log", yscale="log", xlabel=f"wavenumber ({unit})" if unit else "wavenumber")
+        log_axis(panel.xaxis, wave[0], wave[-1] * 1.01)
         panel.set_title(title)
         dress(panel)
     axes[0].set_ylabel("energy")
