@@ -4,7 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ritz.compute.fields.dimensions import Dimensions
-from ritz.compute.surrogates.surrogate import Grid
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.training.samples.augmentation import check_symmetries
 from ritz.compute.training.training import outline
 from ritz.compute.uncertainty.catalogue import uncertainty

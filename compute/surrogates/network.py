@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.normalisation import Normalisation
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.surrogates.weights import load_weights
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Fault, Source, in_units
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.network import Network
-from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch

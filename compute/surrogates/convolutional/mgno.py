@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Source, in_units
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.network import Network
-from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch

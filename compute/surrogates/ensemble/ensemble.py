@@ -9,6 +9,7 @@ from pydantic import Field
 from ritz.compute.kind import Fault, OneOf, Source, in_units
 from ritz.compute.surrogates.ensemble.randomized_prior import RandomizedPrior
 from ritz.compute.surrogates.families import NETWORKS
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import network
 from ritz.compute.surrogates.normalisation import Normalisation
@@ -17,7 +18,7 @@ from ritz.compute.surrogates.rollout.latent_ode import LatentODE
 from ritz.compute.surrogates.rollout.staggered import Staggered
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.surrogates.weights import load_weights
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from pydantic import Field
 
 from ritz.compute.kind import Fault, OneOf, Source, in_units
 from ritz.compute.surrogates.families import NETWORKS
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.network import Network
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.surrogate import Surrogate
 
 if TYPE_CHECKING:
     import torch

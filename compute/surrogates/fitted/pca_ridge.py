@@ -7,8 +7,8 @@ from pydantic import Field
 
 from ritz.compute.kind import in_units
 from ritz.compute.surrogates.fitted.fitted import Blocks, Fitted, joined
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.normalisation import Normalisation
-from ritz.compute.surrogates.surrogate import Grid
 
 if TYPE_CHECKING:
     import torch

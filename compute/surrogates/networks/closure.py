@@ -6,9 +6,9 @@ import torch
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.surrogates.grid import StateChannels
 from ritz.compute.surrogates.networks.rollout import Rollout
 from ritz.compute.surrogates.normalisation import Normalisation, Variable
-from ritz.compute.surrogates.surrogate import StateChannels
 
 
 class Closed(Rollout):

@@ -4,9 +4,9 @@ import math
 
 import torch
 
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.networks.coordinates import centres
 from ritz.compute.surrogates.networks.flat import Perceptron, Values
-from ritz.compute.surrogates.surrogate import Grid
 
 
 class DeepONet(torch.nn.Module):

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import torch
 
-from ritz.compute.surrogates.surrogate import Grid
+from ritz.compute.surrogates.grid import Grid
 
 
 class Values(torch.nn.Module):

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import torch
 
+from ritz.compute.surrogates.grid import Grid, StateChannels
 from ritz.compute.surrogates.networks.adjoint import solve_adjoint
 from ritz.compute.surrogates.networks.flat import Perceptron, Values
 from ritz.compute.surrogates.networks.rollout import joined
 from ritz.compute.surrogates.networks.tsit5 import Solved, Step, solve, step
-from ritz.compute.surrogates.surrogate import Grid, StateChannels
 
 
 class LatentTrajectory(torch.nn.Module):

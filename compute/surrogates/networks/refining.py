@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
+from ritz.compute.surrogates.grid import StateChannels
 from ritz.compute.surrogates.networks.rollout import Rollout
-from ritz.compute.surrogates.surrogate import StateChannels
 
 
 class Refining(Rollout):

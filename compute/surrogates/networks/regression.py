@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import torch
 
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.networks.buffers import Buffers
 from ritz.compute.surrogates.networks.flat import Values
-from ritz.compute.surrogates.surrogate import Grid
 
 
 class Regression(Buffers):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import torch
 
-from ritz.compute.surrogates.surrogate import StateChannels
+from ritz.compute.surrogates.grid import StateChannels
 
 
 class Rollout(torch.nn.Module):

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.networks.convolution import convolution
 from ritz.compute.surrogates.networks.coordinates import Coordinates
-from ritz.compute.surrogates.surrogate import Grid
 
 
 class Transolver(torch.nn.Module):

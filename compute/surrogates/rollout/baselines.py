@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from ritz.compute.surrogates.fitted.baselines import BASELINES
 from ritz.compute.surrogates.fitted.fitted import Fitted
+from ritz.compute.surrogates.grid import StateChannels
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.persistence import Persistence
-from ritz.compute.surrogates.surrogate import StateChannels
 
 IN_TIME: dict[str, Fitted] = {"persistence": Persistence()}
 """Further ones of problems in time."""

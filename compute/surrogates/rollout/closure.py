@@ -7,9 +7,9 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Fault, Source
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.surrogates.grid import Grid, StateChannels
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.stepping import ALIKE, Stepping
-from ritz.compute.surrogates.surrogate import Grid, StateChannels
 
 if TYPE_CHECKING:
     import torch

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Fault, Source, in_units
+from ritz.compute.surrogates.grid import Grid, check_rising
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.network import Network
-from ritz.compute.surrogates.surrogate import Grid, check_rising
 
 if TYPE_CHECKING:
     import torch

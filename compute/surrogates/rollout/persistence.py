@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from ritz.compute.surrogates.fitted.fitted import Blocks, Fitted
+from ritz.compute.surrogates.grid import Grid, StateChannels
 from ritz.compute.surrogates.normalisation import Normalisation
-from ritz.compute.surrogates.surrogate import Grid, StateChannels
 
 if TYPE_CHECKING:
     import torch

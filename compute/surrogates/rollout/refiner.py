@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ritz.compute.kind import Fault, Source, in_units
+from ritz.compute.surrogates.grid import Grid, StateChannels
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.rollout.stepping import Stepping
-from ritz.compute.surrogates.surrogate import Grid, StateChannels
 
 if TYPE_CHECKING:
     import torch

@@ -7,9 +7,10 @@ from pydantic import Field
 
 from ritz.compute.kind import Fault, OneOf, Source, in_units
 from ritz.compute.surrogates.families import NETWORKS
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.network import Network
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.surrogate import Surrogate
 
 if TYPE_CHECKING:
     import torch

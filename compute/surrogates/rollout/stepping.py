@@ -8,12 +8,13 @@ from pydantic import Field
 
 from ritz.compute.kind import Fault, OneOf, Source, in_units
 from ritz.compute.surrogates.families import NETWORKS
+from ritz.compute.surrogates.grid import Grid, StateChannels, check_rising
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.network import Network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.staggered import Staggered
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, StateChannels, Surrogate, check_rising
+from ritz.compute.surrogates.surrogate import Surrogate
 
 if TYPE_CHECKING:
     import torch

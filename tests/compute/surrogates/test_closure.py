@@ -20,6 +20,7 @@ from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.ranges import Range
 from ritz.compute.surrogates.convolutional.neighbourhood import Neighbourhood
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import network
@@ -27,7 +28,6 @@ from ritz.compute.surrogates.networks.closure import Closed
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.closure import Closure
 from ritz.compute.surrogates.rollout.stepping import Stepping
-from ritz.compute.surrogates.surrogate import Grid
 
 INNER = Neighbourhood(width=4, layers=1)
 

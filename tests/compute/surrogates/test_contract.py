@@ -16,6 +16,7 @@ from ritz.compute.surrogates.convolutional.unet import UNet
 from ritz.compute.surrogates.coordinate.deeponet import DeepONet
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.families import NETWORKS
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation
@@ -23,7 +24,6 @@ from ritz.compute.surrogates.spectral.fno import FNO
 from ritz.compute.surrogates.spectral.local_no import LocalNO
 from ritz.compute.surrogates.spectral.tfno import TFNO
 from ritz.compute.surrogates.spectral.uno import UNO
-from ritz.compute.surrogates.surrogate import Grid
 from ritz.compute.surrogates.weights import weights
 
 ANY_GRID: dict[str, Network] = {

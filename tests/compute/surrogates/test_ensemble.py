@@ -14,11 +14,12 @@ from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.compute.surrogates.ensemble.randomized_prior import RandomizedPrior
 from ritz.compute.surrogates.fitted.mean import Mean
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, Surrogate
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.surrogates.weights import weights
 
 SMALL = FNO(modes=4, width=4, layers=1)

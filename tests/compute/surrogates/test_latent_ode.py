@@ -10,13 +10,13 @@ import torch
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import network
 from ritz.compute.surrogates.networks.latent_ode import LatentTrajectory
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.latent_ode import LatentODE
-from ritz.compute.surrogates.surrogate import Grid
 
 from .test_stepping import TIMES, samples, template
 

@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from ritz.compute.surrogates.attention.transolver import Transolver
 from ritz.compute.surrogates.convolutional.unet import UNet
 from ritz.compute.surrogates.coordinate.deeponet import DeepONet
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.networks.fourier import TruncatedConv
 from ritz.compute.surrogates.networks.mgno import Cycle
 from ritz.compute.surrogates.networks.transolver import PhysicsAttention
 from ritz.compute.surrogates.spectral.tfno import TFNO
 from ritz.compute.surrogates.spectral.uno import UNO
-from ritz.compute.surrogates.surrogate import Grid
 
 
 @pytest.mark.parametrize("space", [(16, 12), (9, 7), (1, 5)])

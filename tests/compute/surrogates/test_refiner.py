@@ -13,11 +13,11 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.networks.refining import Refining
 from ritz.compute.surrogates.rollout.refiner import Refiner
 from ritz.compute.surrogates.rollout.stepping import Stepping
-from ritz.compute.surrogates.surrogate import Grid
 
 from .test_stepping import INNER, TIMES, batch, loss_of, model, samples
 

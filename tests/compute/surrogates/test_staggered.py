@@ -14,6 +14,7 @@ from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.compute.surrogates.ensemble.randomized_prior import RandomizedPrior
 from ritz.compute.surrogates.fitted.mean import Mean
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.networks import staggered
@@ -21,7 +22,6 @@ from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.staggered import Staggered
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid
 
 INNER = FNO(modes=4, width=4, layers=1)
 

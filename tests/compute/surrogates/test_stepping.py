@@ -14,6 +14,7 @@ from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
+from ritz.compute.surrogates.grid import Grid, StateChannels
 from ritz.compute.surrogates.minibatch import Minibatch
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import network
@@ -21,7 +22,6 @@ from ritz.compute.surrogates.networks.rollout import Rollout
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid, StateChannels
 
 INNER = FNO(modes=4, width=4, layers=1)
 TIMES = (0.5, 1.0, 1.5, 2.0)

@@ -14,12 +14,12 @@ from ritz.compute.surrogates.coordinate.deeponet import DeepONet
 from ritz.compute.surrogates.coordinate.fully_connected import FullyConnected
 from ritz.compute.surrogates.ensemble.randomized_prior import RandomizedPrior
 from ritz.compute.surrogates.families import NETWORKS
+from ritz.compute.surrogates.grid import Grid
 from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import Network, network
 from ritz.compute.surrogates.networks.last_layer import last_layer
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.spectral.fno import FNO
-from ritz.compute.surrogates.surrogate import Grid
 from ritz.compute.uncertainty.conformal.conformal import Conformal
 from ritz.compute.uncertainty.predicted import About, Predicted
 from ritz.compute.uncertainty.spread.laplace import FittedLaplace, Laplace
