@@ -121,16 +121,18 @@ def _entries(cls: type[Kind], made: Any, path: str, kind: str, every: bool) -> I
         kinds = tuple(model.kinds()) if isinstance(model, OneOf) else ()
         several = get_origin(field.annotation) is tuple
         section = model is not None and not several
+        # A number, or a range that stands in its place.
+        number = _is_number(field.annotation)
         default = default_of(field)
         if section and isinstance(default, dict):
             default = default.get("kind") if kinds else None
-        shown = (value.kind if kinds else None) if section and value is not None else plain(value)
-        limits = "" if section else _limits(field.annotation, field.metadata)
+        shown = (value.kind if kinds else None) if section and isinstance(value, Kind) else plain(value)
+        limits = "" if section and not number else _limits(field.annotation, field.metadata)
         if kinds:
             limits = ("each one of " if several else "one of ") + ", ".join(kinds)
         extra = field.json_schema_extra
         unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-        if not unit and model is None and _is_number(field.annotation):
+        if not unit and number:
             unit = "1"
         meaning = " ".join((field.description or meanings.get(name, "")).split())
         yield Entry(at, kind, shown, default, limits, unit, meaning, kinds)

@@ -219,7 +219,7 @@ class Output:
         own = {str(k): v for k, v in self.grid.coords.items() if k not in v.dims or k in along}
         kept = {name: one for name, one in own.items() if not set(one.dims) & set(self.inputs.other)}
         if self.horizon is not None:
-            kept[TIME] = (TIME, np.array(self.horizon.times), {**self.grid[TIME].attrs, "axis": "T"})
+            kept[TIME] = (TIME, np.array(self.horizon.times), dict(self.grid[TIME].attrs))
         return labels | kept
 
     def _places(self) -> Coordinates:
