@@ -57,16 +57,21 @@ def nobody(predicted: Predicted) -> Predicted:
 
 
 def relative(fields: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> np.ndarray:
-    name = next(iter(truth))
-    rows = (fields[name].astype(float) - truth[name]).reshape(len(truth[name]), -1)
-    found: np.ndarray = np.linalg.norm(rows, axis=1) / np.linalg.norm(truth[name].reshape(len(rows), -1), axis=1)
+    """Return the relative L2 errors of all outputs together, ``(n,)``."""
+    off, whole = (
+        np.concatenate([one[name].astype(float).reshape(len(one[name]), -1) for name in truth], axis=1)
+        for one in ({name: fields[name].astype(float) - truth[name] for name in truth}, truth)
+    )
+    found: np.ndarray = np.linalg.norm(off, axis=1) / np.linalg.norm(whole, axis=1)
     return found
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_error_of_a_prediction_is_known_corrected_and_bounded(name: str) -> None:
     problem = SMALL[name]
-    validate, calibrate, test = (predicted(problem, n, first) for n, first in ((10, 0), (24, 100), (24, 200)))
+    # One step of Newton's method leaves the square of an error, and that of a cubic equation is large.
+    size = 0.03 if name.startswith("allen_cahn") else 0.1
+    validate, calibrate, test = (predicted(problem, n, first, size) for n, first in ((10, 0), (24, 100), (24, 200)))
     bands = Conformal(levels=(0.9,), spread=Defect()).calibrate(validate, calibrate, about(problem))
     found = bands.assess(test.inputs, test.prediction)
     assert found is not None

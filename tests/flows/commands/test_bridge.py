@@ -150,7 +150,7 @@ def test_the_python_of_the_page_runs_and_prints_what_it_says(cookies: dict[str, 
 
 
 REFUSED = {
-    "nobody": "ritz: model 'nobody': not in {store}; there are: tiny; the shipped recipes are acoustic, advection-diffusion",
+    "nobody": "ritz: model 'nobody': not in {store}; there are: tiny; the shipped recipes are acoustic, ",
     "tiny --set problem.shape=[8,8]": "ritz: --set changes fields of a recipe, and 'tiny' is a model",
     "cookies --quantity median:u": "ritz: --quantity: quantity 'median:u': kind is 'median', expected one of at, flux",
     "cookies --quantity mean:v": "ritz: --quantity mean:v: of is 'v', expected one of the outputs ['u']",
