@@ -134,11 +134,12 @@ class VerifiedHorizon:
         solver = quickest(longer, few, SOLVE_RTOL)
         try:
             # The first steps may compile kernels, so they are not timed.
-            roll_out(longer.prolonged(1), model, few, tolerance, solver)
+            short = longer.prolonged(_fewest(longer))
+            roll_out(short, model, few, tolerance, solver)
             rollout = roll_out(longer, model, inputs, tolerance, solver)
         except ValueError as error:
             raise InputError(f"--times with --verify: {error}") from None
-        simulate(longer.prolonged(1), few, solver, SOLVE_RTOL)
+        simulate(short, few, solver, SOLVE_RTOL)
         began = time.perf_counter()
         truth, _ = simulate(longer, few, solver, SOLVE_RTOL)
         seconds = (time.perf_counter() - began) / len(next(iter(few.values())))
@@ -203,8 +204,13 @@ def _reaching(problem: Problem, times: Sequence[float]) -> tuple[Evolution, np.n
             f"--times with --verify: {missed[0]:g} is no time of problem {problem.kind!r}, whose states are "
             f"{interval:g} apart; expected times that its steps lead to"
         )
-    last = int(places.max()) + 1
+    last = max(int(places.max()) + 1, _fewest(longer))
     return (longer.prolonged(last) if last < len(known) else longer), places
+
+
+def _fewest(problem: Evolution) -> int:
+    """Return with how few stored states a problem can be: one, or two where the first step is stored in halves."""
+    return min(2, len(problem.times))
 
 
 def _error(fields: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> float:

@@ -141,6 +141,17 @@ def test_a_verified_rollout_is_the_solution_at_the_times_that_were_asked_for() -
     assert variables["verified"][1].shape == variables["verified_error"][1].shape == (3, 3)
 
 
+@pytest.mark.parametrize("times", [(0.05,), (0.05, 0.1, 0.4), (0.4, 0.6)])
+def test_a_verified_rollout_of_uneven_steps_is_the_solution(times: tuple[float, ...]) -> None:
+    problem = Heat(shape=(8, 8), steps=4, end=0.4)
+    surrogate, inputs = stepping(problem)
+    found = VerifiedHorizon.of(problem, surrogate, inputs, times, 1e-3)
+    further = problem.prolonged(7)
+    np.testing.assert_allclose(further.times, [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], rtol=1e-12)
+    np.testing.assert_allclose(further.times[found.places], times, rtol=1e-12)
+    assert found.summary.error_verified < 2e-3 < found.summary.error_free
+
+
 @pytest.mark.parametrize(
     ("problem", "times", "message"),
     [

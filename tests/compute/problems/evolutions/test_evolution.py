@@ -67,6 +67,28 @@ def test_the_states_are_those_at_the_times_of_the_template(problem: Evolution) -
     assert set(state.fields) == {name for name, one in template.items() if one.attrs["role"] == "output"}
 
 
+@pytest.mark.parametrize("problem", SMALL, ids=lambda problem: problem.kind)
+def test_a_prolonged_problem_goes_on_and_a_shorter_one_ends_before(problem: Evolution) -> None:
+    count, inputs = len(problem.times), problem.draw(0, np.arange(2))
+    own = problem.simulate(inputs, solve)
+    for stored in (2, count + 1):
+        other = problem.prolonged(stored)
+        shared = min(stored, count)
+        assert len(other.times) == stored
+        np.testing.assert_allclose(other.times[:shared], problem.times[:shared], rtol=1e-12)
+        for name, values in other.simulate(inputs, solve).items():
+            np.testing.assert_allclose(
+                values[:, :shared], own[name][:, :shared], rtol=0, atol=1e-6 * np.abs(own[name]).max()
+            )
+
+
+def test_a_problem_has_a_stored_state_at_least() -> None:
+    with pytest.raises(ValueError, match="steps is 0, expected at least 1"):
+        Burgers(points=32, steps=6).prolonged(0)
+    with pytest.raises(ValueError, match="steps is 1, expected at least 2"):
+        Heat(shape=(12, 16), steps=5).prolonged(1)
+
+
 @pytest.mark.parametrize("name", ["simulate", "advance"])
 def test_what_is_made_of_steps_is_not_written_anew(name: str) -> None:
     with pytest.raises(TypeError, match=rf"Own\.{name} is final; expected `start` and `step`"):
