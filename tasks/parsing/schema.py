@@ -126,7 +126,10 @@ def _entries(cls: type[Kind], made: Any, path: str, kind: str, every: bool) -> I
         default = default_of(field)
         if section and isinstance(default, dict):
             default = default.get("kind") if kinds else None
-        shown = (value.kind if kinds else None) if section and isinstance(value, Kind) else plain(value)
+        if section and isinstance(value, Kind):
+            shown = getattr(value, "kind", None) if kinds else None
+        else:
+            shown = plain(value)
         limits = "" if section and not number else _limits(field.annotation, field.metadata)
         if kinds:
             limits = ("each one of " if several else "one of ") + ", ".join(kinds)

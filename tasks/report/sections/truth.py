@@ -12,8 +12,8 @@ MANY = "all of the test split"
 
 CAPTION = (
     "Relative L2 distances. An error of the model is one to the truth, which solves the discrete equations on this "
-    "grid. The finer grid has half the time steps, too. The distance to the solution of the PDE is about 4/3 of that "
-    "to the finer grid for methods of second order, and twice as much for methods of first order."
+    "grid. Of a problem in time the finer grid has half the time steps, too. The distance to the solution of the PDE "
+    "is about 4/3 of that to the finer grid for methods of second order, and twice as much for methods of first order."
 )
 
 
