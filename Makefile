@@ -1,4 +1,5 @@
-# Two commands do everything: `make run` and `make test`. Both create .venv first. `make soak` kills runs again and again.
+# Two commands do everything: `make run` and `make test`. Both create .venv first. `make slow` tests
+# whole runs on servers, clusters and batch systems; `make soak` kills runs again and again.
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 VERSIONS ?= versions.txt
@@ -10,13 +11,16 @@ TESTERS ?= 3
 # The tests start hundreds of processes, which shall not compile the same modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test conventions soak lint layouts versions clean
+.PHONY: run test slow conventions soak lint layouts versions clean
 
 run: .venv/run.stamp
 	$(BIN)/ritz run darcy --store $(STORE)
 
 test: lint
-	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "not slow and not soak" -n $(TESTERS) --dist loadfile --no-loadscope-reorder
+
+slow: .venv/test.stamp
+	$(BIN)/pytest -m "slow and not soak" -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 # A checker of the CF conventions pins other versions than ours: it has an environment of its own.
 conventions: .venv/test.stamp .venv/checker.stamp

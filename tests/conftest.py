@@ -16,8 +16,10 @@ from uuid import uuid4
 
 import pytest
 
+from ritz.compute.cluster import forking
 from ritz.flows.server.access import standing
 from ritz.storage.backends.lock import locked
+from ritz.tasks.preparing import AHEAD
 from tests.bucket import serving
 from tests.command import TINY, ritz
 from tests.rooms import ROOMS
@@ -41,6 +43,9 @@ os.environ["XDG_STATE_HOME"] = os.environ["PREFECT_HOME"]
 for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE", "RITZ_STORE"):
     os.environ.pop(name, None)
 
+
+LEARNING = ("torch", "torch._dynamo", "neuralop", "sklearn.decomposition", "sklearn.linear_model", "matplotlib.figure")
+"""Modules of workers that train, which start no threads where numeric libraries have one."""
 
 FIRST = ("end_to_end", "flows", "faults", "test_installed.py", "tasks", "storage")
 """What a parallel run of the tests starts with: files that take long, so that none of them is alone at the end."""
@@ -70,6 +75,12 @@ def nothing_left_in_the_environment() -> Iterator[None]:
     for name in left:
         del os.environ[name]
     assert not left
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_once() -> None:
+    """The fork server of this process, from which the workers of all clusters start, loads what they need once."""
+    forking.start((*AHEAD, *LEARNING))
 
 
 @pytest.fixture(scope="session", autouse=True)

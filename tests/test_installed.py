@@ -16,6 +16,8 @@ import pytest
 from tests.command import SMALL, started
 from tests.rooms import ROOMS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -28,6 +28,8 @@ from tests import attached
 from tests.bucket import KEY, SECRET, settings
 from tests.command import SMALL, inside, ritz
 
+pytestmark = pytest.mark.slow
+
 URL = "s3://ritz-whole/team"
 
 Command = Callable[..., dict[str, Any]]

@@ -13,6 +13,8 @@ from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.factorization.direct import Direct
 from tests.end_to_end.conftest import example
 
+pytestmark = pytest.mark.slow
+
 PROBLEM = Darcy(shape=(16, 16))
 
 FLOAT32 = 2.0**-24

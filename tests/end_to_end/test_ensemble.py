@@ -32,7 +32,7 @@ LONG = ("--set", "training.batches_per_sample=8")
 SIZE = 3
 
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

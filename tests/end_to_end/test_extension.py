@@ -23,6 +23,8 @@ from tests import attached
 from tests.command import SMALL, ritz
 from tests.end_to_end import extension
 
+pytestmark = pytest.mark.slow
+
 POINTS = """
 [ritz.problems]
 cooling = ritz_cooling:Cooling

@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from ritz.compute.cluster.cluster import Cluster
 from ritz.storage import runs
 from ritz.storage.store import Store
 from ritz.tasks.recipes import load
 from tests import attached
 from tests.command import SMALL, inside
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_run_that_fails_leaves_its_reason_and_the_next_one_finishes(

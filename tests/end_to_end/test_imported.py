@@ -36,6 +36,8 @@ from tests import attached
 from tests.command import inside, ritz
 from tests.tasks.importing.mapped import imported
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "published" / "darcy_files.py"
 WRONG = 37
 LAYOUTS = {"pdebench_darcy": "pdebench.h5", "the_well": "the_well_*.h5"}

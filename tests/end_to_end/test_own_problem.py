@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ritz.storage.datasets import Dataset
 from ritz.storage.reading import read
 from ritz.storage.store import Store
 from tests.command import started
 from tests.end_to_end.conftest import example
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_example_of_the_readme_runs(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -6,10 +6,13 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ritz.storage import models
 from ritz.storage.store import Store
 from tests.command import TINY, replayed, ritz
+
+pytestmark = pytest.mark.slow
 
 PROFILE = "kind: local\nsolve: {count: 1}\ntrain: {count: 2}\n"
 

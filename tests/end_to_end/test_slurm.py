@@ -28,6 +28,8 @@ from tests.patience import PATIENCE, until
 from tests.require import require
 from tests.slurm import command, jobs, restarts, running
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
 
 

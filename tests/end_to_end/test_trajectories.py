@@ -18,6 +18,8 @@ from ritz.storage.reading import read
 from ritz.storage.store import Store
 from tests.command import RITZ, inside, printed, replayed, started
 
+pytestmark = pytest.mark.slow
+
 RECIPE = str(Path(__file__).parents[1] / "trajectories.yaml")
 TIMES, BEYOND = "0:0.25:0.03125", "0:0.5:0.0625"
 

@@ -15,6 +15,8 @@ from ritz.tasks.generation.dispatch import dispatch
 from ritz.tasks.generation.generate import generate
 from tests.faults.conftest import SHARD, SHARDS, Trap
 
+pytestmark = pytest.mark.slow
+
 
 def allow(cluster: Cluster, deaths: int) -> int:
     """Have the scheduler give a task up after so many deaths; return after how many it did."""

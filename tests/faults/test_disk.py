@@ -27,6 +27,8 @@ from tests.faults.conftest import AGAIN, PROBES, SHARD, SHARDS, Trap, new, wait_
 from tests.faults.writer import describe, fields
 from tests.storage.fields import ledger
 
+pytestmark = pytest.mark.slow
+
 BOUND = 60
 """Seconds after which a command that cannot go on must have ended; it takes a few."""
 

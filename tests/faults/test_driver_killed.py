@@ -24,6 +24,8 @@ from tests.faults.conftest import PROBED, PROBES, SHARD, SHARDS, STEPS, Trap, wa
 from tests.faults.processes import alive, in_group
 from tests.faults.trapped import checksums, solved
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Killed:

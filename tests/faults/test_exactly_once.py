@@ -28,7 +28,7 @@ from tests.command import RITZ, replayed, ritz, started
 from tests.faults.conftest import SHARD, Trap, new, wait_until, workers
 from tests.faults.trapped import checksums, solved
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SAMPLES = 400
 SHARDS = SAMPLES // SHARD

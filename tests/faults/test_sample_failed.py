@@ -16,6 +16,8 @@ from tests import attached
 from tests.command import ritz
 from tests.faults.conftest import SHARD, SHARDS, STEPS, Trap
 
+pytestmark = pytest.mark.slow
+
 BAD = 3
 """A training sample without solution."""
 

@@ -21,6 +21,8 @@ from tests.faults.hosts import Hosts, standing
 from tests.faults.trapped import solved
 from tests.require import require
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"distributed.comm.timeouts.tcp": "11s", "distributed.comm.timeouts.connect": "5s"}
 """Time-outs as short as Dask takes them."""
 

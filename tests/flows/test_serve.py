@@ -24,6 +24,8 @@ from tests.command import RITZ, SMALL, inside, ritz, started
 from tests.patience import PATIENCE, until
 from tests.served import Server, free_port
 
+pytestmark = pytest.mark.slow
+
 
 def _environment(process: psutil.Process) -> dict[str, str]:
     try:

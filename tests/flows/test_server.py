@@ -19,6 +19,8 @@ from ritz.flows.server.api import ServerError, answers, local_url
 from tests.command import started
 from tests.faults.processes import children
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def silent() -> Iterator[str]:

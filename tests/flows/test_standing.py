@@ -43,7 +43,7 @@ KEY = "ritz:key-of-the-tests"
 
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 DEPLOYED = ("darcy", "darcy+train", "darcy+grow")
 
