@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -195,7 +196,9 @@ def test_a_run_from_before_there_were_claims_is_ended_where_all_runs_are_this_ma
     alone(do)
 
 
-@pytest.mark.parametrize("state", [Scheduled(), None], ids=["to be tried again", "at its end"])
+@pytest.mark.parametrize(
+    "state", [Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=1)), None], ids=["to come", "at its end"]
+)
 def test_the_claim_of_a_run_that_needs_no_process_is_settled(alone: Alone, state: State[None] | None) -> None:
     async def do(service: Service) -> None:
         run = await service.run(*([state] if state else [Pending(), Running(), Cancelling()]))
