@@ -10,7 +10,7 @@ from pydantic import Field
 from ritz.compute.fields.arrays import Array, double, like, namespace
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.box import grid
-from ritz.compute.problems.evolution import State
+from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.evolutions.schemes import exponential
 from ritz.compute.problems.evolutions.schemes.exponential import (
@@ -110,7 +110,7 @@ class NavierStokes(Ranged, Marching):
             {
                 **self.range_variables(n),
                 "w0": (("sample", "y", "x"), nothing[:, 0], about_w0),
-                "w": (("sample", "time", "y", "x"), nothing, about_w),
+                "w": (("sample", "time", "y", "x"), nothing, about_w | from_input("w0")),
             },
             coords={
                 "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.catalogue import SHIPPED
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
@@ -65,6 +66,16 @@ def test_the_states_are_those_at_the_times_of_the_template(problem: Evolution) -
     assert np.all(np.diff(problem.times) > 0)
     state = problem.start(problem.draw(0, np.arange(1)))
     assert set(state.fields) == {name for name, one in template.items() if one.attrs["role"] == "output"}
+
+
+@pytest.mark.parametrize("problem", SMALL, ids=lambda problem: problem.kind)
+def test_a_template_names_the_input_that_holds_the_first_state_of_each_output(problem: Evolution) -> None:
+    dimensions, inputs = Dimensions.of(problem.template(1)), problem.draw(0, np.arange(2))
+    first = problem.start(inputs).fields
+    assert dimensions.times == tuple(problem.times)
+    assert set(dimensions.starts) == set(first)
+    for name, start in dimensions.starts.items():
+        np.testing.assert_array_equal(inputs[start], first[name].astype(np.float32))
 
 
 @pytest.mark.parametrize("problem", SMALL, ids=lambda problem: problem.kind)
