@@ -119,6 +119,12 @@ class Dimensions(Kind):
             update={"sizes": {**self.sizes, TIME: len(times)}, "times": tuple(float(time) for time in times)}
         )
 
+    def ordered(self, names: Sequence[str]) -> Dimensions:
+        """Return the same dimensions with the variables in the order of ``names``, and those it lacks after them."""
+        variables = {name: self.variables[name] for name in names if name in self.variables} | self.variables
+        starts = {name: self.starts[name] for name in variables if name in self.starts}
+        return self.model_copy(update={"variables": variables, "starts": starts})
+
     def others(self, name: str) -> tuple[str, ...]:
         """Return the dimensions of a variable that are not of space, in its order."""
         return tuple(dim for dim in self.variables[name] if dim not in self.space)

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Kind
@@ -57,6 +57,12 @@ class Normalisation(Kind):
     variables: tuple[Variable, ...]
     dimensions: Dimensions
     """Of the variables, with the grid the normalisation was fitted on."""
+
+    @field_validator("dimensions")
+    @classmethod
+    def _in_order(cls, dimensions: Dimensions, info: ValidationInfo) -> Dimensions:
+        """Put the dimensions into the order of the variables: a file has their names sorted, channels are not."""
+        return dimensions.ordered([one.name for one in info.data.get("variables", ())])
 
     @classmethod
     def fit(cls, template: xr.Dataset, fields: Mapping[str, np.ndarray]) -> Normalisation:

@@ -207,6 +207,19 @@ def test_a_model_is_saved_and_read_bit_for_bit(pairs: Any) -> None:
         np.testing.assert_array_equal(again.rollout(samples(), (1.0, 3.0))[name], values)
 
 
+def test_a_model_is_read_with_its_outputs_in_their_own_order() -> None:
+    surrogate = Stepping(inner=INNER)
+    normalisation = Normalisation.fit(template()[["a", "v0", "u0", "v", "u"]], samples())
+    torch.manual_seed(0)
+    found = Model(surrogate, normalisation, network(surrogate, normalisation).eval())
+    again = Model.from_bytes(found.to_bytes())
+    assert again.to_bytes() == found.to_bytes()
+    assert list(again.normalisation.dimensions.variables) == ["a", "v0", "u0", "v", "u"]
+    assert list(again.normalisation.dimensions.starts) == ["v", "u"]
+    for name, values in found.predict(samples()).items():
+        np.testing.assert_array_equal(again.predict(samples())[name], values)
+
+
 def test_an_ensemble_may_have_members_that_step() -> None:
     member = Stepping(inner=INNER)
     models = [model(member), model(member)]
