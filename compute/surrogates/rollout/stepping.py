@@ -185,8 +185,10 @@ class Stepping(Network):
     def advance(self, module: torch.nn.Module, x: torch.Tensor, state: torch.Tensor, length: float) -> torch.Tensor:
         """Return the states one step on; see `Surrogate.advance`."""
         rollout = _of(module)
-        self.hops(rollout.states, (length,))
-        return rollout.step(state, rollout.split(x)[1], length)
+        ((one, count),), others = self.hops(rollout.states, (length,)), rollout.split(x)[1]
+        for _ in range(count):
+            state = rollout.step(state, others, one)
+        return state
 
     def hops(self, states: StateChannels, times: Sequence[float]) -> list[tuple[float, int]]:
         """Return for each time how long the steps from the one before are, and how many.

@@ -220,6 +220,16 @@ def test_a_model_is_read_with_its_outputs_in_their_own_order() -> None:
         np.testing.assert_array_equal(again.predict(samples())[name], values)
 
 
+def test_a_state_is_taken_as_many_steps_on_as_the_length_has() -> None:
+    found, first = exact(Stepping(inner=INNER), Falling(0.5)), {"u": samples()["u0"], "v": samples()["v0"]}
+    for length in (0.5, 1.0, 2.5):
+        after = found.advance(samples(), first, length)
+        for name in ("u", "v"):
+            np.testing.assert_allclose(after[name], samples(times=(length,))[name][:, 0], rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match=r"times has 0\.7 after 0, which is no whole number of steps"):
+        found.advance(samples(), first, 0.7)
+
+
 def test_an_ensemble_may_have_members_that_step() -> None:
     member = Stepping(inner=INNER)
     models = [model(member), model(member)]
