@@ -78,7 +78,7 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
 
     That is what its fields ``shape`` or ``points``, and ``steps``, say. Where there are none, the points are no
     multiple, or the problem refuses them, the reason is returned in a few words. The states of a problem with a field
-    ``store_every`` stay at the same times, where fewer steps lead to them.
+    ``store_every`` stay at the same times, where fewer steps lead to them, and a ``spin_up`` takes about as long.
 
     Examples
     --------
@@ -110,6 +110,9 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
         if "store_every" in fields:
             stored: int = problem.store_every  # type: ignore[attr-defined]  # looked for above
             changed["store_every"] = stored // math.gcd(stored, time)
+        if "spin_up" in fields:
+            # After another time a chaotic draw would be another state.
+            changed["spin_up"] = math.ceil(problem.spin_up / time)  # type: ignore[attr-defined]  # looked for above
     try:
         return type(problem).model_validate(dict(problem) | changed)
     except ValidationError as error:

@@ -20,7 +20,8 @@ def refined(problem: Problem) -> Problem | str:
     """Return the same problem with twice the points along each axis of space, and twice the steps where it has steps.
 
     That is what its fields ``shape`` or ``points``, and ``steps``, say. Where there are none, or the problem refuses
-    them, the reason is returned in a few words. A problem with a field ``store_every`` stores at the same times.
+    them, the reason is returned in a few words. A problem with a field ``store_every`` stores at the same times, and
+    one with ``spin_up`` begins after the same time.
 
     Examples
     --------
@@ -37,10 +38,9 @@ def refined(problem: Problem) -> Problem | str:
         return "the problem has no field shape or points"
     points = getattr(problem, name)
     changed: dict[str, Any] = {name: 2 * points if isinstance(points, int) else tuple(2 * one for one in points)}
-    if "steps" in fields:
-        changed["steps"] = 2 * getattr(problem, "steps")  # noqa: B009  # no field of every problem
-    if "store_every" in fields:
-        changed["store_every"] = 2 * getattr(problem, "store_every")  # noqa: B009  # no field of every problem
+    for counted in ("steps", "store_every", "spin_up"):
+        if counted in fields:
+            changed[counted] = 2 * getattr(problem, counted)
     try:
         return type(problem).model_validate(dict(problem) | changed)
     except ValidationError as error:

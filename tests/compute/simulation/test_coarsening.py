@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
@@ -29,6 +30,15 @@ def test_marching_problems_keep_the_times_of_their_states_where_they_can() -> No
     rare = coarsened(fine, 1, 12)
     assert isinstance(rare, KuramotoSivashinsky)
     np.testing.assert_allclose(rare.times, fine.times[1::2])
+
+
+def test_an_id_is_the_same_chaotic_state_where_steps_are_fewer() -> None:
+    fine, ids = KuramotoSivashinsky(steps=8, end=2.0, spin_up=80), np.arange(4)
+    coarse = coarsened(fine, 1, 2)
+    assert isinstance(coarse, KuramotoSivashinsky)
+    own, other = (one.draw(0, ids)["u0"] for one in (fine, coarse))
+    assert np.all(relative_l2(other, own) < 0.1)
+    assert np.all(relative_l2(other, own[::-1]) > 0.5)
 
 
 def test_along_a_ring_interpolation_goes_round() -> None:

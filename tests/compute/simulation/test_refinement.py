@@ -22,7 +22,7 @@ IDS = np.arange(4)
         Darcy(shape=(8, 12)),
         Burgers(points=16, steps=4),
         Heat(shape=(8, 8), steps=2),
-        KuramotoSivashinsky(points=16, steps=6, store_every=3),
+        KuramotoSivashinsky(points=16, steps=6, store_every=3, spin_up=5),
     ],
 )
 def test_what_is_refined_is_coarsened_to_what_it_was(problem: Problem) -> None:
@@ -36,7 +36,15 @@ def test_what_cannot_be_refined_says_why() -> None:
     assert refined(Darcy(shape=(8192, 8192))) == "Input should be less than or equal to 8192"
 
 
-@pytest.mark.parametrize("problem", [Darcy(shape=(16, 16)), Darcy(shape=(16, 16), law=TwoPhase()), Heat(steps=1)])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Darcy(shape=(16, 16)),
+        Darcy(shape=(16, 16), law=TwoPhase()),
+        Heat(steps=1),
+        KuramotoSivashinsky(steps=8, end=2.0, spin_up=80),
+    ],
+)
 def test_the_laws_draw_the_same_functions_on_both_grids(problem: Problem) -> None:
     fine = refined(problem)
     assert isinstance(fine, Problem)
