@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ritz.compute.surrogates.networks.refining import Refining
     from ritz.compute.surrogates.networks.rollout import Rollout
 
+_TOGETHER = 32
+"""Draws of all samples that are made at once, where these are fewer."""
+
 
 class Refiner(Stepping):
     """A network that takes a state one step on, as `Stepping` does, and refines each step in ``passes`` passes.
@@ -106,8 +109,14 @@ class Refiner(Stepping):
     ) -> torch.Tensor:
         import torch
 
-        refining = _of(module)
-        return torch.stack([refining.channels(refining.through(x, lengths, generator)) for _ in range(members)])
+        refining, found = _of(module), []
+        together = max(1, _TOGETHER // max(1, len(x)))
+        for begin in range(0, members, together):
+            count = min(together, members - begin)
+            states = refining.through(x.repeat(count, *(1,) * (x.ndim - 1)), lengths, generator)
+            drawn = refining.channels(states)
+            found.append(drawn.reshape(count, len(x), *drawn.shape[1:]))
+        return torch.cat(found)
 
     def _second_states(
         self,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _SEED = 0
-"""Of draws: the same inputs have the same widths."""
+"""Of the draws of every sample: the same inputs have the same widths, whatever other samples there are."""
 
 
 class FittedMembers(FittedSpread):
@@ -54,8 +54,8 @@ class Members(Spread):
     """The standard deviation over the members of an ensemble, which predict each by itself.
 
     Of another surrogate that is stochastic, such as `Refiner`, it is that over as many draws as its distribution is
-    measured by, always of the same seed. A few members say it roughly: of 4 the standard deviation is off by 40 %. So
-    no point has less than a share of its sample's own level, `floor`.
+    measured by, always of the same seed, for each sample by itself. A few members say it roughly: of 4 the standard
+    deviation is off by 40 %. So no point has less than a share of its sample's own level, `floor`.
     """
 
     sources: ClassVar[tuple[Source, ...]] = (
@@ -100,6 +100,15 @@ class Members(Spread):
 
 def _deviations(model: Model, inputs: Mapping[str, np.ndarray]) -> Arrays:
     """Return the standard deviation over members or draws, ``(n, *dims)`` float64 for every output."""
-    surrogate = model.surrogate
-    found = model.members(inputs) if surrogate.trainings > 1 else model.sample(inputs, surrogate.draws, _SEED)
-    return {name: values.std(axis=0, ddof=1, dtype=np.float64) for name, values in found.items()}
+    if model.surrogate.trainings > 1:
+        return _deviation(model.members(inputs))
+    # One by one: the random numbers of a draw depend on the place of a sample in its batch.
+    rows = [slice(row, row + 1) for row in range(len(next(iter(inputs.values()))))] or [slice(0)]
+    alone = [{name: values[row] for name, values in inputs.items()} for row in rows]
+    found = [_deviation(model.sample(one, model.surrogate.draws, _SEED)) for one in alone]
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+
+def _deviation(several: Arrays) -> Arrays:
+    """Return the standard deviation of fields ``(member, n, *dims)`` over their first axis."""
+    return {name: values.std(axis=0, ddof=1, dtype=np.float64) for name, values in several.items()}

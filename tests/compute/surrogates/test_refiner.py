@@ -137,6 +137,9 @@ def test_draws_are_fixed_by_their_seed_and_differ_and_the_prediction_does_not_de
     assert found.sample_rollout(fields, (0.5, 3.0), 2, 0)["v"].shape == (2, 5, 2, 8)
     nothing = {name: values[:0] for name, values in fields.items()}
     assert found.sample_rollout(nothing, (0.5, 3.0), 2, 0)["v"].shape == (2, 0, 2, 8)
+    many = found.sample({name: values[:1] for name, values in fields.items()}, members=40, seed=3)["u"]
+    assert many.shape == (40, 1, 4, 2, 8)
+    assert len({one.tobytes() for one in many}) == 40
     alone = found.predict({name: values[2:3] for name, values in fields.items()})["u"]
     np.testing.assert_allclose(found.predict(fields)["u"][2:3], alone, rtol=1e-5, atol=1e-5)
 

@@ -43,10 +43,17 @@ def test_the_width_around_a_surrogate_that_draws_is_the_deviation_over_its_draws
     inputs = {name: fields[name] for name in ("a", "u0", "v0")}
     validate = Predicted(inputs, prediction, {name: fields[name] for name in prediction})
     fitted = Members(floor=0.0).fit(validate, About(model=model))
-    drawn = model.sample(inputs, Refiner.draws, 0)["v"]
-    for _ in range(2):
-        width = fitted.shape(inputs, prediction).width["v"]
-        np.testing.assert_allclose(width, drawn.astype(np.float64).std(axis=0, ddof=1), rtol=1e-6)
+    width = fitted.shape(inputs, prediction).width["v"]
+    for sample in range(len(width)):
+        # Whatever other samples there are.
+        alone = {name: values[sample : sample + 1] for name, values in inputs.items()}
+        drawn = model.sample(alone, Refiner.draws, 0)["v"].astype(np.float64)
+        np.testing.assert_allclose(width[[sample]], drawn.std(axis=0, ddof=1), rtol=1e-6)
+        its = {name: values[sample : sample + 1] for name, values in prediction.items()}
+        np.testing.assert_array_equal(fitted.shape(alone, its).width["v"], width[[sample]])
+    assert len({row.tobytes() for row in width}) == len(width)
+    nobody = ({name: values[:0] for name, values in one.items()} for one in (inputs, prediction))
+    assert fitted.shape(*nobody).width["v"].shape == (0, *width.shape[1:])
     assert fitted.made() == "The width of a band is the standard deviation over 16 draws of the surrogate."
     assert Members().unfit(model.surrogate) == ""
 
