@@ -85,10 +85,12 @@ class Prediction(DocumentPart):
         """Return why not all of the predictions are to be relied on, in a few words; empty where they are."""
         flagged = {*(self.outside or ()), *self.doubtful, *self.far}
         failed = 0 if self.verified is None else self.verified.failed
+        lost = 0 if self.rollout is None else round(self.rollout.failed * self.rollout.steps)
         reasons = [
             "the inputs could not be judged" if self.outside is None else "",
             f"{len(flagged)} of {self.samples} samples are flagged" if flagged else "",
             f"{failed} of {self.samples} samples had no good solve" if failed else "",
+            f"{lost} of {self.rollout.steps} steps had no good answer" if self.rollout is not None and lost else "",
         ]
         return " and ".join(reason for reason in reasons if reason)
 

@@ -143,12 +143,28 @@ def _prediction(**entries: Any) -> Prediction:
     return Prediction.model_validate(known | {"outside": (), "remarks": ()} | entries)
 
 
+ROLLOUT: dict[str, Any] = {
+    "tolerance": 0.01,
+    "steps": 36,
+    "predicted": 1.0,
+    "corrected": 0.0,
+    "solved": 0.0,
+    "failed": 0.0,
+    "samples": 4,
+    "error_free": 0.1,
+    "error_verified": 0.02,
+    "seconds_verified": 0.01,
+    "seconds_solver": 0.02,
+}
+
 OBJECTIONS: list[tuple[dict[str, Any], str]] = [
     ({}, ""),
     ({"outside": None}, "the inputs could not be judged"),
     ({"outside": (1, 2), "doubtful": (2,), "far": (7,)}, "3 of 9 samples are flagged"),
     ({"far": (7,)}, "1 of 9 samples are flagged"),
     ({"outside": None, "doubtful": (0,)}, "the inputs could not be judged and 1 of 9 samples are flagged"),
+    ({"rollout": ROLLOUT}, ""),
+    ({"rollout": ROLLOUT | {"predicted": 0.75, "failed": 0.25}}, "9 of 36 steps had no good answer"),
 ]
 
 
