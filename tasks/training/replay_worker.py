@@ -147,7 +147,8 @@ def opened(store: Store, spec: str, surrogate: Surrogate | None = None) -> Kept:
     )
     recipe = left.card.recipe
     training: Training = TypeAdapter(AnyTraining).validate_python(recipe["training"])
-    return Kept(training, problem_of(recipe), left.symmetries, recorded, left.samples, started(store, training))
+    start = started(store, training, surrogate)
+    return Kept(training, problem_of(recipe), left.symmetries, recorded, left.samples, start)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ritz.compute.surrogates.model import Model
+    from ritz.compute.surrogates.surrogate import Surrogate
     from ritz.compute.training.training import Training
     from ritz.tasks.pipeline import Pipeline
 
@@ -58,8 +59,13 @@ def check_start(pipeline: Pipeline, store: Store, template: xr.Dataset) -> None:
         raise Refused(f"training.start is {start!r}, a model of the channels {there}; expected {wanted}")
 
 
-def started(store: Store, training: Training) -> Model | None:
+def started(store: Store, training: Training, surrogate: Surrogate | None = None) -> Model | None:
     """Read the model that a training starts from; None where its weights are drawn.
+
+    Parameters
+    ----------
+    surrogate
+        What is trained, for a class that is not registered: the model is of the same one.
 
     Raises
     ------
@@ -71,4 +77,4 @@ def started(store: Store, training: Training) -> Model | None:
     if training.starts_from is None:
         return None
     files, _ = models.load(store, training.starts_from)
-    return Model.from_bytes(files["model.safetensors"])
+    return Model.from_bytes(files["model.safetensors"], surrogate)

@@ -102,7 +102,7 @@ def fit(job: Fitting) -> TrainingSummary:
     """
     store = Store(job.store)
     with joined(job.rendezvous, job.rank, job.training.trainers, job.device) as group:
-        around = Surroundings(job.problem, job.device, start=started(store, job.training), group=group)
+        around = Surroundings(job.problem, job.device, start=started(store, job.training, job.surrogate), group=group)
 
         def work(around: Surroundings) -> Trained:
             return job.training.fit(job.surrogate, Source(job), around)
