@@ -15,6 +15,7 @@ from ritz.compute.fields.errors import summary
 from ritz.compute.problems.problem import Problem
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.storage import models
+from ritz.storage.errors import Refused
 from ritz.storage.store import Store
 from ritz.tasks.documents.card import CardMetrics
 from ritz.tasks.documents.evaluation import ErrorSummary, Evaluation, Metrics, TruthErrors, WorstSample
@@ -54,11 +55,17 @@ def evaluate(
     ----------
     problem, surrogate
         What made the dataset and the surrogate, where their classes are not registered.
+
+    Raises
+    ------
+    ritz.storage.errors.Refused
+        As `refuse_lost`.
     """
     case, data = case_of(store_url, model, dataset, problem, surrogate)
     fixed = [metric.model_dump(mode="json") for metric in metrics]
     these = blocks(case, data, "test", cluster.workers("train"))
     measured = Pass("evaluate", case, worker.look, (tuple(metrics),), fixed).over(cluster, these)
+    refuse_lost(measured, model, dataset)
     truth: TruthErrors = cluster.call("train", truth_errors, case)
     fitted = len(few_of_split(data, "train", BASELINE_SAMPLES))
     result = _evaluation(dataset, measured, metrics, truth, fitted)
@@ -75,6 +82,24 @@ def evaluate(
     if finer.mean is not None:
         log.info("evaluate: the truth is %.4f from a grid twice as fine (%d samples)", finer.mean, finer.samples)
     return result
+
+
+def refuse_lost(measured: Measured, model: str, dataset: str) -> None:
+    """Refuse a model some of whose predictions are not finite, as those of steps that grow without bounds.
+
+    Raises
+    ------
+    ritz.storage.errors.Refused
+        With the ids of the first of these samples.
+    """
+    errors, ids = measured.rows[f"{worker.MODEL}|relative_l2|"], measured.rows["sample_id"]
+    lost = ids[~np.isfinite(errors)]
+    if len(lost):
+        raise Refused(
+            f"model {model}: the predictions of {len(lost)} of {len(ids)} test samples of {dataset} are not finite, "
+            f"ids {lost[:WORST].tolist()}; expected finite ones. Train it longer; steps through time that grow without "
+            "bounds need surrogate.pushforward or surrogate.noise"
+        )
 
 
 def _evaluation(

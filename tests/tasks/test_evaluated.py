@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
+from ritz.compute.evaluation.measured import Measured
+from ritz.storage.errors import Refused
 from ritz.tasks.documents.cost import BreakEven
 from ritz.tasks.documents.evaluation import Evaluation, TruthError, TruthErrors, WorstSample
+from ritz.tasks.measuring.evaluate import refuse_lost
 from ritz.tasks.views.evaluated import lines, rows
 from tests.documents import errors, metrics
 
@@ -20,6 +26,14 @@ EVALUATION = Evaluation(
         discretisation=TruthError(known=False, reason="it is a mesh"),
     ),
 )
+
+
+def test_a_model_whose_steps_grow_without_bounds_is_refused_by_the_samples() -> None:
+    rows = {"sample_id": np.array([7, 20, 41, 63]), "model|relative_l2|": np.array([0.1, np.inf, 3.0, np.nan])}
+    said = r"model small@v1: the predictions of 2 of 4 test samples of small@v2 are not finite, ids \[20, 63\];"
+    with pytest.raises(Refused, match=said):
+        refuse_lost(Measured(rows), "small@v1", "small@v2")
+    refuse_lost(Measured({name: values[::2] for name, values in rows.items()}), "small@v1", "small@v2")
 
 
 def test_errors_are_printed_to_three_digits_with_those_of_the_baselines() -> None:
