@@ -1,4 +1,4 @@
-"""What problems on the unit box, cut into equal cells, have in common."""
+"""What problems on a box that is cut into equal cells have in common."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Cells = Annotated[int, Field(ge=4, le=8192)]
 """Cells along an axis."""
 
 
-def centres(cells: int) -> np.ndarray:
-    """Return where the centres of the cells lie along an axis, ``(cells,)`` float64 from 0 to 1."""
-    return (np.arange(cells) + 0.5) / cells
+def centres(cells: int, length: float = 1.0) -> np.ndarray:
+    """Return where the centres of the cells lie along an axis, ``(cells,)`` float64 from 0 to the length."""
+    return length * (np.arange(cells) + 0.5) / cells
 
 
 def axes(shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -25,11 +25,11 @@ def axes(shape: tuple[int, ...]) -> tuple[str, ...]:
     return ("z", "y", "x")[-len(shape) :]
 
 
-def coordinates(shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return the coordinates of a template, the centres of the cells along each axis."""
+def coordinates(shape: tuple[int, ...], length: float = 1.0) -> dict[str, Any]:
+    """Return the coordinates of a template, the centres of the cells along each axis of a box of equal lengths."""
     about = {"units": "1", "long_name": "centre of the cell"}
     return {
-        axis: (axis, centres(cells), about | {"axis": axis.upper()})
+        axis: (axis, centres(cells, length), about | {"axis": axis.upper()})
         for axis, cells in zip(axes(shape), shape, strict=True)
     }
 

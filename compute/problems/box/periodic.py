@@ -3,25 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-
-from ritz.compute.problems.box.grid import axes
-
-
-def centres(cells: int, length: float) -> np.ndarray:
-    """Return where the centres of the cells lie along an axis, ``(cells,)`` float64 from 0 to the length."""
-    return length * (np.arange(cells) + 0.5) / cells
-
-
-def coordinates(shape: tuple[int, ...], length: float) -> dict[str, Any]:
-    """Return the coordinates of a template, the centres of the cells along each axis of a box of equal lengths."""
-    about = {"units": "1", "long_name": "centre of the cell"}
-    return {
-        axis: (axis, centres(cells, length), about | {"axis": axis.upper()})
-        for axis, cells in zip(axes(shape), shape, strict=True)
-    }
 
 
 @lru_cache(maxsize=64)

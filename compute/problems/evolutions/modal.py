@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ritz.compute.fields.arrays import Array, double
-from ritz.compute.problems.box import grid, periodic
+from ritz.compute.problems.box import grid
 from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.problems.gaussian import Gaussian
@@ -63,7 +63,7 @@ class Modal(Ranged, Marching):
             },
             coords={
                 "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),
-                **periodic.coordinates(self.cells, self.length),
+                **grid.coordinates(self.cells, self.length),
             },
             # Terms of odd order tell the directions of an axis apart.
             attrs={"symmetries": "none"},

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Source, in_units
-from ritz.compute.problems.box import grid, periodic
+from ritz.compute.problems.box import grid
 from ritz.compute.problems.box.torus import OnTorus, around, outflow, star
 from ritz.compute.problems.evolution import State, from_input
 from ritz.compute.problems.evolutions.schemes.equal_steps import EqualSteps
@@ -106,7 +106,7 @@ class ReactionDiffusion(Ranged, OnTorus, EqualSteps):
             },
             coords={
                 "time": ("time", self.times, {"units": "1", "long_name": "time", "axis": "T"}),
-                **periodic.coordinates(self.shape, self.length),
+                **grid.coordinates(self.shape, self.length),
             },
             attrs={"symmetries": grid.symmetries(self.shape)},
         )

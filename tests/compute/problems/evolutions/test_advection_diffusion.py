@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ritz.compute.problems.box import periodic
+from ritz.compute.problems.box import grid
 from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.problem import Solve
 from ritz.compute.problems.ranges import Range
@@ -22,7 +22,7 @@ SOLVE: Solve = no_systems
 
 def centres(problem: AdvectionDiffusion) -> list[np.ndarray]:
     """Return the coordinates y and x, or x, of the cells, broadcast together."""
-    along = [periodic.centres(cells, problem.length) for cells in problem.shape]
+    along = [grid.centres(cells, problem.length) for cells in problem.shape]
     return list(np.meshgrid(*along, indexing="ij"))
 
 
