@@ -106,4 +106,8 @@ def test_a_rollout_is_verified_step_by_step(run: tuple[str, dict[str, Any]], fir
 
 def test_the_report_shows_the_rollout(run: tuple[str, dict[str, Any]]) -> None:
     page = (Path(run[0]) / "runs" / run[1]["run"] / "report.html").read_text()
-    assert "Rollout" in page or "over time" in page
+    assert '<figure class="film">' in page
+    assert "nRMSE over windows of steps" in page
+    # At each time of each sample once: the model, what it has to beat, and the solver in equal seconds.
+    for method in ("this model", "persistence: the first state", "training mean"):
+        assert f">{method}<" in page, method
