@@ -8,7 +8,7 @@ from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.evolutions.marching import Marching
 from ritz.compute.surrogates.grid import StateChannels
 from ritz.compute.surrogates.networks.rollout import Rollout
-from ritz.compute.surrogates.normalisation import Normalisation, Variable
+from ritz.compute.surrogates.normalisation import Normalisation
 
 
 class Closed(Rollout):
@@ -30,12 +30,16 @@ class Closed(Rollout):
     def __init__(self, inner: torch.nn.Module, states: StateChannels, inputs: int, coarse: Marching) -> None:
         super().__init__(inner, states, inputs, unit=None, change=True)
         self.coarse, self.share = coarse, coarse.interval / states.times[-1]
-        self._given: dict[str, tuple[Variable, slice]] = {}
-        # From the channels of a state to values in the units of the problem and back; `learn_units` says how.
+        self._given: dict[str, tuple[slice, bool]] = {}
+        # From the channels of a state, and of the other inputs, to values in the units of the problem; `learn_units`
+        # says how. Buffers, since members of an ensemble have numbers of their own.
         self.scale: torch.Tensor
         self.mean: torch.Tensor
-        self.register_buffer("scale", torch.ones(len(states.starts)))
-        self.register_buffer("mean", torch.zeros(len(states.starts)))
+        self.other_scale: torch.Tensor
+        self.other_mean: torch.Tensor
+        for name, channels in (("", len(states.starts)), ("other_", len(self._others))):
+            self.register_buffer(f"{name}scale", torch.ones(channels))
+            self.register_buffer(f"{name}mean", torch.zeros(channels))
 
     def learn_units(self, normalisation: Normalisation, inputs: Sequence[str]) -> None:
         """Take in what the channels are in the units of the problem.
@@ -55,10 +59,11 @@ class Closed(Rollout):
         for one in normalisation.inputs:
             if one.name in starts:
                 continue
-            end = begin + self.dimensions.channels(one.name)
+            part = slice(begin, begin + self.dimensions.channels(one.name))
+            self.other_scale[part], self.other_mean[part] = one.scale, one.mean
             if one.name in inputs:
-                self._given[one.name] = (one, slice(begin, end))
-            begin = end
+                self._given[one.name] = (part, one.transform == "log")
+            begin = part.stop
 
     def step(
         self,
@@ -74,9 +79,11 @@ class Closed(Rollout):
                 f"the fields lie on a grid of {tuple(state.shape[2:])} points; the coarse problem lies on that of the "
                 f"training alone, {self.dimensions.shape}"
             )
+        along = (-1, *(1,) * (others.ndim - 2))
+        values = others * self.other_scale.reshape(along) + self.other_mean.reshape(along)
         given = {
-            name: unstacked(one.decode(others[:, part]), self.dimensions, name)
-            for name, (one, part) in self._given.items()
+            name: unstacked(values[:, part].exp() if log else values[:, part], self.dimensions, name)
+            for name, (part, log) in self._given.items()
         }
         shape = (-1, *(1,) * (state.ndim - 1))
         left = (torch.as_tensor(lengths, device=state.device) / self.coarse.interval).round().long().reshape(shape)

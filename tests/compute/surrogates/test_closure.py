@@ -205,6 +205,21 @@ def test_members_of_an_ensemble_may_be_closures() -> None:
     np.testing.assert_allclose(joined.predict(fields)["u"], found.predict(fields)["u"], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("problem", [RANGED, TWO], ids=["ranged", "ranged-log"])
+def test_members_with_other_scales_are_read_with_these(problem: Marching) -> None:
+    surrogate, fields = Closure(inner=INNER, coarse=problem), samples(problem, 6)
+    members = []
+    for rows in (slice(0, 3), slice(3, 6)):
+        normalisation = Normalisation.fit(problem.template(1), {name: one[rows] for name, one in fields.items()})
+        members.append(Model(surrogate, normalisation, network(surrogate, normalisation).eval()))
+    joined = Ensemble(member=surrogate, size=2).joined(members)
+    again = Model.from_bytes(joined.to_bytes())
+    for name, values in joined.members(fields).items():
+        np.testing.assert_array_equal(again.members(fields)[name], values)
+        for member, own in zip(members, values, strict=True):
+            np.testing.assert_allclose(own, member.predict(fields)[name], rtol=0, atol=1e-4 * np.abs(own).max())
+
+
 def test_data_of_the_resolved_variables_alone_are_enough() -> None:
     # The slow variables of a system with two scales.
     data = TWO.model_copy(update={"coupling": 1.0})
