@@ -275,7 +275,12 @@ def predict(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Fixes the draws of --members; 0 by default.")] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 1 if a sample is flagged, or the inputs cannot be judged.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit with code 1 if a sample is flagged, the inputs cannot be judged, or --verify found no good "
+            "answer.",
+        ),
     ] = False,
     store: StoreUrl = DEFAULT_STORE,
     as_json: Json = False,
