@@ -146,49 +146,49 @@ def resolved(first: np.ndarray) -> np.ndarray:
 
 def measure(viscosity: float, rounds: int) -> list[Row]:
     """Let all methods solve one sample after the other, in turns that begin with another method every round."""
-    lanes = rows(viscosity)
+    runs = rows(viscosity)
     drawn = resolved(problem(viscosity, 1).draw(0, np.arange(rounds))["w0"])
     exact = by_ritz(viscosity, EXACT)
-    for lane in lanes[len(INTERVALS) :]:
-        lane.solve(drawn[:1])
+    for run in runs[len(INTERVALS) :]:
+        run.solve(drawn[:1])
     for i in range(rounds):
         first = drawn[i : i + 1]
         truth = exact(first)
-        for j in range(len(lanes)):
-            lanes[(i + j) % len(lanes)].measure(first, truth)
-    return lanes
+        for j in range(len(runs)):
+            runs[(i + j) % len(runs)].measure(first, truth)
+    return runs
 
 
-def matched(lanes: list[Row], reference: Row) -> Row | None:
+def matched(runs: list[Row], reference: Row) -> Row | None:
     """Return the quickest run of Ritz that is at least as exact as another run; None without one."""
-    exact = [lane for lane in lanes if lane.method == "Ritz" and lane.error <= reference.error]
-    return min(exact, key=lambda lane: lane.median) if exact else None
+    exact = [run for run in runs if run.method == "Ritz" and run.error <= reference.error]
+    return min(exact, key=lambda run: run.median) if exact else None
 
 
-def table(viscosity: float, lanes: list[Row]) -> list[str]:
+def table(viscosity: float, runs: list[Row]) -> list[str]:
     """Print what was measured at a viscosity."""
     lines = []
-    for lane in lanes:
-        failed = not np.isfinite(lane.error)
+    for run in runs:
+        failed = not np.isfinite(run.error)
         lines.append(
             [
-                lane.method,
-                f"{lane.interval:g}",
-                f"{1 / lane.median:.3g}",
-                f"{1e3 * lane.median:.1f}",
-                "failed" if failed else f"{lane.error:.1e}",
-                f"{1e3 * float(np.median(lane.checks)):.1f}" if lane.checks else "",
-                _versus(lanes, lane) if lane.method != "Ritz" else "",
+                run.method,
+                f"{run.interval:g}",
+                f"{1 / run.median:.3g}",
+                f"{1e3 * run.median:.1f}",
+                "failed" if failed else f"{run.error:.1e}",
+                f"{1e3 * float(np.median(run.checks)):.1f}" if run.checks else "",
+                _versus(runs, run) if run.method != "Ritz" else "",
             ]
         )
     columns = ["method", "Δt", "samples per s", "ms", "error", "check ms", "Ritz at this error or less"]
     return [f"ν = {viscosity:g}", *align(columns, lines)]
 
 
-def _versus(lanes: list[Row], reference: Row) -> str:
+def _versus(runs: list[Row], reference: Row) -> str:
     if not np.isfinite(reference.error):
         return "–"
-    quickest = matched(lanes, reference)
+    quickest = matched(runs, reference)
     if quickest is None:
         return "none"
     return f"{reference.median / quickest.median:.0f} × as fast, Δt = {quickest.interval:g}"
@@ -218,10 +218,10 @@ def main() -> None:
     explained = EXPLANATION.format(cells=CELLS, end=END, published=PUBLISHED, rounds=rounds, exact=EXACT, goal=GOAL)
     print("", *textwrap.wrap(explained.strip(), 118), sep="\n")
     verdicts = []
-    for viscosity, lanes in measured.items():
-        print("", *table(viscosity, lanes), sep="\n")
-        quickest = matched(lanes, lanes[0])
-        ratio = lanes[0].median / quickest.median if quickest else 0.0
+    for viscosity, runs in measured.items():
+        print("", *table(viscosity, runs), sep="\n")
+        quickest = matched(runs, runs[0])
+        ratio = runs[0].median / quickest.median if quickest else 0.0
         check = float(np.median(quickest.checks)) / quickest.median if quickest else np.nan
         verdicts.append([f"{viscosity:g}", f"{ratio:.0f}", f"{check:.1f}", "met" if ratio >= GOAL else "NOT MET"])
     print("", *align(["ν", "× published", "check / solve", f"goal {GOAL:g} ×"], verdicts), sep="\n")
