@@ -155,7 +155,7 @@ class LatentODE(Network):
             drawn = 1 - torch.rand(len(times), 1, generator=batch.generator(), dtype=times.dtype)
             times = torch.cat([times, drawn], dim=1)
         with batch.arithmetic():
-            solved = trajectory.latent(batch.x, times.to(batch.x.device))
+            solved = trajectory.latent(batch.x, times)
             channels = trajectory.channels(solved.states[:, : len(trajectory.states.times)])
         loss = batch.losses(channels)
         if self.regularise == "none":
