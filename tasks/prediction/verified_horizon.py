@@ -46,7 +46,8 @@ class RolloutVerification(DocumentPart):
     samples
         How many samples the solver alone stepped through, for what follows.
     error_free, error_verified
-        Mean relative L2 error over all times, of the surrogate alone and of the verified rollout.
+        Mean relative L2 error over all times, of the surrogate alone and of the verified rollout, on those of these
+        samples that have good answers at all steps; None without any.
     seconds_verified, seconds_solver
         Per sample.
     """
@@ -58,8 +59,8 @@ class RolloutVerification(DocumentPart):
     solved: Number
     failed: Number
     samples: int
-    error_free: Number
-    error_verified: Number
+    error_free: Number | None
+    error_verified: Number | None
     seconds_verified: Number
     seconds_solver: Number
 
@@ -73,10 +74,15 @@ class RolloutVerification(DocumentPart):
             )
         )
         ratio = self.seconds_verified / self.seconds_solver
+        error = "error not known"
+        if self.error_free is not None and self.error_verified is not None:
+            of_good = "" if not self.failed else "those with good answers of "
+            error = (
+                f"error {self.error_verified:.3g}, {self.error_free:.3g} without (on {of_good}{self.samples} samples)"
+            )
         return (
-            f"every step verified to a relative error of {self.tolerance:g}: of {self.steps} steps {of_steps}; error "
-            f"{self.error_verified:.3g}, {self.error_free:.3g} without (on {self.samples} samples); "
-            f"{rounded(1e3 * self.seconds_verified, 2):g} ms per sample, {rounded(ratio, 2):g} of the "
+            f"every step verified to a relative error of {self.tolerance:g}: of {self.steps} steps {of_steps}; "
+            f"{error}; {rounded(1e3 * self.seconds_verified, 2):g} ms per sample, {rounded(ratio, 2):g} of the "
             f"{rounded(1e3 * self.seconds_solver, 2):g} ms of the solver alone"
         )
 
@@ -145,6 +151,7 @@ class VerifiedHorizon:
         seconds = (time.perf_counter() - began) / len(next(iter(few.values())))
         free = model.rollout(few, tuple(longer.times))
         known = {name: values[:_FEW] for name, values in rollout.fields.items()}
+        good = _finite(known) & _finite(truth)
         summary = RolloutVerification(
             tolerance=tolerance,
             steps=rollout.actions.size,
@@ -153,8 +160,8 @@ class VerifiedHorizon:
             solved=rollout.share(SOLVED),
             failed=rollout.share(FAILED),
             samples=len(next(iter(few.values()))),
-            error_free=_error(free, truth),
-            error_verified=_error(known, truth),
+            error_free=_error(free, truth, good),
+            error_verified=_error(known, truth, good),
             seconds_verified=rollout.seconds / len(rollout.actions),
             seconds_solver=seconds,
         )
@@ -213,5 +220,16 @@ def _fewest(problem: Evolution) -> int:
     return min(2, len(problem.times))
 
 
-def _error(fields: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray]) -> float:
-    return float(np.mean([relative_l2(fields[name], values).mean() for name, values in truth.items()]))
+def _finite(fields: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return which samples are finite everywhere, ``(n,)``."""
+    found: np.ndarray = np.logical_and.reduce(
+        [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in fields.values()]
+    )
+    return found
+
+
+def _error(fields: Mapping[str, np.ndarray], truth: Mapping[str, np.ndarray], rows: np.ndarray) -> float | None:
+    """Return the mean relative L2 error of some samples and all outputs; None without samples."""
+    if not rows.any():
+        return None
+    return float(np.mean([relative_l2(fields[name][rows], values[rows]).mean() for name, values in truth.items()]))

@@ -15,6 +15,7 @@ from ritz.compute.surrogates.model import Model
 from ritz.compute.surrogates.network import network
 from ritz.compute.surrogates.rollout.stepping import Stepping
 from ritz.compute.surrogates.spectral.fno import FNO
+from ritz.compute.uncertainty.verification.fields import FAILED
 from ritz.tasks.errors import InputError
 from ritz.tasks.prediction.horizon import Horizon, read_times
 from ritz.tasks.prediction.verified_horizon import VerifiedHorizon
@@ -125,6 +126,13 @@ def stepping(problem: Any) -> tuple[Model, dict[str, np.ndarray]]:
     return Model(surrogate, normalisation, network(surrogate, normalisation).eval()), inputs
 
 
+def errors(found: VerifiedHorizon) -> tuple[float, float]:
+    """Return the error of the verified rollout, and that of the surrogate alone."""
+    assert found.summary.error_verified is not None
+    assert found.summary.error_free is not None
+    return found.summary.error_verified, found.summary.error_free
+
+
 def test_a_verified_rollout_is_the_solution_at_the_times_that_were_asked_for() -> None:
     problem = Burgers(points=32, steps=4, end=0.2)
     surrogate, inputs = stepping(problem)
@@ -134,7 +142,8 @@ def test_a_verified_rollout_is_the_solution_at_the_times_that_were_asked_for() -
     np.testing.assert_array_equal(found.fields("u")[:, 0], inputs["u0"])
     further = problem.prolonged(6)
     assert np.all(further.residual(inputs, {"u": found.rollout.fields["u"]}) < 1e-2)
-    assert found.summary.error_verified < 2e-3 < found.summary.error_free
+    verified, free = errors(found)
+    assert verified < 2e-3 < free
     assert found.summary.solved + found.summary.corrected == pytest.approx(1)
     assert "of 18 steps" in found.summary.text()
     variables = found.of_steps("sample", {})
@@ -149,7 +158,8 @@ def test_a_verified_rollout_of_uneven_steps_is_the_solution(times: tuple[float, 
     further = problem.prolonged(7)
     np.testing.assert_allclose(further.times, [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], rtol=1e-12)
     np.testing.assert_allclose(further.times[found.places], times, rtol=1e-12)
-    assert found.summary.error_verified < 2e-3 < found.summary.error_free
+    verified, free = errors(found)
+    assert verified < 2e-3 < free
 
 
 @pytest.mark.parametrize(
@@ -183,6 +193,35 @@ def test_what_a_verified_rollout_says_is_plain() -> None:
         "0 % without a good answer; error 0.01, 0.1 without (on 3 samples); 2 ms per sample, 2 of the 1 ms of the "
         "solver alone"
     )
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_samples_without_a_good_answer_are_counted_and_in_no_error(lost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+
+    from ritz.compute.uncertainty.verification import rollouts
+
+    def failing(*arguments: Any) -> rollouts.VerifiedRollout:
+        found = rolled(*arguments)
+        for values in found.fields.values():
+            values[:lost, 1:] = np.nan
+        found.actions[:lost, 1:] = FAILED
+        return found
+
+    problem, rolled = Burgers(points=32, steps=4, end=0.2), rollouts.roll_out
+    surrogate, inputs = stepping(problem)
+    verified, _ = errors(VerifiedHorizon.of(problem, surrogate, inputs, (0.2,), 1e-3))
+    monkeypatch.setattr(rollouts, "roll_out", failing)
+    found = VerifiedHorizon.of(problem, surrogate, inputs, (0.2,), 1e-3).summary
+    assert found.failed == pytest.approx(lost / 3 * 3 / 4)
+    json.dumps(found.document(), allow_nan=False)
+    if lost == 3:
+        assert found.error_verified is None
+        assert "without a good answer; error not known; " in found.text()
+    else:
+        assert found.error_verified is not None
+        assert found.error_verified < 3 * verified
+        assert "without (on those with good answers of 3 samples); " in found.text()
 
 
 def test_a_horizon_keeps_what_is_known_of_errors() -> None:
