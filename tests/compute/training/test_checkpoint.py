@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from ritz.compute.fields.tensors import pack, unpack
-from ritz.compute.surrogates.spectral.fno import FNO
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training import checkpoint
 from ritz.compute.training.buffers.fifo import FIFO
 from ritz.compute.training.buffers.firo import FIRO
@@ -21,9 +21,8 @@ from ritz.compute.training.parts.stopping import Stopping
 from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.training.trained import Trained
 
-from .conftest import Samples
+from .conftest import TINY, Lesson, Samples
 
-TINY = FNO(modes=4, width=6, layers=2)
 ONLINE = Online(batches_per_sample=1.2, batch_size=2, buffer=Reservoir(capacity=8), watermark=4, validation=5, seed=1)
 
 
@@ -47,9 +46,11 @@ class Checkpoints:
         return self.blobs[-1] if self.blobs else None
 
 
-def _fit(template: xr.Dataset, samples: Samples, kept: Checkpoints, online: Online = ONLINE) -> Trained:
+def _fit(
+    template: xr.Dataset, samples: Samples, kept: Checkpoints, online: Online = ONLINE, surrogate: Surrogate = TINY
+) -> Trained:
     source = samples.source(template, samples.arrivals([3, 1, 4, 0, 5, 9, 2, 6, 8, 7]))
-    return online.fit(TINY, source, Surroundings(load=kept.load, save=kept.save, save_every_s=0))
+    return online.fit(surrogate, source, Surroundings(load=kept.load, save=kept.save, save_every_s=0))
 
 
 CHOICES: dict[str, dict[str, Any]] = {
@@ -123,14 +124,19 @@ def test_one_interrupted_within_a_block_ends_with_the_same_bits(buffer: FIRO | R
         assert _outcome(fit(_after(kept))) == _outcome(whole)
 
 
-def test_a_training_interrupted_again_and_again_ends_with_the_same_bits(template: xr.Dataset, samples: Samples) -> None:
-    whole = _fit(template, samples, Checkpoints())
-    kept = Checkpoints()
+def test_a_training_interrupted_again_and_again_ends_with_the_same_bits(lesson: Lesson) -> None:
+    def fit(kept: Checkpoints) -> Trained:
+        return _fit(lesson.template, lesson.samples, kept, surrogate=lesson.surrogate)
+
+    whole, kept = fit(Checkpoints()), Checkpoints()
     for die_at in range(3, 36, 6):
         kept = _after(kept, die_at)
         with pytest.raises(Killed):
-            _fit(template, samples, kept)
-    assert _outcome(_fit(template, samples, _after(kept))) == _outcome(whole)
+            fit(kept)
+    resumed = fit(_after(kept))
+    assert _outcome(resumed) == _outcome(whole)
+    np.testing.assert_array_equal(resumed.schedule, whole.schedule)
+    assert sorted(resumed.received) == sorted(whole.received) == list(range(10))
 
 
 def _after(kept: Checkpoints, die_at: int | None = None) -> Checkpoints:

@@ -10,7 +10,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from ritz.compute.fields.tensors import unpack
-from ritz.compute.surrogates.spectral.fno import FNO
+from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.buffers.reservoir import Reservoir
 from ritz.compute.training.online import Online
 from ritz.compute.training.parts.optimiser import AdamW
@@ -20,9 +20,8 @@ from ritz.compute.training.surroundings import Surroundings
 from ritz.compute.training.trained import Trained
 from ritz.compute.training.training_record import TrainingMachine
 
-from .conftest import Samples
+from .conftest import TINY, Lesson, Samples
 
-TINY = FNO(modes=4, width=6, layers=2)
 ONLINE = Online(
     batches_per_sample=1.2,
     batch_size=2,
@@ -38,7 +37,13 @@ class Killed(Exception):
     pass
 
 
-def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = (), online: Online = ONLINE) -> Trained:
+def _fit(
+    template: xr.Dataset,
+    samples: Samples,
+    die_at: tuple[int, ...] = (),
+    online: Online = ONLINE,
+    surrogate: Surrogate = TINY,
+) -> Trained:
     """Train, killed after some steps and going on each time."""
     blobs: list[bytes] = []
     to_come = list(die_at)
@@ -52,7 +57,7 @@ def _fit(template: xr.Dataset, samples: Samples, die_at: tuple[int, ...] = (), o
     while True:
         try:
             return online.fit(
-                TINY,
+                surrogate,
                 samples.source(template, samples.arrivals([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])),
                 Surroundings(load=lambda: blobs[-1] if blobs else None, save=save, save_every_s=0 if die_at else 60),
             )
@@ -80,7 +85,7 @@ def _again(recorded: Recorded, samples: Samples, online: Online = ONLINE, **opti
         for ids in recorded.schedule:
             yield ids, fields(ids)
 
-    replayed = replay(online, "square", recorded, steps(), fields(recorded.validation), **options)
+    replayed = replay(online, samples.symmetries, recorded, steps(), fields(recorded.validation), **options)
     return compare(recorded, replayed).document()
 
 
@@ -100,11 +105,11 @@ def test_a_training_is_done_again_bit_for_bit(recorded: Recorded, samples: Sampl
 
 
 @pytest.mark.parametrize("die_at", [(17,), (1, 9, 30)])
-def test_a_training_that_was_killed_too(
-    die_at: tuple[int, ...], template: xr.Dataset, samples: Samples, recorded: Recorded
-) -> None:
-    killed = _recorded(_fit(template, samples, die_at))
-    np.testing.assert_array_equal(killed.losses, recorded.losses)
+def test_a_training_that_was_killed_too(die_at: tuple[int, ...], lesson: Lesson) -> None:
+    template, samples = lesson.template, lesson.samples
+    whole = _fit(template, samples, surrogate=lesson.surrogate)
+    killed = _recorded(_fit(template, samples, die_at, surrogate=lesson.surrogate))
+    assert killed.losses.tolist() == whole.trace.losses
     assert [one.first for one in killed.machines] == [0]
     found = _again(killed, samples)
     assert (found["agrees"], found["exact"], found["equal"]) == (True, True, True)
