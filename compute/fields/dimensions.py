@@ -101,6 +101,11 @@ class Dimensions(Kind):
         return self.space == (NODE,)
 
     @property
+    def numbers(self) -> tuple[str, ...]:
+        """The inputs that are one number of each sample, such as a parameter of the equation."""
+        return tuple(name for name in self.inputs if not self.variables[name])
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Points along each dimension of space."""
         return tuple(self.sizes[dim] for dim in self.space)

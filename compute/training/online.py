@@ -87,6 +87,11 @@ class Online(Stepped):
         """Training samples without which it does not begin: the watermark of every rank."""
         return self.ranks * self.watermark
 
+    def normalised_on(self, samples: int) -> tuple[int, str]:
+        """Return the watermark, that of one rank; see `Training.normalised_on`."""
+        del samples
+        return self.watermark, f"watermark is {self.watermark}"
+
     def short(self, samples: int, dataset: str) -> str:
         """Say that the watermark is not reached; see `Training.short`."""
         if samples >= self.least:

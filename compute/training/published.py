@@ -6,7 +6,6 @@ from typing import TypeVar
 from pydantic import Field
 
 from ritz.compute.kind import in_units
-from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.surrogate import Surrogate
 from ritz.compute.training.loop import Loop
 from ritz.compute.training.run import Run
@@ -31,6 +30,12 @@ class Published(Training, ABC):
         """Training samples without which it does not begin: one; see `Training.least`."""
         return 1
 
+    def normalised_on(self, samples: int) -> tuple[int, str]:
+        """Return `fitted_on`, or all where there are fewer; see `Training.normalised_on`."""
+        if self.fitted_on < samples:
+            return self.fitted_on, f"fitted_on is {self.fitted_on}"
+        return samples, f"kind is {self.kind!r} on {samples} training samples"
+
 
 P_co = TypeVar("P_co", bound=Published, covariant=True)
 
@@ -54,7 +59,7 @@ class PublishedRun(Run[P_co]):
     def begin(self) -> Loop:
         """Make the loop before its first step, with the normalisation and the samples to validate on."""
         epochs, training = self.epochs, self.training
-        loop = self.new(Normalisation.fit(self.source.template, epochs.head(training.fitted_on)))
+        loop = self.new(self.normalised(epochs.head(training.fitted_on)))
         if self.group.rank == 0:
             loop.reception.count(epochs.samples)
             loop.validation.add(*epochs.validation(training.validation))

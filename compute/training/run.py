@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -20,7 +20,7 @@ from ritz.compute.training.ranks.group import PeerLost
 from ritz.compute.training.samples.supply import Supply
 from ritz.compute.training.surroundings import Progress, Surroundings
 from ritz.compute.training.trained import Trained
-from ritz.compute.training.training import Training
+from ritz.compute.training.training import Training, scaleless
 
 T_co = TypeVar("T_co", bound=Training, covariant=True)
 
@@ -81,6 +81,19 @@ class Run(ABC, Generic[T_co]):
         return self.training.loop(
             self.surrogate, normalisation, symmetry, self.steps, refill=refill, around=around, parts=parts
         )
+
+    def normalised(self, fields: Mapping[str, np.ndarray]) -> Normalisation:
+        """Return means and scales of the first samples.
+
+        Raises
+        ------
+        ValueError
+            If there is one sample, from which an input has no scale, and no model to start from.
+        """
+        found, count = Normalisation.fit(self.source.template, fields), len(next(iter(fields.values())))
+        if self.around.start is None and (unknown := scaleless(found.dimensions, count)):
+            raise ValueError(f"means and scales come of {count} training sample, {unknown}")
+        return found
 
     def new(self, normalisation: Normalisation) -> Loop:
         """Make the loop, before its first step; with a model to start from, by its means and scales."""

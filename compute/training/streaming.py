@@ -96,7 +96,7 @@ class Streaming(Run["Online"]):
             )
         names = training[0].fields
         fields = {name: np.concatenate([block.fields[name] for block in training]) for name in names}
-        mine = Normalisation.fit(self.source.template, fields).model_dump(mode="json")
+        mine = self.normalised(fields).model_dump(mode="json")
         loop = self.new(Normalisation.model_validate(self.group.collect(mine)[0]))
         for block, when in self.pending:
             self._take(loop, block, when)

@@ -135,6 +135,10 @@ class Training(Kind, ABC):
     def steps(self, samples: int) -> int:
         """Return the number of steps for ``samples`` training samples, at least one."""
 
+    @abstractmethod
+    def normalised_on(self, samples: int) -> tuple[int, str]:
+        """Return from how many of so many training samples means and scales come, and which field says so."""
+
     def short(self, samples: int, dataset: str) -> str:
         """Say that ``samples`` training samples of a dataset are too few to begin; empty where they are not."""
         if samples >= self.least:
@@ -175,6 +179,9 @@ class Training(Kind, ABC):
         del surrogate
         self.check(samples)
         self.check_losses(normalisation, problem)
+        count, said = self.normalised_on(samples)
+        if self.starts_from is None and (unknown := scaleless(normalisation.dimensions, count)):
+            raise ValueError(f"{said}, {unknown}")
 
     @property
     def needs_equations(self) -> bool:
@@ -184,6 +191,19 @@ class Training(Kind, ABC):
     def unpaired(self) -> str:
         """Say why it is nothing to compare online with offline training by; empty where it is."""
         return f"training.kind is {self.kind!r}, expected 'online' or 'offline': there are no steps to compare"
+
+
+def scaleless(dimensions: Dimensions, samples: int) -> str:
+    """Say that so many samples tell no scale of an input; empty where they do.
+
+    A parameter is one number of each sample: a single one, or a single trajectory, does not tell how it varies.
+    """
+    if samples != 1 or not dimensions.numbers:
+        return ""
+    return (
+        f"expected 2 or more: the inputs {list(dimensions.numbers)} are one number of each sample, and a single sample "
+        "does not tell their scale"
+    )
 
 
 def outline(template: xr.Dataset) -> Normalisation:

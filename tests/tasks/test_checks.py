@@ -82,6 +82,18 @@ def test_a_surrogate_that_is_not_for_the_grid_is_refused(store: Store) -> None:
         check_run(load(TINY, plate | {"surrogate": surrogate}), store.url, trains=True)
 
 
+def test_means_and_scales_of_one_trajectory_with_its_own_parameter_are_refused(store: Store) -> None:
+    winds = {
+        "name": "winds",
+        "problem": {"kind": "advection_diffusion", "shape": [16], "velocity_x": {"low": 0.5, "high": 1.5}},
+        "training.watermark": 1,
+    }
+    with pytest.raises(Refused, match=r"training\.watermark is 1, expected 2 or more: the inputs \['velocity_x'\] are"):
+        check_run(load(TINY, winds), store.url, trains=True)
+    check_run(load(TINY, winds | {"training.watermark": 2}), store.url, trains=True)
+    check_run(load(TINY, {"training.watermark": 1}), store.url, trains=True)
+
+
 def test_bands_by_time_of_a_steady_problem_are_refused(store: Store) -> None:
     with pytest.raises(Refused, match=r"problem 'darcy': uncertainty\.per is 'time', expected 'sample'"):
         check_run(load(TINY, {"uncertainty.per": "time"}), store.url, trains=True)
