@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -21,7 +22,7 @@ from ritz.storage.store import Store
 from ritz.tasks.pipeline import Pipeline
 from ritz.tasks.recipes import load
 from tests.command import TINY
-from tests.faults.trapped import Trapped
+from tests.faults.trapped import Trapped, TrappedTrajectories
 from tests.history import commits
 
 ROOT = Path(__file__).parents[2]
@@ -44,16 +45,20 @@ PATIENCE = 240.0
 
 @dataclass(frozen=True)
 class Trap:
-    """A run of the tiny recipe with `tests.faults.trapped.Trapped` as its problem, in a store of its own."""
+    """A run of the tiny recipe with a problem of `tests.faults.trapped`, in a store of its own."""
 
     folder: Path
     store: Store
     environment: dict[str, str]
+    in_time: bool = False
+    """Whether the samples are trajectories."""
 
     def command(self, *more: str, singular: tuple[int, ...] = ()) -> tuple[str, ...]:
         """Arguments of ``ritz``."""
-        problem = f"{{kind: trapped, shape: [16, 16], folder: {self.folder}, singular: {list(singular)}}}"
-        return "run", TINY, "--set", f"problem={problem}", "--store", self.store.url, "--json", *more
+        problem = self.problem.model_dump(mode="json", exclude_unset=True) | {"kind": self.problem.kind}
+        if singular:
+            problem["singular"] = list(singular)
+        return "run", TINY, "--set", f"problem={json.dumps(problem)}", "--store", self.store.url, "--json", *more
 
     @contextmanager
     def gated(self, blocks: int) -> Iterator[None]:
@@ -83,10 +88,21 @@ class Trap:
         return Counter(chain.from_iterable(commits(self.store, "tiny")))
 
     @property
+    def problem(self) -> Trapped | TrappedTrajectories:
+        """What is solved."""
+        if self.in_time:
+            return TrappedTrajectories(shape=(16,), steps=4, folder=str(self.folder))
+        return Trapped(shape=(16, 16), folder=str(self.folder))
+
+    @property
+    def field(self) -> str:
+        """Name of the input field by which it is told what was solved."""
+        return "u0" if self.in_time else "a"
+
+    @property
     def pipeline(self) -> Pipeline:
         """What the command runs."""
-        problem = Trapped(shape=(16, 16), folder=str(self.folder))
-        return load(TINY).model_copy(update={"problem": problem})
+        return load(TINY).model_copy(update={"problem": self.problem})
 
     def dataset(self) -> Dataset:
         return Dataset.open(self.store, "tiny")
@@ -94,23 +110,31 @@ class Trap:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, str]:
-    """Environment of a command in which the kind ``trapped`` is installed as another package would install it."""
+    """Environment of a command in which the trapped problems are installed as another package would install them."""
     installed = tmp_path_factory.mktemp("installed")
     about = installed / "trapped-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trapped\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[ritz.problems]\ntrapped = tests.faults.trapped:Trapped\n")
+    kinds = {"trapped": "Trapped", "trapped_trajectories": "TrappedTrajectories"}
+    points = "".join(f"{kind} = tests.faults.trapped:{name}\n" for kind, name in kinds.items())
+    (about / "entry_points.txt").write_text(f"[ritz.problems]\n{points}")
     return {**environment, "PYTHONPATH": f"{installed}{os.pathsep}{ROOT}"}
 
 
-def new(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Trap:
+def new(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], in_time: bool = False) -> Trap:
     place = tmp_path_factory.mktemp("trap")
     (place / "folder").mkdir()
-    return Trap(place / "folder", Store(place / "store"), environment)
+    return Trap(place / "folder", Store(place / "store"), environment, in_time)
 
 
-trap = pytest.fixture(new, scope="module", name="trap")
-new_trap = pytest.fixture(new, name="new_trap")
+@pytest.fixture(scope="module")
+def trap(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Trap:
+    return new(tmp_path_factory, environment)
+
+
+@pytest.fixture
+def new_trap(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Trap:
+    return new(tmp_path_factory, environment)
 
 
 @pytest.fixture(scope="package")

@@ -55,10 +55,11 @@ def arguments(trap: Trap, cluster: Cluster, batches_per_sample: int) -> tuple[st
     Each shard has two training samples or more, so that eight draws or more for every place in the reservoir follow the
     last one: what came last stays undrawn in less than one of 10⁴ runs.
     """
+    network = "{kind: fully_connected, width: 64, layers: 2}"
     changes = {
         "data.samples": SAMPLES,
         "solver": "{kind: direct, library: superlu}",
-        "surrogate": "{kind: fully_connected, width: 64, layers: 2}",
+        "surrogate": f"{{kind: stepping, inner: {network}}}" if trap.in_time else network,
         "training.batches_per_sample": batches_per_sample,
         "training.buffer": f"{{kind: reservoir, capacity: {2 * batches_per_sample}}}",
         "training.watermark": 8,
@@ -160,9 +161,14 @@ def test_nothing_committed_is_solved_again(killed: Disturbed) -> None:
 
 
 def test_the_training_that_was_killed_is_replayed_bit_for_bit(killed: Disturbed) -> None:
-    model = f"tiny@{killed.record['model']['version']}"
-    found = replayed(killed.trap.store.url, model, env=killed.trap.environment)
-    assert (found["agrees"], found["exact"], found["equal"], found["steps"]) == (True, True, True, killed.steps)
+    done_again(killed)
+
+
+@pytest.mark.soak
+def test_trajectories_are_solved_learnt_and_counted_once_too(tmp_path_factory, environment, cluster):
+    run = disturbed(new(tmp_path_factory, environment, in_time=True), cluster, 5, LONG)
+    for check in (committed_once, counted_once, seen, solved_once, done_again):
+        check(run)
 
 
 @pytest.mark.soak
@@ -202,7 +208,8 @@ def committed_once(run: Disturbed) -> None:
     assert [(version.version, version.samples) for version in dataset.versions()] == [("v1", SAMPLES)]
     data = read(trap.store, "tiny", ("ok", "failed", "absent")).load()
     assert sorted(data["sample_id"].values) == list(range(SAMPLES))
-    np.testing.assert_array_equal(data["a"], trap.pipeline.problem.draw(0, data["sample_id"].values)["a"])
+    drawn = trap.problem.draw(0, data["sample_id"].values)
+    np.testing.assert_array_equal(data[trap.field], drawn[trap.field])
     assert np.isfinite(data["u"].values).all()
     ledger, before = dataset.ledger(), set[int]()
     for kill in run.kills:
@@ -248,7 +255,7 @@ def solved_once(run: Disturbed) -> None:
     """Find that what was committed was never solved after it, and that little was solved in vain."""
     posed = [sample for _, sample in solved(run.trap.folder)]
     data = read(run.trap.store, "tiny").load()
-    fields = np.array(checksums(data["a"].values))
+    fields = np.array(checksums(data[run.trap.field].values))
     assert set(posed) == set(fields)
     for kill in run.kills:
         kept = np.repeat(np.isin(np.arange(SHARDS), list(kill.committed)), SHARD)
@@ -257,3 +264,10 @@ def solved_once(run: Disturbed) -> None:
     drivers = 1 + sum(kill.victim == "driver" for kill in run.kills)
     died = sum(kill.victim != "trainer" for kill in run.kills)
     assert len(posed) <= SAMPLES + drivers * 3 * SHARD + died * IN_FLIGHT * SHARD
+
+
+def done_again(run: Disturbed) -> None:
+    """Find that the training, done again from what the model's files tell, has the same bits."""
+    model = f"tiny@{run.record['model']['version']}"
+    found = replayed(run.trap.store.url, model, env=run.trap.environment)
+    assert (found["agrees"], found["exact"], found["equal"], found["steps"]) == (True, True, True, run.steps)

@@ -16,6 +16,7 @@ from distributed import get_worker
 
 from ritz.compute.cluster.consumer import receive
 from ritz.compute.problems.darcy import Darcy
+from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.systems import Systems
@@ -48,12 +49,7 @@ class Trapped(Darcy):
             return super().simulate(inputs, solve)
         if (inputs["a"] == 2).all(axis=(1, 2)).any():
             os.kill(os.getpid(), signal.SIGKILL)
-        folder = Path(self.folder)
-        lines = "".join(f"{os.getpid()} {checksum}\n" for checksum in checksums(inputs["a"]))
-        with (folder / "solved").open("ab", buffering=0) as file:
-            file.write(lines.encode())
-        while (folder / "gate").exists() and not _taken(folder.glob("token-*")):
-            time.sleep(0.02)
+        _trap(Path(self.folder), inputs["a"])
 
         def disturbed(systems: Systems) -> np.ndarray:
             assert isinstance(systems.operators, Stencil)
@@ -65,9 +61,30 @@ class Trapped(Darcy):
         return super().simulate(inputs, disturbed)
 
 
-def checksums(a: np.ndarray) -> list[int]:
-    """Return a number for each input field, by which `Trapped` says what it solved."""
-    return [zlib.crc32(np.ascontiguousarray(field).tobytes()) for field in a]
+class TrappedTrajectories(AdvectionDiffusion):
+    """Trajectories that are written down and held up as by `Trapped`, when they begin."""
+
+    kind: Literal["trapped_trajectories"] = "trapped_trajectories"  # type: ignore[assignment]
+    folder: str
+
+    def march(self, fields: Arrays, inputs: Mapping[str, np.ndarray], steps: int) -> Arrays:
+        if not _on_train_worker() and np.array_equal(fields["u"], inputs["u0"]):
+            _trap(Path(self.folder), inputs["u0"])
+        return super().march(fields, inputs, steps)
+
+
+def checksums(fields: np.ndarray) -> list[int]:
+    """Return a number for each input field, by which a trapped problem says what it solved."""
+    return [zlib.crc32(np.ascontiguousarray(field).tobytes()) for field in fields]
+
+
+def _trap(folder: Path, fields: np.ndarray) -> None:
+    """Write down the input fields of a block, and wait where there is a gate."""
+    lines = "".join(f"{os.getpid()} {checksum}\n" for checksum in checksums(fields))
+    with (folder / "solved").open("ab", buffering=0) as file:
+        file.write(lines.encode())
+    while (folder / "gate").exists() and not _taken(folder.glob("token-*")):
+        time.sleep(0.02)
 
 
 def solved(folder: Path) -> list[tuple[int, int]]:
