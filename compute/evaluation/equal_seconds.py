@@ -14,7 +14,7 @@ from ritz.compute.evaluation.matched import RTOLS, SPACE, TIMES, tried_on
 from ritz.compute.evaluation.matched_record import EqualSeconds, LeftOutGrids, Trial
 from ritz.compute.evaluation.metric import Subject
 from ritz.compute.evaluation.rollouts import by_step
-from ritz.compute.evaluation.rollouts.valid_time import ValidTime
+from ritz.compute.evaluation.rollouts.valid_time import LYAPUNOV_TIMES, ValidTime
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.simulation.coarsening import Grids
 from ritz.compute.simulation.quickest import quickest
@@ -110,9 +110,11 @@ def _with_curves(
     subject = Subject(inputs, grids.prolong(outputs), reference, Dimensions.of(problem.template(1)), problem)
     if by_step.unfit(subject.dimensions) or by_step.unfit_for_scale(subject):
         return found
+    valid = ValidTime().of(subject)
     return found.changed(
         times=subject.dimensions.times,
         nrmse=tuple(by_step.nrmse(subject).mean(axis=0).tolist()),
         correlation=tuple(by_step.correlation(subject).mean(axis=0).tolist()),
-        valid_time=float(ValidTime().of(subject)[""].mean()),
+        valid_time=float(valid[""].mean()),
+        lyapunov_times=float(valid[LYAPUNOV_TIMES].mean()) if LYAPUNOV_TIMES in valid else None,
     )

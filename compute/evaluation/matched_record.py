@@ -83,8 +83,8 @@ class EqualSeconds(DocumentPart):
         Of the curves, those of the problem.
     nrmse, correlation
         Of ``best``, at each of the times, the mean over the samples.
-    valid_time
-        Of ``best``, the mean over the samples of `ritz.compute.evaluation.rollouts.valid_time.ValidTime`.
+    valid_time, lyapunov_times
+        Of ``best``, the means over the samples of `ritz.compute.evaluation.rollouts.valid_time.ValidTime`.
     """
 
     seconds: Number
@@ -98,3 +98,4 @@ class EqualSeconds(DocumentPart):
     nrmse: tuple[Number, ...] = ()
     correlation: tuple[Number, ...] = ()
     valid_time: Number | None = None
+    lyapunov_times: Number | None = None

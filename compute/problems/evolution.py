@@ -178,6 +178,25 @@ class Evolution(Problem):
         del inputs, fields
         return {}
 
+    def lyapunov_exponents(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return the largest Lyapunov exponent of the equation of each sample; None, the default, where it is unknown.
+
+        A chaotic problem overrides this with exponents that were measured, as by
+        `ritz.compute.evaluation.lyapunov.Benettin`.
+
+        Parameters
+        ----------
+        inputs
+            ``(n, *dims)`` for every input.
+
+        Returns
+        -------
+        exponents
+            ``(n,)`` float64, per unit of time, or None for all samples.
+        """
+        del inputs
+        return None
+
     @final
     def equations(self, inputs: Mapping[str, Array], fields: Mapping[str, Array]) -> dict[str, Array]:
         """Return what the equations of all steps leave over, ``(n, steps, *space)``; see `Problem.equations`."""

@@ -126,6 +126,8 @@ class Rollout(DocumentPart):
         `ritz.compute.evaluation.rollouts.drift`.
     spectrum_times, spectra
         By output its spectra at some of the times; see `ritz.compute.evaluation.rollouts.spectra`.
+    exponents
+        Smallest and largest Lyapunov exponent by which valid times count in Lyapunov times; None where they do not.
     """
 
     times: tuple[Number, ...]
@@ -135,6 +137,7 @@ class Rollout(DocumentPart):
     drift: Mapping[str, Mapping[str, Curve]] = Field(default_factory=dict)
     spectrum_times: tuple[Number, ...] = ()
     spectra: Mapping[str, Spectrum] = Field(default_factory=dict)
+    exponents: tuple[Number, Number] | None = None
 
 
 class Evaluation(Document):

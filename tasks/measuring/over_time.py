@@ -9,6 +9,7 @@ import numpy as np
 from ritz.compute.evaluation.measured import Measured
 from ritz.compute.evaluation.rollouts.curves import DRIFT, SPECTRUM, rings_of
 from ritz.compute.evaluation.rollouts.spectra import shown_steps, wavenumbers
+from ritz.compute.evaluation.rollouts.valid_time import LYAPUNOV_TIMES
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.problems.problem import Problem
 from ritz.tasks.documents.evaluation import Curve, Rollout, Spectrum
@@ -43,7 +44,18 @@ def rollout(measured: Measured, dimensions: Dimensions, problem: Problem | None)
             )
             for name in outputs
         },
+        exponents=_exponents(measured),
     )
+
+
+def _exponents(measured: Measured) -> tuple[float, float] | None:
+    """Return the smallest and the largest Lyapunov exponent of the samples; None where none were given or known."""
+    time, in_exponents = (measured.rows.get(f"{MODEL}|valid_time|{part}") for part in ("", LYAPUNOV_TIMES))
+    if time is None or in_exponents is None:
+        return None
+    exponents = in_exponents / time
+    least, most = _numbers(np.array([exponents.min(), exponents.max()]))
+    return least, most
 
 
 def _split(names: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:

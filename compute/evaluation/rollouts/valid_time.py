@@ -11,6 +11,10 @@ from pydantic import Field
 from ritz.compute.evaluation.metric import Found, Subject, SubjectMetric
 from ritz.compute.evaluation.rollouts import by_step
 from ritz.compute.kind import Source, in_units
+from ritz.compute.problems.evolution import Evolution
+
+LYAPUNOV_TIMES = "lyapunov_times"
+"""The part that counts in Lyapunov times."""
 
 
 class ValidTime(SubjectMetric):
@@ -18,7 +22,8 @@ class ValidTime(SubjectMetric):
 
     It is interpolated between the stored times, from 1 at time zero. The parts are ``""``, in the unit of the times;
     ``to_the_end``, 1 for a sample whose correlation never falls below the bound, which has the last time, and 0 for
-    another; and ``lyapunov_times``, the time multiplied by the Lyapunov exponent, where that is given.
+    another; and ``lyapunov_times``, the time multiplied by the Lyapunov exponent, where that is given or the problem
+    knows those of the samples (`Evolution.lyapunov_exponents`).
     """
 
     sources: ClassVar[tuple[Source, ...]] = (
@@ -37,7 +42,7 @@ class ValidTime(SubjectMetric):
     bound: float = Field(default=0.8, gt=0, lt=1)
     """The correlation below which a prediction is none."""
     exponent: float | None = Field(default=None, gt=0, json_schema_extra=in_units("1 per unit of time"))
-    """Largest Lyapunov exponent of the problem; without one there are no Lyapunov times."""
+    """Largest Lyapunov exponent of every sample; without it those that the problem knows, if any."""
 
     def unfit_for(self, subject: Subject) -> str:
         """Refuse outputs without times."""
@@ -46,8 +51,13 @@ class ValidTime(SubjectMetric):
     def of(self, subject: Subject) -> Found:
         """Measure the samples; see `SubjectMetric.of`."""
         time, fell = first_below(by_step.correlation(subject), subject.dimensions.times, self.bound)
-        found = {"": time, "to_the_end": 1.0 - fell}
-        return found if self.exponent is None else {**found, "lyapunov_times": self.exponent * time}
+        found, exponents = {"": time, "to_the_end": 1.0 - fell}, self._exponents(subject)
+        return found if exponents is None else {**found, LYAPUNOV_TIMES: exponents * time}
+
+    def _exponents(self, subject: Subject) -> np.ndarray | float | None:
+        if self.exponent is not None or not isinstance(subject.problem, Evolution):
+            return self.exponent
+        return subject.problem.lyapunov_exponents(subject.inputs)
 
 
 def first_below(correlation: np.ndarray, times: Sequence[float], bound: float) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _BETWEEN = ("coupling", "time_ratio", "amplitude_ratio")
 """Parameters of the fast variables."""
 
+_EXPONENTS = {6.0: 0.9734, 7.0: 1.3469, 8.0: 1.6875, 9.0: 2.0043, 10.0: 2.3051}
+"""Largest Lyapunov exponents by F, of one scale and 40 sites, measured; see ``benchmarks/lyapunov.txt``."""
+
 
 class Lorenz96(Ranged, Marching):
     """Chaotic weather along a circle of latitude: a slow variable at every site, and fast ones if asked for.
@@ -180,6 +183,18 @@ class Lorenz96(Ranged, Marching):
     def start(self, inputs: Mapping[str, Array]) -> State:
         """Return u0 and v0; see `Evolution.start`."""
         return State(0, {name: double(inputs[first]) for first, name in self._dims()})
+
+    def lyapunov_exponents(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """Return those of one scale, 40 sites and F from 6 to 10, None of others; see `Evolution.lyapunov_exponents`.
+
+        Between two F that were measured they are on the line between theirs.
+        """
+        forcings = [end for one in self.ranges.values() for end in (one.low, one.high)] or [self.forcing]
+        if self.fast or self.sites != 40 or min(forcings) < min(_EXPONENTS) or max(forcings) > max(_EXPONENTS):
+            return None
+        each = np.broadcast_to(self.number("forcing", inputs, 0), len(inputs["u0"]))
+        found: np.ndarray = np.interp(each, list(_EXPONENTS), list(_EXPONENTS.values()))
+        return found
 
     def march(self, fields: Arrays, inputs: Mapping[str, np.ndarray], steps: int) -> Arrays:
         """Take steps in a compiled loop; see `Marching.march`."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from ritz.compute.evaluation.rollouts.valid_time import LYAPUNOV_TIMES
 from ritz.compute.evaluation.rollouts.window_errors import RolloutNRMSE, geometric_mean, part_of
 from ritz.compute.simulation.simulate import ITSELF
 from ritz.tasks.documents.evaluation import Rollout
@@ -31,7 +32,7 @@ class Rollouts(Section[RunFacts]):
     title = "Over time"
     under = "errors"
     place = 60
-    needs = ("rollout", "equal_seconds", "metrics", "baselines", "coordinates", "attrs")
+    needs = ("rollout", "equal_seconds", "metrics", "baselines", "recipe", "coordinates", "attrs")
 
     def figures(self, facts: RunFacts) -> Mapping[str, Draw]:
         """Return ``rollout``."""
@@ -110,13 +111,15 @@ def _table(facts: RunFacts, found: Rollout) -> Markup:
     if solver.get("nrmse"):
         curves[SOLVER] = tuple(solver["nrmse"])
     windows = [window for window in RolloutNRMSE().windows if window[1] <= len(found.times)]
-    valid = {who: _valid_time(facts, who) for who in curves}
+    valid = {who: _valid_times(facts, who, found.exponents) for who in curves}
+    counted = any(in_exponents is not None for _, in_exponents in valid.values())
     rows = []
     for who, curve in curves.items():
         errors = np.array(curve)
         means = [float(errors[first - 1 : last].mean()) for first, last in windows]
         values = [*map(number, means), number(float(geometric_mean(errors)))]
-        rows.append((NAMES.get(who, who), *values, MISSING if valid[who] is None else number(valid[who])))
+        times = valid[who] if counted else valid[who][:1]
+        rows.append((NAMES.get(who, who), *values, *(MISSING if time is None else number(time) for time in times)))
     unit = next((facts.material.unit(dim) for dim in facts.material.coordinates if facts.material.is_time(dim)), "")
     return table(
         "nRMSE over windows of steps and its geometric mean over all of them, both of the mean over the test samples; "
@@ -127,19 +130,27 @@ def _table(facts: RunFacts, found: Rollout) -> Markup:
             *(part_of(*window).replace("_", " ") for window in windows),
             "geometric mean",
             f"valid time{f' ({unit})' if unit else ''}",
+            *(("in Lyapunov times",) if counted else ()),
         ),
         own=True,
     )
 
 
-def _valid_time(facts: RunFacts, who: str) -> float | None:
-    """Return the mean valid time of the model, a baseline or the solver; None where it was not measured."""
-    if who == SOLVER:
-        value = facts.recorded.equal_seconds.get("valid_time")
-        return None if value is None else float(value)
-    metrics = facts.recorded.metrics if who == MODEL else facts.recorded.baselines.get(who) or {}
-    row = (metrics.get("valid_time") or {}).get("") or {}
-    return None if row.get("mean") is None else float(row["mean"])
+def _valid_times(facts: RunFacts, who: str, exponents: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    """Return the mean valid time of the model, a baseline or the solver, and that in Lyapunov times.
+
+    None where they were not measured.
+    """
+    if who != SOLVER:
+        metrics = facts.recorded.metrics if who == MODEL else facts.recorded.baselines.get(who) or {}
+        its = metrics.get("valid_time") or {}
+        time, in_exponents = ((its.get(part) or {}).get("mean") for part in ("", LYAPUNOV_TIMES))
+        return time, in_exponents
+    time, in_exponents = (facts.recorded.equal_seconds.get(name) for name in ("valid_time", LYAPUNOV_TIMES))
+    if time is not None and exponents is not None and exponents[0] == exponents[1]:
+        # The one of the recipe, which the solve does not know, or that of all samples.
+        in_exponents = time * exponents[0]
+    return time, in_exponents
 
 
 def _sentences(facts: RunFacts) -> Iterator[str]:
@@ -150,10 +161,21 @@ def _sentences(facts: RunFacts) -> Iterator[str]:
             f"The predictions of {percent(share)} of the samples are valid to the last time, which counts as their "
             "valid time: the mean over a longer time would be larger."
         )
-    if exponents := (its.get("lyapunov_times") or {}).get("mean"):
-        yield f"The valid time of this model is {number(exponents, 3)} Lyapunov times in the mean."
+    if (rollout := facts.material.rollout) is not None and rollout.exponents is not None:
+        yield _of_exponents(*rollout.exponents, facts.recorded.recipe)
     if facts.recorded.equal_seconds:
         yield from _of_solver(facts.recorded.equal_seconds)
+
+
+def _of_exponents(least: float, most: float, recipe: Mapping[str, Any]) -> str:
+    """Say what a Lyapunov time is here, and from where the exponent is."""
+    asked = next((one for one in recipe.get("evaluation") or () if one.get("kind") == "valid_time"), {})
+    source = "the recipe gives" if asked.get("exponent") is not None else "the problem states"
+    which = number(least) if least == most else f"{number(least)} to {number(most)}, by the parameters of a sample"
+    return (
+        f"In a Lyapunov time, 1/λ, states that are near part by a factor of e: {source} the largest Lyapunov exponent "
+        f"λ = {which}, per unit of time."
+    )
 
 
 def _of_solver(found: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
+from ritz.compute.problems.ranges import Range
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.systems import Systems
 
@@ -36,9 +37,36 @@ def test_the_exponents_of_chaotic_systems_are_those_of_the_literature(
     found = rule.exponent(problem, problem.draw(0, np.arange(trajectories)), no_systems)
     assert found.mean == pytest.approx(known, abs=tolerance)
     assert 0 < found.standard_error < tolerance / 2
+    stated = problem.lyapunov_exponents(problem.draw(0, np.arange(1)))
+    assert stated is None or stated == pytest.approx(known, abs=tolerance)
     assert found.trajectories.shape == (trajectories,)
     assert found.mean == found.trajectories.mean()
     assert found.duration == pytest.approx(rule.intervals * problem.times[0])
+
+
+def test_problems_know_the_exponents_of_their_samples() -> None:
+    problem = Lorenz96(forcing=Range(low=6.0, high=10.0))
+    inputs = problem.draw(0, np.arange(120))
+    known = problem.lyapunov_exponents(inputs)
+    assert known is not None
+    found = Benettin(intervals=600, transient=50).exponent(problem, inputs, no_systems).trajectories
+    # A trajectory of 120 units of time has its exponent to about 6 percent, all of them their mean to 1.
+    assert found.mean() == pytest.approx(known.mean(), rel=0.02)
+    assert np.corrcoef(found, known)[0, 1] > 0.95
+    assert np.sqrt(np.mean((found - known) ** 2)) < 0.1 * known.mean()
+
+
+def test_other_equations_have_exponents_that_nobody_measured() -> None:
+    for problem in (
+        Lorenz96(sites=36),
+        Lorenz96(fast=2),
+        Lorenz96(forcing=5.9),
+        Lorenz96(forcing=Range(low=6.0, high=10.1)),
+        KuramotoSivashinsky(length=21.0),
+        KuramotoSivashinsky(viscosity=Range(low=0.9, high=1.0)),
+        Burgers(),
+    ):
+        assert problem.lyapunov_exponents(problem.draw(0, np.arange(2))) is None
 
 
 def test_a_linear_problem_of_implicit_steps_has_the_rate_of_its_slowest_mode() -> None:

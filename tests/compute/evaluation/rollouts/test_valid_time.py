@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ritz.compute.evaluation.metric import Subject
 from ritz.compute.evaluation.rollouts.valid_time import ValidTime, first_below
 from ritz.compute.fields.dimensions import Dimensions
+from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
+from ritz.compute.problems.ranges import Range
 
 TIMES = (1.0, 2.0, 4.0)
 
@@ -32,6 +36,20 @@ def test_the_time_is_where_the_line_between_the_times_meets_the_bound() -> None:
     np.testing.assert_allclose(found["lyapunov_times"], 0.5 * np.array(expected), rtol=1e-9)
     assert set(ValidTime().of(subject(angles))) == {"", "to_the_end"}
     np.testing.assert_allclose(ValidTime(bound=0.65).of(subject(angles))[""][1], 4.0)
+
+
+def test_a_problem_that_knows_its_exponents_counts_each_sample_by_its_own() -> None:
+    problem = Lorenz96(forcing=Range(low=6.0, high=10.0))
+    angles = np.arccos([[0.9, 0.6, 0.9], [0.9, 0.6, 0.9]])
+    forcing = {"u0": np.zeros((2, 40), np.float32), "forcing": np.array([6.0, 8.0], np.float32)}
+    whole = replace(subject(angles), inputs=forcing, problem=problem)
+    exponents = problem.lyapunov_exponents(forcing)
+    assert exponents is not None
+    assert exponents[0] < exponents[1] == problem.model_copy(update={"forcing": 8.0}).lyapunov_exponents(forcing)[0]
+    np.testing.assert_allclose(ValidTime().of(whole)["lyapunov_times"], exponents * 4 / 3, rtol=1e-9)
+    np.testing.assert_allclose(ValidTime(exponent=2.0).of(whole)["lyapunov_times"], 8 / 3, rtol=1e-9)
+    unknown = replace(whole, problem=Lorenz96(forcing=5.0))
+    assert set(ValidTime().of(unknown)) == {"", "to_the_end"}
 
 
 def test_the_correlation_is_the_mean_over_the_outputs() -> None:
