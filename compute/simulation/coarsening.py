@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from ritz.compute.problems.problem import Arrays, Problem
 if TYPE_CHECKING:
     import xarray as xr
 
+NO_POINTS = "the problem has no field shape or points"
+
 Moves = dict[str, list[tuple[int, np.ndarray]]]
 """By variable: which axes are interpolated, each with its matrix ``(new, old)``."""
 
 
 @dataclass(frozen=True)
 class Grids:
-    """A problem on fewer points, and how fields come there and back. Made by `Grids.between`.
+    """A problem on fewer points, and how fields come there and back. Made by `Grids.between` and `Grids.above`.
 
     Attributes
     ----------
@@ -46,17 +49,46 @@ class Grids:
         coarse = coarsened(problem, space, time)
         if isinstance(coarse, str):
             return coarse
-        fine, last = problem.template(1), coarse.template(1)
-        down: Moves = {str(name): [] for name in fine.data_vars}
-        before = fine
+        templates = [problem.template(1)]
         for step in range(1, max(space, time).bit_length()):
             halved = coarsened(problem, min(2**step, space), min(2**step, time))
             assert isinstance(halved, Problem)
-            after = halved.template(1)
+            templates.append(halved.template(1))
+        return cls._through(coarse, templates)
+
+    @classmethod
+    def above(cls, coarse: Problem, halvings: int) -> Grids | str:
+        """Return the grids of a problem and of fields that lie on 2ʰ times more points along each axis.
+
+        The reason why there are none, in a few words. On so many points its other fields need not be valid: its steps
+        may be too long there.
+
+        Examples
+        --------
+        >>> from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
+        >>> grids = Grids.above(KuramotoSivashinsky(points=16), 2)
+        >>> grids.restrict({"u0": np.ones((1, 64))})["u0"].shape
+        (1, 16)
+        """
+        name = _of_points(coarse)
+        if name is None:
+            return NO_POINTS
+        points = getattr(coarse, name)
+        templates = []
+        for times in (2**halving for halving in range(halvings, -1, -1)):
+            more = points * times if isinstance(points, int) else tuple(one * times for one in points)
+            templates.append(coarse.model_copy(update={name: more}).template(1))
+        return cls._through(coarse, templates)
+
+    @classmethod
+    def _through(cls, coarse: Problem, templates: Sequence[xr.Dataset]) -> Grids:
+        """Return the grids from the first of templates to the last, which is that of ``coarse``, step by step."""
+        fine, last = templates[0], templates[-1]
+        down: Moves = {str(name): [] for name in fine.data_vars}
+        for before, after in pairwise(templates):
             for name, moves in down.items():
-                moves += interpolations(before[name], after[name], 1, problem.rings)
-            before = after
-        up = {str(name): interpolations(last[name], fine[name], 3, problem.rings) for name in fine.data_vars}
+                moves += interpolations(before[name], after[name], 1, coarse.rings)
+        up = {str(name): interpolations(last[name], fine[name], 3, coarse.rings) for name in fine.data_vars}
         logs = frozenset(str(name) for name, one in fine.data_vars.items() if one.attrs.get("transform") == "log")
         return cls(coarse, down, up, logs)
 
@@ -93,9 +125,9 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
     if space > 1:
         if Dimensions.of(problem.template(1)).mesh:
             return "fields on a mesh are not carried to another one"
-        name = next((one for one in ("shape", "points") if one in fields), None)
+        name = _of_points(problem)
         if name is None:
-            return "the problem has no field shape or points"
+            return NO_POINTS
         points = getattr(problem, name)
         if np.any(np.asarray(points) % space):
             return f"{name} is {points}, no multiple of {space}"
@@ -117,6 +149,11 @@ def coarsened(problem: Problem, space: int, time: int = 1) -> Problem | str:
         return type(problem).model_validate(dict(problem) | changed)
     except ValidationError as error:
         return str(error.errors()[0]["msg"])
+
+
+def _of_points(problem: Problem) -> str | None:
+    """Return the field that says how many points there are along the axes; None where there is none."""
+    return next((one for one in ("shape", "points") if one in type(problem).model_fields), None)
 
 
 def restricted(inputs: Mapping[str, np.ndarray], moves: Moves, logs: frozenset[str]) -> Arrays:

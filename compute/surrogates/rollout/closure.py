@@ -3,10 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
+
 from ritz.compute.fields.dimensions import Dimensions
 from ritz.compute.kind import Fault, Source
 from ritz.compute.problems.catalogue import AnyProblem
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.simulation.coarsening import Grids
 from ritz.compute.surrogates.grid import Grid, StateChannels
 from ritz.compute.surrogates.normalisation import Normalisation
 from ritz.compute.surrogates.rollout.stepping import ALIKE, Stepping
@@ -27,9 +30,14 @@ class Closure(Stepping):
     are stored are pairs, and errors are taken back through all steps between them, those of the solver too.
 
     The coarse problem
-        One in explicit steps (`Marching`), on the grid of the data, with outputs and first states of the same names.
-        Its other inputs, such as parameters that are ranges, are inputs of the data. Problems whose steps pose systems
-        are refused: no gradient goes through their solvers here.
+        One in explicit steps (`Marching`), with outputs and first states of the same names as the data. Its other
+        inputs, such as parameters that are ranges, are inputs of the data. Problems whose steps pose systems are
+        refused: no gradient goes through their solvers here.
+    Its grid
+        That of the data, or one of 2, 4, 8 … times fewer points along every axis: then
+        Φ(u) = u + P(Φ'(Ru) − Ru), where Φ' is the step there, R halves the points by linear interpolation between them,
+        again and again, and P are cubic splines. What of a state the coarse grid does not hold stays as it is in Φ, and
+        N, which sees all of it, leads it on.
     Length of the step
         Δt = ``end``/``steps`` of the coarse problem. Any time that is a multiple of it can be reached; its ``end`` and
         ``store_every`` say nothing else.
@@ -84,10 +92,7 @@ class Closure(Stepping):
         assert grid.states is not None
         own = Grid.of(Dimensions.of(self.coarse.template(1)))
         assert own.states is not None
-        if own.shape != grid.shape:
-            raise ValueError(
-                f"coarse is {self.coarse.kind!r} on {own.shape} points, expected {grid.shape}, those of the data"
-            )
+        self._grids(grid.shape)
         if own.states.sizes != grid.states.sizes:
             raise ValueError(
                 f"coarse is {self.coarse.kind!r} with {own.states.sizes} channels of a state, expected "
@@ -104,6 +109,11 @@ class Closure(Stepping):
                 f"coarse is {self.coarse.kind!r} with the outputs and first states {own.starts}, expected {starts}, "
                 "those of the data"
             )
+        box = normalisation.dimensions.lengths
+        if box is not None and own.lengths is not None and not np.allclose(box, own.lengths, rtol=1e-6, atol=0):
+            raise ValueError(
+                f"coarse is {self.coarse.kind!r} in a box of {own.lengths}, expected {box}, the lengths of the data"
+            )
         given = {one.name for one in normalisation.inputs}
         missing = [name for name in own.inputs if name not in given]
         if missing:
@@ -117,8 +127,28 @@ class Closure(Stepping):
                     f"output {one.name!r} has the transform {one.transform!r}, expected 'identity': a tendency is "
                     "added to values"
                 )
-        _of(module).learn_units(normalisation, own.inputs)
+        _of(module).learn_units(normalisation, own.inputs, self._grids(normalisation.dimensions.shape))
         return module
+
+    def _grids(self, shape: tuple[int, ...]) -> Grids | None:
+        """Return the grid of the data, of so many points, and that of the coarse problem; None where they are one.
+
+        Raises
+        ------
+        ValueError
+            If the coarse problem has neither the grid of the data nor one of 2, 4, 8 … times fewer points.
+        """
+        own = Dimensions.of(self.coarse.template(1)).shape
+        if own == shape:
+            return None
+        said = f"coarse is {self.coarse.kind!r} on {own} points, expected {shape}, those of the data"
+        factor = shape[0] // own[0]
+        if factor < 2 or factor & (factor - 1) or shape != tuple(factor * points for points in own):
+            raise ValueError(f"{said}, or 2, 4, 8 … times fewer along every axis")
+        found = Grids.above(self.coarse, factor.bit_length() - 1)
+        if isinstance(found, str):
+            raise ValueError(f"{said}: {found}")
+        return found
 
     def _looped(self, module: torch.nn.Module, states: StateChannels, inputs: int, unit: float | None) -> Rollout:
         """Return the network inside with the coarse problem, in their loop; it sees no length of a step."""

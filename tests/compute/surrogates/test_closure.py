@@ -16,8 +16,10 @@ from ritz.compute.problems.evolutions.heat import Heat
 from ritz.compute.problems.evolutions.kuramoto_sivashinsky import KuramotoSivashinsky
 from ritz.compute.problems.evolutions.lorenz96 import Lorenz96
 from ritz.compute.problems.evolutions.marching import Marching
+from ritz.compute.problems.evolutions.wave import Wave
 from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.ranges import Range
+from ritz.compute.simulation.coarsening import Grids
 from ritz.compute.surrogates.convolutional.neighbourhood import Neighbourhood
 from ritz.compute.surrogates.ensemble.ensemble import Ensemble
 from ritz.compute.surrogates.grid import Grid
@@ -42,6 +44,9 @@ ONE = Lorenz96(sites=8, steps=8, store_every=2, end=0.4, spin_up=20)
 RANGED = ONE.model_copy(update={"forcing": Range(low=6, high=12)})
 TWO = Lorenz96(sites=6, fast=3, steps=40, store_every=10, end=0.2, spin_up=0, coupling=Range(low=0.5, high=1, log=True))
 FLAMES = KuramotoSivashinsky(points=16, steps=8, store_every=2, end=4.0, viscosity=Range(low=0.8, high=1.2))
+
+SOUND = Wave(shape=(8, 12), steps=30, store_every=2, end=0.5, speed=Range(low=0.5, high=1.0))
+COARSER: dict[str, Marching] = {"flames": FLAMES, "sound": SOUND}
 
 PROBLEMS: dict[str, Marching] = {"one-scale": ONE, "ranged": RANGED, "two-scales": TWO, "flames": FLAMES}
 
@@ -102,6 +107,39 @@ def test_without_a_tendency_it_is_the_coarse_problem_itself(problem: Marching) -
     for place, steps in enumerate((1, 2, 9)):
         for name, wanted in problem.march(first, inputs, steps).items():
             np.testing.assert_allclose(rolled[name][:, place], wanted, rtol=0, atol=2e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("coarse", COARSER.values(), ids=COARSER)
+@pytest.mark.parametrize("halvings", [1, 2])
+def test_on_a_coarser_grid_it_adds_what_the_coarse_problem_changes_there(coarse: Marching, halvings: int) -> None:
+    grids = Grids.above(coarse, halvings)
+    assert isinstance(grids, Grids)
+    shape = tuple(2**halvings * points for points in Dimensions.of(coarse.template(1)).shape)
+    points = {"points": shape[0]} if isinstance(coarse, KuramotoSivashinsky) else {"shape": shape}
+    # Of the data only the grid is asked: steps that are stable on the coarse one may not be on theirs.
+    data = coarse.model_copy(update=points)
+    channels = len(coarse.start(coarse.draw(0, np.arange(1))).fields)
+    inputs = data.draw(0, np.arange(3))
+    rng = np.random.default_rng(0)
+    outputs = {
+        str(name): rng.standard_normal((3, *one.shape[1:])).astype(np.float32)
+        for name, one in data.template(1).data_vars.items()
+        if one.attrs["role"] == "output"
+    }
+    normalisation = Normalisation.fit(data.template(1), {**inputs, **outputs})
+    surrogate = Closure(inner=INNER, coarse=coarse)
+    module = network(surrogate, normalisation)
+    module.inner = Constant(channels)
+    found = Model(surrogate, normalisation, module.eval()).rollout(inputs, (coarse.interval,))
+    wide = {name: values.astype(np.float64) for name, values in inputs.items()}
+    below = grids.restrict(wide)
+    before = dict(coarse.start(below).fields)
+    changes = {name: values - before[name] for name, values in coarse.march(before, below, 1).items()}
+    for name, first in Dimensions.of(data.template(1)).starts.items():
+        wanted = wide[first] + grids.prolong({first: changes[name]})[first]
+        np.testing.assert_allclose(found[name][:, 0], wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    again = Model.from_bytes(Model(surrogate, normalisation, network(surrogate, normalisation)).to_bytes())
+    assert again.rollout(inputs, (coarse.interval,)).keys() == found.keys()
 
 
 def test_a_tendency_is_what_is_added_per_last_time_in_deviations() -> None:
@@ -251,11 +289,18 @@ def _without(name: str) -> xr.Dataset:
     ("coarse", "given", "message"),
     [
         (ONE, Darcy(shape=(8, 8)).template(1), "'closure' needs a problem in time"),
-        (ONE, Lorenz96().template(1), r"coarse is 'lorenz96' on \(8,\) points, expected \(40,\)"),
+        (
+            ONE,
+            Lorenz96().template(1),
+            r"coarse is 'lorenz96' on \(8,\) points, expected \(40,\), .* or 2, 4",
+        ),
+        (ONE, Lorenz96(sites=16).template(1), r"\(16,\), those of the data: the problem has no field shape or points"),
+        (FLAMES, FLAMES.model_copy(update={"points": 8}).template(1), r"on \(16,\) points, expected \(8,\), .* fewer"),
+        (SOUND, SOUND.model_copy(update={"shape": (16, 12)}).template(1), "or 2, 4, 8 … times fewer along every axis"),
         (ONE, Lorenz96(sites=8, fast=2).template(1), r"\(1,\) channels of a state, expected \(1, 2\)"),
         (ONE, Lorenz96(sites=8, end=0.96, steps=32).template(1), "times has 0.24 after 0, which is no whole number"),
     ],
-    ids=["steady", "grid", "variables", "times"],
+    ids=["steady", "grid", "sites", "finer", "one-axis", "variables", "times"],
 )
 def test_data_that_do_not_go_with_the_coarse_problem_are_refused(
     coarse: Marching, given: xr.Dataset, message: str
@@ -264,7 +309,9 @@ def test_data_that_do_not_go_with_the_coarse_problem_are_refused(
         Closure(inner=INNER, coarse=coarse).check(Grid.of(Dimensions.of(given)))
 
 
-def test_variables_of_other_names_are_refused() -> None:
+def test_variables_of_other_names_and_another_box_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'kuramoto_sivashinsky' in a box of \(20.0,\), expected \(22.0,\)"):
+        model(FLAMES.model_copy(update={"length": 20.0}), FLAMES)
     with pytest.raises(ValueError, match=r"'lorenz96' with the inputs .* of which the data lack \['forcing'\]"):
         model(RANGED, ONE)
     fields = {"w0": samples(ONE)["u0"], "w": samples(ONE)["u"]}
