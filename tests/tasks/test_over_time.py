@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,46 @@ def test_a_film_shows_the_median_sample_at_times_from_the_first_to_the_last(spac
     assert len(picture.light) + len(picture.dark) < 2_000_000
 
 
+def test_every_output_has_a_film_and_many_share_the_frames() -> None:
+    one = in_space(material(40, 12, 20))
+    assert one.dimensions is not None
+
+    def of(outputs: int) -> Material:
+        names = [f"u{number}" for number in range(outputs)]
+        variables = dict.fromkeys(names, one.dimensions.variables["u"])
+        return replace(
+            one,
+            truth={name: (at + 1) * one.truth["u"] for at, name in enumerate(names)},
+            prediction={name: (at + 1) * one.prediction["u"] for at, name in enumerate(names)},
+            dimensions=one.dimensions.model_copy(update={"variables": variables}),
+        )
+
+    for outputs, frames in ((1, 16), (2, 16), (3, 10), (12, 4)):
+        films = [Film.of(of(outputs), name) for name in of(outputs).truth]
+        assert [len(film.times) for film in films if film is not None] == [frames] * outputs
+        assert all(film is not None and film.times[-1] == "time = 5 s" for film in films)
+    whole = of(3)
+    page = render({"run": "one"}, whole, pictures({"run": "one"}, whole)).decode()
+    # Each with buttons of its own.
+    assert page.count('<figure class="film">') == 3
+    for name in ("film", "film_2", "film_3"):
+        assert len(re.findall(rf'<input type="radio" name="{name}"', page)) == 1 + 10
+        assert page.count(f'id="{name}-play"') == page.count(f'for="{name}-play"') == 1
+    for name in whole.truth:
+        assert f"{name} of test sample 42 (median error) over time" in page
+
+
+def test_a_film_of_a_part_says_where_it_lies() -> None:
+    whole = in_space(material(6, 12, 20))
+    assert whole.dimensions is not None
+    # Along y there are numbers of a site, not points of space.
+    cut = replace(whole, dimensions=whole.dimensions.model_copy(update={"space": ("x",)}))
+    page = render({"run": "one"}, cut, pictures({"run": "one"}, cut)).decode()
+    assert "(median error) over time, at y = 0.5: truth (solid) and prediction (dashed)" in page
+    page = render({"run": "one"}, whole, pictures({"run": "one"}, whole)).decode()
+    assert "(median error) over time: truth and prediction on one colour scale" in page
+
+
 def test_every_frame_has_its_own_state() -> None:
     whole = in_space(material(5, 24))
     film = Film.of(whole, "u")
@@ -119,7 +160,7 @@ def said(whole: RunFacts) -> str:
 def test_the_table_has_all_methods_over_windows_with_their_valid_times() -> None:
     error = {"mean": 4.25, "median": 4.0, "p95": 5.0, "max": 5.0, "p05": 2.0, "min": 1.0}
     record = make_record()
-    its = {"": error, "to_the_end": error | {"mean": 0.25}, "lyapunov_times": error | {"mean": 0.204}}
+    its = {"": error, "to_the_end": error | {"mean": 0.25}}
     whole = facts(
         metrics=record["metrics"] | {"valid_time": its},
         baselines={"persistence": {"valid_time": {"": error | {"mean": 0.75}}}},
@@ -130,9 +171,45 @@ def test_the_table_has_all_methods_over_windows_with_their_valid_times() -> None
     assert "steps 6 to 12" not in text
     for row in ("this model 0.00500", "persistence: the first state 0.150", "the solver in equal seconds 0.100"):
         assert row in text, row
-    for value in ("4.25", "0.750", "3.21", "25 %", "0.204 Lyapunov times"):
+    for value in ("4.25", "0.750", "3.21", "25 %"):
         assert value in text, value
+    assert "Lyapunov" not in text
     assert "the explicit steps of the problem, on 2 times fewer points per axis, with 4 times fewer steps" in text
+
+
+@pytest.mark.parametrize(
+    ("exponents", "asked", "solver", "which"),
+    [
+        (
+            (0.048, 0.048),
+            [{"kind": "valid_time", "exponent": 0.048}],
+            "0.154",
+            "the recipe gives the largest Lyapunov exponent λ = 0.0480, per unit of time",
+        ),
+        (
+            (1.1, 2.25),
+            [{"kind": "valid_time", "exponent": None}],
+            "0.777",
+            "the problem states the largest Lyapunov exponent λ = 1.10 to 2.25, by the parameters of a sample, per",
+        ),
+    ],
+)
+def test_valid_times_count_in_lyapunov_times_where_there_is_an_exponent(
+    exponents: tuple[float, float], asked: list[dict[str, Any]], solver: str, which: str
+) -> None:
+    error = {"mean": 4.25, "median": 4.0, "p95": 5.0, "max": 5.0, "p05": 2.0, "min": 1.0}
+    record = make_record()
+    whole = facts(
+        metrics={"valid_time": {"": error, "lyapunov_times": error | {"mean": 0.204}}},
+        baselines={"persistence": {"valid_time": {"": error | {"mean": 0.75}, "lyapunov_times": {"mean": 0.036}}}},
+        equal_seconds=record["equal_seconds"] | {"lyapunov_times": 0.777},
+        recipe=record["recipe"] | {"evaluation": asked},
+    )
+    text = said(replace(whole, material=replace(whole.material, rollout=make_rollout().changed(exponents=exponents))))
+    assert "valid time in Lyapunov times" in text
+    for row in ("4.25 0.204", "0.750 0.0360", f"3.21 {solver}"):
+        assert row in text, row
+    assert which in text
 
 
 def test_a_solver_that_is_never_as_quick_is_told_with_its_time() -> None:

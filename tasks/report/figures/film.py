@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FRAMES = 16
-"""Frames at most: with `POINTS` they bound the size of a page."""
+"""Frames of a film at most."""
+
+TOGETHER = 32
+"""Frames of the films of all outputs at most, unless there are too many outputs for `LEAST` frames each: with `POINTS`
+they bound the size of a page."""
 
 LEAST = 4
 """Times without which there is no film."""
@@ -71,7 +75,10 @@ class Film:
 
     @staticmethod
     def of(material: Material, output: str) -> Film | None:
-        """Return the film of the sample of median error, or of the first; None on a mesh, and of too few times."""
+        """Return the film of the sample of median error, or of the first; None on a mesh, and of too few times.
+
+        The more outputs there are, the fewer frames each film has.
+        """
         if output not in material.prediction or not len(material.truth[output]):
             return None
         row = next((at for at, label in enumerate(material.labels) if label.startswith("median")), 0)
@@ -83,7 +90,8 @@ class Film:
             return None
         time, *space = true.dims
         moments = positions(material, time, len(true.values))
-        chosen = np.unique(np.linspace(0, len(moments) - 1, min(FRAMES, len(moments))).round().astype(int))
+        frames = min(FRAMES, max(LEAST, TOGETHER // len(material.truth)), len(moments))
+        chosen = np.unique(np.linspace(0, len(moments) - 1, frames).round().astype(int))
         return Film(
             output,
             row,

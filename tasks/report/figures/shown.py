@@ -134,12 +134,15 @@ def caption(material: Material, output: str) -> str:
     return f" Shown {there}; errors are of the whole field." if there else ""
 
 
-def place(material: Material, output: str, shape: tuple[int, ...]) -> str:
-    """Return where the drawn part of an output of this shape lies, e.g. ``"at z = 0.5"``; empty where all is drawn."""
+def place(material: Material, output: str, shape: tuple[int, ...], over_time: bool = False) -> str:
+    """Return where the drawn part of an output of this shape lies, e.g. ``"at z = 0.5"``; empty where all is drawn.
+
+    What is drawn ``over_time`` lies at no single one.
+    """
     dims = material.dims(output, len(shape))
     parts = []
     for dim, index in _cuts(material, dims, shape).items():
-        if dim in _kept(material, dims):
+        if dim in _kept(material, dims) or (over_time and material.is_time(dim)):
             continue
         parts.append(at(material, dim, index))
     return ", ".join(parts)

@@ -6,6 +6,7 @@ from functools import partial
 from markupsafe import Markup
 
 from ritz.tasks.report.figures.film import Film
+from ritz.tasks.report.figures.shown import place
 from ritz.tasks.report.html import Pictures, film, joined
 from ritz.tasks.report.material import Material, RunFacts
 from ritz.tasks.report.section import Draw, Section
@@ -46,7 +47,8 @@ def _film_caption(material: Material, one: Film) -> str:
         if len(one.dims) == 1
         else "truth and prediction on one colour scale, and the error"
     )
+    there = place(material, one.output, material.truth[one.output].shape[1:], over_time=True)
     return (
-        f"{material.label(one.output)} of test sample {material.sample_id[one.row]}{label} over time: {what}. Each "
-        "button shows one time; arrow keys go from one to the next."
+        f"{material.label(one.output)} of test sample {material.sample_id[one.row]}{label} over time"
+        f"{f', {there}' if there else ''}: {what}. Each button shows one time; arrow keys go from one to the next."
     )
