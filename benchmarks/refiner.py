@@ -1,6 +1,7 @@
 """Steps that are refined in passes beside steps that are trained on their one-step error, on chaotic flames.
 
     python -m benchmarks.refiner > benchmarks/refiner.txt                        # about 5 minutes on one core
+    python -m benchmarks.refiner --part noise > benchmarks/refiner-noise.txt     # about 3 minutes: how noise begins
 
 Both train the same network for as many steps on the same pairs of states, from several seeds.
 """
@@ -49,6 +50,10 @@ PASSES, SMALLEST = 3, 1e-3
 SEEDS, EPOCHS = (0, 1, 2, 3, 4), 30
 BANDS = {"all": (0, 65), "1 to 7": (1, 8), "8 to 15": (8, 16), "16 to 23": (16, 24), "24 to 64": (24, 65)}
 """Wave numbers of what is measured, those of 128 points; the equation keeps products up to 42."""
+LARGEST = (1.0, 0.3)
+"""Deviations of the largest noise beside that of a change in one step, in those of the states."""
+FEW = 3
+"""Seeds of the comparison of these."""
 DRAWS, MOMENTS = 4, (1.0, 5.0, 10.0, 15.0)
 """Draws whose spread is measured, and when."""
 
@@ -72,10 +77,11 @@ def solved(problem: KuramotoSivashinsky, first: int, count: int) -> Arrays:
     return {name: values.astype(np.float32) for name, values in (inputs | outputs).items()}
 
 
-def refiner(fields: Arrays) -> Refiner:
-    """Return the method whose largest noise is as large as the changes of the states in one step."""
+def refiner(fields: Arrays, largest: float | None = None) -> Refiner:
+    """Return the method; its largest noise is as large as the changes of the states in one step unless given."""
     change = np.diff(fields["u"], axis=1).std() / fields["u"].std()
-    return Refiner(inner=NETWORK, passes=PASSES, largest=round(float(change), 3), smallest=SMALLEST)
+    deviation = round(float(change), 3) if largest is None else largest
+    return Refiner(inner=NETWORK, passes=PASSES, largest=deviation, smallest=SMALLEST)
 
 
 def trained(surrogate: Stepping, fields: Arrays, seed: int) -> tuple[Model, float]:
@@ -177,12 +183,22 @@ def verdicts(plain: Sequence[Row], refined: Sequence[Row]) -> list[str]:
     return found
 
 
-def main() -> None:
-    """Print the tables."""
-    one_thread()
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    fields, test = solved(TRAIN, 0, TRAINED), solved(TEST, FIRST_TEST, TESTED)
+def compared(fields: Arrays, test: Arrays) -> list[str]:
+    """Return errors and valid times by the size of the largest noise."""
+    names, lines = ("error all", "error 24 to 64", "valid time"), []
+    for refining in (refiner(fields, largest) for largest in (*LARGEST, None)):
+        rows = []
+        for seed in SEEDS[:FEW]:
+            rows.append(measured(trained(refining, fields, seed)[0], test)["prediction"])
+            log.info("largest %g, seed %d: %s", refining.largest, seed, rows[-1])
+        lines.append([f"{refining.largest:g}", *(shown(interval([row[name] for row in rows])) for name in names)])
+    heads = ("largest", "error k all", "error k 24 to 64", "valid time")
+    said = f"Deviation of the largest noise, {FEW} of the seeds; that of a change in one step is {lines[-1][0]}"
+    return [said, *align(heads, lines)]
+
+
+def side_by_side(fields: Arrays, test: Arrays) -> list[str]:
+    """Return the refiner beside steps that are trained on their one-step error."""
     refining = refiner(fields)
     # The libraries of the network load outside of the clock.
     NETWORK.build(1, 1, 1)
@@ -202,12 +218,33 @@ def main() -> None:
         for way, rows in ways.items()
     ]
     moments = [[f"{moment:g}", shown(interval([row[f"ρ at {moment:g}"] for row in refined]))] for moment in MOMENTS]
+    return [
+        *table(plain, refined),
+        "",
+        *verdicts(plain, refined),
+        "",
+        "How the refiner predicts: by passes without noise, or by draws",
+        *align(("way", "error k all", "error k 24 to 64", "valid time"), lines, left=(0,)),
+        "",
+        "Spread of draws against the error of the prediction",
+        *align(("t", "ρ"), moments, left=(0,)),
+    ]
+
+
+PARTS = {"methods": side_by_side, "noise": compared}
+
+
+def main() -> None:
+    """Print the tables of a part."""
+    one_thread()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=PARTS, default="methods", help="what is compared")
+    part = parser.parse_args().part
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    found = PARTS[part](solved(TRAIN, 0, TRAINED), solved(TEST, FIRST_TEST, TESTED))
     print(*provenance(shlex.join(["python", "-m", "benchmarks.refiner", *sys.argv[1:]])), sep="\n")
     print("; ".join(f"{name} {version(name)}" for name in ("torch", "neuraloperator")) + ".")
-    print("", *textwrap.wrap(EXPLANATION.strip(), 118), "", *table(plain, refined), "", sep="\n")
-    print(*verdicts(plain, refined), "", "How the refiner predicts: by passes without noise, or by draws", sep="\n")
-    print(*align(("way", "error k all", "error k 24 to 64", "valid time"), lines, left=(0,)), "", sep="\n")
-    print("Spread of draws against the error of the prediction", *align(("t", "ρ"), moments, left=(0,)), sep="\n")
+    print("", *textwrap.wrap(EXPLANATION.strip(), 118), "", *found, sep="\n")
 
 
 if __name__ == "__main__":
