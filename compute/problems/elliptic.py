@@ -18,7 +18,7 @@ from ritz.compute.problems.problem import Arrays, Solve
 from ritz.compute.problems.sizes import size
 from ritz.compute.problems.spectrum import leading_cosines
 from ritz.compute.solvers.assembly import diffusion
-from ritz.compute.solvers.newton import halving, newton
+from ritz.compute.solvers.newton import newton
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
@@ -134,13 +134,12 @@ class Elliptic(InMedium, Iterated, walls.InBox):
         a, f = inputs["a"].astype(np.float64), inputs["f"].astype(np.float64)
         equation = _Equation(a, f, self.growth)
         z, lost = newton(
-            lambda z: np.stack([equation.defect(i, z[i]) for i in range(len(f))]),
+            equation.defect,
             equation.jacobian,
             np.zeros_like(f),
             solve,
             bound=self.tolerance * norms(f),
             steps=_STEPS,
-            move=halving(equation.defect),
         )
         return {"u": self.without_lost(equation.temperature(z), lost)}
 
@@ -185,17 +184,17 @@ class _Equation:
         self.a, self.f, self.growth = a, f, growth
         self.linear, self.cubic = diffusion(a), diffusion(np.broadcast_to(growth, a.shape))
 
-    def temperature(self, z: np.ndarray, i: int | slice = slice(None)) -> np.ndarray:
-        """Return u, the real root of the cubic equation, for all samples or sample ``i``."""
-        ratio = np.sqrt(self.a[i] / self.growth)
-        u: np.ndarray = 2 * ratio * np.sinh(np.arcsinh(1.5 * z / (self.a[i] * ratio)) / 3)
+    def temperature(self, z: np.ndarray) -> np.ndarray:
+        """Return u, the real root of the cubic equation."""
+        ratio = np.sqrt(self.a / self.growth)
+        u: np.ndarray = 2 * ratio * np.sinh(np.arcsinh(1.5 * z / (self.a * ratio)) / 3)
         return u
 
-    def defect(self, i: int, z: np.ndarray) -> np.ndarray:
-        """Return F of sample ``i``."""
-        u = self.temperature(z, i)
-        left_over: np.ndarray = self.f[i] - self.linear.matvec(i, u) - self.cubic.matvec(i, u**3 / 3)
-        return left_over
+    def defect(self, z: np.ndarray) -> np.ndarray:
+        """Return F."""
+        u = self.temperature(z)
+        linear, cubic = self.linear.matvec, self.cubic.matvec
+        return np.stack([self.f[i] - linear(i, v) - cubic(i, v**3 / 3) for i, v in enumerate(u)])
 
     def jacobian(self, z: np.ndarray) -> tuple[Stencil, np.ndarray]:
         """Return the matrices for y = (α + β u²) δ, and what turns y into a step of z."""

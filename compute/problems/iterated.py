@@ -14,31 +14,31 @@ _LOOSEST = 1e-3
 
 
 class Iterated(Problem):
-    """A problem that Newton's method solves down to its field ``tolerance``, at most 1e-3."""
+    """A problem that an iteration, Newton's method say, solves down to its field ``tolerance``, at most 1e-3."""
 
     if TYPE_CHECKING:
         # Field of a subclass, which keeps its place among its others.
         tolerance: float
 
     def attained(self, rtol: float) -> float:
-        """Return what Newton's method stops at, or ``rtol`` if that is more; see `Problem.attained`."""
+        """Return what the iteration stops at, or ``rtol`` if that is more; see `Problem.attained`."""
         return max(rtol, self.tolerance)
 
     def loosened(self, rtol: float) -> Self:
-        """Return the problem with Newton's method as loose as ``rtol``; see `Problem.loosened`."""
+        """Return the problem with its iteration as loose as ``rtol``; see `Problem.loosened`."""
         if self.tolerance >= rtol:
             return self
         return self.model_copy(update={"tolerance": min(rtol, _LOOSEST)})
 
     def without_lost(self, x: np.ndarray, lost: np.ndarray) -> np.ndarray:
-        """Return answers ``(n, *shape)`` with NaN for samples that Newton's method has lost, which the log counts.
+        """Return answers ``(n, *shape)`` with NaN for samples that the iteration has lost, which the log counts.
 
         Parameters
         ----------
         x, lost
-            As `ritz.compute.solvers.newton.newton` returns them, or what follows from x.
+            As `ritz.compute.solvers.newton.newton` or a minimiser returns them, or what follows from x.
         """
         if not lost.any():
             return x
-        log.warning("Newton's method did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(x))
+        log.warning("the iteration did not reach %.1e in %d of %d samples", self.tolerance, lost.sum(), len(x))
         return np.where(lost.reshape(-1, *(1,) * (x.ndim - 1)), np.nan, x)

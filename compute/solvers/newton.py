@@ -6,16 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ritz.compute.solvers.backtracking import HALVINGS, Enough, backtracked, rows
 from ritz.compute.solvers.operators import Operators
-from ritz.compute.solvers.scaling import norm, norms
+from ritz.compute.solvers.scaling import norms
 from ritz.compute.solvers.systems import Systems
-
-Move = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Takes x, the step, what the equations leave over at x, and which samples want a step; gives the next x, and for which
-samples no step was found."""
-
-HALVINGS = 30
-"""How often a step is halved before it is given up."""
 
 DECREASE = 1e-4
 """Least part of a step by which the norm of what is left over has to fall."""
@@ -29,16 +23,18 @@ def newton(
     *,
     bound: np.ndarray,
     steps: int,
-    move: Move | None = None,
+    whole: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solve ``F(x) = 0`` for every sample of a block; what is done does not depend on the others of the block.
 
-    A sample whose equations hold gets a zero right-hand side in what follows.
+    A sample goes by as much of a step, a half, a quarter …, as makes ``‖F‖`` fall. One whose equations hold gets a
+    zero right-hand side in what follows. Equations that are the derivatives of a convex energy are better solved by
+    `ritz.compute.solvers.minimisers.damped_newton.DampedNewton`, which sees the energy fall.
 
     Parameters
     ----------
     left_over
-        ``-F(x)``, ``(n, *shape)`` float64.
+        ``-F(x)``, ``(n, *shape)`` float64, each row by its sample alone.
     linearised
         The operators ``∂F/∂x W``, one per sample, and the weight ``W`` that turns their solutions into steps of x.
     x
@@ -49,66 +45,66 @@ def newton(
         (n,), the norms of ``F`` at which samples are done.
     steps
         Most steps.
-    move
-        How far to go; whole steps by default. See `halving`.
+    whole
+        Whether to try whole steps first, which may overshoot and then converge: from near a solution, as of time steps.
+        Samples that they lose begin again, with as many steps.
 
     Returns
     -------
     x
         The answers.
     lost
-        (n,) bool, which samples have not come there. One that is no longer finite is not among them.
+        (n,) bool, which samples have not come there: after all steps, with a system that had no answer, or where no
+        part of a step is good enough. One that was not finite to begin with is not among them.
 
     References
     ----------
     C. T. Kelley, "Solving Nonlinear Equations with Newton's Method", SIAM, 2003.
     """
-    lost = np.zeros(len(x), dtype=bool)
-    for step in range(steps + 1):
-        left = left_over(x)
-        wanted = (norms(left) > bound) & ~lost
-        if step == steps or not wanted.any():
+    if whole:
+        found, lost = _stepped(left_over, linearised, x, solve, bound, steps, halvings=1)
+        if not lost.any():
+            return found, lost
+        begun, wanted = np.where(rows(lost, x), x, found), np.where(lost, bound, np.inf)
+        return _stepped(left_over, linearised, begun, solve, wanted, steps, halvings=HALVINGS)
+    return _stepped(left_over, linearised, x, solve, bound, steps, halvings=HALVINGS)
+
+
+def _stepped(
+    left_over: Callable[[np.ndarray], np.ndarray],
+    linearised: Callable[[np.ndarray], tuple[Operators, np.ndarray | float]],
+    x: np.ndarray,
+    solve: Callable[[Systems], np.ndarray],
+    bound: np.ndarray,
+    steps: int,
+    halvings: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take steps, or with one halving whole ones, as long as they are finite; see `newton`."""
+    left, lost = left_over(x), np.zeros(len(x), dtype=bool)
+    for _ in range(steps):
+        sizes = norms(left)
+        wanted = (sizes > bound) & ~lost
+        if not wanted.any():
             break
         operators, weight = linearised(x)
-        rows = wanted.reshape(-1, *(1,) * (left.ndim - 1))
-        change = weight * solve(Systems(operators, np.where(rows, left, 0.0)))
-        if move is None:
-            x = x + change
-        else:
-            x, stuck = move(x, change, left, wanted)
-            lost |= stuck
-    return x, lost | wanted
+        change = weight * solve(Systems(operators, np.where(rows(wanted, left), left, 0.0)))
+        enough = _finite if halvings == 1 else _smaller(sizes)
+        stepped = backtracked(x, change, left, wanted, left_over, enough, np.ones(len(x)), halvings)
+        x, left, lost = stepped.x, stepped.left, lost | stepped.stuck
+    return x, lost | (norms(left) > bound)
 
 
-def halving(left_over: Callable[[int, np.ndarray], np.ndarray]) -> Move:
-    """Return a move by as much of a step, a half, a quarter …, as makes what is left over smaller.
+def _smaller(sizes: np.ndarray) -> Enough:
+    """Return whether what is left over is smaller than before by a part."""
 
-    Parameters
-    ----------
-    left_over
-        ``-F`` of one sample, by its position, at its x.
+    def enough(_: np.ndarray, left: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        smaller: np.ndarray = norms(left) <= (1 - DECREASE * parts) * sizes
+        return smaller
 
-    References
-    ----------
-    L. Armijo, "Minimization of functions having Lipschitz continuous first partial derivatives", Pacific J. Math. 16
-    (1966).
-    """
+    return enough
 
-    def moved(i: int, x: np.ndarray, step: np.ndarray, size: float) -> np.ndarray | None:
-        if not np.isfinite(step).all():
-            return None
-        for halvings in range(HALVINGS):
-            part = 0.5**halvings
-            if norm(left_over(i, x + part * step).ravel()) <= (1 - DECREASE * part) * size:
-                return x + part * step
-        return None
 
-    def move(x: np.ndarray, change: np.ndarray, left: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        x, stuck = x.copy(), np.zeros(len(x), dtype=bool)
-        for i in map(int, np.flatnonzero(wanted)):
-            there = moved(i, x[i], change[i], norm(left[i].ravel()))
-            stuck[i] = there is None
-            x[i] = x[i] if there is None else there
-        return x, stuck
-
-    return move
+def _finite(_: np.ndarray, left: np.ndarray, __: np.ndarray) -> np.ndarray:
+    """Return whether what is left over is finite."""
+    finite: np.ndarray = np.isfinite(norms(left))
+    return finite

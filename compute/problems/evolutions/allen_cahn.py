@@ -47,7 +47,8 @@ class AllenCahn(Ranged, Iterated, OnTorus, EqualSteps):
     Systems
         Newton's method for p, begun where the step before points; one batch of symmetric definite systems an iteration.
         A sample that has reached ``tolerance`` gets a zero right-hand side, so its fields do not depend on the others
-        in its block. One that has not after 20 iterations is NaN from there on, hence recorded as failed.
+        in its block. One that has not after 20 iterations begins again, with steps that are halved until the defect
+        falls, and is NaN from there on if 20 of these do not suffice, hence recorded as failed.
     Arrays
         Input ``u0``, ``(sample, x)`` or ``(sample, y, x)``, and output ``u``, ``(sample, time, x)`` or ``(sample, time,
         y, x)``, float32; along an axis of N cells the centre of cell i lies at (i + ½) L/N. ``u`` holds the state after
@@ -159,6 +160,7 @@ class AllenCahn(Ranged, Iterated, OnTorus, EqualSteps):
             solve,
             bound=self.tolerance * norms(q),
             steps=_ITERATIONS - 1,
+            whole=True,
         )
         p = self.without_lost(p, lost)
         return State(state.step + 1, {"u": p}, {"change": p - q})

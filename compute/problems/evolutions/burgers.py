@@ -43,7 +43,8 @@ class Burgers(Iterated, EqualSteps):
     Systems
         Newton's method for w, begun where the step before points; one batch of cyclic tridiagonal systems an
         iteration. A sample that has reached ``tolerance`` gets a zero right-hand side, so its fields do not depend on
-        the others in its block. One that has not after 20 iterations is NaN from there on, hence recorded as failed.
+        the others in its block. One that has not after 20 iterations begins again, with steps that are halved until the
+        defect falls, and is NaN from there on if 20 of these do not suffice, hence recorded as failed.
     Arrays
         Input ``u0``, ``(sample, x)``, and output ``u``, ``(sample, time, x)``, float32; cell i of ``points`` has its
         centre at x = (i + ½)/points. ``u`` holds the state after every step, at the times Δt, 2Δt, …, T, so that the
@@ -147,6 +148,7 @@ class Burgers(Iterated, EqualSteps):
             solve,
             bound=self.tolerance * norms(now),
             steps=_ITERATIONS - 1,
+            whole=True,
         )
         w = self.without_lost(w, lost)
         return State(state.step + 1, {"u": 2 * w - now}, {"half a step": w - now})

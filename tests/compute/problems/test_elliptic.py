@@ -252,3 +252,20 @@ def test_features_see_material_and_sources(solved):
 def test_a_bad_field_is_named(field, value):
     with pytest.raises(ValidationError, match=field):
         Elliptic(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({}, 4),
+        ({"law": Lognormal(sigma=2.0)}, 6),
+        ({"law": TwoPhase(low=1, high=1000), "strength": 1e4}, 8),
+        ({"strength": 1e5}, 4),
+    ],
+    ids=["recipe", "rough", "phases", "hot"],
+)
+def test_no_more_steps_than_the_release_before(fields, most):
+    # Which halved a step sample by sample.
+    problem, answers = Elliptic(shape=(20, 20), **fields), Answers()
+    problem.simulate(problem.draw(0, np.arange(12)), answers)
+    assert len(answers.posed) <= most
