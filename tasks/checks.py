@@ -19,6 +19,7 @@ from ritz.tasks.auditing.version import maker, opened
 from ritz.tasks.catalogue import site
 from ritz.tasks.documents import of_model
 from ritz.tasks.documents.records import run_lock, trained
+from ritz.tasks.equipping import equipped
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.parsing.asked_rows import is_of_rows
 from ritz.tasks.pipeline import Pipeline
@@ -50,6 +51,8 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
         If the problem cannot be solved or has a grid that the surrogate is not for, the training cannot be done so,
         another recipe made the dataset of this name, or it has been grown beyond the samples of this one, and no
         version holds just these.
+    ritz.storage.errors.Unknown
+        If the solver needs an artefact that is not in the store.
     ritz.storage.errors.Busy
         If another process runs this recipe or works on its dataset.
     """
@@ -71,6 +74,7 @@ def check_run(pipeline: Pipeline, store_url: str, *, trains: bool = False) -> No
         _check_learning(pipeline, pipeline.problem.template(1), pipeline.train_samples)
     store = Store(store_url)
     store.check_writable()
+    equipped(pipeline.solver, store)
     if trains:
         check_start(pipeline, store, pipeline.problem.template(1))
     check_catalogue(pipeline, store)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ritz.compute.kind import Kind
 from ritz.compute.solvers.systems import Systems
+
+Read = Callable[[str, str], bytes]
+"""Returns an artefact of a store, by its name and its SHA-256."""
 
 Ledger = dict[str, list[Any]]
 """What solving cost, by column, an entry a sample.
@@ -90,6 +94,11 @@ class Solver(Kind, ABC):
     def settled(self, systems: Systems) -> Solver:
         """Return this solver with all that it would choose for such systems: what is measured and recorded."""
         del systems
+        return self
+
+    def equipped(self, read: Read) -> Self:
+        """Return this solver with what it needs of a store, such as trained weights; itself where it needs nothing."""
+        del read
         return self
 
     @classmethod

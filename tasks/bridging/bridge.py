@@ -94,15 +94,20 @@ def subject(name: str, changes: Overrides, store_url: str) -> BridgedSubject:
     ------
     ritz.tasks.errors.RecipeError
         If the recipe is none.
+    ritz.storage.errors.StorageError
+        If its solver needs an artefact that is not in the store.
     InputError
         If a model is to be changed, or there is none of this name, or its problem is not installed here.
     """
     from ritz.storage.errors import Unknown
+    from ritz.storage.store import Store
+    from ritz.tasks.equipping import equipped
     from ritz.tasks.recipes import is_recipe, load, names
 
     if is_recipe(name):
         pipeline = load(name, changes, stages=())
-        return BridgedSubject(name, pipeline.problem, pipeline.data.seed, pipeline.data.rtol, pipeline.solver, None)
+        solver = equipped(pipeline.solver, Store(store_url))
+        return BridgedSubject(name, pipeline.problem, pipeline.data.seed, pipeline.data.rtol, solver, None)
     if changes:
         raise InputError(f"--set changes fields of a recipe, and {shown(name)} is a model: expected one or the other")
     try:

@@ -22,6 +22,7 @@ from ritz.tasks.documents.dataset import Asked, Probe
 from ritz.tasks.documents.reading import read
 from ritz.tasks.documents.solving import Solving
 from ritz.tasks.driver.progress import Reporter
+from ritz.tasks.equipping import equipped
 from ritz.tasks.generation import worker
 from ritz.tasks.generation.described import described
 from ritz.tasks.generation.dispatch import dispatch, owners
@@ -122,13 +123,13 @@ def _probe(pipeline: Pipeline, cluster: Cluster, dataset: Dataset, ordered: np.n
     """Return the solver of these samples: the one that an interrupted run chose for them, else by a new probe."""
     data, store, key = pipeline.data, dataset.store, probe_key(pipeline)
     asked = Asked(samples=data.samples, solver=pipeline.document()["solver"])
+    solver = equipped(pipeline.solver, store)
     kept = read(Probe, store.document(key), key) if goes_on and store.exists(key) else Probe()
     if kept.asked == asked and kept.solver is not None:
-        chosen = pipeline.solver.again(kept.solver) if isinstance(pipeline.solver, Auto) else pipeline.solver
+        chosen = solver.again(kept.solver) if isinstance(solver, Auto) else solver
         if cluster.call("solve", worker.suits, pipeline.problem, data.seed, ordered[:1], chosen):
             log.info("solver: %s (chosen before)", chosen.kind)
             return chosen
-    solver = pipeline.solver
     probed: worker.Probed = cluster.call(
         "solve",
         worker.probe,
