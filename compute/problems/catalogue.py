@@ -22,12 +22,13 @@ from ritz.compute.problems.helmholtz import Helmholtz
 from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
+from ritz.compute.problems.variational import Variational
 
 SHIPPED: tuple[type[Problem], ...] = (
     *(Darcy, Poisson, Elliptic, Convection, Helmholtz),
     *(Acoustic, Heat, Burgers, Plate, Cookies),
     *(AdvectionDiffusion, KuramotoSivashinsky, Lorenz96, NavierStokes, Wave),
-    *(ReactionDiffusion, AllenCahn),
+    *(ReactionDiffusion, AllenCahn, Variational),
 )
 """The problems that come with the project; all of them pose systems but those in explicit steps."""
 

@@ -29,6 +29,8 @@ from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.problems.ranges import Range
+from ritz.compute.problems.variational import Variational
+from ritz.compute.solvers.minimisers.sobolev_descent import SobolevDescent
 
 SMALL: dict[str, Problem] = {
     "darcy": Darcy(shape=(12, 16)),
@@ -88,6 +90,8 @@ SMALL: dict[str, Problem] = {
     "allen_cahn-range": AllenCahn(
         shape=(48,), length=2.0, steps=4, end=2.0, epsilon=Range(low=0.05, high=0.2, log=True)
     ),
+    "variational": Variational(shape=(12, 16), strength=5.0),
+    "variational-sobolev": Variational(shape=(8, 8), law=Lognormal(sigma=0.2), strength=5.0, method=SobolevDescent()),
 }
 
 CORRECTABLE = {name: problem for name, problem in SMALL.items() if not isinstance(problem, Marching)}

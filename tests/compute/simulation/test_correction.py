@@ -20,7 +20,7 @@ from tests.compute.problems.families import CORRECTABLE, SMALL, rough
 from tests.compute.problems.test_linearised import Pair, dense
 
 IDS = np.arange(3)
-NONLINEAR = ("elliptic", "burgers", "allen_cahn")
+NONLINEAR = ("elliptic", "burgers", "allen_cahn", "variational")
 
 
 def solved(problem: Problem) -> tuple[Arrays, Arrays]:

@@ -25,6 +25,8 @@ EXACT = {
     "reaction_diffusion-range": "direct",
     "allen_cahn": "direct",
     "allen_cahn-range": "cyclic",
+    "variational": "direct",
+    "variational-sobolev": "direct",
 }
 LOOSE = {"helmholtz": "fgmres", "helmholtz-3d": "fgmres", "acoustic": "recycled", "acoustic-3d": "recycled"}
 BOUND = {"multigrid": 0.01, "fgmres": 1.0, "recycled": 1e-3}
