@@ -90,7 +90,7 @@ class Certification(DocumentPart):
         """Return in a line what the starts took; empty where there was nothing to choose from."""
         if self.start.tried:
             samples = max(one.samples for one in self.start.tried)
-            return f"start, measured on {samples} samples: {'; '.join(map(_said, self.start.tried))}"
+            return f"start, per sample of {samples}: {', '.join(map(_said, self.start.tried))}"
         reasons = dict.fromkeys(one.reason for one in self.start.left_out)
         return f"start: the problem's own alone, {'; '.join(reasons)}" if reasons else ""
 
@@ -100,11 +100,14 @@ def _ms(seconds: float) -> str:
 
 
 def _said(tried: StartTried) -> str:
-    residual = "" if tried.residual is None else f", its residual is {rounded(tried.residual, 2):g}"
-    return (
-        f"{_NAMES[tried.start]} {_ms(tried.seconds)}, {rounded(tried.systems, 2):g} systems and "
-        f"{rounded(tried.iterations, 2):g} iterations per sample{residual}"
-    )
+    residual = "" if tried.residual is None else f"; residual {rounded(tried.residual, 2):g} at the start"
+    systems, iterations = (_counted(*one) for one in ((tried.systems, "system"), (tried.iterations, "iteration")))
+    return f"{_NAMES[tried.start]} {_ms(tried.seconds)} ({systems}, {iterations}{residual})"
+
+
+def _counted(mean: Number, what: str) -> str:
+    count = rounded(mean, 2)
+    return f"{count:g} {what}{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from ritz.compute.fields.dimensions import NODE
 from ritz.compute.problems.external import Along, External, Stored
 from ritz.storage.committer import Committer
 from ritz.storage.errors import Refused
@@ -81,12 +82,11 @@ class Keeping:
             ) from None
         planned = cls(store, name, problem, spec, card, source)
         planned._refuse_present()
-        try:
-            planned._external(NONE)
-        except ValidationError as error:
-            said = error.errors()[0]["msg"].removeprefix("Value error, ")
-            what = f"a dataset of certified samples cannot hold the fields of problem {problem.kind!r}"
-            raise InputError(f"--keep: {what}: {said}") from None
+        if NODE in problem.template(1).dims:
+            raise InputError(
+                f"--keep: the fields of problem {problem.kind!r} lie on the nodes of a mesh, which a dataset of the "
+                "problem 'external' does not hold; expected fields on a grid"
+            )
         store.check_writable()
         return planned
 

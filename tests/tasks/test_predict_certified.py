@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ritz.compute.cluster.local import Local
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.problems.external import External
 from ritz.compute.problems.plate import Plate
@@ -21,6 +22,12 @@ from ritz.storage.errors import Refused
 from ritz.storage.files import read_file
 from ritz.storage.reading import read
 from ritz.storage.store import Store
+from ritz.tasks.auditing.audit import audit
+from ritz.tasks.auditing.audit_record import AuditRecord
+from ritz.tasks.auditing.claimed import claimed
+from ritz.tasks.auditing.equations import audit_as
+from ritz.tasks.auditing.equations_record import EquationAudit
+from ritz.tasks.catalogue.worker import catalogue
 from ritz.tasks.documents import of_model
 from ritz.tasks.errors import InputError
 from ritz.tasks.parsing.recorded_problem import problem_of
@@ -85,7 +92,7 @@ def test_every_sample_is_solved_and_says_its_residual(work: Work, source: Path) 
     assert tried["prediction"].residual > 1
     assert tried["neighbours"].residual > 0
     race, line = result.remarks[-2:]
-    assert race.startswith("start, measured on 7 samples: ")
+    assert race.startswith("start, per sample of 7: ")
     assert line.startswith(
         "certified to a true relative residual of 1e-08: 7 of 7 samples, none missed it; solved from"
     )
@@ -148,35 +155,31 @@ def test_only_the_certified_ones_are_kept(work: Work, store: Store, monkeypatch:
     assert (kept["residual"] <= 1e-8).all()
 
 
-def test_a_kept_dataset_is_audited_trained_on_and_catalogued(
-    work: Work, store: Store, tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_a_kept_dataset_is_audited_and_catalogued(work: Work, store: Store, tmp_path: Path) -> None:
     work(keep="mine")
-    at = ("--store", store.url)
-    for command in (
-        ("audit", "mine@v1", *at),
-        ("audit", "mine@v1", "--as", '{"kind": "darcy", "shape": [8, 8]}', *at),
-        ("export", "mine@v1", "--to", str(tmp_path / "mine.nc"), *at),
-        ("catalogue", "--to", str(tmp_path / "site"), *at),
-        ("lineage", "mine", *at),
-    ):
-        done = inside(*command, env=environment)
-        assert done.returncode == 0, (command, done.stderr)
+    with Local().open(("solve",)) as cluster:
+        record: AuditRecord = audit.fn(store.url, cluster, "mine")
+        claim = claimed(store, "mine", {"kind": "darcy", "shape": [8, 8]}, 7)
+        by_equations: EquationAudit = audit_as.fn(store.url, cluster, claim)
+    assert (record.clean, record.samples, record.findings) == (True, 7, ())
+    assert (by_equations.verdict, by_equations.samples, by_equations.good) == ("same", 7, True)
+    written = catalogue(store.url, str(tmp_path / "site"))
+    assert written.datasets == 2
     page = (tmp_path / "site" / "datasets" / "mine" / "index.html").read_text()
     assert "of which the model small@v1 had predicted 7" in page
     assert "7 samples of the problem darcy" in page
 
 
 def test_the_command_prints_the_race_and_what_it_kept(store: Store, source: Path, tmp_path: Path) -> None:
-    files = ("--input", str(source), "--output", str(tmp_path / "out.nc"), "--store", store.url)
-    done = inside("predict", "small", *files, "--certify", "1e-9", "--keep", "mine", "--json")
+    asked = ("--input", str(source), "--store", store.url, "--certify", "1e-9", "--keep", "mine", "--output")
+    done = inside("predict", "small", *asked, str(tmp_path / "out.nc"), "--json")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)["certified"]
     assert (said["certified"], said["kept"]) == (7, "mine@v1")
     assert said["start"]["chosen"] in {one["start"] for one in said["start"]["tried"]}
     lines = done.stderr.splitlines()
-    assert any(line.startswith("start, measured on 7 samples: ") for line in lines)
-    again = inside("predict", "small", *files, "--certify", "1e-9", "--keep", "mine")
+    assert any(line.startswith("start, per sample of 7: ") for line in lines)
+    again = inside("predict", "small", *asked, str(tmp_path / "again.nc"))
     assert again.returncode == 2
     assert f"dataset 'mine' is in {store.url} already, and --keep makes a new one; set another name" in again.stderr
     assert len(again.stderr.splitlines()) == 1
@@ -225,5 +228,5 @@ def test_a_model_of_imported_samples_has_no_equations(store: Store) -> None:
 
 def test_fields_on_a_mesh_cannot_be_kept(store: Store, tmp_path: Path) -> None:
     card = of_model.card(store, "small")
-    with pytest.raises(InputError, match=r"--keep: a dataset of certified samples cannot hold .*'plate'"):
+    with pytest.raises(InputError, match="--keep: the fields of problem 'plate' lie on the nodes of a mesh"):
         Keeping.planned(store, "mine", Plate(cells=8), "small@v1", card, tmp_path / "in.nc")
