@@ -291,8 +291,8 @@ def predict(
         bool,
         typer.Option(
             "--strict",
-            help="Exit with code 1 if a sample is flagged, the inputs cannot be judged, or --verify found no good "
-            "answer.",
+            help="Exit with code 1 if a sample is flagged, the inputs cannot be judged, --verify found no good "
+            "answer, or a sample is not certified.",
         ),
     ] = False,
     store: StoreUrl = DEFAULT_STORE,

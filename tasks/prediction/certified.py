@@ -172,7 +172,7 @@ class Certified:
         def predicted(rows: np.ndarray) -> Start:
             return Start({name: values[rows] for name, values in prediction.items()})
 
-        starts, left_out = [Starts(PREDICTION, predicted)], []
+        starts, left_out = [Starts(PREDICTION, predicted)], list[StartLeftOut]()
         if isinstance(neighbours, str):
             left_out.append(StartLeftOut(start="neighbours", reason=neighbours))
         else:

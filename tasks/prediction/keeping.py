@@ -16,7 +16,7 @@ from ritz.storage.committer import Committer
 from ritz.storage.errors import Refused
 from ritz.storage.importing.fingerprint import fingerprint
 from ritz.storage.names import dataset_key
-from ritz.storage.shards import write_shard
+from ritz.storage.shards import Fork, write_shard
 from ritz.tasks.errors import InputError
 from ritz.tasks.generation.described import described
 from ritz.tasks.generation.rounding import rounding_bound
@@ -26,6 +26,7 @@ from ritz.tasks.prediction.certified_by import CertifiedBy
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Problem
+    from ritz.storage.ledger import Ledger
     from ritz.storage.store import Store
     from ritz.storage.versions import Version
     from ritz.tasks.documents.card import Card
@@ -109,7 +110,7 @@ class Keeping:
         if not len(rows):
             return None
         fields = {
-            str(name): (inputs | outputs)[str(name)][rows].astype(field.dtype)
+            str(name): {**inputs, **outputs}[str(name)][rows].astype(field.dtype)
             for name, field in self._external(NONE).template(1).data_vars.items()
         }
         ledger = {name: np.array(column)[rows] for name, column in certified.ledger.items()}
@@ -120,7 +121,8 @@ class Keeping:
         bound = rounding_bound(self.problem, given, fields, np.ones(len(rows), dtype=bool))
         dataset = Committer.ensure(self.store, self.name, **described(pipeline, np.arange(len(rows))))
         with dataset.lock():
-            fork, written = dataset.fork(), {}
+            fork = dataset.fork()
+            written: dict[int, tuple[Fork, Ledger]] = {}
             for index in range(len(rows) // shard):
                 part = slice(index * shard, (index + 1) * shard)
                 columns = {name: column[part] for name, column in ledger.items()}
