@@ -54,8 +54,9 @@ class Certification(DocumentPart):
         Wall time per sample: of the prediction, and of the solve, without the choice of the start.
     start
         How the start was chosen.
-    kept
-        ``NAME@VERSION`` of the dataset that holds the certified samples; None without.
+    kept, kept_samples
+        ``NAME@VERSION`` of the dataset that holds the certified samples, None without; and how many, all but those that
+        do not fit in its dtype.
     """
 
     rtol: Number
@@ -68,11 +69,12 @@ class Certification(DocumentPart):
     seconds_solve: Number
     start: StartChoice
     kept: str | None = None
+    kept_samples: int = 0
 
     def texts(self, keep: str | None) -> tuple[str, ...]:
         """Return it in lines; ``keep`` is the name of the dataset that was to be made."""
         nothing = f"no sample is certified: there is no dataset {keep!r}" if keep and self.kept is None else ""
-        kept = f"{self.certified} certified samples are kept as dataset {self.kept}" if self.kept else nothing
+        kept = f"{self.kept_samples} certified samples are kept as dataset {self.kept}" if self.kept else nothing
         return tuple(line for line in (self.race_text(), self.text(), kept) if line)
 
     def text(self) -> str:

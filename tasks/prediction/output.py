@@ -235,8 +235,8 @@ class Output:
 
     def _coordinates(self) -> Coordinates:
         along = {dim for entry in self.card.outputs.values() for dim in entry.dims}
-        own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, VERIFIED, VERIFIED_ERROR, CALIBRATED)
-        own_names = (*own_names, CERTIFIED, RESIDUAL)
+        of_fields = (VERIFIED, VERIFIED_ERROR, CALIBRATED, CERTIFIED, RESIDUAL)
+        own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, *of_fields)
         taken = {*self.outputs, *along, *own_names, "level", MEMBER}
         labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
         # The triangles of a mesh lie along no variable, but among its nodes.

@@ -224,7 +224,8 @@ def predict(
     certification = None if certified is None else certified.summary
     if keeping is not None and certified is not None and certification is not None:
         version = keeping.keep(inputs.values, certified)
-        certification = certification.changed(kept=None if version is None else version.spec)
+        if version is not None:
+            certification = certification.changed(kept=version.spec, kept_samples=version.samples)
     verdict = of_model.verdict(store, spec)
     return Prediction(
         model=spec,
