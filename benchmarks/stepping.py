@@ -24,7 +24,7 @@ from ritz.compute.problems.evolution import Evolution
 from ritz.compute.problems.evolutions.advection_diffusion import AdvectionDiffusion
 from ritz.compute.problems.evolutions.burgers import Burgers
 from ritz.compute.problems.evolutions.heat import Heat
-from ritz.compute.problems.problem import Arrays
+from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.problems.ranges import Range
 from ritz.compute.simulation.simulate import simulate
 from ritz.compute.solvers.choice.auto import Auto
@@ -74,7 +74,7 @@ weights of all pairs, beside the same steps from scratch.
 """
 
 
-def solved(problem: Evolution, count: int, first: int = 0) -> Arrays:
+def solved(problem: Problem, count: int, first: int = 0) -> Arrays:
     """Return inputs and outputs of some samples, as they are stored."""
     inputs = problem.draw(0, np.arange(first, first + count))
     outputs, ledger = simulate(problem, inputs, Auto(), rtol=1e-8)
@@ -83,7 +83,7 @@ def solved(problem: Evolution, count: int, first: int = 0) -> Arrays:
 
 
 def trained(
-    problem: Evolution, fields: Arrays, surrogate: Network, epochs: int, seed: int, start: Model | None = None
+    problem: Problem, fields: Arrays, surrogate: Network, epochs: int, seed: int, start: Model | None = None
 ) -> tuple[Model, float]:
     """Return a network that was trained on samples, and the seconds of the processor that took."""
     ids = np.arange(len(next(iter(fields.values()))))

@@ -30,6 +30,7 @@ from ritz.tasks.parsing.identity import NO_OUTCOME, document_hash
 from ritz.tasks.parsing.other_law import shifted
 from ritz.tasks.parsing.plain import RecipeDocument
 from ritz.tasks.parsing.schedule import Schedule
+from ritz.tasks.prediction.certified_by import CertifiedBy
 
 BLOCK = 20
 """Splits are assigned by id in blocks of this many, so that their shares are exact."""
@@ -171,6 +172,9 @@ class Pipeline(Kind):
     imported: Imported | None = Field(
         None, description="Files of samples that Ritz did not solve; `ritz import` writes it."
     )
+    certified: CertifiedBy | None = Field(
+        None, description="Prediction whose certified samples these are; `ritz predict --keep` writes it."
+    )
 
     def faults(self) -> Iterator[Fault]:
         """Yield a surrogate that is not trained so, and a gate on what is not measured; see `Kind.faults`."""
@@ -309,6 +313,8 @@ class Pipeline(Kind):
             del document["catalogue"]
         if self.imported is None:
             del document["imported"]
+        if self.certified is None:
+            del document["certified"]
         return document
 
     @property

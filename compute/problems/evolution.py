@@ -342,6 +342,7 @@ class Evolution(Problem):
         guess: Mapping[str, np.ndarray],
         step: int,
         solve: Solve,
+        operators: Operators | None = None,
     ) -> Arrays:
         """Return the states after one step by one step of Newton's method, begun at a guess of them.
 
@@ -355,6 +356,8 @@ class Evolution(Problem):
             Which, from 0.
         solve
             As in `corrected`.
+        operators
+            The `step_linearised` of a step with the `same_derivatives`, where they are known already.
 
         Returns
         -------
@@ -368,7 +371,8 @@ class Evolution(Problem):
         """
         self.refuse_uncorrectable()
         wide, now, then = ({name: double(values) for name, values in one.items()} for one in (inputs, before, guess))
-        return self._newton(self.step_linearised(wide, now, then, step), wide, now, then, step, solve)
+        operators = operators or self.step_linearised(wide, now, then, step)
+        return self._newton(operators, wide, now, then, step, solve)
 
     def _newton(
         self, operators: Operators, inputs: Arrays, before: Arrays, guess: Arrays, step: int, solve: Solve

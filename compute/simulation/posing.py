@@ -15,7 +15,7 @@ from ritz.compute.solvers.solver import Solver
 from ritz.compute.solvers.systems import Systems
 
 if TYPE_CHECKING:
-    from ritz.compute.problems.problem import Arrays, Problem
+    from ritz.compute.problems.problem import Arrays, Problem, Solve
 
 
 class _Stopped(Exception):
@@ -44,7 +44,10 @@ def simulated(
     dict of numpy.ndarray, or Systems
         The outputs; the systems where it ended, if it did.
     """
+    return _until(lambda solve: problem.simulate(inputs, solve), answer)
 
+
+def _until(work: Callable[[Solve], Arrays], answer: Callable[[Systems], np.ndarray | None]) -> Arrays | Systems:
     def solve(systems: Systems) -> np.ndarray:
         x = answer(systems)
         if x is None:
@@ -52,9 +55,17 @@ def simulated(
         return x
 
     try:
-        return problem.simulate(inputs, solve)
+        return work(solve)
     except _Stopped as stopped:
         return stopped.systems
+
+
+def first_of_correction(
+    problem: Problem, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]
+) -> Systems | None:
+    """Return the first systems that a problem poses for a change of given fields; see `Problem.corrected`."""
+    found = _until(lambda solve: problem.corrected(inputs, fields, solve), lambda _: None)
+    return found if isinstance(found, Systems) else None
 
 
 def first_systems(problem: Problem, inputs: Mapping[str, np.ndarray]) -> Systems | None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,13 @@ ITSELF = "simulate"
 """What the ledger names as the solver of a sample for which a problem posed no systems."""
 
 
-def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float) -> tuple[Arrays, Ledger]:
+def simulate(
+    problem: Problem,
+    inputs: Mapping[str, np.ndarray],
+    solver: Solver,
+    rtol: float,
+    watch: Callable[[Systems], object] | None = None,
+) -> tuple[Arrays, Ledger]:
     """Solve the samples of one shard in their order, carrying the solver's state from system to system.
 
     Parameters
@@ -33,6 +39,8 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
     rtol
         Largest true relative residual of a good answer; also the largest ``problem.residual`` of a sample without
         systems.
+    watch
+        Is shown every batch of systems that is solved.
 
     Returns
     -------
@@ -50,7 +58,7 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
         If the problem posed no systems and has no residual, or does not return a field per sample.
     """
     samples = len(next(iter(inputs.values())))
-    together = _simulated(problem, inputs, solver, rtol, None)
+    together = _simulated(problem, inputs, solver, rtol, None, watch)
     if together is not None:
         fields, ledger, _ = together
     else:
@@ -58,7 +66,7 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
         carry: Any = None
         for i in range(samples):
             one = {name: values[i : i + 1] for name, values in inputs.items()}
-            alone = _simulated(problem, one, solver, rtol, carry)
+            alone = _simulated(problem, one, solver, rtol, carry, watch)
             assert alone is not None
             carry = alone[2]
             parts.append(alone[:2])
@@ -74,7 +82,12 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
 
 
 def _simulated(
-    problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float, carry: Any
+    problem: Problem,
+    inputs: Mapping[str, np.ndarray],
+    solver: Solver,
+    rtol: float,
+    carry: Any,
+    watch: Callable[[Systems], object] | None,
 ) -> tuple[Arrays, Ledger, Any] | None:
     """Simulate samples together, or one sample; None if a batch does not hold a system for each of several samples."""
     samples = len(next(iter(inputs.values())))
@@ -84,6 +97,8 @@ def _simulated(
         nonlocal carry
         if samples > 1 and len(systems) != samples:
             return None
+        if watch is not None:
+            watch(systems)
         solutions, carry = solver.solve(systems, rtol=rtol, carry=carry)
         ledger = solutions.ledger
         if samples == 1:

@@ -241,6 +241,19 @@ def predict(
             "the prediction's is above, and solved where a correction does not do. With --times at every step.",
         ),
     ] = None,
+    certify: Annotated[
+        float | None,
+        typer.Option(
+            "--certify",
+            metavar="RTOL",
+            help="Also solve every sample to this true relative residual, from the start that is measured to be the "
+            "quickest: the problem's own, the prediction, or solved samples that are alike.",
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="NAME", help="With --certify: keep the certified samples as a new dataset."),
+    ] = None,
     bands: Annotated[
         str | None,
         typer.Option(
@@ -278,8 +291,8 @@ def predict(
         bool,
         typer.Option(
             "--strict",
-            help="Exit with code 1 if a sample is flagged, the inputs cannot be judged, or --verify found no good "
-            "answer.",
+            help="Exit with code 1 if a sample is flagged, the inputs cannot be judged, --verify found no good "
+            "answer, or a sample is not certified.",
         ),
     ] = False,
     store: StoreUrl = DEFAULT_STORE,
@@ -288,12 +301,16 @@ def predict(
     """Predict, with bands, the outputs for given inputs.
 
     Example: ritz predict darcy --input a.nc --output u.nc --verify 0.001
+
+    Example: ritz predict darcy --input a.nc --output u.nc --certify 1e-8 --keep darcy-mine
     """
     from ritz.flows.terminal import print_json
     from ritz.tasks.prediction.predict import predict as work
 
     result = work(
-        store, model, file_of(source), file_of(target), sample_dim, verify, bands, scope, times, members, seed
+        *(store, model, file_of(source), file_of(target), sample_dim, verify, bands, scope, times, members, seed),
+        certify,
+        keep,
     )
     for remark in result.remarks:
         typer.echo(remark, err=True)

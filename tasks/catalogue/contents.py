@@ -74,8 +74,9 @@ class CataloguedDataset:
 
     @property
     def problem(self) -> str:
-        """Kind of its problem."""
-        return str(self.shown.recipe["problem"]["kind"])
+        """Kind of the problem that its samples solve, as far as that is known."""
+        recipe = self.shown.recipe
+        return str((recipe.get("certified") or recipe)["problem"]["kind"])
 
     @property
     def solved(self) -> bool:

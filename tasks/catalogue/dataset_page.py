@@ -168,7 +168,12 @@ def _versions(dataset: CataloguedDataset) -> Markup:
 
 def _lineage(contents: Contents, dataset: CataloguedDataset, up: str) -> Markup:
     source = dataset.lineage.recipe
-    if dataset.solved:
+    certified = dataset.shown.recipe.get("certified")
+    if certified:
+        how = f"Certified samples for the inputs of {certified['file']}, of which the model {certified['model']} had "
+        how += f"predicted {number(certified['given'])} (problem {dataset.problem}, tolerance {number(source.rtol)}),"
+        how += " by"
+    elif dataset.solved:
         how = f"Made of the recipe {source.name} (problem {source.problem['kind']}, seed {source.seed}, tolerance "
         how += f"{number(source.rtol)}) by"
     else:

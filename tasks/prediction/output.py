@@ -14,6 +14,7 @@ from ritz.compute.problems.problem import Arrays
 from ritz.compute.uncertainty.novelty.novelty import Judged
 from ritz.storage.conventions import CONVENTIONS
 from ritz.tasks.documents.card import Card
+from ritz.tasks.prediction.certified import CERTIFIED, RESIDUAL, Certified
 from ritz.tasks.prediction.drawn import MEMBER, Drawn
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.horizon import CALIBRATED, Horizon
@@ -88,6 +89,8 @@ class Output:
         The times that were asked for, and what was verified step by step; None where they are those of the training.
     drawn
         Draws of the predictions; None without.
+    certified
+        What was solved in their place; None without.
     """
 
     card: Card
@@ -102,13 +105,14 @@ class Output:
     horizon: Horizon | None = None
     stepped: VerifiedHorizon | None = None
     drawn: Drawn | None = None
+    certified: Certified | None = None
 
     def dataset(self) -> xr.Dataset:
         """Return it with names, units and places, along the samples and points of the inputs."""
         sample, result = self.inputs.sample, xr.Dataset(coords=self._coordinates(), attrs={"Conventions": CONVENTIONS})
         sides = {} if self.bars is None else self.bars.sides()
         promise = "" if self.bars is None else self.bars.about()
-        of_samples = self._of_inputs() | self._of_estimates() | self._of_verification()
+        of_samples = self._of_inputs() | self._of_estimates() | self._of_verification() | self._of_certification()
         for name, values in self.outputs.items():
             variable = self.card.outputs[name]
             dims = (sample, *variable.dims)
@@ -158,6 +162,9 @@ class Output:
         if self.verified is not None:
             about = {"long_name": f"{long_name}, as predicted, corrected or solved: {VERIFIED} says which"}
             found[f"{name}_verified"] = (self.verified.fields[name], about)
+        if self.certified is not None:
+            about = {"long_name": f"{long_name}, solved; NaN where {CERTIFIED} says that it is not certified"}
+            found[f"{name}_certified"] = (self.certified.fields[name], about)
         return found
 
     def _of_inputs(self) -> dict[str, tuple[np.ndarray, Attributes]]:
@@ -210,9 +217,26 @@ class Output:
             VERIFIED_ERROR: _numbers(self.verified.estimate, error),
         }
 
+    def _of_certification(self) -> dict[str, tuple[np.ndarray, Attributes]]:
+        """Return the residual that was reached for every sample, and whether it is certified, by name."""
+        if self.certified is None:
+            return {}
+        rtol = self.certified.summary.rtol
+        flags = {
+            "long_name": "whether the sample was solved to the residual that was asked for",
+            "comment": f"certified: true relative residual of the equations at most {rtol:g}, measured in float64",
+            **_flags("not_certified", "certified"),
+        }
+        about = {"long_name": "true relative residual that was reached for the sample", "units": "1"}
+        return {
+            CERTIFIED: (self.certified.good.astype(np.int8), flags),
+            RESIDUAL: (np.array(self.certified.ledger["residual"], np.float64), about),
+        }
+
     def _coordinates(self) -> Coordinates:
         along = {dim for entry in self.card.outputs.values() for dim in entry.dims}
-        own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, VERIFIED, VERIFIED_ERROR, CALIBRATED)
+        of_fields = (VERIFIED, VERIFIED_ERROR, CALIBRATED, CERTIFIED, RESIDUAL)
+        own_names = (OUTSIDE, SCORE, P, ESTIMATE, DOUBTFUL, FAR, *of_fields)
         taken = {*self.outputs, *along, *own_names, "level", MEMBER}
         labels = {name: one for name, one in self.inputs.labels.items() if name not in taken}
         # The triangles of a mesh lie along no variable, but among its nodes.

@@ -21,10 +21,13 @@ from ritz.tasks.documents.card import Card
 from ritz.tasks.documents.law_calibration import LawCalibration, law_calibration
 from ritz.tasks.parsing.asked_law import law_text
 from ritz.tasks.prediction import remarks
+from ritz.tasks.prediction.certified import Certification, Certified, certifiable, check_certify
 from ritz.tasks.prediction.drawn import Drawn, check_members
 from ritz.tasks.prediction.estimated import Estimated
 from ritz.tasks.prediction.horizon import Horizon, read_times
 from ritz.tasks.prediction.inputs import Inputs, Interface, read_inputs
+from ritz.tasks.prediction.keeping import Keeping
+from ritz.tasks.prediction.neighbours import neighbours
 from ritz.tasks.prediction.novelty_judge import novelty
 from ritz.tasks.prediction.output import Bars, Coordinates, Output
 from ritz.tasks.prediction.scope import check_scope
@@ -62,6 +65,8 @@ class Prediction(DocumentPart):
         Median and largest estimated relative error of the predictions by the equations, None where there is none.
     verified, rollout
         How they were verified, where that was asked for, at the times of the training or step by step at others.
+    certified
+        How they were solved to a true residual, where that was asked for.
     remarks
         What the user should know, a line each.
     """
@@ -79,6 +84,7 @@ class Prediction(DocumentPart):
     estimate: tuple[Number, Number] | None = None
     verified: Verification | None = None
     rollout: RolloutVerification | None = None
+    certified: Certification | None = None
     remarks: tuple[str, ...]
 
     def objection(self) -> str:
@@ -86,11 +92,13 @@ class Prediction(DocumentPart):
         flagged = {*(self.outside or ()), *self.doubtful, *self.far}
         failed = 0 if self.verified is None else self.verified.failed
         lost = 0 if self.rollout is None else round(self.rollout.failed * self.rollout.steps)
+        missed = 0 if self.certified is None else self.certified.missed
         reasons = [
             "the inputs could not be judged" if self.outside is None else "",
             f"{len(flagged)} of {self.samples} samples are flagged" if flagged else "",
             f"{failed} of {self.samples} samples had no good solve" if failed else "",
             f"{lost} of {self.rollout.steps} steps had no good answer" if self.rollout is not None and lost else "",
+            f"{missed} of {self.samples} samples are not certified" if missed else "",
         ]
         return " and ".join(reason for reason in reasons if reason)
 
@@ -107,6 +115,8 @@ def predict(
     times: str | None = None,
     members: int | None = None,
     seed: int | None = None,
+    certify: float | None = None,
+    keep: str | None = None,
 ) -> Prediction:
     """Predict the outputs for the inputs in a file, with bands where the model was quantified.
 
@@ -137,14 +147,23 @@ def predict(
     members, seed
         How many draws of each prediction the target also holds, as ``_members`` along a dimension ``member``, of a
         surrogate that is stochastic; the seed fixes them, 0 by default.
+    certify
+        Largest true relative residual: the target then also holds each output as ``_certified``, solved to it from the
+        start that a race chooses, with the residual that was reached, and ``certified`` says where it holds; see
+        `ritz.compute.simulation.starts.answered.answered`.
+    keep
+        Name of a new dataset of the certified samples; see `ritz.tasks.prediction.keeping.Keeping`.
 
     Raises
     ------
     ritz.tasks.errors.InputError
-        If the inputs do not fit the model, it cannot be verified, draws nothing, or has no bands of this law or scope.
+        If the inputs do not fit the model, it cannot be verified or certified, draws nothing, or has no bands of this
+        law or scope.
     ritz.storage.errors.StorageError
-        If the model, the input file or the place of the output is not as it must be.
+        If the model, the input file or the place of the output is not as it must be, or there is a dataset of the name
+        already.
     """
+    check_certify(certify, keep, times)
     store = Store(store_url)
     reference = models.resolve(store, model)
     spec, card = reference.spec, of_model.card(store, reference.spec)
@@ -155,6 +174,8 @@ def predict(
     grid = _grid(store, spec, card)
     inputs = read_inputs(source, Interface.of(card, grid), sample_dim)
     problem = None if verify is None else verifiable(card, spec, inputs, verify)
+    solved = None if certify is None else certifiable(card, spec, inputs)
+    keeping = None if keep is None or solved is None else Keeping.planned(store, keep, solved, spec, card, source)
 
     from ritz.tasks.measuring.law_worker import load_bands
     from ritz.tasks.measuring.worker import load_model
@@ -185,15 +206,26 @@ def predict(
         doubtful = None if estimated is None else estimated.doubtful
         verified = work(problem, inputs.values, outputs, verify, doubtful)
         verification = Verification.of(verified, verify, _seconds(trained, inputs.values))
+    certified = None
+    if solved is not None and certify is not None:
+        alike = neighbours(store, trained_on, solved, inputs.values)
+        seconds = _seconds(trained, inputs.values)
+        certified = Certified.of(solved, inputs.values, known, alike, certify, seconds)
     bars = None
     if bands is not None and intervals is not None:
         bars = Bars(bands.levels, tuple(intervals), str(calibrated), bands.meaning(scope))
     result = Output(
-        card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon, stepped, drawn
+        *(card, grid, inputs, outputs, bars, estimated, judged, verified, trained_on, horizon, stepped, drawn),
+        certified,
     ).dataset()
     result.attrs["title"] = f"Predictions by {spec}"
     result.attrs["source"] = f"ritz {package_version('ritz')}, model {spec} trained on {trained_on}"
     write_file(result, target)
+    certification = None if certified is None else certified.summary
+    if keeping is not None and certified is not None and certification is not None:
+        version = keeping.keep(inputs.values, certified)
+        if version is not None:
+            certification = certification.changed(kept=version.spec, kept_samples=version.samples)
     verdict = of_model.verdict(store, spec)
     return Prediction(
         model=spec,
@@ -209,6 +241,7 @@ def predict(
         estimate=None if estimated is None else estimated.summary(),
         verified=verification,
         rollout=None if stepped is None else stepped.summary,
+        certified=certification,
         remarks=(
             *inputs.remarks,
             *remarks.of_inputs(
@@ -218,6 +251,7 @@ def predict(
             *([] if horizon is None else horizon.remarks(bars is not None)),
             *(() if verification is None else (verification.text(),)),
             *(() if stepped is None else (stepped.summary.text(),)),
+            *(() if certification is None else certification.texts(keep)),
         ),
     )
 

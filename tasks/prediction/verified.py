@@ -96,20 +96,32 @@ def verifiable(card: Card, spec: str, inputs: Inputs, tolerance: float) -> Probl
     """
     if not 0 < tolerance < 1:
         raise InputError(f"--verify is {tolerance:g}, expected an estimated relative error above 0 and below 1")
-    problem = problem_of(card.recipe)
-    if problem is None:
-        kind = (card.recipe.get("problem") or {}).get("kind")
-        raise InputError(
-            f"--verify: the problem {shown(str(kind))} of model {spec} is not installed here, expected its package: "
-            "its equations tell the error of a prediction"
-        )
+    problem = known_problem("--verify", card, spec, inputs)
     if reason := problem.uncorrectable():
         raise InputError(
             f"--verify: problem {problem.kind!r} of model {spec} has no step that estimates the error of a prediction: "
             f"{reason}"
         )
+    return problem
+
+
+def known_problem(option: str, card: Card, spec: str, inputs: Inputs) -> Problem:
+    """Return the problem of a model whose equations an option asks for.
+
+    Raises
+    ------
+    ritz.tasks.errors.InputError
+        If it is not installed here, or the inputs lie on another grid than its own.
+    """
+    problem = problem_of(card.recipe)
+    if problem is None:
+        kind = (card.recipe.get("problem") or {}).get("kind")
+        raise InputError(
+            f"{option}: the problem {shown(str(kind))} of model {spec} is not installed here, expected its package: "
+            "its equations tell the error of a prediction"
+        )
     if inputs.other:
         given = " and ".join(f"{points} points along {dim!r}" for dim, points in inputs.other.items())
         own = " and ".join(f"{card.sizes[dim]} along {dim!r}" for dim in inputs.other)
-        raise InputError(f"--verify: the inputs have {given}, expected the grid of problem {problem.kind!r}: {own}")
+        raise InputError(f"{option}: the inputs have {given}, expected the grid of problem {problem.kind!r}: {own}")
     return problem

@@ -26,6 +26,8 @@ class Source(DocumentPart):
         What its recipe tells readers: description, licence, contact, citation; None where it tells nothing.
     imported
         Files that it was imported from; None for what Ritz solved.
+    certified
+        Prediction whose certified samples these are, with the model; None for others.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Source(DocumentPart):
     ritz_version: str
     about: Json | None = None
     imported: Json | None = None
+    certified: Json | None = None
 
 
 class VersionUses(Uses):
@@ -134,5 +137,5 @@ def _source(dataset: Dataset) -> Source:
         rtol=recipe["data"]["rtol"],
         identity=dataset.identity,
         ritz_version=dataset.attrs["ritz_version"],
-        **{name: recipe[name] for name in ("about", "imported") if name in recipe},
+        **{name: recipe[name] for name in ("about", "imported", "certified") if name in recipe},
     )

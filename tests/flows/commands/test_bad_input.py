@@ -169,6 +169,22 @@ ALSO_REFUSED: dict[str, tuple[str, str]] = {
         "predict tiny --input {good} --output {output} --bands rough --store {store}",
         "model tiny@v1 has no bands of a law 'rough', there are: none; `ritz quantify tiny@v1 --dataset NAME --law",
     ),
+    "certify to nothing": (
+        "predict tiny --input {good} --output {output} --certify 0 --store {store}",
+        "--certify is 0, expected a true relative residual above 0 and below 1, such as 1e-8",
+    ),
+    "certify beyond float64": (
+        "predict tiny --input {good} --output {output} --certify 1e-18 --store {store}",
+        "--certify is 1e-18, expected at least .*: in float64 rounding alone leaves such a residual in fields",
+    ),
+    "keep what is not certified": (
+        "predict tiny --input {good} --output {output} --keep mine --store {store}",
+        "--keep is 'mine' without --certify, expected --certify RTOL too",
+    ),
+    "keep as a dataset that is there": (
+        "predict tiny --input {good} --output {output} --certify 1e-8 --keep tiny --store {store}",
+        "dataset 'tiny' is in {store} already, and --keep makes a new one; set another name, e.g. --keep tiny-2",
+    ),
     "audit an unknown dataset": ("audit nobody --store {store}", "dataset 'nobody': not in {store}; there are: tiny"),
     "audit an unknown version": ("audit tiny@v9 --store {store}", "has no version 'v9'; there are: v1"),
     "audit a store below a file": ("audit tiny --store {below_file}", "{below_file}"),
