@@ -49,13 +49,20 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
     ValueError
         If the problem posed no systems and has no residual, or does not return a field per sample.
     """
+    return carried(problem, inputs, solver, rtol)[:2]
+
+
+def carried(
+    problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float
+) -> tuple[Arrays, Ledger, Any]:
+    """Do as `simulate`, and return the solver's last carry too; None where no systems were posed."""
     samples = len(next(iter(inputs.values())))
+    carry: Any = None
     together = _simulated(problem, inputs, solver, rtol, None)
     if together is not None:
-        fields, ledger, _ = together
+        fields, ledger, carry = together
     else:
         parts: list[tuple[Arrays, Ledger]] = []
-        carry: Any = None
         for i in range(samples):
             one = {name: values[i : i + 1] for name, values in inputs.items()}
             alone = _simulated(problem, one, solver, rtol, carry)
@@ -70,7 +77,7 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
         if ledger["status"][i] != "ok":
             for field in fields.values():
                 field[i] = np.nan
-    return fields, ledger
+    return fields, ledger, carry
 
 
 def _simulated(

@@ -5,9 +5,10 @@ from typing import Annotated
 from ritz.compute.kind import OneOf
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.choice.candidates import CANDIDATES, SINGLE
+from ritz.compute.solvers.learning.tuned import Tuned
 from ritz.compute.solvers.solver import Solver
 
-AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto), group=SINGLE.group)]
+AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, Auto, Tuned), group=SINGLE.group)]
 """Field type: any shipped solver, or an instance of one's own class."""
 
 
