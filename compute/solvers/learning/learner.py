@@ -40,5 +40,5 @@ class Learner(Sequential):
         """
 
     @abstractmethod
-    def tuning(self, total: Mapping[str, np.ndarray]) -> Tuning:
-        """Return what is recorded of the sums over all sequences, at least one."""
+    def tuning(self, total: Mapping[str, np.ndarray]) -> Tuning | None:
+        """Return what is recorded of the sums over all sequences; None where no system was answered."""

@@ -73,7 +73,12 @@ class Statistics:
         """Systems of all arms."""
         return float(self.count.sum())
 
-    def played(self, arm: int, x: np.ndarray, work: float, probability: float) -> Statistics:
+    def lost(self, work: float) -> float:
+        """Return the loss of a system that takes some work: in (0, 1) in any unit, ½ for the mean work so far."""
+        mean = float(self.work.sum() + work) / (self.total + 1)
+        return work / (work + mean)
+
+    def played(self, arm: int, x: np.ndarray, work: float, loss: float) -> Statistics:
         """Return the sums with one more system.
 
         Parameters
@@ -84,18 +89,17 @@ class Statistics:
             ``(p,)`` its terms.
         work
             What it took, greater than 0.
-        probability
-            With which the arm was played.
+        loss
+            Its loss over the probability with which the arm was played.
         """
-        y, mean = float(np.log(work)), float(self.work.sum() + work) / (self.total + 1)
+        y = float(np.log(work))
         seen = {
             "count": 1.0,
             "xx": np.outer(x, x),
             "xy": x * y,
             "yy": y * y,
             "xw": x * work,
-            # In (0, 1) whatever the unit, and ½ for the mean work so far.
-            "loss": work / (work + mean) / probability,
+            "loss": loss,
         }
         found = {name: values.copy() for name, values in self.arrays().items()}
         for name, value in seen.items():

@@ -36,7 +36,7 @@ class OneByOne(Protocol):
 
 
 @dataclass(frozen=True)
-class Learning:
+class Played:
     """The carry of `Tuned`.
 
     Attributes
@@ -112,7 +112,7 @@ class Tuned(Learner):
         """Return the kinds of its arms; see `Solver.answering`."""
         return tuple(kind for arm in self.arms for kind in arm.answering())
 
-    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Learning | None) -> tuple[Attempt, Learning]:
+    def attempt(self, systems: Systems, i: int, *, rtol: float, carry: Played | None) -> tuple[Attempt, Played]:
         """Answer one system with the arm that the policy plays; see `Sequential.attempt`.
 
         Raises
@@ -120,13 +120,13 @@ class Tuned(Learner):
         ValueError
             If the arm does not count its work.
         """
-        learning = carry or Learning(self._nothing)
+        played = carry or Played(self._nothing)
         x = terms(systems.operators, i) if self.policy.contextual else np.ones(1)
-        seen = learning.own if self._known is None else self._known + learning.own
+        seen = played.own if self._known is None else self._known + played.own
         number, probability = self.policy.play(seen, x, self._turn)
         arm = self.arms[number]
         assert isinstance(arm, OneByOne)
-        attempt, carried = arm.attempt(systems, i, rtol=rtol, carry=learning.carry(number))
+        attempt, carried = arm.attempt(systems, i, rtol=rtol, carry=played.carry(number))
         if attempt.work is None:
             raise ValueError(
                 f"arms.{number} is {arm.kind!r}, which does not count its work; expected a solver that says it "
@@ -138,13 +138,14 @@ class Tuned(Learner):
         if not (attempt.residual is not None and attempt.residual <= rtol):
             elimination = Elimination()
             work += elimination.work(elimination.chosen(systems.operators), systems.operators)
-        return attempt, Learning(
-            learning.own.played(number, x, max(work, 1.0), probability),
-            learning.systems + 1,
-            {**learning.carries, number: (carried, learning.systems + 1)},
+        work = max(work, 1.0)
+        return attempt, Played(
+            played.own.played(number, x, work, seen.lost(work) / probability),
+            played.systems + 1,
+            {**played.carries, number: (carried, played.systems + 1)},
         )
 
-    def summary(self, carry: Learning | None) -> dict[str, np.ndarray]:
+    def summary(self, carry: Played | None) -> dict[str, np.ndarray]:
         """Return the sums over a sequence; see `Learner.summary`."""
         return (self._nothing if carry is None else carry.own).arrays()
 
@@ -155,10 +156,12 @@ class Tuned(Learner):
         found._turn = turn
         return found
 
-    def tuning(self, total: Mapping[str, np.ndarray]) -> Tuning:
+    def tuning(self, total: Mapping[str, np.ndarray]) -> Tuning | None:
         """Return what each arm cost, the best of them and the regret; see `Learner.tuning`."""
         seen = Statistics.of(total)
         systems, spent = seen.total, float(seen.work.sum())
+        if not systems:
+            return None
         everywhere = seen.on_all() / systems
         # Of few systems it is chance what an arm would have taken on all.
         well_known = seen.count >= 2 * seen.xy.shape[1]

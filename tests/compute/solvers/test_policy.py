@@ -20,7 +20,7 @@ def played(policy: Policy, work, contexts=None, turn=0):
     seen, arms = Statistics.empty(work.shape[1], contexts.shape[1]), []
     for row, x in zip(work, contexts, strict=True):
         arm, probability = policy.play(seen, x, turn)
-        seen = seen.played(arm, x, row[arm], probability)
+        seen = seen.played(arm, x, row[arm], seen.lost(row[arm]) / probability)
         arms.append(arm)
     return np.array(arms), seen
 
@@ -40,8 +40,7 @@ def test_sums_of_parts_are_those_of_the_whole():
         whole = whole.played(arm, x, 3.0 + arm, 0.5)
     total = parts[2] + parts[0] + parts[3] + parts[1]
     for name, values in whole.arrays().items():
-        if name != "loss":
-            np.testing.assert_allclose(total.arrays()[name], values, rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(total.arrays()[name], values, rtol=1e-13, atol=1e-13)
     again = Statistics.of({name: json.loads(json.dumps(v.tolist())) for name, v in total.arrays().items()})
     assert all(np.array_equal(again.arrays()[name], values) for name, values in total.arrays().items())
     assert (total.total, total.work.sum()) == (40, pytest.approx(whole.work.sum()))
@@ -53,10 +52,9 @@ def test_a_loss_over_its_probability_estimates_the_loss_on_all_systems():
     seen, losses = Statistics.empty(2, 1), np.zeros(2)
     for _ in range(4000):
         arm = int(rng.choice(2, p=probabilities))
-        work = np.array([1.0, 3.0])
-        mean = (seen.work.sum() + work) / (seen.total + 1)
-        losses += work / (work + mean)
-        seen = seen.played(arm, ONE, work[arm], probabilities[arm])
+        lost = np.array([seen.lost(work) for work in (1.0, 3.0)])
+        losses += lost
+        seen = seen.played(arm, ONE, (1.0, 3.0)[arm], lost[arm] / probabilities[arm])
     assert seen.loss == pytest.approx(losses, rel=0.05)
 
 

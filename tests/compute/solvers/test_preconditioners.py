@@ -239,6 +239,20 @@ def test_one_matrix_for_all_systems_can_be_preconditioned():
         assert build(operators, 2) @ np.ones(25) == pytest.approx(build(diffusion(np.ones((1, 5, 5))), 0) @ np.ones(25))
 
 
+def test_relaxation_is_larger_on_grids_unless_a_recipe_gives_it(family):
+    on_grid, on_mesh = family.operators, as_matrices(family.operators)
+    line = Stencil(np.array([[[2.0, 2], [0, -1], [-1, 0]]]))
+    assert [SSOR().relaxation(operators) for operators in (on_grid, on_mesh, line)] == [1.6, 1.1, 1.1]
+    assert SSOR(omega=1).relaxation(on_grid) == 1
+    x = np.random.default_rng(0).standard_normal(on_grid.pattern.size)
+    assert np.array_equal(ssor(on_grid, 0) @ x, SSOR(omega=1.6).inverse(on_grid, 0) @ x)
+
+
+def test_a_relaxation_of_the_recipe_is_part_of_it_and_the_default_is_a_name():
+    written = [Krylov(preconditioner=one).model_dump(mode="json")["preconditioner"] for one in (SSOR(), SSOR(omega=1))]
+    assert written == ["ssor", {"kind": "ssor", "omega": 1.0}]
+
+
 def test_omega_is_checked():
     for omega in (0.0, 2.0):
         with pytest.raises(ValidationError, match=r"omega\n  Input should be (less than 2|greater than 0)"):
