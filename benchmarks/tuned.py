@@ -37,7 +37,10 @@ from ritz.compute.solvers.factorization.elimination import Elimination
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.learning.policy import Policy, TsallisInf, UpperBound
 from ritz.compute.solvers.learning.tuned import Tuned
+from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.preconditioners.icc import ICC
+from ritz.compute.solvers.preconditioners.ilu import ILU
 from ritz.compute.solvers.preconditioners.ssor import SSOR
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
@@ -330,6 +333,26 @@ def defaults(recipe: str) -> list[list[str]]:
     return lines
 
 
+OTHERS: dict[str, tuple[Sequential, ...]] = {
+    "multigrid, sweeps 2, 1, 3": tuple(Multigrid(sweeps=sweeps) for sweeps in (2, 1, 3)),
+    "CG, ICC, fill 0, 1, 2": tuple(Krylov(method="cg", preconditioner=ICC(fill=fill)) for fill in (0, 1, 2)),
+    "BiCGStab, ILU, fill 0, 1, 2": tuple(Krylov(method="bicgstab", preconditioner=ILU(fill=f)) for f in (0, 1, 2)),
+    "GMRES, ILU, restart 50, 20, 100": tuple(Krylov(restart=restart) for restart in (50, 20, 100)),
+}
+"""Settings of other solvers, the default first."""
+
+
+def others(recipe: str) -> list[list[str]]:
+    """Return the work of other settings on a shipped family in relation to the best of each."""
+    systems = steady(load(recipe).problem, 0, 8)
+    lines = []
+    for name, arms in OTHERS.items():
+        if not arms[0].unfit(systems):
+            work = fixed(arms, systems).sum(0)
+            lines.append([recipe, name, *(f"{ratio:.2f}" for ratio in work / work.min())])
+    return lines
+
+
 EXPLANATION = """
 Work in relation to that of the best fixed setting in hindsight, found by solving all systems with every setting: over
 all systems, and over the second half beside the best there. quarters of regret: what the policy took more than the best
@@ -362,14 +385,17 @@ def main() -> None:
             flush=True,
         )
     if "defaults" in asked:
-        lines = [line for recipe in DEFAULTS for line in defaults(recipe)]
+        columns = ("recipe", "method", "unknowns", *(f"ω {omega:g}" for omega in GRID), "best", "default", "of best")
         print(
             "Work by the relaxation ω of SSOR beside the best of these, on 8 systems of shipped recipes; the default "
             "was 1. Elimination of systems that are missed is included.",
+            *align(columns, [line for recipe in DEFAULTS for line in defaults(recipe)], left=(0, 1, 2)),
+            "",
+            "The same of other settings, the default first.",
             *align(
-                ("recipe", "method", "unknowns", *(f"ω {o:g}" for o in GRID), "best", "default", "of best"),
-                lines,
-                left=(0, 1, 2),
+                ("recipe", "settings", "default", "2nd", "3rd"),
+                [line for recipe in DEFAULTS for line in others(recipe)],
+                left=(0, 1),
             ),
             sep="\n",
             flush=True,

@@ -156,7 +156,7 @@ def test_a_block_is_preconditioned_column_by_column(family, build):
 
 def test_a_real_preconditioner_takes_complex_vectors():
     operators = matrices([sp.csr_array(np.diag([2.0, 4.0]))])
-    for build in SWEEPS:
+    for build in (ilu, SSOR(omega=1).inverse, jacobi):
         assert build(operators, 0) @ np.array([2 + 2j, 4j]) == pytest.approx(np.array([1 + 1j, 1j]))
 
 
