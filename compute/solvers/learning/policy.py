@@ -58,7 +58,7 @@ class UpperBound(Policy):
     """Plays the arm whose work may be least: the mean of its log work less a bound of what is not known of it.
 
     The mean is a linear regression on the terms of a system: on 1 alone, or with ``context`` on a quadratic in the
-    systems' features. Regressions begin at the mean over all arms. The bound is ``optimism √(2 log t) s √(xᵀ V⁻¹ x)``
+    systems' features. Regressions begin at that over all arms. The bound is ``optimism √(2 log t) s √(xᵀ V⁻¹ x)``
     after ``t`` systems, with the deviation ``s`` of what all regressions leave over and ``V`` the sum of ``x xᵀ`` of
     the arm. Arms that were never played come first, in an order that begins elsewhere in each sequence.
     """
@@ -86,37 +86,55 @@ class UpperBound(Policy):
 
     def play(self, seen: Statistics, x: np.ndarray, turn: int) -> Play:
         """Return the arm with the least bound; see `Policy.play`."""
-        arms, terms = seen.xy.shape
         new = np.flatnonzero(seen.count == 0)
         if len(new):
-            order = (new - turn * _STRIDE) % arms
-            return Play(int(new[np.argmin(order)]), 1.0)
-        total = seen.total
-        origin = np.r_[seen.xy[:, 0].sum() / total, np.zeros(terms - 1)]
-        held = seen.xx + _HELD * np.eye(terms)
-        inverse = np.linalg.inv(held)
-        slopes = np.einsum("apq,aq->ap", inverse, seen.xy - seen.xx @ origin)
-        left = (
-            seen.yy
-            - 2 * seen.xy @ origin
-            + np.einsum("p,apq,q->a", origin, seen.xx, origin)
-            - np.einsum("ap,ap->a", slopes, seen.xy - seen.xx @ origin)
-        )
-        freedom = max(total - arms * terms, 1.0)
-        deviation = max(np.sqrt(max(float(left.sum()), 0.0) / freedom), _LEAST)
-        reach = np.sqrt(2 * np.log(total) * np.einsum("p,apq,q->a", x, inverse, x))
-        bound = (origin + slopes) @ x - self.optimism * deviation * reach
-        return Play(int(np.argmin(bound)), 1.0)
+            arms = len(seen.count)
+            first = int(turn * _GOLDEN % 1 * arms)
+            return Play(int(new[np.argmin((new - first) % arms)]), 1.0)
+        found = _regressed(seen)
+        reach = np.sqrt(2 * np.log(seen.total) * np.einsum("p,apq,q->a", x, found.inverse, x))
+        return Play(int(np.argmin(found.slopes @ x - self.optimism * found.deviation * reach)), 1.0)
+
+
+class _Regressions(NamedTuple):
+    """Linear regressions of log work on the terms.
+
+    Attributes
+    ----------
+    slopes, inverse
+        ``(m, p)`` and ``(m, p, p)``: of each arm, and the inverse of its ``V``.
+    deviation
+        Of what is left over, one for all arms.
+    """
+
+    slopes: np.ndarray
+    inverse: np.ndarray
+    deviation: float
+
+
+def _regressed(seen: Statistics) -> _Regressions:
+    """Return the regression of every arm, held to that over all arms by a tenth of a system."""
+    arms, terms = seen.xy.shape
+    of_all = seen.xx.sum(0) + _HELD * np.diag(np.arange(terms) > 0)
+    origin = np.linalg.solve(of_all, seen.xy.sum(0))
+    inverse = np.linalg.inv(seen.xx + _HELD * np.eye(terms))
+    beyond = seen.xy - seen.xx @ origin
+    change = np.einsum("apq,aq->ap", inverse, beyond)
+    # Squares of what the origin leaves over, less what the changes explain.
+    squares = seen.yy - (seen.xy + beyond) @ origin - np.einsum("ap,ap->a", change, beyond)
+    freedom = max(seen.total - arms * terms, 1.0)
+    deviation = float(np.sqrt(max(float(squares.sum()), 0.0) / freedom))
+    return _Regressions(origin + change, inverse, max(deviation, _LEAST))
 
 
 _HELD = 0.1
-"""Of a system, what a regression is held to its origin by."""
+"""Of a system, what a regression is held by."""
 
 _LEAST = 0.01
 """Least deviation of log work: iterations are whole numbers."""
 
-_STRIDE = 5
-"""Arms by which a sequence begins after the one before."""
+_GOLDEN = (5**0.5 - 1) / 2
+"""Share of the arms by which a sequence begins after the one before: no two of few begin alike."""
 
 
 class TsallisInf(Policy):
