@@ -18,8 +18,9 @@ ARMS = ", ".join(f"{{kind: krylov, preconditioner: {{kind: ilu, fill: {fill}}}}}
 def test_a_killed_driver_goes_on_from_what_was_learnt(new_trap: Trap) -> None:
     trap = new_trap
     command = trap.command("--set", f"solver={{kind: tuned, arms: [{ARMS}]}}")
+    generate = ("generate", *command[1:])
     key = f"learnt/{trap.pipeline.dataset_identity}.json"
-    with trap.gated(PROBES + 6), started(RITZ, *command, env=trap.environment) as driver:
+    with trap.gated(PROBES + 6), started(RITZ, *generate, env=trap.environment) as driver:
         wait_until(lambda: trap.committed() >= 4, driver)
         os.killpg(driver.pid, signal.SIGKILL)
         wait_until(lambda: not in_group(driver.pid))

@@ -155,14 +155,12 @@ class TsallisInf(Policy):
     )
 
     kind: Literal["tsallis_inf"] = "tsallis_inf"
-    seed: int = Field(default=0, ge=0)
-    """Of the draws."""
 
     def play(self, seen: Statistics, x: np.ndarray, turn: int) -> Play:
         """Return an arm that was drawn; see `Policy.play`."""
         del x
         weights = _tsallis(seen.loss, 2 / np.sqrt(seen.total + 1))
-        rng = np.random.default_rng([self.seed, turn, int(seen.total)])
+        rng = np.random.default_rng([turn, int(seen.total)])
         arm = int(rng.choice(len(weights), p=weights))
         return Play(arm, float(weights[arm]))
 
