@@ -82,7 +82,7 @@ def draw(found: Part) -> Figure:
     for axes, (key, label), colour in zip(both, measures, SERIES, strict=False):
         values = np.array([np.nan if arm.get(key) is None else arm[key] for arm in arms], float)
         bars = axes.barh(range(len(names)), np.nan_to_num(values), color=colour, alpha=0.85, height=0.62)
-        texts = ["never" if np.isnan(value) else number(float(value)) for value in values]
+        texts = ["never played" if arm.get(key) is None else number(arm[key]) for arm in arms]
         for text in axes.bar_label(bars, texts, padding=3, fontsize=SMALL):
             text.set_color(INK)
         axes.set(xlabel=label, xlim=(0, 1.3 * max(float(np.nanmax(values, initial=0.0)), 1e-12)))
