@@ -6,11 +6,15 @@ import json
 import os
 import signal
 
+import pytest
+
 from ritz.storage import runs
 from tests.command import RITZ, ritz, started
 from tests.faults.conftest import PROBES, SHARD, SHARDS, Trap, wait_until
 from tests.faults.processes import in_group
 from tests.faults.trapped import solved
+
+pytestmark = pytest.mark.slow
 
 ARMS = ", ".join(f"{{kind: krylov, preconditioner: {{kind: ilu, fill: {fill}}}}}" for fill in (0, 1, 2))
 
