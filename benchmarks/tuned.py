@@ -248,41 +248,52 @@ PARTS = {
 }
 
 COLUMNS = ("seed", "policy", "all", "second half", "of ω = 1", "quarters of regret", "goal", "")
+RATIOS = COLUMNS[2:5]
 
 
-def rows(part: Part, seed: int) -> list[list[str]]:
-    """Return a row per policy, and one of the best setting for each system."""
+def measured(part: Part, seed: int) -> dict[str, np.ndarray]:
+    """Return by policy the three ratios and the regret in each quarter, ``(7,)``; first of the best for each system."""
     systems = part.systems(seed)
     work = fixed(part.arms, systems)
-    half, best = len(work) // 2, int(work.sum(0).argmin())
-    found = {"best ω for each system": work.min(1)} | {
+    half, best = len(work) // 2, work[:, work.sum(0).argmin()]
+    spent = {"best ω for each system": work.min(1)} | {
         name: played(part.arms, policy, systems) for name, policy in POLICIES.items()
     }
-    lines = []
-    for name, spent in found.items():
-        ratios = {
-            "all": float(spent.sum() / work[:, best].sum()),
-            "second half": float(spent[half:].sum() / work[half:].sum(0).min()),
-        }
-        regret = [f"{(quarter.sum() / fixed_.sum() - 1):+.0%}" for quarter, fixed_ in _quarters(spent, work[:, best])]
-        column, goal = part.goals.get(name, ("", np.inf))
-        lines.append(
+    quarters = np.array_split(np.arange(len(work)), 4)
+    return {
+        name: np.array(
             [
-                str(seed),
-                name,
-                f"{ratios['all']:.3f}",
-                f"{ratios['second half']:.3f}",
-                f"{spent.sum() / work[:, 0].sum():.3f}",
-                " ".join(regret),
-                f"{column} ≤ {goal:.2f}" if column else "",
-                ("met" if ratios[column] <= goal else "NOT MET") if column else "",
+                taken.sum() / best.sum(),
+                taken[half:].sum() / work[half:].sum(0).min(),
+                taken.sum() / work[:, 0].sum(),
+                *(taken[rows].sum() / best[rows].sum() - 1 for rows in quarters),
             ]
         )
-    return lines
+        for name, taken in spent.items()
+    }
 
 
-def _quarters(spent: np.ndarray, best: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(zip(np.array_split(spent, 4), np.array_split(best, 4), strict=True))
+def lines(part: Part, seeds: Sequence[int]) -> list[list[str]]:
+    """Return a row per seed and policy, and one per policy of the means."""
+    found: dict[str, dict[str, np.ndarray]] = {str(seed): measured(part, seed) for seed in seeds}
+    if len(seeds) > 1:
+        found["mean"] = {name: np.mean([one[name] for one in found.values()], axis=0) for name in found[str(seeds[0])]}
+    rows = []
+    for seed, by_policy in found.items():
+        for name, values in by_policy.items():
+            column, goal = part.goals.get(name, ("", np.inf))
+            met = column and values[RATIOS.index(column)] <= goal
+            rows.append(
+                [
+                    seed,
+                    name,
+                    *(f"{value:.3f}" for value in values[:3]),
+                    " ".join(f"{value:+.0%}" for value in values[3:]),
+                    f"{column} ≤ {goal:.2f}" if column else "",
+                    ("met" if met else "NOT MET") if column else "",
+                ]
+            )
+    return rows
 
 
 def over_shards(seed: int) -> list[str]:
@@ -309,7 +320,7 @@ def defaults(recipe: str) -> list[list[str]]:
     """Return the work by relaxation on a shipped family, in relation to the best, for each method that can."""
     problem = load(recipe).problem
     systems = steady(problem, 0, 8)
-    lines = []
+    rows = []
     for method in ("cg", "bicgstab", "gmres"):
         default = SSOR().relaxation(systems.operators)
         omegas = sorted({*GRID, default})
@@ -319,7 +330,7 @@ def defaults(recipe: str) -> list[list[str]]:
         work = fixed(arms, systems).sum(0)
         ratios = dict(zip(omegas, work / work.min(), strict=True))
         best = omegas[int(work.argmin())]
-        lines.append(
+        rows.append(
             [
                 recipe,
                 method,
@@ -330,7 +341,7 @@ def defaults(recipe: str) -> list[list[str]]:
                 f"{ratios[default]:.2f}",
             ]
         )
-    return lines
+    return rows
 
 
 OTHERS: dict[str, tuple[Sequential, ...]] = {
@@ -345,12 +356,12 @@ OTHERS: dict[str, tuple[Sequential, ...]] = {
 def others(recipe: str) -> list[list[str]]:
     """Return the work of other settings on a shipped family in relation to the best of each."""
     systems = steady(load(recipe).problem, 0, 8)
-    lines = []
+    rows = []
     for name, arms in OTHERS.items():
         if not arms[0].unfit(systems):
             work = fixed(arms, systems).sum(0)
-            lines.append([recipe, name, *(f"{ratio:.2f}" for ratio in work / work.min())])
-    return lines
+            rows.append([recipe, name, *(f"{ratio:.2f}" for ratio in work / work.min())])
+    return rows
 
 
 EXPLANATION = """
@@ -370,16 +381,14 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
     command = shlex.join(["python", "-m", "benchmarks.tuned", *sys.argv[1:]])
     print(*provenance(command), EXPLANATION, sep="\n", flush=True)
-    asked, seeds = arguments.part or [*PARTS, "shards", "defaults"], range(1, arguments.seeds + 1)
+    asked, seeds = arguments.part or [*PARTS, "shards", "defaults"], tuple(range(1, arguments.seeds + 1))
     for name, part in PARTS.items():
         if name in asked:
-            lines = [line for seed in seeds for line in rows(part, seed)]
-            print(part.title, *align(COLUMNS, lines, left=(1, 5, 6, 7)), "", sep="\n", flush=True)
+            print(part.title, *align(COLUMNS, lines(part, seeds), left=(0, 1, 5, 6, 7)), "", sep="\n", flush=True)
     if "shards" in asked:
-        lines = [over_shards(seed) for seed in seeds]
         print(
             "Darcy as above, upper bound: work of `ritz generate` over 25 shards and 2 workers beside one sequence",
-            *align(("seed", "ratio", "goal", ""), lines, left=(3,)),
+            *align(("seed", "ratio", "goal", ""), [over_shards(seed) for seed in seeds], left=(3,)),
             "",
             sep="\n",
             flush=True,
@@ -387,8 +396,8 @@ def main() -> None:
     if "defaults" in asked:
         columns = ("recipe", "method", "unknowns", *(f"ω {omega:g}" for omega in GRID), "best", "default", "of best")
         print(
-            "Work by the relaxation ω of SSOR beside the best of these, on 8 systems of shipped recipes; the default "
-            "was 1. Elimination of systems that are missed is included.",
+            "Work by the relaxation ω of SSOR beside the best of these, on 8 systems of shipped recipes, with that of",
+            "eliminating what is missed; the default was 1. of best: the work by the default of today.",
             *align(columns, [line for recipe in DEFAULTS for line in defaults(recipe)], left=(0, 1, 2)),
             "",
             "The same of other settings, the default first.",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
 
 
-ON_GRIDS, ELSEWHERE = 1.6, 1.1
+ON_GRIDS, ELSEWHERE = 1.7, 1.2
 """Relaxations that cost little more than the best on the shipped families, where 1 costs up to three times as much; see
 ``benchmarks/tuned.txt``. Many points across want a relaxation near 2, neighbours in no order one near 1."""
 
@@ -37,7 +37,7 @@ class SSOR(Preconditioner):
 
     kind: Literal["ssor"] = "ssor"
     omega: float | None = Field(default=None, gt=0, lt=2)
-    """Relaxation; 1 is symmetric Gauss–Seidel. By default 1.6 on grids in two and three dimensions, 1.1 elsewhere."""
+    """Relaxation; 1 is symmetric Gauss–Seidel. By default 1.7 on grids in two and three dimensions, 1.2 elsewhere."""
 
     def relaxation(self, operators: Operators) -> float:
         """Return the relaxation for such operators."""
