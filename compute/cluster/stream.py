@@ -106,7 +106,7 @@ def groups(
     running: dict[Any, tuple[Item, Future[Any]]] = {}
     ended: SimpleQueue[Future[Any]] = SimpleQueue()
 
-    def ended_now(future: Future[Any]) -> Any:
+    def noted(future: Future[Any]) -> Any:
         if arrived is not None and future.status == "finished":
             arrived(cluster.receipts.look(future.key))
         return future.key
@@ -130,9 +130,9 @@ def groups(
     try:
         start(window)
         while running:
-            keys = [ended_now(_next(cluster, role, ended))]
+            keys = [noted(_next(cluster, role, ended))]
             while True:
-                keys += [ended_now(future) for future in _drained(ended)]
+                keys += [noted(future) for future in _drained(ended)]
                 left = due - time.monotonic()
                 if left <= 0 or len(keys) >= enough:
                     break
@@ -142,7 +142,7 @@ def groups(
                 if len(running) == len(keys):
                     break
                 with suppress(Empty):
-                    keys.append(ended_now(ended.get(timeout=left)))
+                    keys.append(noted(ended.get(timeout=left)))
             group = []
             for key in keys:
                 _check(cluster, *running[key])

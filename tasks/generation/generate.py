@@ -233,7 +233,7 @@ def _solve(
         window=window,
         role="solve",
         every=pause,
-        arrived=learning.add,
+        arrived=learning.add if learning.learns else None,
     )
     for group in solved:
         flight.end(len(group))

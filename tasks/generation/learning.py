@@ -60,6 +60,11 @@ class Learning:
             self._shards, self._total = set(found.shards), _arrays(found.total)
             self._kept = len(self._shards)
 
+    @property
+    def learns(self) -> bool:
+        """Whether the solver learns."""
+        return isinstance(self._solver, Learner)
+
     def informed(self, index: int) -> Solver:
         """Return the solver of a shard, which begins with the sums so far."""
         return self._solver.informed(self._total, index) if isinstance(self._solver, Learner) else self._solver

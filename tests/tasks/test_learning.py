@@ -101,6 +101,7 @@ def test_a_solver_that_does_not_learn_leaves_nothing(tmp_path: Path) -> None:
     learning = Learning(Store(tmp_path), KEY, Direct())
     learning.add(Receipt(0, None, {}, 0.0))
     learning.keep()
+    assert not learning.learns
     assert learning.informed(3) == Direct()
     assert not Store(tmp_path).exists(KEY)
 
