@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 ON_GRIDS, ELSEWHERE = 1.7, 1.2
-"""Relaxations that cost little more than the best on the shipped families, where 1 costs up to three times as much; see
-``benchmarks/tuned.txt``. Many points across want a relaxation near 2, neighbours in no order one near 1."""
+"""Relaxations that take at most 1.16 times the work of the best on the shipped families, where 1 takes up to 3.4 times;
+see ``benchmarks/tuned.txt``. Many points across want a relaxation near 2, neighbours in no order one near 1."""
 
 
 class SSOR(Preconditioner):
