@@ -18,7 +18,7 @@ LEARNING_TO_RELAX = Source(
     "ICLR, arXiv 2310.02246",
     claim="a bandit does about as well as the best fixed relaxation of SOR, and one with a context as well as the best "
     "for each system",
-    measured="benchmarks/tuned.txt",
+    measured="tuned.txt",
 )
 
 
