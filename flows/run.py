@@ -206,6 +206,7 @@ def _run(
                 "choice": generated.choice,
                 "panel": generated.panel,
                 **({"solving": generated.solving} if generated.solving else {}),
+                **({"tuning": generated.tuning} if generated.tuning else {}),
                 "times": _times(generated, trained, Store(store), begun).changed(evaluate=measuring),
                 "memory": Memory(driver_peak=_peak_memory()),
                 "usage": usage,

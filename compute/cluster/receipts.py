@@ -34,6 +34,10 @@ class Receipts:
         self._arrived: dict[Any, tuple[bytes, str]] = {}
         client.subscribe_topic(self.address, self._on_message)
 
+    def look(self, key: Any) -> Any:
+        """Return the receipt of a task that is done; it is still to be taken."""
+        return pickle.loads(self._arrived[key][0])
+
     def take(self, key: Any) -> tuple[Any, str]:
         """Return the receipt of a task that is done, and the address of the worker that computed its result."""
         receipt, worker = self._arrived.pop(key)

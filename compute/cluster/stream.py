@@ -66,6 +66,7 @@ def groups(
     window: int,
     role: str,
     every: Callable[[], float] = float,
+    arrived: Callable[[Any], object] | None = None,
 ) -> Iterator[list[Completed[Item]]]:
     """Run ``function`` over ``items`` on the workers of ``role`` and yield the results completed since the last group.
 
@@ -84,6 +85,9 @@ def groups(
         Meanwhile the workers go on until a window of results waits: such a full group is yielded at once. If the
         consumer is done with it before the next is due, the next full group is twice as large, up to `WINDOWS` windows.
         A slower consumer gets one window per group, so that the workers do not run far ahead of it.
+    arrived
+        Called with the receipt of each result before further items are taken, which may depend on it: its group may
+        come much later.
 
     Raises
     ------
@@ -101,6 +105,11 @@ def groups(
     client, waiting = cluster.client, iter(items)
     running: dict[Any, tuple[Item, Future[Any]]] = {}
     ended: SimpleQueue[Future[Any]] = SimpleQueue()
+
+    def noted(future: Future[Any]) -> Any:
+        if arrived is not None and future.status == "finished":
+            arrived(cluster.receipts.look(future.key))
+        return future.key
 
     def start(count: int) -> None:
         these = list(islice(waiting, count))
@@ -121,9 +130,9 @@ def groups(
     try:
         start(window)
         while running:
-            keys = [_next(cluster, role, ended).key]
+            keys = [noted(_next(cluster, role, ended))]
             while True:
-                keys += [future.key for future in _drained(ended)]
+                keys += [noted(future) for future in _drained(ended)]
                 left = due - time.monotonic()
                 if left <= 0 or len(keys) >= enough:
                     break
@@ -133,7 +142,7 @@ def groups(
                 if len(running) == len(keys):
                     break
                 with suppress(Empty):
-                    keys.append(ended.get(timeout=left).key)
+                    keys.append(noted(ended.get(timeout=left)))
             group = []
             for key in keys:
                 _check(cluster, *running[key])

@@ -17,13 +17,7 @@ ITSELF = "simulate"
 """What the ledger names as the solver of a sample for which a problem posed no systems."""
 
 
-def simulate(
-    problem: Problem,
-    inputs: Mapping[str, np.ndarray],
-    solver: Solver,
-    rtol: float,
-    watch: Callable[[Systems], object] | None = None,
-) -> tuple[Arrays, Ledger]:
+def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float) -> tuple[Arrays, Ledger]:
     """Solve the samples of one shard in their order, carrying the solver's state from system to system.
 
     Parameters
@@ -39,8 +33,6 @@ def simulate(
     rtol
         Largest true relative residual of a good answer; also the largest ``problem.residual`` of a sample without
         systems.
-    watch
-        Is shown every batch of systems that is solved.
 
     Returns
     -------
@@ -57,13 +49,46 @@ def simulate(
     ValueError
         If the problem posed no systems and has no residual, or does not return a field per sample.
     """
+    return simulate_along(problem, inputs, solver, rtol)[:2]
+
+
+def simulate_along(
+    problem: Problem,
+    inputs: Mapping[str, np.ndarray],
+    solver: Solver,
+    rtol: float,
+    carry: Any = None,
+    watch: Callable[[Systems], object] | None = None,
+) -> tuple[Arrays, Ledger, Any]:
+    """Solve samples as `simulate` does, in a sequence of calls that goes on with the state of the solver.
+
+    Parameters
+    ----------
+    problem, inputs, solver, rtol
+        As in `simulate`.
+    carry
+        What the call before handed back; None in the first.
+    watch
+        Is shown every batch of systems that is solved.
+
+    Returns
+    -------
+    fields, ledger
+        As of `simulate`.
+    carry
+        See `ritz.compute.solvers.solver.Solver.solve`; as it came where no systems were posed.
+
+    Raises
+    ------
+    ValueError
+        As `simulate` does.
+    """
     samples = len(next(iter(inputs.values())))
-    together = _simulated(problem, inputs, solver, rtol, None, watch)
+    together = _simulated(problem, inputs, solver, rtol, carry, watch)
     if together is not None:
-        fields, ledger, _ = together
+        fields, ledger, carry = together
     else:
         parts: list[tuple[Arrays, Ledger]] = []
-        carry: Any = None
         for i in range(samples):
             one = {name: values[i : i + 1] for name, values in inputs.items()}
             alone = _simulated(problem, one, solver, rtol, carry, watch)
@@ -78,7 +103,7 @@ def simulate(
         if ledger["status"][i] != "ok":
             for field in fields.values():
                 field[i] = np.nan
-    return fields, ledger
+    return fields, ledger, carry
 
 
 def _simulated(

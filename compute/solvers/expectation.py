@@ -1,4 +1,4 @@
-"""In what the figures are given of how long a solver is expected to take."""
+"""In what the figures are given of how long a solver is expected to take, and of the work that it counts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ritz.compute.solvers.operators import Operators, Stencil
+
+PASS = 1.6e-10
+"""Seconds per unknown that a pass takes: the multiply-add of a long vector with a basis vector. Measured: 1.1e-10 to
+2.7e-10 on grids of 48² to 96² and 16³."""
+
+
+def passes(seconds: float, unknowns: float) -> float:
+    """Return the work of what takes so many seconds, in passes; see `ritz.compute.solvers.iterative.guard.Guard`."""
+    return seconds / (PASS * unknowns)
 
 
 class Extent(NamedTuple):

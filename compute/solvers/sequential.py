@@ -115,6 +115,6 @@ class Sequential(Solver):
             spent["iterations"].append(attempt.iterations)
             spent["matvecs"].append(attempt.matvecs)
             spent["seconds"].append(time.perf_counter() - start + share)
-            spent["solver"].append(self.kind)
+            spent["solver"].append(attempt.solver or self.kind)
         solutions = certify(systems, x, rtol, fallback, spent=spent, finite=finite.tolist(), level=level)
         return restored(systems, solutions, shifts, rtol), carry

@@ -55,6 +55,11 @@ class Attempt:
     residual
         The true ``‖b − Ax‖/‖b‖`` of ``x`` if the solver has computed it, in float64 and from ``x`` itself; None to
         have it computed.
+    work
+        What was done, in passes over a vector as `ritz.compute.solvers.iterative.guard.Guard` counts them, set-up
+        included, so that settings and methods compare; None where the solver does not count.
+    solver
+        The ``kind`` of what answered, where that is not the solver that was asked; ``""`` if it is.
     """
 
     x: np.ndarray | None
@@ -62,6 +67,8 @@ class Attempt:
     matvecs: int
     reason: str = ""
     residual: float | None = None
+    work: float | None = None
+    solver: str = ""
 
 
 class Solver(Kind, ABC):

@@ -11,6 +11,7 @@ from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import Document, DocumentPart, Json, Number
 from ritz.compute.evaluation.matched_record import EqualSeconds
 from ritz.compute.solvers.choice.record import Choice, PanelRow
+from ritz.compute.solvers.learning.record import Tuning
 from ritz.tasks.documents.calibration import BarSeconds, Coverage, Shifted
 from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.documents.cost import BreakEven, Cost
@@ -127,6 +128,8 @@ class FinishedRun(RunRecord):
         How the solver was chosen, and what order and recycling are worth.
     solving
         How well the solve workers were used; None if nothing was left to solve.
+    tuning
+        What a solver that tunes itself has learnt; None where it does not.
     """
 
     paths: Paths
@@ -147,4 +150,5 @@ class FinishedRun(RunRecord):
     panel: tuple[PanelRow, ...] = ()
     times: Times
     solving: Solving | None = None
+    tuning: Tuning | None = None
     memory: Memory | None = None

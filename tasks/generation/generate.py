@@ -28,6 +28,7 @@ from ritz.tasks.generation.described import described
 from ritz.tasks.generation.dispatch import dispatch, owners
 from ritz.tasks.generation.growth import version_of
 from ritz.tasks.generation.in_flight import InFlight
+from ritz.tasks.generation.learning import Learning, learnt_key
 from ritz.tasks.generation.meter import Meter
 from ritz.tasks.generation.result import Generated, describe, probe_key
 from ritz.tasks.pipeline import Pipeline
@@ -82,14 +83,17 @@ def generate(pipeline: Pipeline, store_url: str, cluster: Cluster, channel: Chan
             todo = [index for index in dispatch(data.seed, shards).tolist() if index not in before]
             solver = _probe(pipeline, cluster, dataset, ids[todo[0] * data.shard :][: data.shard], bool(before))
             consumers = owners(data.seed, shards, channel.queues if channel is not None else 1)
+            learning = Learning(store, learnt_key(pipeline), solver)
             aside: dict[int, tuple[int, ...]] = {}
             harmless: set[int] = set()
             while last_shard is None:
                 done = {index for index in dataset.committed() if index < shards}
                 left = [index for index in todo if index not in done]
-                work = _shards(pipeline, dataset, ids, split, left, solver, aside)
+                work = _shards(pipeline, dataset, ids, split, left, learning, aside)
                 try:
-                    last_shard, solving = _solve(cluster, dataset, work, len(done), channel, consumers, report)
+                    last_shard, solving = _solve(
+                        cluster, dataset, work, learning, len(done), channel, consumers, report
+                    )
                 except WorkersLost as lost:
                     aside |= _set_aside(cluster, lost, harmless)
         published = published or dataset.publish(f"{data.samples} samples of {pipeline.name}")
@@ -183,7 +187,7 @@ def _shards(
     ids: np.ndarray,
     split: np.ndarray,
     todo: list[int],
-    solver: Solver,
+    learning: Learning,
     aside: Mapping[int, tuple[int, ...]],
 ) -> Iterator[worker.Shard]:
     data, fork = pipeline.data, dataset.fork()
@@ -199,7 +203,7 @@ def _shards(
             seed=data.seed,
             rtol=data.rtol,
             dtype=data.dtype,
-            solver=solver,
+            solver=learning.informed(index),
             fork=fork,
             aside=aside.get(index, ()),
         )
@@ -209,6 +213,7 @@ def _solve(
     cluster: Cluster,
     dataset: Committer,
     shards: Iterator[worker.Shard],
+    learning: Learning,
     done: int,
     channel: Channel | None,
     consumers: np.ndarray,
@@ -222,12 +227,22 @@ def _solve(
     def pause() -> float:
         return float(np.clip(OF_RUN * (time.monotonic() - start), *COMMIT_EVERY))
 
-    solved = groups(cluster, worker.solve, flight.begin(shards), window=window, role="solve", every=pause)
+    solved = groups(
+        cluster,
+        worker.solve,
+        flight.begin(shards),
+        window=window,
+        role="solve",
+        every=pause,
+        arrived=learning.add if learning.learns else None,
+    )
     for group in solved:
         flight.end(len(group))
         receipts: list[worker.Receipt] = [completed.receipt for completed in group]
         new = {receipt.index: (receipt.fork, receipt.ledger) for receipt in receipts if receipt.fork is not None}
         if new:
+            # Before the commit: what is committed is never solved again, and would be missing from the sums.
+            learning.keep()
             dataset.commit(new)
         last = time.time()
         for receipt in receipts:

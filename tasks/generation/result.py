@@ -4,6 +4,7 @@ import time
 
 from ritz.compute.document import DocumentPart
 from ritz.compute.solvers.choice.record import Choice, PanelRow
+from ritz.compute.solvers.learning.record import Tuning
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
 from ritz.storage.versions import Version
@@ -11,6 +12,7 @@ from ritz.tasks.documents.dataset import LedgerSummary, Probe, PublishedDataset
 from ritz.tasks.documents.reading import read
 from ritz.tasks.documents.solving import Solving
 from ritz.tasks.generation.growth import version_of
+from ritz.tasks.generation.learning import learnt_key, tuning
 from ritz.tasks.pipeline import Pipeline
 
 
@@ -27,6 +29,8 @@ class Generated(DocumentPart):
         Since this run began to generate.
     solving
         How well the workers were used; None if nothing was left to solve.
+    tuning
+        What the solver has learnt, over all shards of the dataset; None where it does not learn.
     """
 
     dataset: PublishedDataset
@@ -36,6 +40,7 @@ class Generated(DocumentPart):
     last_shard: float | None
     seconds: float
     solving: Solving | None = None
+    tuning: Tuning | None = None
 
 
 def complete(pipeline: Pipeline, store_url: str) -> Generated | None:
@@ -72,7 +77,8 @@ def describe(
     # A dataset that was copied here came without its probe.
     probe = read(Probe, dataset.store.document(key), key) if dataset.store.exists(key) else Probe()
     held = dataset.at(published.version)
-    return Generated(
+    learnt = tuning(dataset.store, learnt_key(pipeline), pipeline.solver)
+    made = Generated(
         dataset=PublishedDataset(
             name=published.name,
             version=published.version,
@@ -92,6 +98,7 @@ def describe(
         last_shard=last_shard,
         seconds=time.monotonic() - start,
     )
+    return made if learnt is None else made.changed(tuning=learnt)
 
 
 def probe_key(pipeline: Pipeline) -> str:

@@ -9,15 +9,17 @@ import numpy as np
 
 from ritz.compute.problems.problem import Arrays, Problem
 from ritz.compute.simulation.posing import all_systems, first_systems
-from ritz.compute.simulation.simulate import simulate
+from ritz.compute.simulation.simulate import simulate, simulate_along
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.choice.panel import panel
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.compute.solvers.iterative.recycled import Recycled
+from ritz.compute.solvers.learning.learner import Learner
 from ritz.compute.solvers.solver import COLUMNS, Ledger, Solver
 from ritz.storage.datasets import Dataset
 from ritz.storage.shards import Fork, is_committed, write_shard
 from ritz.storage.store import Store
+from ritz.tasks.errors import RecipeError
 from ritz.tasks.generation.rounding import rounding_bound
 
 DRAWN = 24
@@ -102,12 +104,19 @@ def probe(problem: Problem, seed: int, rtol: float, solver: Solver, ordered: np.
 
     Where the problem poses no systems for the first of them there is nothing to choose by: it solves by itself, or
     `Auto` chooses when systems come.
+
+    Raises
+    ------
+    ritz.tasks.errors.RecipeError
+        If the solver cannot solve such systems.
     """
     ordered = ordered[:PROBED]
     if first_systems(problem, problem.draw(seed, ordered[:1])) is None:
         return Probed(solver, Choice(), ())
     alike = first_systems(problem, problem.draw(seed, ordered))
     assert alike is not None
+    if reason := solver.unfit(alike):
+        raise RecipeError(f"solver is {solver.kind!r}: {reason}; expected a solver that can, such as 'auto'")
     choice = Choice()
     named = solver.candidates if isinstance(solver, Auto) else (solver,)
     recycled = next((one for one in named if isinstance(one, Recycled)), Recycled())
@@ -171,12 +180,16 @@ class Receipt:
         Columns, a row a sample.
     seconds
         Wall time of the task.
+    learnt
+        Sums of what its solver learnt (`ritz.compute.solvers.learning.learner.Learner.summary`); None where it does not
+        learn, or nothing was solved.
     """
 
     index: int
     fork: Fork | None
     ledger: Ledger | dict[str, np.ndarray]
     seconds: float
+    learnt: Arrays | None = None
 
 
 @dataclass(frozen=True)
@@ -202,11 +215,13 @@ def solve(shard: Shard) -> Solved:
         receipt = Receipt(shard.index, None, stored.ledger, time.perf_counter() - start)
         return Solved(receipt, stored.sample_id, stored.split, stored.arrays)
     inputs = shard.problem.draw(shard.seed, shard.ids)
-    outputs, ledger = _simulated(shard, inputs)
+    outputs, ledger, carry = _simulated(shard, inputs)
     fields = inputs | _stored(outputs, ledger, shard.dtype)
     bound = rounding_bound(shard.problem, inputs, fields, np.asarray(ledger["status"]) == "ok")
     fork = write_shard(shard.fork, shard.index, fields, ledger, bound)
-    return Solved(Receipt(shard.index, fork, ledger, time.perf_counter() - start), shard.ids, shard.split, fields)
+    learnt = shard.solver.summary(carry) if isinstance(shard.solver, Learner) else None
+    receipt = Receipt(shard.index, fork, ledger, time.perf_counter() - start, learnt)
+    return Solved(receipt, shard.ids, shard.split, fields)
 
 
 def attempt(shard: Shard) -> None:
@@ -214,11 +229,12 @@ def attempt(shard: Shard) -> None:
     simulate(shard.problem, shard.problem.draw(shard.seed, shard.ids), shard.solver, shard.rtol)
 
 
-def _simulated(shard: Shard, inputs: Arrays) -> tuple[Arrays, Ledger]:
-    """Solve the samples of a shard but those that are set aside, which have failed."""
+def _simulated(shard: Shard, inputs: Arrays) -> tuple[Arrays, Ledger, Any]:
+    """Solve the samples of a shard but those that are set aside, which have failed; the last is the solver's carry."""
     good = np.flatnonzero(~np.isin(shard.ids, shard.aside))
     if len(good) == len(shard.ids):
-        return simulate(shard.problem, inputs, shard.solver, shard.rtol)
+        return simulate_along(shard.problem, inputs, shard.solver, shard.rtol)
+    carry: Any = None
     some = {name: values[good] for name, values in inputs.items()}
     names = [
         (str(name), field)
@@ -228,14 +244,14 @@ def _simulated(shard: Shard, inputs: Arrays) -> tuple[Arrays, Ledger]:
     fields = {name: np.full(field.shape, np.nan) for name, field in names}
     ledger: Ledger = {name: [UNSOLVED.get(name, shard.solver.kind)] * len(shard.ids) for name in COLUMNS}
     if len(good):
-        outputs, rows = simulate(shard.problem, some, shard.solver, shard.rtol)
+        outputs, rows, carry = simulate_along(shard.problem, some, shard.solver, shard.rtol)
         ledger["solver"] = [rows["solver"][0]] * len(shard.ids)
         for name, values in outputs.items():
             fields[name][good] = values
         for name in COLUMNS:
             for row, value in zip(good.tolist(), rows[name], strict=True):
                 ledger[name][row] = value
-    return fields, ledger
+    return fields, ledger, carry
 
 
 def _stored(outputs: Arrays, ledger: Ledger, dtype: str) -> Arrays:

@@ -30,8 +30,8 @@ class Recorded:
         Measured coverage of the error bars, a row per level, ascending.
     totals
         The ledger in sums: ``solved``, ``reused``, ``failed``, ``max_residual`` …
-    choice, panel
-        How ``auto`` chose the solver, and what ordering and recycling do.
+    choice, panel, tuning
+        How ``auto`` chose the solver, what ordering and recycling do, and what a solver learnt that tunes itself.
     population
         What was asked about the population of the law, with the answers.
     cost, break_even
@@ -64,6 +64,7 @@ class Recorded:
     totals: Part = field(default_factory=dict)
     choice: Part = field(default_factory=dict)
     panel: tuple[Part, ...] = ()
+    tuning: Part = field(default_factory=dict)
     population: tuple[Part, ...] = ()
     cost: Part = field(default_factory=dict)
     break_even: Part = field(default_factory=dict)
@@ -80,7 +81,7 @@ class Recorded:
         """Read a record, in which any part may be absent or None."""
         alike = (
             "recipe", "dataset", "model", "metrics", "baselines", "bar_seconds", "ranking", "shifted", "choice", "cost",
-            "break_even", "equal_seconds", "usage", "times", "memory", "versions", "machine",
+            "break_even", "equal_seconds", "usage", "times", "memory", "versions", "machine", "tuning",
         )  # fmt: skip
         parts: dict[str, Part] = {name: record.get(name) or {} for name in alike}
         coverage = sorted((record.get("coverage") or {}).values(), key=lambda row: row["nominal"])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ritz.compute.evaluation.cost import digits
@@ -89,3 +89,37 @@ def timing(measured: Mapping[str, Any], seconds: str = "seconds", spread: str = 
 def share(part: float | None, whole: float | None) -> float | None:
     """Return ``part / whole``, None where one of them is absent or the whole is 0."""
     return part / whole if part is not None and whole else None
+
+
+def settings(kind: Any) -> str:
+    """Write a choice with its settings, as a record has it.
+
+    Examples
+    --------
+    >>> settings({"kind": "krylov", "method": "cg", "preconditioner": {"kind": "ssor", "omega": 1.3}})
+    'krylov (method cg, preconditioner ssor (omega 1.3))'
+    """
+    if not isinstance(kind, Mapping):
+        return str(kind)
+    rest = ", ".join(f"{name} {settings(value)}" for name, value in kind.items() if name != "kind")
+    return f"{kind.get('kind')}" + (f" ({rest})" if rest else "")
+
+
+def differing(kinds: Sequence[Any]) -> list[str]:
+    """Write choices by the settings in which they differ; those of one kind go without its name.
+
+    Examples
+    --------
+    >>> cg = {"kind": "krylov", "method": "cg"}
+    >>> differing([cg | {"preconditioner": "ssor"}, cg | {"preconditioner": {"kind": "ssor", "omega": 1.3}}])
+    ['preconditioner ssor', 'preconditioner ssor (omega 1.3)']
+    """
+    if not all(isinstance(kind, Mapping) for kind in kinds):
+        return [settings(kind) for kind in kinds]
+    alike = {name for name in kinds[0] if all(name in kind and kind[name] == kinds[0][name] for kind in kinds)}
+    if "kind" not in alike:
+        return [settings(kind) for kind in kinds]
+    return [
+        ", ".join(f"{name} {settings(value)}" for name, value in kind.items() if name not in alike) or settings(kind)
+        for kind in kinds
+    ]

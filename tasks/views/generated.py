@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ritz.tasks.generation.result import Generated
 
 
@@ -19,6 +21,12 @@ def rows(found: Generated) -> list[dict[str, str]]:
     }
     if ledger.rounding_bound is not None:
         table["rounding"] = f"adds at most {ledger.rounding_bound:.1e} to a residual of what is stored"
+    if found.tuning is not None:
+        best = found.tuning.arms[found.tuning.best]
+        table["tuning"] = (
+            f"{100 * found.tuning.regret:+.1f} % work to the best of {len(found.tuning.arms)} settings in hindsight, "
+            f"{json.dumps(best.solver)}"
+        )
     if found.solving is not None:
         busy = f"{100 * found.solving.busy:.0f} % of the time in tasks, {found.solving.workers} workers"
         table["workers"] = busy

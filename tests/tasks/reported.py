@@ -163,6 +163,15 @@ def make_record() -> dict[str, Any]:
             "chosen": recycled,
             "ratio": 1.34,
         },
+        "tuning": {
+            "policy": {"kind": "upper_bound", "context": False, "optimism": 0.5},
+            "arms": [
+                {"solver": recycled, "systems": 700, "work": 812.5, "everywhere": 812.5},
+                {"solver": recycled | {"recycle": 0}, "systems": 324, "work": 904.0, "everywhere": 910.2},
+                {"solver": recycled | {"recycle": 40}, "systems": 0, "work": None, "everywhere": None},
+            ],
+            "systems": 1024, "work": 841.4, "best": 0, "regret": 0.036,
+        },
         "panel": [
             {"method": "recycled, carry", "order": "sorted", "iterations": 21.5, "seconds": 0.0182},
             {"method": "direct", "order": "sorted", "iterations": 1.0, "seconds": 0.0243, "max_residual": None},

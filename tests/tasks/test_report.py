@@ -30,6 +30,7 @@ FIGURES = [
     "over_time",
     "cells",
     "cut",
+    "tuning",
     "panel",
     "ledger",
 ]
@@ -188,6 +189,7 @@ PARTS = (
     "ledger",
     "choice",
     "panel",
+    "tuning",
     "times",
     "paths",
     "cost",

@@ -11,7 +11,7 @@ import numpy as np
 from ritz.compute.fields.arrays import double
 from ritz.compute.problems.evolution import Evolution, State
 from ritz.compute.problems.sizes import joint_size
-from ritz.compute.simulation.simulate import ITSELF, simulate
+from ritz.compute.simulation.simulate import ITSELF, simulate_along
 from ritz.compute.simulation.starts.start import Start
 from ritz.compute.solvers.choice.auto import Auto
 
@@ -278,7 +278,7 @@ def _simulated(
     problem: Problem, inputs: Arrays, places: np.ndarray, solver: Solver, rtol: float, spent: _Spent
 ) -> Arrays:
     """Return the fields of samples from the problem's own start; NaN where a system was missed."""
-    fields, ledger = simulate(problem, inputs, solver, rtol, watch=spent.watch)
+    fields, ledger, _ = simulate_along(problem, inputs, solver, rtol, watch=spent.watch)
     spent.add(places, ledger)
     return fields
 

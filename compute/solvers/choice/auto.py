@@ -48,7 +48,8 @@ class Auto(Solver):
     @classmethod
     def _no_choice_of_choices(cls, candidates: tuple[Solver, ...]) -> tuple[Solver, ...]:
         if not all(candidate.by_itself for candidate in candidates):
-            raise ValueError("candidates holds auto, expected solvers that solve by themselves")
+            others = ", ".join(candidate.kind for candidate in candidates if not candidate.by_itself)
+            raise ValueError(f"candidates holds {others}, expected solvers that solve by themselves")
         return candidates
 
     def choose(self, systems: Systems | Sequence[Systems], rtol: float) -> tuple[Solver, Choice]:

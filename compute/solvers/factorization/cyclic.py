@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ritz.compute.kind import Source
+from ritz.compute.solvers.expectation import passes
 from ritz.compute.solvers.factorization.cyclic_elimination import eliminate
 from ritz.compute.solvers.operators import Matrices, Operators, Pattern
 from ritz.compute.solvers.sequential import Sequential
@@ -48,7 +49,10 @@ class Cyclic(Sequential):
         """Answer one system; see `Sequential.attempt`. There is nothing to carry."""
         del rtol
         x = _eliminated(systems.operators.take(slice(i, i + 1)), systems.rhs[i : i + 1]).ravel()
-        return Attempt(x, 0, 0) if np.isfinite(x).all() else Attempt(None, 0, 0, "breakdown"), carry
+        work = passes(self.expected(systems), systems.operators.pattern.size)
+        if not np.isfinite(x).all():
+            return Attempt(None, 0, 0, "breakdown", work=work), carry
+        return Attempt(x, 0, 0, work=work), carry
 
 
 @lru_cache(maxsize=16)

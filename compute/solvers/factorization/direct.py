@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 
 from ritz.compute.solvers.certify import Fallback
-from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
 from ritz.compute.solvers.factorization.elimination import Elimination
+from ritz.compute.solvers.factorization.seconds import again, once
 from ritz.compute.solvers.kept import Kept
 from ritz.compute.solvers.operators import Operators, Pattern
 from ritz.compute.solvers.sequential import Sequential
@@ -56,10 +56,7 @@ class Direct(Sequential):
     def expected(self, systems: Systems) -> float:
         """Estimate the seconds per system; see `Solver.expected`."""
         operators = systems.operators
-        unknowns, solid, grown = extent(operators)
-        return unknowns * _per_unknown(
-            self.library, operators.constant, operators.symmetric and operators.definite, solid, grown
-        )
+        return again(self.library, operators) if operators.constant else once(self.library, operators)
 
     def fallback(self) -> Fallback | None:
         """Return nothing: what it cannot do, no other does; see `Sequential.fallback`."""
@@ -102,17 +99,3 @@ def _shared(library: Library, operators: Operators) -> Solve:
     solve = analyze(library, operators).factor(entries)
     kept[library] = operators.pattern, entries.copy(), solve
     return solve
-
-
-def _per_unknown(library: str, constant: bool, definite: bool, solid: bool, grown: float) -> float:
-    """Return the seconds per unknown."""
-    if constant:
-        plane = {"cholmod": 1.6e-8, "pardiso": 3.3e-8}.get(library, 6e-8)
-        return 10 * plane * grown ** (1 / 3) if solid else plane
-    if solid:
-        return {"pardiso": 5.5e-6, "cholmod": 8.5e-6}.get(library, 2e-5) * grown
-    if library == "pardiso":
-        return float((5.5e-7 if definite else 7.5e-7) * max(grown, 1.0) ** 0.15)
-    if library == "cholmod":
-        return float(1.2e-6 * min(grown, 1.0) ** 0.7 * max(grown, 1.0) ** 0.15)
-    return float(1.3e-6 * max(grown, 0.3) ** 0.3)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from ritz.compute.solvers.certify import relative_residual
+from ritz.compute.solvers.expectation import passes
 from ritz.compute.solvers.factorization import analysis
 from ritz.compute.solvers.factorization.analysis import Library, Solve, analyze, lacks
+from ritz.compute.solvers.factorization.seconds import again, once
 from ritz.compute.solvers.factorization.superlu import partial_pivoting
 from ritz.compute.solvers.kept import Kept
 from ritz.compute.solvers.operators import Operators
@@ -51,10 +53,11 @@ class Elimination:
         kept = (carry or Kept()).of(operators)
         solve = kept.made.get(i)
         attempt = Attempt(None, 0, 0, "breakdown")
+        library = self.chosen(operators)
+        work = self.work(library, operators, solve is not None)
         if solve is not None:
             attempt = _refined(solve, operators, i, rhs, rtol)
         else:
-            library = self.chosen(operators)
             try:
                 solve = analyze(library, operators).factor(operators.entries(i))
                 attempt = _refined(solve, operators, i, rhs, rtol)
@@ -69,7 +72,17 @@ class Elimination:
                 best = Attempt(None, 0, 0, "breakdown")
             steps, products = attempt.iterations + best.iterations, attempt.matvecs + best.matvecs
             attempt = Attempt(best.x, steps, products, best.reason, best.residual)
-        return attempt, kept
+            work += self.work("superlu", operators)
+        work += attempt.iterations * self.work(library, operators, factored=True)
+        return replace(attempt, work=work), kept
+
+    def work(self, library: Library, operators: Operators, factored: bool = False) -> float:
+        """Return what an answer by a library takes, in passes, factorisation included unless it is there already.
+
+        The libraries do not count what they do: the work is that of the expected seconds.
+        """
+        seconds = again(library, operators) if factored else once(library, operators)
+        return passes(seconds, operators.pattern.size)
 
 
 def _refined(solve: Solve, operators: Operators, i: int, rhs: np.ndarray, rtol: float) -> Attempt:

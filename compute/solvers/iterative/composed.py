@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ritz.compute.solvers.iterative.guard import APPLICATION
 from ritz.compute.solvers.iterative.recycler import Recycler
+from ritz.compute.solvers.operators import Operators
+from ritz.compute.solvers.preconditioners.work import unpreconditioned
 from ritz.compute.solvers.scaling import norm
 from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
@@ -63,7 +66,16 @@ def minimal_residual(
         recycler.iterations,
         recycler.matvecs + (guess is not None),
         reason(info),
+        # The recycler counts every application as one that a grid's own sweeps do.
+        work=recycler.work - APPLICATION * recycler.matvecs + preconditioned(M, recycler.matvecs, operators),
     )
+
+
+def preconditioned(M: ApproximateInverse | None, matvecs: int, operators: Operators) -> float:
+    """Return the work of making a preconditioner and of so many applications of ``A M``, in passes."""
+    if M is None:
+        return matvecs * unpreconditioned(operators)
+    return M.made + matvecs * M.applied
 
 
 def reason(info: int) -> str:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ritz.compute.kind import in_units
 from ritz.compute.solvers.expectation import extent
-from ritz.compute.solvers.iterative.composed import MARGIN, minimal_residual, reason
+from ritz.compute.solvers.iterative.composed import MARGIN, minimal_residual, preconditioned, reason
 from ritz.compute.solvers.iterative.recycler import Recycler
 from ritz.compute.solvers.preconditioners.catalogue import AnyPreconditioner
 from ritz.compute.solvers.preconditioners.icc import ICC
@@ -69,7 +69,7 @@ class Krylov(Sequential):
         try:
             M = self.preconditioner.inverse(operators, i)
         except FloatingPointError:
-            return Attempt(None, 0, 0, "breakdown"), carry
+            return Attempt(None, 0, 0, "breakdown", work=0.0), carry
         if self.method == "gmres":
             cycles = -(-self.maxiter // self.restart)
             attempt = minimal_residual(
@@ -87,4 +87,5 @@ class Krylov(Sequential):
         system = System(systems.operators.csr(i), systems.rhs[i].ravel(), guess, M, MARGIN * rtol, 0.0)
         iterate = conjugate_gradients.iterate if self.method == "cg" else biconjugate_gradients.iterate
         x, info = attempted(system, lambda: iterate(system, self.maxiter))
-        return Attempt(x, system.iterations, system.matvecs, reason(info))
+        work = preconditioned(M, system.matvecs, systems.operators)
+        return Attempt(x, system.iterations, system.matvecs, reason(info), work=work)

@@ -61,7 +61,7 @@ class Recycled(Sequential):
         try:
             M = self.preconditioner.inverse(systems.operators, i)
         except FloatingPointError:
-            return Attempt(None, 0, 0, "breakdown"), recycler
+            return Attempt(None, 0, 0, "breakdown", work=0.0), recycler
         attempt = minimal_residual(
             systems,
             i,

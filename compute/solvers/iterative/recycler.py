@@ -23,7 +23,7 @@ class Recycler:
         What the last solve took: steps of the Arnoldi process, and applications of ``A`` in all, those to
         the basis and for true residuals included.
     work
-        The same as the guard counts it, the new basis included.
+        The same as the guard counts it, the new basis included; of solves that recycle nothing too.
     guard
         Decides which systems start from the basis; None: all of them.
     carried

@@ -257,8 +257,12 @@ def _iterate(
         elif cycle.exhausted and size > 0.5 * before:
             # The Krylov space holds no better iterate: another cycle would build the same one.
             info = _BREAKDOWN
-    if recycler is not None and recycle:
-        recycler.finish(learnt if keeps else None, work + APPLICATION * system.matvecs, handover, info == 0)
+    if recycler is not None:
+        work += APPLICATION * system.matvecs
+        if recycle:
+            recycler.finish(learnt if keeps else None, work, handover, info == 0)
+        else:
+            recycler.work = work
     return info
 
 

@@ -10,7 +10,7 @@ from ritz.compute.solvers.expectation import extent
 from ritz.compute.solvers.kept import Kept
 from ritz.compute.solvers.multigrid import iterate
 from ritz.compute.solvers.multigrid.workspace import Hierarchy, workspace
-from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.operators import Operators, Stencil
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
@@ -18,6 +18,9 @@ from ritz.compute.solvers.systems import Systems
 # The recursive residual of the iteration and the true one differ in the last digits.
 _MARGIN = 0.9
 _RESTARTS = 3
+
+_HIERARCHY, _ITERATION, _SWEEP = 130.0, 25.0, 12.5
+"""Passes of making a hierarchy, and of an iteration without its sweeps and with each of them, in the plane."""
 
 
 class Multigrid(Sequential):
@@ -69,8 +72,7 @@ class Multigrid(Sequential):
 
     def expected(self, systems: Systems) -> float:
         """Estimate the seconds per system; see `Solver.expected`."""
-        unknowns, solid, _ = extent(systems.operators)
-        return unknowns * (1.7e-7 if solid else 0.85e-7) * (1.0 if systems.operators.symmetric else 3.5)
+        return extent(systems.operators).unknowns * 0.85e-7 * _weight(systems.operators)
 
     def attempt(
         self, systems: Systems, i: int, *, rtol: float, carry: Kept[Hierarchy] | None
@@ -80,11 +82,12 @@ class Multigrid(Sequential):
         kept = (carry or Kept()).of(operators)
         size = float(np.linalg.norm(rhs))
         if size == 0:
-            return Attempt(np.zeros(rhs.size), 0, 0, residual=0.0), kept
+            return Attempt(np.zeros(rhs.size), 0, 0, residual=0.0, work=0.0), kept
         assert isinstance(operators, Stencil)
         space = workspace(operators.shape)
-        hierarchy = kept.made.get(i)
+        hierarchy, work = kept.made.get(i), 0.0
         if hierarchy is None:
+            work = _HIERARCHY
             wanted = kept.wants(i)
             hierarchy = space.built(operators.solid(i), operators.symmetric, fresh=wanted)
             kept = kept.having(i, hierarchy if wanted else None)
@@ -98,9 +101,15 @@ class Multigrid(Sequential):
                 break
         reason = {iterate.CONVERGED: "", iterate.NOT_CONVERGED: "not_converged"}.get(ended, "breakdown")
         products = (total if operators.symmetric else 2 * total) + 1
+        work = _weight(operators) * (work + total * (_ITERATION + _SWEEP * self.sweeps))
         if x is None or not np.isfinite(left):
-            return Attempt(None, total, products, reason), kept
-        return Attempt(x.ravel(), total, products, reason, left / size), kept
+            return Attempt(None, total, products, reason, work=work), kept
+        return Attempt(x.ravel(), total, products, reason, left / size, work), kept
+
+
+def _weight(operators: Operators) -> float:
+    """Return what a solve takes in relation to one of a symmetric operator in the plane."""
+    return (2.0 if extent(operators).solid else 1.0) * (1.0 if operators.symmetric else 3.5)
 
 
 def _chebyshev(sweeps: int, lowest: float) -> np.ndarray:

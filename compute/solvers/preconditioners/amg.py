@@ -45,6 +45,7 @@ class AMG(Preconditioner):
         import pyamg
 
         from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
+        from ritz.compute.solvers.preconditioners.work import CYCLE, HIERARCHY
 
         # pyamg changes the index arrays it is given in place, and these are shared by a family.
         matrix = scipy.sparse.csr_matrix(operators.csr(i), copy=True)
@@ -54,4 +55,4 @@ class AMG(Preconditioner):
             symmetry = "symmetric" if operators.symmetric else "nonsymmetric"
             levels = pyamg.smoothed_aggregation_solver(matrix, symmetry=symmetry)
         cycle = levels.aspreconditioner(cycle="V")
-        return ApproximateInverse(lambda v: np.asarray(cycle @ v), operators, i)
+        return ApproximateInverse(lambda v: np.asarray(cycle @ v), operators, i, made=HIERARCHY, applied=CYCLE)

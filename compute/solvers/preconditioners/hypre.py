@@ -64,6 +64,7 @@ class Hypre(Preconditioner):
         from petsc4py import PETSc
 
         from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
+        from ritz.compute.solvers.preconditioners.work import CYCLE, HIERARCHY
 
         if "hypre" not in PETSc.PC.Type.__dict__.values():
             raise ValueError("this petsc4py knows no preconditioner hypre")
@@ -88,7 +89,7 @@ class Hypre(Preconditioner):
             values: np.ndarray = found.getArray().copy()
             return values
 
-        return ApproximateInverse(solve, operators, i)
+        return ApproximateInverse(solve, operators, i, made=HIERARCHY, applied=CYCLE)
 
     def _options(self) -> dict[str, float | str]:
         """Return PETSc's options, which are the only way to set hypre's parameters."""

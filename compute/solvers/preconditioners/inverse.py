@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from ritz.compute.solvers.iterative.guard import APPLICATION
 from ritz.compute.solvers.operators import Operators
 
 Product = Callable[[np.ndarray], np.ndarray]
@@ -49,11 +50,24 @@ class ApproximateInverse(Columnwise):
         What it is for.
     image
         Applies ``A M``, if that can be done for less than one after the other.
+    made, applied
+        Work of making it, and of one application of ``A M`` with what else a step of a Krylov method does, in passes;
+        see `ritz.compute.solvers.preconditioners.work`.
     """
 
-    def __init__(self, solve: Product, operators: Operators, i: int, image: Product | None = None) -> None:
+    def __init__(
+        self,
+        solve: Product,
+        operators: Operators,
+        i: int,
+        image: Product | None = None,
+        *,
+        made: float = 0.0,
+        applied: float = APPLICATION,
+    ) -> None:
         super().__init__(solve, operators.pattern.size, operators.dtype)
         self._operators, self._i, self._composed = operators, i, image
+        self.made, self.applied = made, applied
 
     def image(self) -> LinearOperator:
         """Return ``A M`` as one operator."""

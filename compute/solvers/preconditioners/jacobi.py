@@ -24,8 +24,9 @@ class Jacobi(Preconditioner):
         """
         from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
         from ritz.compute.solvers.preconditioners.sweeps.splitting import check
+        from ritz.compute.solvers.preconditioners.work import row_by_row
 
         diagonal = operators.diagonal(i).ravel()
         check(diagonal, i)
         inverse = 1 / diagonal
-        return ApproximateInverse(lambda v: inverse * v, operators, i)
+        return ApproximateInverse(lambda v: inverse * v, operators, i, applied=row_by_row(operators, 1))

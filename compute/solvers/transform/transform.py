@@ -7,13 +7,16 @@ import scipy
 from pydantic import Field
 
 from ritz.compute.kind import Source, in_units
-from ritz.compute.solvers.expectation import extent
+from ritz.compute.solvers.expectation import extent, passes
 from ritz.compute.solvers.iterative.composed import MARGIN, reason
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
 from ritz.compute.solvers.transform.separable import Separable
+
+_EXACTLY = 3e-8
+"""Seconds per unknown of a direct solve of one system."""
 
 _LOOKED_AT = 5
 """Operators whose coefficients are looked at: one may be far from the others."""
@@ -62,14 +65,13 @@ class Transform(Sequential):
         operators = systems.operators
         if not isinstance(operators, Stencil):
             return None
-        unknowns, solid, _ = extent(operators)
+        unknowns = extent(operators).unknowns
         if Separable.of(operators.coefficients[0]).exact:
-            return unknowns * (1.2e-8 if operators.constant else 3e-8)
+            return unknowns * (1.2e-8 if operators.constant else _EXACTLY)
         iterations = np.mean([_concus_golub(operators, i) for i in range(min(len(operators), _LOOKED_AT))])
-        if operators.symmetric and operators.definite:
-            return float(unknowns * (3.5e-8 if solid else 1.8e-8) * iterations)
         # Measured: GMRES takes about four times as many where systems are indefinite or not symmetric.
-        return float(unknowns * 4.5e-8 * 4 * iterations)
+        more = 1 if operators.symmetric and operators.definite else 4
+        return float(unknowns * _step(operators) * more * iterations)
 
     def together(self, systems: Systems) -> np.ndarray | None:
         """Answer all systems at once if they share constant coefficients; see `Sequential.together`."""
@@ -85,9 +87,9 @@ class Transform(Sequential):
         assert isinstance(operators, Stencil)
         model = Separable.of(operators.coefficients[i])
         if not model.regular:
-            return Attempt(None, 0, 0, "breakdown"), carry
+            return Attempt(None, 0, 0, "breakdown", work=0.0), carry
         if model.exact:
-            return Attempt(model.inverse()(rhs).ravel(), 0, 0), carry
+            return Attempt(model.inverse()(rhs).ravel(), 0, 0, work=passes(_EXACTLY, 1)), carry
         from ritz.compute.solvers import krylov
 
         size = rhs.size
@@ -111,7 +113,15 @@ class Transform(Sequential):
         else:
             cycles = -(-self.maxiter // self.restart)
             x, info = krylov.gmres(A, rhs.ravel(), x0, rtol=MARGIN * rtol, restart=self.restart, maxiter=cycles, M=M)
-        return Attempt(x, counts["M"], counts["A"], reason(info)), carry
+        work = counts["M"] * passes(_step(operators), 1)
+        return Attempt(x, counts["M"], counts["A"], reason(info), work=work), carry
+
+
+def _step(operators: Stencil) -> float:
+    """Return the seconds per unknown of an iteration with transforms as preconditioner."""
+    if not (operators.symmetric and operators.definite):
+        return 4.5e-8
+    return 3.5e-8 if extent(operators).solid else 1.8e-8
 
 
 def _concus_golub(operators: Stencil, i: int) -> float:

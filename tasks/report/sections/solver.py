@@ -8,7 +8,7 @@ from markupsafe import Markup
 from ritz.tasks.report.html import Pictures, joined, paragraph, table
 from ritz.tasks.report.material import RunFacts
 from ritz.tasks.report.section import Section
-from ritz.tasks.report.wording import duration, number
+from ritz.tasks.report.wording import duration, number, settings
 
 
 class Choice(Section[RunFacts]):
@@ -43,7 +43,7 @@ def _verdict(choice: Mapping[str, Any]) -> Markup:
     on = f" on {number(systems)} systems" if systems else ""
     of = f" of {number(unknowns)} unknowns" if systems and unknowns else ""
     next_best = f", {number(ratio)} times as fast as the next" if ratio else ""
-    return paragraph(f"Auto tried the candidates below{on}{of} and chose {_solver(choice['chosen'])}{next_best}.")
+    return paragraph(f"Auto tried the candidates below{on}{of} and chose {settings(choice['chosen'])}{next_best}.")
 
 
 def _tried(rows: Sequence[Mapping[str, Any]]) -> Markup:
@@ -53,7 +53,7 @@ def _tried(rows: Sequence[Mapping[str, Any]]) -> Markup:
         "Candidates that ran.",
         [
             (
-                _solver(row.get("solver")),
+                settings(row.get("solver")),
                 number(row.get("systems")),
                 number(row.get("iterations")),
                 duration(row.get("seconds")),
@@ -69,12 +69,5 @@ def _tried(rows: Sequence[Mapping[str, Any]]) -> Markup:
 def _left_out(rows: Sequence[Mapping[str, Any]]) -> Markup:
     if not rows:
         return Markup()
-    left_out = [(_solver(row.get("solver")), str(row["reason"])) for row in rows]
+    left_out = [(settings(row.get("solver")), str(row["reason"])) for row in rows]
     return table("Candidates that were left out.", left_out, ("solver", "why"), kind="narrow", text=True)
-
-
-def _solver(solver: Any) -> str:
-    if not isinstance(solver, Mapping):
-        return str(solver)
-    rest = ", ".join(f"{name} {_solver(value)}" for name, value in solver.items() if name != "kind")
-    return f"{solver.get('kind')}" + (f" ({rest})" if rest else "")

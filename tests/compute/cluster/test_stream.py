@@ -67,6 +67,33 @@ def test_groups_come_now_and_then_and_grow_for_a_quick_consumer(cluster: Cluster
             large = min(2 * large, WINDOWS * window)
 
 
+def test_receipts_are_known_before_further_items_are_taken(cluster: Cluster) -> None:
+    arrived: list[int] = []
+    in_groups = 0
+
+    def items() -> Iterator[int]:
+        for x in range(24):
+            ahead.append(len(arrived) - in_groups)
+            assert x - len(arrived) < 4
+            yield x
+
+    ahead: list[int] = []
+    several = groups(
+        cluster,
+        square,
+        items(),
+        window=4,
+        role="solve",
+        every=lambda: 0.3,
+        arrived=lambda receipt: arrived.append(receipt[0]),
+    )
+    for group in several:
+        in_groups += len(group)
+    assert sorted(arrived) == list(range(24))
+    # They were known before their group came.
+    assert max(ahead) > 0
+
+
 def test_workers_do_not_run_far_ahead_of_a_slow_consumer(cluster: Cluster) -> None:
     window, sizes = 4, []
     for group in groups(cluster, square, range(40), window=window, role="solve", every=lambda: 0.2):

@@ -19,6 +19,7 @@ from ritz.compute.solvers.preconditioners.sweeps.splitting import (
     pattern_split,
     stencil_split,
 )
+from ritz.compute.solvers.preconditioners.work import SPLIT
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def factored(operators: Operators, i: int, fill: int) -> Factored:
     """Return the incomplete factors of operator ``i`` with so many levels of fill."""
     if has_sweeps(operators) and not fill:
         pivots = stencil_sweeps.pivots(coefficients(operators, i), grid(operators.shape), len(operators.shape))
-        return Factored(pivots, lambda: stencil_split(operators, i, pivots))
+        return Factored(pivots, lambda: stencil_split(operators, i, pivots, 1.5 * SPLIT))
     pattern, entries = operators.pattern, np.require(operators.entries(i), requirements=["C", "W"])
     if fill:
         pattern, places = _filled(operators.pattern, fill)

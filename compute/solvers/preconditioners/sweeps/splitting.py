@@ -11,6 +11,7 @@ import numpy as np
 from ritz.compute.solvers.operators import Operators, Pattern, Stencil
 from ritz.compute.solvers.preconditioners.inverse import ApproximateInverse
 from ritz.compute.solvers.preconditioners.sweeps import pattern_sweeps, stencil_sweeps
+from ritz.compute.solvers.preconditioners.work import FACTOR, SPLIT, row_by_row
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def has_sweeps(operators: Operators) -> TypeGuard[Stencil]:
     return isinstance(operators, Stencil) and operators.dtype.kind != "c"
 
 
-def stencil_split(operators: Stencil, i: int, pivots: np.ndarray) -> ApproximateInverse:
+def stencil_split(operators: Stencil, i: int, pivots: np.ndarray, made: float = SPLIT) -> ApproximateInverse:
     """Return the inverse of ``(D + L) D⁻¹ (D + U)`` with the off-diagonal triangles of a stencil.
 
     Parameters
@@ -68,6 +69,8 @@ def stencil_split(operators: Stencil, i: int, pivots: np.ndarray) -> Approximate
         The stencil, real.
     pivots
         ``(n,)`` diagonal of D.
+    made
+        Work of what was done so far, in passes.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def stencil_split(operators: Stencil, i: int, pivots: np.ndarray) -> Approximate
         stencil_sweeps.image(lower, pivots, shift, shape, t, s, product)
         return product
 
-    return ApproximateInverse(solve, operators, i, image)
+    return ApproximateInverse(solve, operators, i, image, made=made)
 
 
 def pattern_split(operators: Operators, i: int, pattern: Pattern, factors: np.ndarray) -> ApproximateInverse:
@@ -126,7 +129,8 @@ def pattern_split(operators: Operators, i: int, pattern: Pattern, factors: np.nd
         pattern_sweeps.backward(factors, indptr, indices, diagonal, inverse, t, s)
         return s
 
-    return ApproximateInverse(solve, operators, i)
+    entries = len(indices) / max(pattern.size, 1)
+    return ApproximateInverse(solve, operators, i, made=FACTOR * entries, applied=row_by_row(operators, entries))
 
 
 def grid(shape: tuple[int, ...]) -> tuple[int, int, int]:
