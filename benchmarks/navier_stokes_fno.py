@@ -30,6 +30,7 @@ from benchmarks.resumed import Resumed
 from benchmarks.table import align, provenance
 from benchmarks.threads import one_thread
 from ritz.compute.evaluation.equal_seconds import most_accurate
+from ritz.compute.fields.dimensions import INITIAL_STATE
 from ritz.compute.fields.errors import relative_l2
 from ritz.compute.problems.evolutions.navier_stokes import NavierStokes
 from ritz.compute.surrogates.model import Model
@@ -86,7 +87,7 @@ class Case:
         nothing = np.broadcast_to(np.float32(np.nan), (1, GIVEN, CELLS, CELLS))
         before = (("sample", "given", "y", "x"), nothing, after["w0"].attrs)
         found = after.drop_vars("w0").assign(before=before)
-        del found["w"].attrs["initial_state"]
+        del found["w"].attrs[INITIAL_STATE]
         return found
 
 
