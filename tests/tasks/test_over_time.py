@@ -74,16 +74,17 @@ def test_a_film_shows_the_median_sample_at_times_from_the_first_to_the_last(spac
 
 def test_every_output_has_a_film_and_many_share_the_frames() -> None:
     one = in_space(material(40, 12, 20))
-    assert one.dimensions is not None
+    dimensions = one.dimensions
+    assert dimensions is not None
 
     def of(outputs: int) -> Material:
         names = [f"u{number}" for number in range(outputs)]
-        variables = dict.fromkeys(names, one.dimensions.variables["u"])
+        variables = dict.fromkeys(names, dimensions.variables["u"])
         return replace(
             one,
             truth={name: (at + 1) * one.truth["u"] for at, name in enumerate(names)},
             prediction={name: (at + 1) * one.prediction["u"] for at, name in enumerate(names)},
-            dimensions=one.dimensions.model_copy(update={"variables": variables}),
+            dimensions=dimensions.model_copy(update={"variables": variables}),
         )
 
     for outputs, frames in ((1, 16), (2, 16), (3, 10), (12, 4)):

@@ -189,8 +189,9 @@ class Lorenz96(Ranged, Marching):
 
         Between two F that were measured they are on the line between theirs.
         """
-        forcings = [end for one in self.ranges.values() for end in (one.low, one.high)] or [self.forcing]
-        if self.fast or self.sites != 40 or min(forcings) < min(_EXPONENTS) or max(forcings) > max(_EXPONENTS):
+        given = self.forcing
+        least, most = (given.low, given.high) if isinstance(given, Range) else (given, given)
+        if self.fast or self.sites != 40 or least < min(_EXPONENTS) or most > max(_EXPONENTS):
             return None
         each = np.broadcast_to(self.number("forcing", inputs, 0), len(inputs["u0"]))
         found: np.ndarray = np.interp(each, list(_EXPONENTS), list(_EXPONENTS.values()))

@@ -169,8 +169,8 @@ def _sentences(facts: RunFacts) -> Iterator[str]:
 
 def _of_exponents(least: float, most: float, recipe: Mapping[str, Any]) -> str:
     """Say what a Lyapunov time is here, and from where the exponent is."""
-    asked = next((one for one in recipe.get("evaluation") or () if one.get("kind") == "valid_time"), {})
-    source = "the recipe gives" if asked.get("exponent") is not None else "the problem states"
+    asked = [one.get("exponent") for one in recipe.get("evaluation") or () if one.get("kind") == "valid_time"]
+    source = "the recipe gives" if asked and asked[0] is not None else "the problem states"
     which = number(least) if least == most else f"{number(least)} to {number(most)}, by the parameters of a sample"
     return (
         f"In a Lyapunov time, 1/λ, states that are near part by a factor of e: {source} the largest Lyapunov exponent "
