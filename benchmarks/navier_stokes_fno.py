@@ -132,7 +132,7 @@ def fields(way: str, trajectories: np.ndarray) -> Arrays:
     return {"before": trajectories[:, :GIVEN], "w": trajectories[:, GIVEN:]}
 
 
-def lane(folder: Path, case: Case, way: str, train: np.ndarray, updates: int) -> Resumed:
+def resumed(folder: Path, case: Case, way: str, train: np.ndarray, updates: int) -> Resumed:
     """Return a way of a case in training, on trajectories ``(n, time, y, x)``; ``updates`` of the whole of it."""
     training = Offline(
         epochs=updates * BATCH / len(train),
@@ -262,13 +262,13 @@ def main() -> None:
         if len(train) < arguments.samples:
             tables += ["", f"{title}, of {arguments.samples} and {arguments.test}: not yet trained"]
             continue
-        lanes = {way: lane(arguments.folder, case, way, train, arguments.updates) for way in WAYS}
-        for i, one in enumerate(lanes.values()):
-            seconds = (share - time.process_time()) / (len(lanes) - i)
+        trainings = {way: resumed(arguments.folder, case, way, train, arguments.updates) for way in WAYS}
+        for i, one in enumerate(trainings.values()):
+            seconds = (share - time.process_time()) / (len(trainings) - i)
             if seconds > 0:
                 one.go(seconds)
         models = {}
-        for way, one in lanes.items():
+        for way, one in trainings.items():
             took = one.took()
             epochs = took["updates"] * BATCH / len(train)
             done = f"{took['updates']:.0f} of {arguments.updates} updates, {epochs:.1f} epochs"
