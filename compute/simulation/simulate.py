@@ -49,13 +49,39 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
     ValueError
         If the problem posed no systems and has no residual, or does not return a field per sample.
     """
+    return simulate_along(problem, inputs, solver, rtol, None)[:2]
+
+
+def simulate_along(
+    problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver, rtol: float, carry: Any
+) -> tuple[Arrays, Ledger, Any]:
+    """Solve samples as `simulate` does, where a sequence of calls goes on with the state of the solver.
+
+    Parameters
+    ----------
+    problem, inputs, solver, rtol
+        As in `simulate`.
+    carry
+        What the call before handed back, None in the first.
+
+    Returns
+    -------
+    fields, ledger
+        As of `simulate`.
+    carry
+        See `ritz.compute.solvers.solver.Solver.solve`.
+
+    Raises
+    ------
+    ValueError
+        As `simulate` does.
+    """
     samples = len(next(iter(inputs.values())))
-    together = _simulated(problem, inputs, solver, rtol, None)
+    together = _simulated(problem, inputs, solver, rtol, carry)
     if together is not None:
-        fields, ledger, _ = together
+        fields, ledger, carry = together
     else:
         parts: list[tuple[Arrays, Ledger]] = []
-        carry: Any = None
         for i in range(samples):
             one = {name: values[i : i + 1] for name, values in inputs.items()}
             alone = _simulated(problem, one, solver, rtol, carry)
@@ -70,7 +96,7 @@ def simulate(problem: Problem, inputs: Mapping[str, np.ndarray], solver: Solver,
         if ledger["status"][i] != "ok":
             for field in fields.values():
                 field[i] = np.nan
-    return fields, ledger
+    return fields, ledger, carry
 
 
 def _simulated(
