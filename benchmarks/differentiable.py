@@ -127,7 +127,7 @@ def peers() -> tuple[dict[str, Callable[[np.ndarray], tuple[float, float, np.nda
             sys.executable,
             ("torch-sla",),
             {
-                "torch-sla, SciPy's SuperLU": "torch-sla:scipy:superlu",
+                "torch-sla, SciPy's SuperLU": "torch-sla:scipy:lu",
                 "torch-sla, CG": "torch-sla:pytorch:cg",
                 "torch-sla, batched CG": "torch-sla:batched:cg",
             },
