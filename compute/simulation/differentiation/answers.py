@@ -13,7 +13,7 @@ from ritz.compute.solvers.systems import Systems
 
 
 class Answers:
-    """Solves batch after batch of one number of systems, one a sample; a `ritz.compute.problems.problem.Solve`.
+    """Solves batch after batch of systems, one per sample each; a `ritz.compute.problems.problem.Solve`.
 
     Attributes
     ----------
