@@ -1,6 +1,6 @@
 """Gradients through solves: their cost beside peers, an inversion, and adjoint systems along a walk.
 
-LINEAX_PYTHON=… TORCH_SLA_PATH=… python -m benchmarks.differentiable > benchmarks/differentiable.txt    # 6 minutes
+LINEAX_PYTHON=… TORCH_SLA_PATH=… python -m benchmarks.differentiable > benchmarks/differentiable.txt    # 10 minutes
 python -m benchmarks.differentiable --part inversion --part walk
 """
 
