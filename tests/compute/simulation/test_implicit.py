@@ -195,7 +195,7 @@ def test_any_solver_gives_the_same_gradient(problem: Problem, solver: Solver) ->
 
 
 def test_derivatives_by_colours_are_those_of_the_matrix() -> None:
-    found = []
+    found: list[torch.Tensor] = []
     for problem in (Darcy(shape=(8, 9)), Local(shape=(8, 9))):
         inputs = tracked(drawn(problem, 2))
         u = implicit_solve(problem, inputs, solver=Direct(), rtol=1e-12)["u"]
