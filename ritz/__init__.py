@@ -2,7 +2,7 @@
 
 What a user types is here, and loaded when it is first used: `Pipeline`, `Problem` and `Evolution` to say what is to
 be computed, `Systems` and `Stencil` to pose it, `Network` and `Fitted` (both a `Surrogate`) to learn it; `run` and
-`generate` to do it; `open_dataset` and `load_model` to use what came of it.
+`generate` to do it, `implicit_solve` to differentiate it; `open_dataset` and `load_model` to use what came of it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ritz.compute.problems.evolution import Evolution
     from ritz.compute.problems.problem import Problem
+    from ritz.compute.simulation.implicit import implicit_solve
     from ritz.compute.solvers.operators import Stencil
     from ritz.compute.solvers.systems import Systems
     from ritz.compute.surrogates.fitted.fitted import Fitted
@@ -36,6 +37,7 @@ __all__ = [
     "Surrogate",
     "Systems",
     "generate",
+    "implicit_solve",
     "load_model",
     "open_dataset",
     "run",
@@ -51,6 +53,7 @@ _PLACES = {
     "Surrogate": "ritz.compute.surrogates.surrogate:Surrogate",
     "Systems": "ritz.compute.solvers.systems:Systems",
     "generate": "ritz.flows.generate:generate_dataset",
+    "implicit_solve": "ritz.compute.simulation.implicit:implicit_solve",
     "load_model": "ritz.flows.open:load_model",
     "open_dataset": "ritz.flows.open:open_dataset",
     "run": "ritz.flows.run:run_pipeline",

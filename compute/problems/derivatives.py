@@ -272,10 +272,12 @@ class _Derivative:
         """Differentiate a function at ``x``."""
         import torch
 
-        place = x.detach().requires_grad_()
-        value = function(place)
-        weights = torch.zeros_like(value).requires_grad_()
-        (pulled,) = torch.autograd.grad(value, place, weights, create_graph=True, materialize_grads=True)
+        # Whatever a caller has turned off, as backward of torch does.
+        with torch.enable_grad():
+            place = x.detach().requires_grad_()
+            value = function(place)
+            weights = torch.zeros_like(value).requires_grad_()
+            (pulled,) = torch.autograd.grad(value, place, weights, create_graph=True, materialize_grads=True)
         return cls(place, value, weights, pulled)
 
     def along(self, v: np.ndarray) -> np.ndarray:

@@ -157,6 +157,14 @@ class Elliptic(InMedium, Iterated, walls.InBox):
         a, f, u = (array.astype(np.float64) for array in (inputs["a"], inputs["f"], fields["u"]))
         return Stencil(_Equation(a, f, self.growth).columns(np.ones_like(u), u**2))
 
+    def weighted_derivatives(
+        self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]
+    ) -> tuple[Stencil, np.ndarray]:
+        """Return the matrices of `simulate`, for y = (α + β u²) δ; see `Problem.weighted_derivatives`."""
+        a, f, u = (double(array) for array in (inputs["a"], inputs["f"], fields["u"]))
+        equation = _Equation(a, f, self.growth)
+        return equation.matrices(u), 1 / equation.scale(u)
+
     def corrected(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Return the temperatures one step of Newton's method in z further; see `Problem.corrected`.
 
@@ -197,10 +205,19 @@ class _Equation:
         return np.stack([self.f[i] - linear(i, v) - cubic(i, v**3 / 3) for i, v in enumerate(u)])
 
     def jacobian(self, z: np.ndarray) -> tuple[Stencil, np.ndarray]:
-        """Return the matrices for y = (α + β u²) δ, and what turns y into a step of z."""
+        """Return `matrices` where z is, and what turns y into a step of z."""
         u = self.temperature(z)
-        scale = 1 / np.mean(1 / self.a, axis=(1, 2), keepdims=True) + self.growth * u**2
-        return Stencil(self.columns(1 / scale, u**2 / scale), definite=True), (self.a + self.growth * u**2) / scale
+        return self.matrices(u), (self.a + self.growth * u**2) / self.scale(u)
+
+    def matrices(self, u: np.ndarray) -> Stencil:
+        """Return the matrices for y = (α + β u²) δ, δ a step of u."""
+        scale = self.scale(u)
+        return Stencil(self.columns(1 / scale, u**2 / scale), definite=True)
+
+    def scale(self, u: np.ndarray) -> np.ndarray:
+        """Return α + β u²."""
+        scale: np.ndarray = 1 / np.mean(1 / self.a, axis=(1, 2), keepdims=True) + self.growth * u**2
+        return scale
 
     def columns(self, linear: np.ndarray, cubic: np.ndarray) -> np.ndarray:
         """Return the coefficients of A and of β L, their columns multiplied by ``(n, ny, nx)`` weights, and added."""

@@ -288,6 +288,36 @@ class Problem(Kind, ABC):
 
         return None if self.unlinearisable() else coloured(self, inputs, fields)
 
+    def weighted_derivatives(
+        self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]
+    ) -> tuple[Operators, np.ndarray | float]:
+        """Return the derivatives ``∂F/∂u`` with their columns weighted as it suits solvers.
+
+        By default `linearised` and 1. A problem whose derivatives multigrid can solve for other unknowns alone
+        overrides it.
+
+        Parameters
+        ----------
+        inputs, fields
+            ``(n, *dims)`` for every input and output, on the grid of the problem, in float64.
+
+        Returns
+        -------
+        operators
+            ``∂F/∂u W``, one per sample.
+        weight
+            The diagonal of W, in the shape of the unknowns, or 1.
+
+        Raises
+        ------
+        ValueError
+            If there are no derivatives; see `unlinearisable`.
+        """
+        operators = self.linearised(inputs, fields)
+        if operators is None:
+            raise ValueError(f"problem {self.kind!r} has no derivatives of its equations: {self.unlinearisable()}")
+        return operators, 1.0
+
     def unlinearisable(self) -> str:
         """Return why there is no `linearised`, in a few words; empty where there is.
 

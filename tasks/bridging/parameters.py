@@ -101,7 +101,7 @@ class CoordinateParameters(Parameters):
     def inputs(self, problem: Problem, layout: ParameterLayout, vectors: Vectors, sample: int) -> Arrays:
         """Draw the sample with the coordinates given; see `Parameters.inputs`."""
         del layout
-        given = _numbers(vectors[0], "coordinates")
+        given = numbers(vectors[0], "coordinates")
         if len(bad := np.flatnonzero((given <= 0) | (given >= 1))):
             raise InputError(f"coordinates[{bad[0]}] is {given[bad[0]]:g}, expected a number above 0 and below 1")
         return problem.draw_at(self.seed, np.array([sample]), given[None])
@@ -124,7 +124,7 @@ class InputParameters(Parameters):
         del problem, sample
         found = {}
         for (name, shape), vector in zip(layout.inputs.items(), vectors, strict=True):
-            values = _numbers(vector, name)
+            values = numbers(vector, name)
             if name in layout.positive and len(bad := np.flatnonzero(values <= 0)):
                 raise InputError(f"{name}[{bad[0]}] is {values[bad[0]]:g}, expected a positive number")
             found[name] = values.reshape(1, *shape)
@@ -144,7 +144,7 @@ def natural(problem: Problem) -> str:
     return "inputs" if few or not problem.leading else "coordinates"
 
 
-def _numbers(vector: Sequence[float], name: str) -> np.ndarray:
+def numbers(vector: Sequence[float], name: str) -> np.ndarray:
     """Return finite numbers as ``(n,)`` float64."""
     if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in vector):
         raise InputError(f"{name} holds something else than numbers, expected numbers alone")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Served:
-    """A model as the package `umbridge` asks for it; it evaluates, and has no derivatives."""
+    """A model as the package `umbridge` asks for it."""
 
     def __init__(self, forward: Forward) -> None:
         self.forward, self.name = forward, forward.name
@@ -32,17 +32,29 @@ class Served:
         """Answer one sample."""
         return self.forward(parameters, config)
 
+    def gradient(
+        self, out_wrt: int, in_wrt: int, parameters: Vectors, sens: Sequence[float], config: Config
+    ) -> list[float]:
+        """Return the gradient of one vector that is returned, times ``sens``, by one that is sent."""
+        return self.forward.gradient(out_wrt, in_wrt, parameters, sens, config)
+
+    def apply_jacobian(
+        self, out_wrt: int, in_wrt: int, parameters: Vectors, vec: Sequence[float], config: Config
+    ) -> list[float]:
+        """Return the change of one vector that is returned along ``vec``, a change of one that is sent."""
+        return self.forward.along(out_wrt, in_wrt, parameters, vec, config)
+
     def supports_evaluate(self) -> bool:
         """Return that it answers."""
         return True
 
     def supports_gradient(self) -> bool:
-        """Return that it has no gradient."""
-        return False
+        """Return whether it has a gradient."""
+        return self.forward.differentiable()
 
     def supports_apply_jacobian(self) -> bool:
-        """Return that it has no Jacobian."""
-        return False
+        """Return whether it has products with its Jacobian."""
+        return self.forward.differentiable()
 
     def supports_apply_hessian(self) -> bool:
         """Return that it has no Hessian."""

@@ -33,7 +33,7 @@ def test_a_training_that_is_cut_after_every_update_ends_as_one_that_is_not(tmp_p
     train = benchmark.states(tmp_path, CASE, 0, 20, until=math.inf)
     cut = benchmark.resumed(tmp_path, CASE, way, train, updates=5)
     assert cut.model() is None
-    done = list[int]()
+    done = list[float]()
     while not done or done[-1] < 5:
         cut.go(0.0)
         done.append(cut.took()["updates"])

@@ -64,7 +64,9 @@ def test_a_client_gets_the_numbers_of_a_direct_call(cookies: dict[str, Any]) -> 
     model, given = umbridge.HTTPModel(cookies["url"], "solver"), np.random.default_rng(0).uniform(-0.9, -0.3, (3, 8))
     assert (model.get_input_sizes(), model.get_output_sizes()) == ([8], [1])
     assert model.supports_evaluate()
-    assert not any([model.supports_gradient(), model.supports_apply_jacobian(), model.supports_apply_hessian()])
+    assert model.supports_gradient()
+    assert model.supports_apply_jacobian()
+    assert not model.supports_apply_hessian()
     asked = quantity("integral:u:0.4,0.4:0.6,0.6")
     for cells, config in ((40, {}), (20, {"coarsening": 2})):
         problem = Cookies(shape=(cells, cells))
@@ -73,6 +75,19 @@ def test_a_client_gets_the_numbers_of_a_direct_call(cookies: dict[str, Any]) -> 
             fields, _ = simulate(problem, inputs, Direct(), 1e-8)
             direct = float(asked.value(problem, inputs, fields)[0])
             assert model([y.tolist()], config)[0] == pytest.approx([direct], rel=1e-12)
+
+
+def test_derivatives_are_those_of_the_numbers(cookies: dict[str, Any]) -> None:
+    model, y = umbridge.HTTPModel(cookies["url"], "solver"), np.random.default_rng(0).uniform(-0.9, -0.3, 8)
+    way = np.random.default_rng(1).standard_normal(8)
+    config = {"coarsening": 2}
+    ahead, behind = (model([(y + h * way).tolist()], config)[0][0] for h in (1e-4, -1e-4))
+    slope = (ahead - behind) / 2e-4
+    assert model.apply_jacobian(0, 0, [y.tolist()], way.tolist(), config) == pytest.approx([slope], rel=1e-6)
+    gradient = model.gradient(0, 0, [y.tolist()], [2.0], config)
+    assert np.dot(gradient, way) == pytest.approx(2 * slope, rel=1e-6)
+    with pytest.raises(Exception, match=r"InvalidInput: sens\[0\] is nan"):
+        model.gradient(0, 0, [y.tolist()], [float("nan")], config)
 
 
 def test_only_this_machine_is_answered(cookies: dict[str, Any]) -> None:
@@ -132,6 +147,12 @@ def test_a_trained_model_has_three_models(darcy: dict[str, Any], tiny_store: tup
         assert abs(answers["corrected"][place] - truth) < allowed
 
 
+def test_coordinates_and_surrogates_have_no_derivatives(darcy: dict[str, Any]) -> None:
+    for name in ("solver", "surrogate", "corrected"):
+        model = umbridge.HTTPModel(darcy["url"], name)
+        assert not any([model.supports_gradient(), model.supports_apply_jacobian()])
+
+
 def test_a_page_in_a_browser_finds_the_protocol(darcy: dict[str, Any]) -> None:
     with urllib.request.urlopen(f"{darcy['url']}/Info") as answer:
         assert json.load(answer) == {"protocolVersion": 1.0, "models": ["solver", "surrogate", "corrected"]}
@@ -139,7 +160,7 @@ def test_a_page_in_a_browser_finds_the_protocol(darcy: dict[str, Any]) -> None:
 
 def test_the_python_of_the_page_runs_and_prints_what_it_says(cookies: dict[str, Any]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         program = block.replace("http://127.0.0.1:4242", cookies["url"])
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
