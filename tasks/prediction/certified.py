@@ -14,7 +14,7 @@ from ritz.compute.evaluation.cost import rounded
 from ritz.compute.simulation.starts.record import OWN, StartChoice, StartLeftOut, StartTried
 from ritz.compute.solvers.solver import COLUMNS
 from ritz.tasks.errors import InputError
-from ritz.tasks.prediction.verified import known_problem
+from ritz.tasks.prediction.verified import known_problem, refuse_another_grid
 
 if TYPE_CHECKING:
     from ritz.compute.problems.problem import Arrays, Problem
@@ -211,12 +211,13 @@ def certifiable(card: Card, spec: str, inputs: Inputs) -> Problem:
     ritz.tasks.errors.InputError
         If the problem is not known here or has no equations, or the inputs lie on another grid than its own.
     """
-    problem = known_problem("--certify", card, spec, inputs)
+    problem = known_problem("--certify", card, spec)
     if reason := problem.unsolvable():
         raise InputError(
             f"--certify: problem {problem.kind!r} of model {spec} has no equations to solve: {reason}; expected a "
             "model of samples that Ritz can solve"
         )
+    refuse_another_grid("--certify", card, problem, inputs)
     return problem
 
 

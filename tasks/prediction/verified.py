@@ -96,22 +96,23 @@ def verifiable(card: Card, spec: str, inputs: Inputs, tolerance: float) -> Probl
     """
     if not 0 < tolerance < 1:
         raise InputError(f"--verify is {tolerance:g}, expected an estimated relative error above 0 and below 1")
-    problem = known_problem("--verify", card, spec, inputs)
+    problem = known_problem("--verify", card, spec)
     if reason := problem.uncorrectable():
         raise InputError(
             f"--verify: problem {problem.kind!r} of model {spec} has no step that estimates the error of a prediction: "
             f"{reason}"
         )
+    refuse_another_grid("--verify", card, problem, inputs)
     return problem
 
 
-def known_problem(option: str, card: Card, spec: str, inputs: Inputs) -> Problem:
+def known_problem(option: str, card: Card, spec: str) -> Problem:
     """Return the problem of a model whose equations an option asks for.
 
     Raises
     ------
     ritz.tasks.errors.InputError
-        If it is not installed here, or the inputs lie on another grid than its own.
+        If it is not installed here.
     """
     problem = problem_of(card.recipe)
     if problem is None:
@@ -120,8 +121,18 @@ def known_problem(option: str, card: Card, spec: str, inputs: Inputs) -> Problem
             f"{option}: the problem {shown(str(kind))} of model {spec} is not installed here, expected its package: "
             "its equations tell the error of a prediction"
         )
+    return problem
+
+
+def refuse_another_grid(option: str, card: Card, problem: Problem, inputs: Inputs) -> None:
+    """Refuse inputs that lie on another grid than that of the problem of a model.
+
+    Raises
+    ------
+    ritz.tasks.errors.InputError
+        With both numbers of points.
+    """
     if inputs.other:
         given = " and ".join(f"{points} points along {dim!r}" for dim, points in inputs.other.items())
         own = " and ".join(f"{card.sizes[dim]} along {dim!r}" for dim in inputs.other)
         raise InputError(f"{option}: the inputs have {given}, expected the grid of problem {problem.kind!r}: {own}")
-    return problem

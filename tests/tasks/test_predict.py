@@ -50,6 +50,7 @@ def ask(tiny_store: TinyStore, tmp_path: Path) -> Callable[..., xr.Dataset]:
             "far": [],
             "verified": None,
             "rollout": None,
+            "certified": None,
             "remarks": [],
         }
         return read_file(target)
