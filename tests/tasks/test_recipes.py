@@ -27,7 +27,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"schedule": {"daily": True}}, ["schedule.daily", "no such field", "cron, every"]),
     ({"solver.candidates": [{"kind": "recycled", "restrat": 9}]}, ["solver.candidates.0.restrat", "restart, recycle"]),
     ({"problem.kind": "stokes"}, ["problem", "'stokes'", "'darcy'"]),
-    ({"solver": "magic"}, ["solver", "'magic'", "'krylov', 'recycled', 'auto'"]),
+    ({"solver": "magic"}, ["solver", "'magic'", "'krylov', 'recycled', 'learned_direction', 'auto'"]),
     ({"solver.candidates": ["direct", "auto"]}, ["solver.candidates.1", "'auto'", "'krylov', 'recycled'"]),
     ({"problem": {"shape": [8, 8]}}, ["problem", "`kind` is required"]),
     # A wrong type.

@@ -31,6 +31,7 @@ from ritz.compute.problems.plate import Plate
 from ritz.compute.problems.poisson import Poisson
 from ritz.compute.problems.problem import Problem
 from ritz.compute.problems.ranges import Range
+from ritz.compute.problems.variational import Variational
 from ritz.compute.simulation.implicit import SolveSequence, implicit_solve
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.factorization.direct import Direct
@@ -62,6 +63,7 @@ FULL: dict[str, Problem] = {
     "burgers": Burgers(points=24, steps=4, end=0.1, tolerance=1e-12),
     "plate": Plate(cells=8),
     "cookies": Cookies(shape=(24, 24)),
+    "variational": Variational(shape=(24, 24), tolerance=1e-12),
     **{name: problem for name, problem in SMALL.items() if isinstance(problem, EVOLUTIONS)},
 }
 """All families, at the sizes at which gradients are compared with differences."""
@@ -77,6 +79,7 @@ TINY: dict[str, Problem] = {
     "burgers": Burgers(points=6, steps=2, end=0.1, tolerance=1e-13),
     "plate": Plate(cells=8),
     "cookies": Cookies(shape=(6, 6)),
+    "variational": Variational(shape=(6, 6), tolerance=1e-13),
     "kuramoto_sivashinsky": KuramotoSivashinsky(
         points=8, steps=4, store_every=2, end=0.5, length=6.0, viscosity=Range(low=0.5, high=2, log=True)
     ),

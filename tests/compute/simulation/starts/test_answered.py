@@ -17,7 +17,8 @@ from tests.compute.simulation.test_correction import disturbed, error, solved
 
 DIRECT = Solvers(Direct(), Direct())
 RTOL = 1e-8
-LINEAR = [name for name in CORRECTABLE if not name.startswith(("elliptic", "burgers", "allen_cahn", "reaction"))]
+NONLINEAR = ("elliptic", "variational", "burgers", "allen_cahn", "reaction")
+LINEAR = [name for name in CORRECTABLE if not name.startswith(NONLINEAR)]
 
 
 def work(problem: Problem, inputs: Arrays, fields: Arrays | None, rtol: float = RTOL, **given: Any) -> Answered:
