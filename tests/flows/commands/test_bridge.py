@@ -86,8 +86,8 @@ def test_derivatives_are_those_of_the_numbers(cookies: dict[str, Any]) -> None:
     assert model.apply_jacobian(0, 0, [y.tolist()], way.tolist(), config) == pytest.approx([slope], rel=1e-6)
     gradient = model.gradient(0, 0, [y.tolist()], [2.0], config)
     assert np.dot(gradient, way) == pytest.approx(2 * slope, rel=1e-6)
-    with pytest.raises(Exception, match=r"InvalidInput: sens\[0\] is nan"):
-        model.gradient(0, 0, [y.tolist()], [float("nan")], config)
+    with pytest.raises(Exception, match="InvalidInput: sens holds something else than numbers"):
+        model.gradient(0, 0, [y.tolist()], ["one"], config)
 
 
 def test_only_this_machine_is_answered(cookies: dict[str, Any]) -> None:
