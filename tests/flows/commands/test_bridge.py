@@ -81,13 +81,13 @@ def test_derivatives_are_those_of_the_numbers(cookies: dict[str, Any]) -> None:
     model, y = umbridge.HTTPModel(cookies["url"], "solver"), np.random.default_rng(0).uniform(-0.9, -0.3, 8)
     way = np.random.default_rng(1).standard_normal(8)
     config = {"coarsening": 2}
-    ahead, behind = (model([(y + h * way).tolist()], config)[0][0] for h in (1e-4, -1e-4))
-    slope = (ahead - behind) / 2e-4
+    ahead, behind = (model([(y + h * way).tolist()], config)[0][0] for h in (1e-5, -1e-5))
+    slope = (ahead - behind) / 2e-5
     assert model.apply_jacobian(0, 0, [y.tolist()], way.tolist(), config) == pytest.approx([slope], rel=1e-6)
     gradient = model.gradient(0, 0, [y.tolist()], [2.0], config)
     assert np.dot(gradient, way) == pytest.approx(2 * slope, rel=1e-6)
-    with pytest.raises(Exception, match=r"InvalidInput: sens\[0\] is nan"):
-        model.gradient(0, 0, [y.tolist()], [float("nan")], config)
+    with pytest.raises(Exception, match="InvalidInput: sens holds something else than numbers"):
+        model.gradient(0, 0, [y.tolist()], ["one"], config)
 
 
 def test_only_this_machine_is_answered(cookies: dict[str, Any]) -> None:
