@@ -35,8 +35,6 @@ from ritz.compute.problems.problem import Arrays, Problem, Solve
 from ritz.compute.simulation.posing import first_systems
 from ritz.compute.solvers.factorization.elimination import Elimination
 from ritz.compute.solvers.iterative.krylov import Krylov
-from ritz.compute.solvers.learning.policy import Policy, TsallisInf, UpperBound
-from ritz.compute.solvers.learning.tuned import Tuned
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.preconditioners.icc import ICC
@@ -45,6 +43,8 @@ from ritz.compute.solvers.preconditioners.ssor import SSOR
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.tuning.policy import Policy, TsallisInf, UpperBound
+from ritz.compute.solvers.tuning.tuned import Tuned
 from ritz.storage.store import Store
 from ritz.tasks.generation.dispatch import dispatch
 from ritz.tasks.generation.generate import generate

@@ -11,12 +11,11 @@ from ritz.compute.fields.arrays import Array, double
 from ritz.compute.kind import Source, in_units
 from ritz.compute.problems.balance import outflow
 from ritz.compute.problems.box import grid, walls
-from ritz.compute.problems.gaussian import Gaussian, parted, shared
+from ritz.compute.problems.gaussian import Gaussian
 from ritz.compute.problems.iterated import Iterated
-from ritz.compute.problems.laws import AnyLaw, InMedium, Lognormal
+from ritz.compute.problems.laws import AnyLaw, Lognormal
 from ritz.compute.problems.problem import Arrays, Solve
-from ritz.compute.problems.sizes import size
-from ritz.compute.problems.spectrum import leading_cosines
+from ritz.compute.problems.sourced import InSourcedMedium
 from ritz.compute.solvers.assembly import diffusion
 from ritz.compute.solvers.newton import newton
 from ritz.compute.solvers.operators import Stencil
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _STEPS = 30
 
 
-class Elliptic(InMedium, Iterated, walls.InBox):
+class Elliptic(InSourcedMedium, Iterated, walls.InBox):
     """Steady conduction where the conductivity grows with the temperature: temperature u from material and sources.
 
     Equation
@@ -103,32 +102,6 @@ class Elliptic(InMedium, Iterated, walls.InBox):
         }
         return grid.template(n, self.shape, about, grid.symmetries(self.shape))
 
-    def draw(self, seed: int, ids: np.ndarray) -> Arrays:
-        """Draw conductivities and sources, ``a`` and ``f`` ``(n, ny, nx)`` float32; see `Problem.draw`."""
-        return self.draw_at(seed, ids, None)
-
-    @property
-    def _shares(self) -> tuple[int, ...]:
-        return shared((self.law.leading(2), self.source.leading(2)))
-
-    @property
-    def leading(self) -> int:
-        """How many leading coefficients of log a and of f may be given; see `Problem.leading`."""
-        return sum(self._shares)
-
-    def draw_at(self, seed: int, ids: np.ndarray, given: np.ndarray | None) -> Arrays:
-        """Draw with given leading coefficients, those of log a first; see `Problem.draw_at`."""
-        first, rest = parted(given, self._shares)
-        return {
-            "a": self.law.draw_at(seed, ids, self.shape, first).astype(np.float32),
-            "f": (self.strength * self.source.draw(seed, ids, self.shape, given=rest)).astype(np.float32),
-        }
-
-    def features(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return 8 leading cosine coefficients of log a and 8 of f over ``strength``, ``(n, 16)`` float32."""
-        material = leading_cosines(np.log(inputs["a"].astype(np.float64)))[:, :8]
-        return np.concatenate([material, leading_cosines(inputs["f"])[:, :8] / np.float32(self.strength)], axis=1)
-
     def simulate(self, inputs: Mapping[str, np.ndarray], solve: Solve) -> Arrays:
         """Solve for the temperature, ``u`` ``(n, ny, nx)`` float64; see `Problem.simulate`."""
         a, f = inputs["a"].astype(np.float64), inputs["f"].astype(np.float64)
@@ -147,10 +120,6 @@ class Elliptic(InMedium, Iterated, walls.InBox):
         """Return what is left over of the balance over every cell, F; see `Problem.equations`."""
         u = fields["u"]
         return {"u": outflow(inputs["a"], u) + outflow(self.growth, u**3 / 3) - inputs["f"]}
-
-    def scale(self, inputs: Mapping[str, Array]) -> Array:
-        """Return ‖f‖; see `Problem.scale`."""
-        return size(inputs["f"])
 
     def linearised(self, inputs: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Stencil:
         """Return the matrices A + β L diag(u²); see `Problem.linearised`."""

@@ -6,8 +6,8 @@ from ritz.compute.kind import OneOf
 from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.choice.candidates import CANDIDATES, SINGLE
 from ritz.compute.solvers.learned.direction import LearnedDirection
-from ritz.compute.solvers.learning.tuned import Tuned
 from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.tuning.tuned import Tuned
 
 AnySolver = Annotated[Solver, OneOf(Solver, lambda: (*CANDIDATES, LearnedDirection, Auto, Tuned), group=SINGLE.group)]
 """Field type: any shipped solver, or an instance of one's own class."""

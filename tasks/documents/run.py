@@ -11,7 +11,7 @@ from ritz.compute.cluster.usage import Usage
 from ritz.compute.document import Document, DocumentPart, Json, Number
 from ritz.compute.evaluation.matched_record import EqualSeconds
 from ritz.compute.solvers.choice.record import Choice, PanelRow
-from ritz.compute.solvers.learning.record import Tuning
+from ritz.compute.solvers.tuning.record import Tuning
 from ritz.tasks.documents.calibration import BarSeconds, Coverage, Shifted
 from ritz.tasks.documents.card import ModelVersion
 from ritz.tasks.documents.cost import BreakEven, Cost

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from ritz.compute.document import Document, Json
 from ritz.compute.problems.problem import Arrays
-from ritz.compute.solvers.learning.learner import Learner
-from ritz.compute.solvers.learning.record import Tuning
 from ritz.compute.solvers.solver import Solver
+from ritz.compute.solvers.tuning.learner import Learner
+from ritz.compute.solvers.tuning.record import Tuning
 from ritz.storage.store import Store
 from ritz.tasks.documents.reading import read
 from ritz.tasks.generation.worker import Receipt

@@ -4,7 +4,7 @@ import time
 
 from ritz.compute.document import DocumentPart
 from ritz.compute.solvers.choice.record import Choice, PanelRow
-from ritz.compute.solvers.learning.record import Tuning
+from ritz.compute.solvers.tuning.record import Tuning
 from ritz.storage.datasets import Dataset
 from ritz.storage.store import Store
 from ritz.storage.versions import Version

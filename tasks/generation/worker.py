@@ -14,8 +14,8 @@ from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.choice.panel import panel
 from ritz.compute.solvers.choice.record import Choice, PanelRow
 from ritz.compute.solvers.iterative.recycled import Recycled
-from ritz.compute.solvers.learning.learner import Learner
 from ritz.compute.solvers.solver import COLUMNS, Ledger, Solver
+from ritz.compute.solvers.tuning.learner import Learner
 from ritz.storage.datasets import Dataset
 from ritz.storage.shards import Fork, is_committed, write_shard
 from ritz.storage.store import Store
@@ -181,7 +181,7 @@ class Receipt:
     seconds
         Wall time of the task.
     learnt
-        Sums of what its solver learnt (`ritz.compute.solvers.learning.learner.Learner.summary`); None where it does not
+        Sums of what its solver learnt (`ritz.compute.solvers.tuning.learner.Learner.summary`); None where it does not
         learn, or nothing was solved.
     """
 

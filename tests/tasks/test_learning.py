@@ -16,9 +16,9 @@ from ritz.compute.problems.convection import Convection
 from ritz.compute.problems.darcy import Darcy
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.krylov import Krylov
-from ritz.compute.solvers.learning.policy import UpperBound
-from ritz.compute.solvers.learning.tuned import Tuned
 from ritz.compute.solvers.preconditioners.ssor import SSOR
+from ritz.compute.solvers.tuning.policy import UpperBound
+from ritz.compute.solvers.tuning.tuned import Tuned
 from ritz.storage.committer import Committer
 from ritz.storage.reading import read
 from ritz.storage.store import Store

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from ritz.compute.solvers.learning.features import dominance, terms
-from ritz.compute.solvers.learning.policy import Policy, TsallisInf, UpperBound
-from ritz.compute.solvers.learning.statistics import Statistics
 from ritz.compute.solvers.operators import Stencil
+from ritz.compute.solvers.tuning.features import dominance, terms
+from ritz.compute.solvers.tuning.policy import Policy, TsallisInf, UpperBound
+from ritz.compute.solvers.tuning.statistics import Statistics
 
 ONE = np.ones(1)
 

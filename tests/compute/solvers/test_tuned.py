@@ -13,15 +13,15 @@ from ritz.compute.solvers.choice.auto import Auto
 from ritz.compute.solvers.factorization.direct import Direct
 from ritz.compute.solvers.iterative.krylov import Krylov
 from ritz.compute.solvers.iterative.recycled import Recycled
-from ritz.compute.solvers.learning.policy import TsallisInf, UpperBound
-from ritz.compute.solvers.learning.statistics import Statistics
-from ritz.compute.solvers.learning.tuned import STALE, Played, Tuned
 from ritz.compute.solvers.multigrid.multigrid import Multigrid
 from ritz.compute.solvers.operators import Stencil
 from ritz.compute.solvers.preconditioners.ssor import SSOR
 from ritz.compute.solvers.sequential import Sequential
 from ritz.compute.solvers.solver import Attempt
 from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.tuning.policy import TsallisInf, UpperBound
+from ritz.compute.solvers.tuning.statistics import Statistics
+from ritz.compute.solvers.tuning.tuned import STALE, Played, Tuned
 
 OMEGAS = (1.0, 1.3, 1.6, 1.9)
 ARMS = tuple(Krylov(method="cg", preconditioner=SSOR(omega=omega)) for omega in OMEGAS)

@@ -12,13 +12,13 @@ from ritz.compute.kind import Source
 from ritz.compute.solvers.certify import relative_residual
 from ritz.compute.solvers.choice.candidates import AnyCandidate
 from ritz.compute.solvers.factorization.elimination import Elimination
-from ritz.compute.solvers.learning.features import TERMS, terms
-from ritz.compute.solvers.learning.learner import Learner
-from ritz.compute.solvers.learning.policy import LEARNING_TO_RELAX, AnyPolicy, UpperBound
-from ritz.compute.solvers.learning.record import Arm, Tuning
-from ritz.compute.solvers.learning.statistics import Statistics
 from ritz.compute.solvers.solver import Attempt, Solver
 from ritz.compute.solvers.systems import Systems
+from ritz.compute.solvers.tuning.features import TERMS, terms
+from ritz.compute.solvers.tuning.learner import Learner
+from ritz.compute.solvers.tuning.policy import LEARNING_TO_RELAX, AnyPolicy, UpperBound
+from ritz.compute.solvers.tuning.record import Arm, Tuning
+from ritz.compute.solvers.tuning.statistics import Statistics
 
 STALE = 16
 """Systems answered by others after which the carry of an arm is dropped: its space is one of systems long past."""

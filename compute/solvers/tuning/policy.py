@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ritz.compute.kind import Kind, OneOf, Source
-from ritz.compute.solvers.learning.statistics import Statistics
+from ritz.compute.solvers.tuning.statistics import Statistics
 
 LEARNING_TO_RELAX = Source(
     "M. Khodak, E. Chow, M.-F. Balcan, A. Talwalkar",
@@ -75,7 +75,7 @@ class UpperBound(Policy):
 
     kind: Literal["upper_bound"] = "upper_bound"
     context: bool = False
-    """Whether the work depends on the systems' features (`ritz.compute.solvers.learning.features`)."""
+    """Whether the work depends on the systems' features (`ritz.compute.solvers.tuning.features`)."""
     optimism: float = Field(default=0.5, ge=0, le=10)
     """Factor of the bound; 0 plays what seems best."""
 

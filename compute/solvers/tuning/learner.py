@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ritz.compute.solvers.learning.record import Tuning
 from ritz.compute.solvers.sequential import Sequential
+from ritz.compute.solvers.tuning.record import Tuning
 
 
 class Learner(Sequential):
