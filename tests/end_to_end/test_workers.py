@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -51,14 +53,38 @@ def test_workers_and_shards_change_nothing(made: xr.Dataset, tmp_path: Path) -> 
     assert (np.abs(u - v).max(axis=(1, 2)) <= 1e-6 * np.abs(u).max(axis=(1, 2))).all()
 
 
-def test_solve_workers_load_neither_prefect_nor_torch(made: xr.Dataset, folder: Path, cluster: Cluster) -> None:
-    seen: dict[str, tuple[int, set[str]]] = cluster.client.run(lambda: (os.getpid(), set(sys.modules)))
+def test_train_workers_solve_nothing(made: xr.Dataset, folder: Path, cluster: Cluster) -> None:
+    processes: dict[str, int] = cluster.client.run(os.getpid)
     known = cluster.known()
-    solvers = {pid: modules for address, (pid, modules) in seen.items() if known[address]["resources"].get("solve")}
-    assert set() < {pid for pid, _ in solved(folder)} <= set(solvers)
-    assert len(seen) == len(solvers) + 1, "one train worker, on which nothing was solved"
-    for modules in solvers.values():
+    solvers = {pid for address, pid in processes.items() if known[address]["resources"].get("solve")}
+    assert set() < {pid for pid, _ in solved(folder)} <= solvers
+    assert len(processes) == len(solvers) + 1
+
+
+LOADED = """
+import json, sys
+from ritz.compute.cluster.local import Local
+from ritz.compute.cluster.profile import Role
+from ritz.tasks.generation.generate import generate
+from ritz.tasks.recipes import load
+
+recipe, store = sys.argv[1:]
+with Local(solve=Role(count=2), train=Role(count=1)).open() as cluster:
+    generate.fn(load(recipe, {"solver": "recycled"}), store, cluster)
+    loaded, known = cluster.client.run(lambda: sorted(sys.modules)), cluster.known()
+    print(json.dumps([[sorted(known[address]["resources"]), modules] for address, modules in loaded.items()]))
+"""
+
+
+def test_solve_workers_load_neither_prefect_nor_torch(tmp_path: Path) -> None:
+    # In a process of its own: the workers of this one start with what training needs, too.
+    command = [sys.executable, "-c", LOADED, str(TINY), str(tmp_path / "store")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    loaded = [(roles, set(modules)) for roles, modules in json.loads(done.stdout)]
+    solvers = [modules for roles, modules in loaded if "solve" in roles]
+    assert len(solvers) == 2
+    for modules in solvers:
         assert "ritz.compute.solvers.iterative.recycled" in modules
         assert not modules & {"prefect", "torch", "neuralop", "sklearn", "matplotlib"}
-    for _, modules in seen.values():
+    for _, modules in loaded:
         assert not modules & set(ROOMS), "a room under its bare name"
