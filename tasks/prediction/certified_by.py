@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
+from ritz.compute.document import Json
 from ritz.compute.kind import Kind, in_units
 
 
@@ -14,7 +13,7 @@ class CertifiedBy(Kind):
 
     model: str = Field(description="The model, NAME@VERSION.")
     dataset: str = Field(description="The dataset that it was trained on, NAME@VERSION.")
-    problem: dict[str, Any] = Field(description="The problem whose equations the samples solve.")
+    problem: Json = Field(description="The problem whose equations the samples solve.")
     start: str = Field(description="Where the solves began: 'own', 'prediction' or 'neighbours'.")
     file: str = Field(description="Name of the file of the inputs.")
     digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file.")
