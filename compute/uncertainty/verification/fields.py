@@ -93,8 +93,8 @@ def verify(
     tolerance a second step, begun at the corrected field, corrects it further. With θ the size of the second step over
     that of the first, or 2 % where it is less, θ/(1 − θ) of the second is reckoned to be left, as of any contraction by
     θ, and 2.5 times that of a nonlinear problem. Where that is above the tolerance too, or θ is above 30 %, so that the
-    steps cannot be relied on, the sample is solved. If a solve of a few samples takes no longer than the steps that they
-    need, one or two each, all are solved.
+    steps cannot be relied on, the sample is solved. If a solve of a few samples takes no longer than the steps that
+    they need, one or two each, all are solved.
 
     The tolerance is on the estimated error of the field, not on a residual: residuals of good predictions are as large
     as those of bad ones. A corrected field is no solution: nothing was measured of it but this estimate.
