@@ -82,7 +82,7 @@ class Learning:
         if len(self._shards) == self._kept:
             return
         document = Learnt(
-            solver=_fields(self._solver),
+            solver=self._solver.model_dump(mode="json"),
             shards=tuple(sorted(self._shards)),
             total={name: values.tolist() for name, values in self._total.items()},
         )
@@ -95,7 +95,7 @@ def kept(store: Store, key: str, solver: Solver) -> Learnt | None:
     if not isinstance(solver, Learner) or not store.exists(key):
         return None
     found = read(Learnt, store.document(key), key)
-    return found if found.solver == _fields(solver) else None
+    return found if found.solver == solver.model_dump(mode="json") else None
 
 
 def tuning(store: Store, key: str, solver: Solver) -> Tuning | None:
@@ -111,7 +111,3 @@ def learnt_key(pipeline: Pipeline) -> str:
 
 def _arrays(total: Json) -> Arrays:
     return {name: np.asarray(values, np.float64) for name, values in total.items()}
-
-
-def _fields(solver: Solver) -> Json:
-    return json.loads(json.dumps(solver.model_dump(mode="json")))

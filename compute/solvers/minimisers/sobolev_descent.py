@@ -16,8 +16,9 @@ from ritz.compute.solvers.systems import Systems
 class SobolevDescent(Minimiser):
     """Steepest descent in the metric P of the energy: x moves by −τ P⁻¹ g, with one P for all steps.
 
-    With −Δ for P a step is one Poisson solve, the gradient is that of a Sobolev space, and the number of steps does not
-    grow with the grid: it is proportional to the quotient of the extreme curvatures of the energy, seen by P. Newton's
+    With −Δ for P a step is one Poisson solve, and the gradient is that of a Sobolev space. The number of steps is
+    proportional to the quotient of the extreme curvatures of the energy, seen by P: the grid hardly changes it for a
+    constant stiffness, and for the rough random one of `Variational` it grows (``benchmarks/newton.txt``). Newton's
     method takes fewer steps, with another matrix in each.
 
     The length τ begins at 1 and doubles in each step until a step is too long: its energy falls by less than half of

@@ -112,7 +112,7 @@ def test_both_methods_find_the_same_minimum():
     assert np.all(energy.value(one["u"] + noise) > energy.value(one["u"]))
 
 
-def test_newton_takes_few_steps_and_descent_a_number_that_the_grid_does_not_change():
+def test_newton_takes_few_steps_and_descent_a_number_that_hardly_changes_with_the_grid_for_a_smooth_stiffness():
     posed = {}
     for n in (8, 16, 32):
         for method in (DampedNewton(), SobolevDescent()):
